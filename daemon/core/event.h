@@ -1,0 +1,82 @@
+// Everything that can happen to a Replica.
+#pragma once
+
+#include <variant>
+
+#include "base/ids.h"
+#include "base/range.h"
+#include "core/io.h"
+#include "core/message.h"
+
+namespace lockstep {
+
+// A client's request. The shell has checked bounds and alignment and split requests longer than CoreConfig::max_op_bytes;
+// `payload` holds range.length bytes for a write and is released by the core.
+struct ClientRequest {
+  ClientIo io;
+  OpKind kind = OpKind::read;
+  Range range;
+  bool fua = false;
+  PayloadId payload;
+};
+
+struct DiskDone {
+  DiskIoId io;
+  IoStatus status = IoStatus::ok;
+};
+
+// A metadata write is durable, or has failed.
+struct MetaDone {
+  MetaToken token;
+  bool ok = true;
+};
+
+// Both lanes to a seat are up and its identity is proved. For a witness: the one connection.
+struct LinkUp {
+  Seat peer;
+  LinkId link;
+};
+
+struct LinkDown {
+  Seat peer;
+  LinkId link;
+};
+
+struct MessageReceived {
+  Seat from;
+  LinkId link;
+  Message message;
+  PayloadId payload;  // zero when the message has none
+};
+
+enum class AdminOp : uint8_t {
+  primary,
+  primary_force,
+  secondary,            // the shell has waited for clients to leave, or refuses before it comes here
+  new_current_uuid,     // with --clear-bitmap: declares fresh disks identical
+  invalidate,
+  invalidate_remote,
+  outdate,
+  stop,                 // down: drain, flush, leave cleanly. No effect follows its reply.
+};
+
+struct AdminRequest {
+  AdminId id;
+  AdminOp op = AdminOp::primary;
+  Seat peer;            // invalidate_remote
+  Uuid fresh;           // randomness for operations that begin a history
+};
+
+// The fence-peer handler ended. `evidence` is the boot that was known when it was started.
+struct FenceDone {
+  Seat peer;
+  Boot evidence;
+  int exit_status = 0;  // as the contract numbers them; -1: signal, time-out, could not be run
+};
+
+// Time passed and nothing else happened. The shell sends it at next_deadline().
+struct Tick {};
+
+using Event = std::variant<ClientRequest, DiskDone, MetaDone, LinkUp, LinkDown, MessageReceived, AdminRequest, FenceDone, Tick>;
+
+}  // namespace lockstep

@@ -1,0 +1,113 @@
+#include "core/reason.h"
+
+#include <array>
+
+#include "base/check.h"
+
+namespace lockstep {
+
+namespace {
+
+struct Row {
+  Reason reason;
+  std::string_view code;
+  std::string_view text;
+  std::string_view remedy;
+  RefusalClass refusal;
+};
+
+constexpr RefusalClass kNoQuorum{11, -25, "No quorum"};
+constexpr RefusalClass kNoData{17, -2, "Need access to UpToDate data"};
+constexpr RefusalClass kTwoPrimaries{11, -1, "Multiple primaries not allowed by config"};
+constexpr RefusalClass kRefused{11, -10, "State change was refused"};
+constexpr RefusalClass kOpen{11, -12, "Device is held open by someone"};
+constexpr RefusalClass kNoDisk{16, -11, "Device is diskless, the requested operation requires a disk"};
+constexpr RefusalClass kConnection{11, -15, "State change requires a connection"};
+constexpr RefusalClass kTimeout{5, -23, "Timeout in operation"};
+constexpr RefusalClass kConcurrent{11, -19, "Concurrent state changes detected and aborted"};
+
+constexpr auto kTable = std::to_array<Row>({
+    {Reason::none, "none", "Nothing is refused.", "", {0, 0, ""}},
+    {Reason::no_quorum, "no-quorum", "Fewer voters answer than are needed.", "Bring a missing voter back.", kNoQuorum},
+    {Reason::lease_running, "lease-running",
+     "Voters still keep their word to the Primary before: its lease has not run out.",
+     "Wait until the lease ends (lease-time), or complete a fence of that node.", kTwoPrimaries},
+    {Reason::voters_starting, "voters-starting",
+     "Voters started a moment ago and stay silent for the longest lease they ever granted.", "Wait a few seconds.", kNoQuorum},
+    {Reason::peer_is_primary, "peer-is-primary", "Another node is Primary.", "Make that node Secondary first.", kTwoPrimaries},
+    {Reason::no_current_copy, "no-current-copy",
+     "This copy is not in the current set: it may lack acknowledged writes.",
+     "Connect it to a current copy and wait for the resync.", kNoData},
+    {Reason::copy_inconsistent, "copy-inconsistent",
+     "This copy is Inconsistent: a resync into it began and did not finish.",
+     "Connect it to a current copy and wait for the resync.", kNoData},
+    {Reason::never_used, "never-used", "This resource has never been used: no node's data is current.",
+     "Declare the disks identical (new-current-uuid --clear-bitmap) or choose this node's data (primary --force).", kNoData},
+    {Reason::no_disk, "no-disk", "This node has no usable disk for the resource.", "Repair the disk, then down and up.",
+     kNoDisk},
+    {Reason::outdated_here, "outdated", "This copy was marked Outdated.",
+     "Connect it to a current copy and wait for the resync.", kNoData},
+    {Reason::lease_lost, "lease-lost", "The lease from a majority of voters ran out.", "Bring a missing voter back.",
+     kNoQuorum},
+    {Reason::peer_loss_undecided, "peer-loss-undecided",
+     "A peer is gone, and the voters have not yet decided the tenure without it.", "Bring a missing voter back.", kNoQuorum},
+    {Reason::last_copy_failed, "last-copy-failed", "The last up-to-date copy failed.", "Repair that disk or reconnect a peer.",
+     kNoData},
+    {Reason::different_history, "different-history", "The two copies belong to different histories (split brain).",
+     "Decide which side to keep; the other one starts again with create-md.", kRefused},
+    {Reason::different_size, "different-size", "The peer's device has another size.",
+     "Make both devices equally large, or recreate the peer's metadata.", kRefused},
+    {Reason::different_protocol, "different-protocol", "The peer is configured for another replication protocol.",
+     "Make net { protocol } equal on both nodes.", kRefused},
+    {Reason::size_too_small, "size-too-small", "The device is smaller than the resource.", "Use a device at least as large.",
+     kRefused},
+    {Reason::same_node_id, "same-node-id", "The peer uses an unexpected node-id.",
+     "Make the configuration equal on all nodes.", kRefused},
+    {Reason::stale_frame, "stale-frame", "The peer speaks for an older tenure.", "None needed: it reconnects by itself.",
+     kRefused},
+    {Reason::protocol_violation, "protocol-violation", "The peer sent something that the protocol forbids.",
+     "Report this with the logs of both nodes.", kRefused},
+    {Reason::acknowledgement_timeout, "acknowledgement-timeout", "The peer did not acknowledge writes in time.",
+     "Look at the peer's disk and at net { timeout }.", kRefused},
+    {Reason::deposed, "deposed", "Another node became Primary.", "Use this node as Secondary.", kTwoPrimaries},
+    {Reason::operator_request, "operator-request", "An operator asked for it.", "connect", kRefused},
+    {Reason::busy, "busy", "Another command on this resource is running.", "Repeat the command when it is done.", kConcurrent},
+    {Reason::device_in_use, "device-in-use", "Clients are connected to the export.", "Disconnect them (umount) first.", kOpen},
+    {Reason::io_pending, "io-pending", "Requests in flight could not be finished.", "Bring a missing peer or voter back.", kOpen},
+    {Reason::already_used, "already-used", "The disks were used before: declaring them identical could lose data.",
+     "Let the resync do its work, or create-md on a disk that may be overwritten.", kRefused},
+    {Reason::peer_not_connected, "peer-not-connected", "The peer is not connected.", "Connect it first.", kConnection},
+    {Reason::need_all_data_nodes, "need-all-data-nodes", "All data nodes must be connected for this.",
+     "Bring up the resource on every data node.", kConnection},
+    {Reason::earlier_life, "earlier-life",
+     "A voter knows this resource from an earlier life, before create-md ran on these disks.",
+     "If that life is over for good, remove the resource's file in the witness's state directory.", kRefused},
+    {Reason::force_not_built, "force-not-built",
+     "primary --force on a resource that is in use is not built yet: reunion after it could not be made safe.",
+     "Bring a voter or an up-to-date copy back.", kNoQuorum},
+    {Reason::last_member, "last-member", "This is the last up-to-date copy.", "Bring another copy up to date first.", kNoData},
+    {Reason::metadata_failed, "metadata-failed", "Writing the metadata failed, which counts as a failure of the disk.",
+     "Repair the disk, then down and up.", kNoDisk},
+    {Reason::disk_failed, "disk-failed", "The disk failed and was detached.", "Repair the disk, then down and up.", kNoDisk},
+    {Reason::timed_out, "timed-out", "It took too long.", "Look at status, then repeat the command.", kTimeout},
+    {Reason::shutting_down, "shutting-down", "The resource is going down.", "", kConcurrent},
+    {Reason::not_primary, "not-primary", "This node is not Primary.", "Use the node that is, or promote this one.", kRefused},
+    {Reason::not_a_target, "not-a-target", "No current copy is connected that this one could be resynced from.",
+     "Connect a current copy first.", kConnection},
+});
+
+const Row& row_of(Reason reason) {
+  for (const Row& row : kTable) {
+    if (row.reason == reason) return row;
+  }
+  UNREACHABLE("a Reason without a row");
+}
+
+}  // namespace
+
+std::string_view code_of(Reason reason) { return row_of(reason).code; }
+std::string_view text_of(Reason reason) { return row_of(reason).text; }
+std::string_view remedy_of(Reason reason) { return row_of(reason).remedy; }
+RefusalClass class_of(Reason reason) { return row_of(reason).refusal; }
+
+}  // namespace lockstep

@@ -1,0 +1,67 @@
+// Why something was refused, frozen or dropped. One stable code each, printed identically by CLI, log, status and agent (P12).
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace lockstep {
+
+enum class Reason : uint8_t {
+  none,
+  // promotion
+  no_quorum,              // fewer voters answer than are needed
+  lease_running,          // voters still hold a lease for another Primary
+  voters_starting,        // voters started a moment ago and must stay silent
+  peer_is_primary,
+  no_current_copy,        // this node's copy is not in the current set
+  copy_inconsistent,
+  never_used,             // create-md data belongs to no set yet
+  no_disk,
+  outdated_here,          // operator or fence marked this copy Outdated
+  // frozen I/O
+  lease_lost,
+  peer_loss_undecided,    // a peer is gone and the tenure without it is not decided yet
+  last_copy_failed,
+  // links
+  different_history,
+  different_size,
+  different_protocol,
+  size_too_small,
+  same_node_id,
+  stale_frame,
+  protocol_violation,
+  acknowledgement_timeout,
+  deposed,                // another node became Primary
+  operator_request,
+  // commands
+  busy,                   // another command on this resource runs
+  device_in_use,          // clients are still connected
+  io_pending,             // I/O could not be drained
+  already_used,           // new-current-uuid on disks that were used
+  peer_not_connected,
+  need_all_data_nodes,
+  earlier_life,           // a voter knows a tenure of this resource from before create-md
+  force_not_built,
+  last_member,            // the last up-to-date copy is never given up
+  metadata_failed,
+  disk_failed,
+  timed_out,
+  shutting_down,
+  not_primary,
+  not_a_target,
+};
+
+// Stable, lower case with dashes: "no-quorum". For scripts.
+std::string_view code_of(Reason reason);
+// One sentence for a person, and what would change the answer.
+std::string_view text_of(Reason reason);
+std::string_view remedy_of(Reason reason);
+// The exit status of the CLI and the number in DRBD's words, for refusals of a command.
+struct RefusalClass {
+  int exit_status;            // contract.md: 11, 16, 17, 5, 20
+  int number;                 // -25 and the like, 0 when DRBD has none
+  std::string_view headline;  // "No quorum"
+};
+RefusalClass class_of(Reason reason);
+
+}  // namespace lockstep

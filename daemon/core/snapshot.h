@@ -1,0 +1,60 @@
+// What a Replica shows of itself: the source of status, events, metrics and explain. A copy; nothing refers back.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "core/reason.h"
+#include "core/tenure.h"
+
+namespace lockstep {
+
+enum class Role : uint8_t { unknown, primary, secondary };
+enum class DiskState : uint8_t { diskless, failed, inconsistent, outdated, unknown, consistent, up_to_date };
+enum class ReplicationState : uint8_t { off, established, sync_source, sync_target };
+
+struct VoterSnapshot {
+  Seat seat;
+  bool answers = false;
+  bool empty_seat = false;        // configured and never heard, or its acceptor is not the one that the tenure names
+  Duration silent_for;            // since its link went down; zero while it answers
+};
+
+struct PeerSnapshot {
+  Seat node;
+  bool connected = false;         // met: both hellos exchanged and judged
+  Role role = Role::unknown;
+  DiskState disk = DiskState::unknown;
+  ReplicationState replication = ReplicationState::off;
+  uint64_t dirty_blocks = 0;      // out of sync, as far as this node knows
+  uint64_t resync_total = 0;      // blocks, of the running resync
+  uint64_t resync_done = 0;
+  Duration resync_running;
+  Duration silent_for;
+  Reason refused = Reason::none;  // why the last meeting failed
+};
+
+struct Snapshot {
+  Role role = Role::secondary;
+  DiskState disk = DiskState::diskless;
+  bool quorum = false;             // enough voters answer
+  bool suspended = false;          // I/O is frozen
+  Reason reason = Reason::none;    // of the freeze, or why this node could not be promoted now
+  std::optional<Tenure> tenure;    // adopted
+  Uuid disk_uuid;
+  uint64_t size_bytes = 0;
+  Duration lease_left;
+  uint32_t client_ops = 0;
+  uint32_t hot_extents = 0;
+  uint32_t votes_needed = 0;
+  uint32_t votes_answering = 0;
+  std::array<uint64_t, kMaxDataNodes> dirty_blocks{};
+  std::vector<VoterSnapshot> voters;
+  std::vector<PeerSnapshot> peers;
+};
+
+}  // namespace lockstep
