@@ -1,0 +1,163 @@
+#include "core/codec/tenure_codec.h"
+
+namespace lockstep {
+
+void encode_flag(ByteWriter& out, bool flag) {
+  out.put(static_cast<uint8_t>(flag ? 1 : 0));
+}
+
+bool decode_flag(ByteReader& in) {
+  const auto value = in.get<uint8_t>();
+  if (value > 1) in.fail();
+  return value == 1;
+}
+
+void encode_duration(ByteWriter& out, Duration duration) {
+  out.put(static_cast<uint64_t>(duration.ns));
+}
+
+Duration decode_duration(ByteReader& in) {
+  const Duration duration{static_cast<int64_t>(in.get<uint64_t>())};
+  if (duration.ns < 0) in.fail();
+  return duration;
+}
+
+void encode_ballot(ByteWriter& out, const Ballot& ballot) {
+  out.put(ballot.counter);
+  out.put(ballot.node.value);
+  out.put(ballot.start);
+}
+
+Ballot decode_ballot(ByteReader& in) {
+  Ballot ballot;
+  ballot.counter = in.get<uint64_t>();
+  ballot.node.value = in.get<uint8_t>();
+  ballot.start = in.get<uint64_t>();
+  return ballot;
+}
+
+void encode_holder(ByteWriter& out, const Holder& holder) {
+  out.put(holder.node.value);
+  out.put(holder.boot);
+  out.put(holder.start);
+}
+
+Holder decode_holder(ByteReader& in) {
+  Holder holder;
+  holder.node.value = in.get<uint8_t>();
+  holder.boot = in.get_uuid();
+  holder.start = in.get<uint64_t>();
+  return holder;
+}
+
+void encode_stamp(ByteWriter& out, const Stamp& stamp) {
+  out.put(stamp.history);
+  out.put(stamp.number);
+}
+
+Stamp decode_stamp(ByteReader& in) {
+  Stamp stamp;
+  stamp.history = in.get_uuid();
+  stamp.number = in.get<uint64_t>();
+  return stamp;
+}
+
+void encode_tenure(ByteWriter& out, const Tenure& tenure) {
+  out.put(tenure.history);
+  out.put(tenure.parent);
+  out.put(tenure.number);
+  encode_ballot(out, tenure.origin);
+  encode_flag(out, tenure.primary.has_value());
+  if (tenure.primary) encode_holder(out, *tenure.primary);
+  encode_flag(out, tenure.clean);
+  out.put(tenure.members.bits());
+  out.put(tenure.voter_set);
+  out.put(static_cast<uint8_t>(tenure.voters.size()));
+  for (const Voter& voter : tenure.voters) {
+    out.put(voter.seat.value);
+    out.put(voter.acceptor);
+  }
+  out.put(static_cast<uint8_t>(tenure.volumes.size()));
+  for (const VolumeShape& volume : tenure.volumes) {
+    out.put(volume.number);
+    out.put(volume.size_bytes);
+  }
+}
+
+namespace {
+
+// A count that fits; 0 after failing.
+size_t decode_count(ByteReader& in, size_t capacity) {
+  const size_t count = in.get<uint8_t>();
+  if (count <= capacity) return count;
+  in.fail();
+  return 0;
+}
+
+void decode_voters(ByteReader& in, Tenure& tenure) {
+  const size_t count = decode_count(in, kMaxVoters);
+  for (size_t i = 0; i < count; ++i) {
+    Voter voter;
+    voter.seat.value = in.get<uint8_t>();
+    voter.acceptor = in.get_uuid();
+    tenure.voters.push_back(voter);
+  }
+}
+
+void decode_volumes(ByteReader& in, Tenure& tenure) {
+  const size_t count = decode_count(in, kMaxVolumes);
+  for (size_t i = 0; i < count; ++i) {
+    VolumeShape volume;
+    volume.number = in.get<uint16_t>();
+    volume.size_bytes = in.get<uint64_t>();
+    tenure.volumes.push_back(volume);
+  }
+}
+
+}  // namespace
+
+Tenure decode_tenure(ByteReader& in) {
+  Tenure tenure;
+  tenure.history = in.get_uuid();
+  tenure.parent = in.get_uuid();
+  tenure.number = in.get<uint64_t>();
+  tenure.origin = decode_ballot(in);
+  if (decode_flag(in)) tenure.primary = decode_holder(in);
+  tenure.clean = decode_flag(in);
+  tenure.members = SeatSet(in.get<uint32_t>());
+  tenure.voter_set = in.get<uint32_t>();
+  decode_voters(in, tenure);
+  decode_volumes(in, tenure);
+  return tenure;
+}
+
+void encode_optional_tenure(ByteWriter& out, const std::optional<Tenure>& tenure) {
+  encode_flag(out, tenure.has_value());
+  if (tenure) encode_tenure(out, *tenure);
+}
+
+std::optional<Tenure> decode_optional_tenure(ByteReader& in) {
+  if (!decode_flag(in)) return std::nullopt;
+  return decode_tenure(in);
+}
+
+void encode_acceptor_record(ByteWriter& out, const AcceptorRecord& record) {
+  out.put(record.acceptor);
+  encode_ballot(out, record.promised);
+  encode_ballot(out, record.accepted);
+  encode_optional_tenure(out, record.tenure);
+  encode_duration(out, record.longest_lease);
+}
+
+AcceptorRecord decode_acceptor_record(ByteReader& in) {
+  AcceptorRecord record;
+  record.acceptor = in.get_uuid();
+  record.promised = decode_ballot(in);
+  record.accepted = decode_ballot(in);
+  record.tenure = decode_optional_tenure(in);
+  record.longest_lease = decode_duration(in);
+  if (record.tenure.has_value() == record.accepted.none()) in.fail();
+  return record;
+}
+
+}  // namespace lockstep
