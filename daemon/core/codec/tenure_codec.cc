@@ -12,6 +12,14 @@ bool decode_flag(ByteReader& in) {
   return value == 1;
 }
 
+void encode_seat(ByteWriter& out, Seat seat) { out.put(seat.value); }
+
+Seat decode_seat(ByteReader& in) {
+  const Seat seat{in.get<uint8_t>()};
+  if (seat.value >= kMaxSeats && seat != kNoSeat) in.fail();
+  return seat;
+}
+
 void encode_duration(ByteWriter& out, Duration duration) {
   out.put(static_cast<uint64_t>(duration.ns));
 }
@@ -24,27 +32,27 @@ Duration decode_duration(ByteReader& in) {
 
 void encode_ballot(ByteWriter& out, const Ballot& ballot) {
   out.put(ballot.counter);
-  out.put(ballot.node.value);
+  encode_seat(out, ballot.node);
   out.put(ballot.start);
 }
 
 Ballot decode_ballot(ByteReader& in) {
   Ballot ballot;
   ballot.counter = in.get<uint64_t>();
-  ballot.node.value = in.get<uint8_t>();
+  ballot.node = decode_seat(in);
   ballot.start = in.get<uint64_t>();
   return ballot;
 }
 
 void encode_holder(ByteWriter& out, const Holder& holder) {
-  out.put(holder.node.value);
+  encode_seat(out, holder.node);
   out.put(holder.boot);
   out.put(holder.start);
 }
 
 Holder decode_holder(ByteReader& in) {
   Holder holder;
-  holder.node.value = in.get<uint8_t>();
+  holder.node = decode_seat(in);
   holder.boot = in.get_uuid();
   holder.start = in.get<uint64_t>();
   return holder;
@@ -74,7 +82,7 @@ void encode_tenure(ByteWriter& out, const Tenure& tenure) {
   out.put(tenure.voter_set);
   out.put(static_cast<uint8_t>(tenure.voters.size()));
   for (const Voter& voter : tenure.voters) {
-    out.put(voter.seat.value);
+    encode_seat(out, voter.seat);
     out.put(voter.acceptor);
   }
   out.put(static_cast<uint8_t>(tenure.volumes.size()));
@@ -98,7 +106,7 @@ void decode_voters(ByteReader& in, Tenure& tenure) {
   const size_t count = decode_count(in, kMaxVoters);
   for (size_t i = 0; i < count; ++i) {
     Voter voter;
-    voter.seat.value = in.get<uint8_t>();
+    voter.seat = decode_seat(in);
     voter.acceptor = in.get_uuid();
     tenure.voters.push_back(voter);
   }

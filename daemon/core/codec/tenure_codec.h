@@ -24,6 +24,10 @@ constexpr size_t kMaxAcceptorRecordBytes = 16 + 2 * kBallotBytes + 1 + kMaxTenur
 void encode_flag(ByteWriter& out, bool flag);
 bool decode_flag(ByteReader& in);
 
+// A seat is below kMaxSeats or kNoSeat.
+void encode_seat(ByteWriter& out, Seat seat);
+Seat decode_seat(ByteReader& in);
+
 void encode_duration(ByteWriter& out, Duration duration);
 Duration decode_duration(ByteReader& in);
 

@@ -1,0 +1,53 @@
+// The dirty bitmaps of one copy, one per peer: blocks in which that peer's copy may differ from this one. A bit is cleared only
+// on proof (P4): a flush of the peer submitted after its copy of the block was written, or a decided join.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "base/range.h"
+#include "core/context.h"
+#include "core/dirty/bit_vector.h"
+
+namespace lockstep {
+
+class DirtyMaps {
+ public:
+  DirtyMaps(Context& context, std::array<BitVector, kMaxDataNodes> loaded, uint64_t blocks);
+
+  const BitVector& of(Seat peer) const { return maps_[peer.value].bits; }
+  void mark(Seat peer, const Range& range);
+  void mark_blocks(Seat peer, uint64_t first, uint64_t count);
+  void mark_all(Seat peer);
+  // Every block of every set extent.
+  void mark_extents(Seat peer, const BitVector& extents);
+  void clear(Seat peer, const Range& range);
+  void clear_all(Seat peer);
+  // What is marked for this peer in this extent is on stable storage.
+  bool durable(Seat peer, uint64_t extent) const;
+
+  void pump();
+  bool done(MetaToken token, bool ok);  // true if the token was ours
+  void stop() { failed_ = true; }
+  bool idle() const;
+
+ private:
+  struct Page {
+    bool dirty = false;
+    bool writing = false;
+    MetaToken token;
+  };
+  struct Map {
+    BitVector bits;
+    std::vector<Page> pages;
+  };
+  void touch(Map& map, uint64_t first, uint64_t count);
+
+  Context& ctx_;
+  std::array<Map, kMaxDataNodes> maps_;
+  uint64_t blocks_;
+  bool failed_ = false;
+};
+
+}  // namespace lockstep

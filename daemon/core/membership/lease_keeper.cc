@@ -1,0 +1,35 @@
+#include "core/membership/lease_keeper.h"
+
+#include <algorithm>
+
+namespace lockstep {
+
+void LeaseKeeper::forget() {
+  until_.fill(kLongAgo);
+  requests_.fill({});
+}
+
+uint64_t LeaseKeeper::begin_request(Instant now) {
+  const uint64_t sequence = next_sequence_++;
+  requests_[sequence % kRemembered] = {sequence, now};
+  return sequence;
+}
+
+void LeaseKeeper::granted(const Voters& voters, Seat seat, const LeaseGranted& grant) {
+  const Request& request = requests_[grant.sequence % kRemembered];
+  if (request.sequence != grant.sequence || grant.sequence == 0) return;
+  for (const Voter& voter : voters) {
+    if (voter.seat != seat || voter.acceptor != grant.who.acceptor) continue;
+    until_[seat.value] = std::max(until_[seat.value], request.sent + length_);
+  }
+}
+
+Instant LeaseKeeper::valid_until(const Voters& voters) const {
+  InplaceVector<Instant, kMaxVoters> times;
+  for (const Voter& voter : voters) times.push_back(until_[voter.seat.value]);
+  if (times.empty()) return kLongAgo;
+  std::sort(times.begin(), times.end(), [](Instant a, Instant b) { return a > b; });
+  return times[times.size() / 2];  // the (n/2 + 1)-th latest: so many have granted at least until then
+}
+
+}  // namespace lockstep

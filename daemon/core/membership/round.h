@@ -1,0 +1,60 @@
+// One round of the tenure register, seen from its proposer: collect promises, propose one value, count acceptances.
+//
+// A voter is (seat, acceptor). An answer counts only from the acceptor that the electorate names at that seat; an empty seat
+// counts in the majority and never answers. While the voter set changes, both the old and the new one must agree.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+#include "base/inplace_vector.h"
+#include "core/ballot.h"
+#include "core/message.h"
+#include "core/tenure.h"
+
+namespace lockstep {
+
+using Voters = InplaceVector<Voter, kMaxVoters>;
+
+class Round {
+ public:
+  enum class Phase : uint8_t { preparing, proposing, decided };
+
+  // `creating`: the resource has no tenure yet, so seats are counted whatever acceptor answers there.
+  Round(Ballot ballot, const Voters& voters, bool creating);
+
+  const Ballot& ballot() const { return ballot_; }
+  Phase phase() const { return phase_; }
+  // A tenure with another voter set may have been decided: its electorate must agree too.
+  void add_electorate(const Voters& voters);
+
+  // True when this answer completed the phase.
+  bool promised(Seat seat, const Promise& answer);
+  void propose(const Tenure& value);
+  bool accepted(Seat seat, const Accepted& answer);
+
+  // What the promises showed: the value accepted under the highest ballot, if any.
+  const std::optional<Tenure>& found() const { return found_; }
+  const Ballot& found_ballot() const { return found_ballot_; }
+  const std::optional<Tenure>& proposed() const { return proposed_; }
+  // The acceptor that answered at a seat in the first phase; nil if none did.
+  const Uuid& acceptor_at(Seat seat) const { return acceptors_[seat.value]; }
+
+ private:
+  using Answers = std::array<Uuid, kMaxSeats>;
+  bool majority(const Voters& voters, const Answers& answers) const;
+  bool agreed(const Answers& answers) const;
+
+  Ballot ballot_;
+  bool creating_;
+  Phase phase_ = Phase::preparing;
+  InplaceVector<Voters, 4> electorates_;
+  Answers acceptors_{};  // who promised
+  Answers accepted_{};   // who accepted
+  Ballot found_ballot_;
+  std::optional<Tenure> found_;
+  std::optional<Tenure> proposed_;
+};
+
+}  // namespace lockstep
