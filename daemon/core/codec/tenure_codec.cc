@@ -12,7 +12,9 @@ bool decode_flag(ByteReader& in) {
   return value == 1;
 }
 
-void encode_seat(ByteWriter& out, Seat seat) { out.put(seat.value); }
+void encode_seat(ByteWriter& out, Seat seat) {
+  out.put(seat.value);
+}
 
 Seat decode_seat(ByteReader& in) {
   const Seat seat{in.get<uint8_t>()};
