@@ -11,7 +11,9 @@ namespace {
 
 constexpr size_t kShown = 160;  // of a long line, around the word
 
-size_t clamped(std::string_view text, size_t at) { return std::min(at, text.size()); }
+size_t clamped(std::string_view text, size_t at) {
+  return std::min(at, text.size());
+}
 
 // Control characters would garble a terminal; each stays one column wide.
 std::string printable(std::string_view text) {
@@ -23,7 +25,8 @@ std::string printable(std::string_view text) {
   return out;
 }
 
-// The part of the line that is shown, and under it the caret. Tabs are repeated so that the caret stays under the word.
+// The part of the line that is shown, and under it the caret. Tabs are repeated so that the caret stays under
+// the word.
 std::string pointed_line(const Location& at) {
   const std::string& text = at.line->text;
   const size_t word = clamped(text, static_cast<size_t>(std::max(at.column - 1, 0)));
@@ -59,8 +62,8 @@ std::string render(const Diagnostic& diagnostic) {
   std::string out;
   const char* label = diagnostic.severity == Severity::warning ? "warning: " : "";
   if (diagnostic.at.line) {
-    out = fmt::format("{}:{}:{}: {}{}\n", diagnostic.at.line->file, diagnostic.at.line->number, diagnostic.at.column,
-                      label, diagnostic.message);
+    out = fmt::format("{}:{}:{}: {}{}\n", diagnostic.at.line->file, diagnostic.at.line->number,
+                      diagnostic.at.column, label, diagnostic.message);
     out += pointed_line(diagnostic.at);
   } else {
     out = fmt::format("{}{}\n", label, diagnostic.message);

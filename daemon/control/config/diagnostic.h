@@ -1,4 +1,5 @@
-// Where a word of the configuration stands, and what is wrong with it. Values only; nothing refers to the text that was read.
+// Where a word of the configuration stands, and what is wrong with it. Values only; nothing refers to the
+// text that was read.
 #pragma once
 
 #include <memory>
@@ -33,7 +34,8 @@ struct Diagnostic {
   std::string nearest;  // the known word that was probably meant; empty when none is near
 };
 
-// "FILE:LINE:COLUMN: message", the line, a caret under the word, and the nearest known word; each line ends with '\n'.
+// "FILE:LINE:COLUMN: message", the line, a caret under the word, and the nearest known word; each line ends
+// with '\n'.
 std::string render(const Diagnostic& diagnostic);
 // All of them, one after the other.
 std::string render(const std::vector<Diagnostic>& diagnostics);

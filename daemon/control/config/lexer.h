@@ -22,7 +22,8 @@ struct Token {
 class Lexer {
  public:
   Lexer(std::string file, std::string_view text);
-  // The next token, `end` for ever after the last. After an error (an unfinished string, a forbidden byte) it also says `end`.
+  // The next token, `end` for ever after the last. After an error (an unfinished string, a forbidden byte) it
+  // also says `end`.
   Token next();
   const std::optional<Diagnostic>& error() const { return error_; }
 

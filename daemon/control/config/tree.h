@@ -1,4 +1,5 @@
-// The configuration as it is written: statements that keep the place of every word. Meaning comes later (resolve.h).
+// The configuration as it is written: statements that keep the place of every word. Meaning comes later
+// (resolve.h).
 //
 //   statement := word... ( ';' | '{' statement... '}' )
 #pragma once

@@ -1,0 +1,139 @@
+// The configuration as the daemon uses it: resolved by precedence, checked, without any text left to
+// interpret. Plain values.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "control/config/diagnostic.h"
+#include "control/config/schema.h"
+#include "control/config/tree.h"
+
+namespace lockstep::config {
+
+// HOST:PORT. The host is an IPv4 or IPv6 address (without brackets) or a name that is resolved at each
+// connection. Empty: any.
+struct Endpoint {
+  std::string host;
+  uint16_t port = 0;
+  std::string to_string() const;  // brackets around IPv6
+  friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
+};
+
+struct NbdListen {
+  std::string unix_path;  // empty: `tcp` is meant
+  Endpoint tcp;
+  std::string to_string() const;
+  friend bool operator==(const NbdListen&, const NbdListen&) = default;
+};
+
+enum class OnNoQuorum : uint8_t { suspend_io, io_error };
+enum class Fencing : uint8_t { dont_care, resource_only, resource_and_stonith };
+
+struct Options {
+  OnNoQuorum on_no_quorum = OnNoQuorum::suspend_io;
+  Duration lease_time;
+  std::optional<Uuid> resource_uuid;
+};
+
+struct Net {
+  Duration timeout;       // a peer that acknowledges no write for so long is dropped
+  Duration ping_int;      // a silent link is asked for a sign of life
+  Duration ping_timeout;  // and has so long to give it
+  Duration connect_int;   // between attempts to connect
+  Fencing fencing = Fencing::dont_care;
+  std::string shared_secret;  // at most one of the two is set
+  std::string shared_secret_file;
+};
+
+struct Disk {
+  uint64_t c_max_rate = 0;  // bytes a second, 0: no limit
+};
+
+struct Handlers {
+  std::vector<std::string> fence_peer;  // argv; empty: no handler
+  Duration fence_timeout;
+};
+
+struct Volume {
+  uint16_t number = 0;
+  std::string disk;       // backing file or device
+  std::string meta_disk;  // "internal", or the file or device of external metadata
+  Disk options;
+  bool internal() const { return meta_disk == "internal"; }
+};
+
+// The settings that were written, by option; what is absent has its default. Kept for dump.
+using Settings = std::map<const OptionSpec*, std::string>;
+
+struct Host {
+  std::string name;
+  uint8_t node_id = 0;
+  Endpoint address;            // of replication
+  std::vector<NbdListen> nbd;  // none: no export over sockets
+  std::optional<Endpoint> metrics;
+  std::vector<Volume> volumes;  // by number
+  Options options;  // these four are resolved for this host: common < resource < connection < host
+  Net net;
+  Disk disk;
+  Handlers handlers;
+  Settings own;  // written inside `on`
+  Seat seat() const { return {node_id}; }
+};
+
+struct Witness {
+  std::string name;
+  Endpoint address;
+};
+
+struct Resource {
+  std::string name;
+  ResourceId id;                   // from options { resource-uuid }, else resource_id_of()
+  std::vector<Host> hosts;         // in the order of node-ids
+  std::vector<Witness> witnesses;  // in the order of the file: seats 16, 17, ...
+  Settings settings;               // common and resource and connection, merged
+
+  const Host* host(std::string_view node) const;  // null: not one of its nodes
+  const Host* by_seat(Seat seat) const;
+  std::string name_of(Seat seat) const;  // of a node or witness; "node 7" when there is none
+};
+
+struct Config {
+  std::vector<Resource> resources;  // in the order of the files
+  std::optional<Endpoint> metrics;  // global
+  const Resource* resource(std::string_view name) const;
+};
+
+struct Loaded {
+  Config config;  // complete only when ok()
+  std::vector<Diagnostic> diagnostics;
+  bool ok() const;
+  std::string errors() const;    // rendered, empty when ok()
+  std::string warnings() const;  // rendered
+};
+
+// Reads a configuration with everything that it includes. Never throws; all errors are in the outcome.
+Loaded load(const std::string& path, SourceReader& reader);
+Loaded load(const std::string& path);
+
+// The id that all nodes and witnesses derive alike from the name and the (node-id, host name) pairs, in any
+// order.
+ResourceId resource_id_of(std::string_view name, std::vector<std::pair<uint8_t, std::string>> nodes);
+
+// The secret of a host's net section: inline, or the file's first line. Empty when none is configured. At
+// most 1024 bytes.
+Result<std::string> read_secret(const Net& net);
+
+// The resource, or everything, printed back in normal form. Loading that gives the same configuration.
+std::string dump(const Resource& resource);
+std::string dump(const Config& config);
+
+}  // namespace lockstep::config

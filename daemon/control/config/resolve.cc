@@ -1,0 +1,327 @@
+// From drafts to the model: inheritance, defaults, and the checks within one resource.
+#include "control/config/resolve.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+namespace lockstep::config {
+
+namespace {
+
+// The value of an option as it counts: what the scope says, else the default.
+std::string effective(const Scope& scope, Section section, std::string_view name) {
+  const OptionSpec* spec = find_option(section, name);
+  CHECK(spec != nullptr);
+  const auto found = scope.values.find(spec);
+  return found != scope.values.end() ? found->second.value : std::string(spec->initial);
+}
+
+Duration tenths(const Scope& scope, Section section, std::string_view name) {
+  return milliseconds(100 * parse_number(effective(scope, section, name)).value_or(0));
+}
+
+Duration whole_seconds(const Scope& scope, Section section, std::string_view name) {
+  return seconds(parse_number(effective(scope, section, name)).value_or(0));
+}
+
+Options options_of(const Scope& scope) {
+  Options options;
+  if (effective(scope, Section::options, "on-no-quorum") == "io-error")
+    options.on_no_quorum = OnNoQuorum::io_error;
+  options.lease_time = tenths(scope, Section::options, "lease-time");
+  options.resource_uuid = Uuid::parse(effective(scope, Section::options, "resource-uuid"));
+  return options;
+}
+
+Net net_of(const Scope& scope) {
+  Net net;
+  net.timeout = tenths(scope, Section::net, "timeout");
+  net.ping_int = whole_seconds(scope, Section::net, "ping-int");
+  net.ping_timeout = tenths(scope, Section::net, "ping-timeout");
+  net.connect_int = whole_seconds(scope, Section::net, "connect-int");
+  const std::string fencing = effective(scope, Section::net, "fencing");
+  if (fencing == "resource-only") net.fencing = Fencing::resource_only;
+  if (fencing == "resource-and-stonith") net.fencing = Fencing::resource_and_stonith;
+  net.shared_secret = effective(scope, Section::net, "shared-secret");
+  net.shared_secret_file = effective(scope, Section::net, "shared-secret-file");
+  return net;
+}
+
+Disk disk_of(const Scope& scope) {
+  const OptionSpec* rate = find_option(Section::disk, "c-max-rate");
+  return {static_cast<uint64_t>(
+      parse_size(effective(scope, Section::disk, "c-max-rate"), rate->scale).value_or(0))};
+}
+
+Handlers handlers_of(const Scope& scope) {
+  Handlers handlers;
+  handlers.fence_timeout = whole_seconds(scope, Section::handlers, "fence-timeout");
+  std::string word;
+  for (char c : effective(scope, Section::handlers, "fence-peer") + " ") {
+    if (c != ' ' && c != '\t') {
+      word.push_back(c);
+    } else if (!word.empty()) {
+      handlers.fence_peer.push_back(std::move(word));
+      word.clear();
+    }
+  }
+  return handlers;
+}
+
+Settings settings_of(const Scope& scope) {
+  Settings settings;
+  for (const auto& [spec, value] : scope.values) settings[spec] = value.value;
+  return settings;
+}
+
+class Resolver {
+ public:
+  Resolver(const Drafts& drafts, const ResourceDraft& draft, Complaints& complaints)
+      : drafts_(drafts), draft_(draft), complaints_(complaints) {}
+
+  Resource resolve();
+
+ private:
+  void check_scopes();
+  void check_secret(const Scope& scope);
+  void resolve_hosts();
+  void resolve_volumes(const HostDraft& draft, const Scope& scope, Host& host);
+  void resolve_witnesses();
+  void check_connections();
+  void check_fencing(const Scope& scope);
+  std::optional<Placed<Endpoint>> address_of(const HostDraft& host) const;
+
+  const Drafts& drafts_;
+  const ResourceDraft& draft_;
+  Complaints& complaints_;
+  Scope base_;  // common < resource < connection
+  Resource out_;
+};
+
+void Resolver::check_secret(const Scope& scope) {
+  const auto file = scope.values.find(find_option(Section::net, "shared-secret-file"));
+  if (file == scope.values.end() || !scope.values.contains(find_option(Section::net, "shared-secret")))
+    return;
+  complaints_.error(file->second.at,
+                    "shared-secret and shared-secret-file contradict each other: give one of them");
+}
+
+void Resolver::check_fencing(const Scope& scope) {
+  const auto at = [&scope](Section section, std::string_view name) {
+    const auto found = scope.values.find(find_option(section, name));
+    return found == scope.values.end() ? Location{} : found->second.at;
+  };
+  const bool handler = !effective(scope, Section::handlers, "fence-peer").empty();
+  const bool policy = effective(scope, Section::net, "fencing") != "dont-care";
+  if (policy && !handler) {
+    complaints_.warning(at(Section::net, "fencing"),
+                        fmt::format("resource {}: fencing without handlers {{ fence-peer }} never completes",
+                                    draft_.name.value));
+  }
+  if (handler && !policy) {
+    complaints_.warning(at(Section::handlers, "fence-peer"),
+                        fmt::format("resource {}: fence-peer never runs while net {{ fencing }} is dont-care",
+                                    draft_.name.value));
+  }
+}
+
+std::optional<Placed<Endpoint>> Resolver::address_of(const HostDraft& host) const {
+  for (const ConnectionDraft& connection : draft_.connections) {
+    const auto found = connection.addresses.find(host.name.value);
+    if (found != connection.addresses.end()) return found->second;
+  }
+  return host.address;
+}
+
+void Resolver::resolve_volumes(const HostDraft& draft, const Scope& scope, Host& host) {
+  std::set<uint16_t> numbers;
+  for (const auto& [number, volume] : draft_.volumes) numbers.insert(number);
+  for (const auto& [number, volume] : draft.volumes) numbers.insert(number);
+  if (numbers.empty()) {
+    complaints_.error(draft.name.at, fmt::format("resource {} has no volume on {}: volume 0 {{ disk PATH; }}",
+                                                 draft_.name.value, draft.name.value));
+  }
+  for (const uint16_t number : numbers) {
+    const auto outer = draft_.volumes.find(number);
+    const auto inner = draft.volumes.find(number);
+    Volume volume;
+    volume.number = number;
+    volume.meta_disk = "internal";
+    Scope options = scope;
+    for (const VolumeDraft* level : {outer != draft_.volumes.end() ? &outer->second : nullptr,
+                                     inner != draft.volumes.end() ? &inner->second : nullptr}) {
+      if (!level) continue;
+      if (level->disk) volume.disk = level->disk->value;
+      if (level->meta_disk) volume.meta_disk = level->meta_disk->value;
+      options.overlay(level->options);
+    }
+    volume.options = disk_of(options);
+    if (volume.disk.empty()) {
+      complaints_.error(inner != draft.volumes.end() ? inner->second.at : outer->second.at,
+                        fmt::format("volume {} has no disk on {}", number, draft.name.value));
+    } else if (volume.disk == volume.meta_disk) {
+      complaints_.error(inner != draft.volumes.end() ? inner->second.at : outer->second.at,
+                        "disk and meta-disk are the same; write meta-disk internal");
+    }
+    host.volumes.push_back(std::move(volume));
+  }
+}
+
+void Resolver::resolve_hosts() {
+  std::map<std::string, const HostDraft*> names;
+  std::map<uint8_t, const HostDraft*> ids;
+  for (const HostDraft& draft : draft_.hosts) {
+    if (!names.emplace(draft.name.value, &draft).second) {
+      complaints_.error(draft.name.at, fmt::format("on {} is given twice", draft.name.value));
+    }
+    Host host;
+    host.name = draft.name.value;
+    if (!draft.node_id) {
+      complaints_.error(draft.name.at, fmt::format("on {} has no node-id", host.name));
+    } else {
+      host.node_id = draft.node_id->value;
+      const auto [at, fresh] = ids.emplace(host.node_id, &draft);
+      if (!fresh) {
+        complaints_.error(draft.node_id->at, fmt::format("node-id {} belongs to {} already", host.node_id,
+                                                         at->second->name.value));
+      }
+    }
+    if (const auto address = address_of(draft)) {
+      host.address = address->value;
+    } else {
+      complaints_.error(draft.name.at, fmt::format("on {} has no address", host.name));
+    }
+    for (const auto& listen : draft.nbd) host.nbd.push_back(listen.value);
+    if (draft.metrics) host.metrics = draft.metrics->value;
+    Scope scope = base_;
+    scope.overlay(draft.own);
+    host.options = options_of(scope);
+    host.net = net_of(scope);
+    host.disk = disk_of(scope);
+    host.handlers = handlers_of(scope);
+    host.own = settings_of(draft.own);
+    resolve_volumes(draft, scope, host);
+    check_secret(draft.own);
+    check_fencing(scope);
+    const auto own_id = draft.own.values.find(find_option(Section::options, "resource-uuid"));
+    if (own_id != draft.own.values.end()) {
+      complaints_.error(own_id->second.at,
+                        "resource-uuid must be the same on every node: not inside on HOST");
+    }
+    out_.hosts.push_back(std::move(host));
+  }
+  std::stable_sort(out_.hosts.begin(), out_.hosts.end(),
+                   [](const Host& a, const Host& b) { return a.node_id < b.node_id; });
+}
+
+void Resolver::resolve_witnesses() {
+  constexpr size_t kMaxWitnesses = 6;  // two data nodes and these are all voters that a tenure can name
+  for (const WitnessDraft& draft : draft_.witnesses) {
+    if (out_.witnesses.size() == kMaxWitnesses) {
+      complaints_.error(draft.name.at,
+                        fmt::format("more than {} witnesses are not built yet", kMaxWitnesses));
+      return;
+    }
+    if (!draft.address)
+      complaints_.error(draft.name.at, fmt::format("witness {} has no address", draft.name.value));
+    const auto same = [&draft](const auto& other) { return other.name == draft.name.value; };
+    if (std::any_of(out_.witnesses.begin(), out_.witnesses.end(), same) ||
+        std::any_of(out_.hosts.begin(), out_.hosts.end(), same)) {
+      complaints_.error(draft.name.at,
+                        fmt::format("the name {} is taken: a voter votes once", draft.name.value));
+    }
+    out_.witnesses.push_back({draft.name.value, draft.address ? draft.address->value : Endpoint{}});
+  }
+}
+
+void Resolver::check_connections() {
+  std::vector<std::string_view> known;
+  for (const HostDraft& host : draft_.hosts) known.push_back(host.name.value);
+  for (const ConnectionDraft& connection : draft_.connections) {
+    std::set<std::string> named;
+    bool unknown = false;
+    for (const Placed<std::string>& host : connection.hosts) {
+      if (std::find(known.begin(), known.end(), host.value) == known.end()) {
+        complaints_.error(host.at, fmt::format("resource {} has no \"on {}\"", draft_.name.value, host.value),
+                          nearest_word(host.value, known));
+        unknown = true;
+      } else if (!named.insert(host.value).second) {
+        complaints_.error(host.at, fmt::format("{} is named twice", host.value));
+      }
+    }
+    if (!unknown && named.size() < known.size()) {
+      complaints_.error(connection.at,
+                        "data nodes without a connection between them are not built yet: name them all");
+    }
+  }
+  if (draft_.connections.size() > 1) {
+    complaints_.error(draft_.connections[1].at, "the two data nodes have a connection already");
+  }
+}
+
+void Resolver::check_scopes() {
+  constexpr size_t kMostHosts = 2;
+  if (draft_.hosts.empty()) {
+    complaints_.error(draft_.name.at,
+                      fmt::format("resource {} has no data node: on HOST {{ ... }}", draft_.name.value));
+  }
+  if (draft_.hosts.size() > kMostHosts) {
+    complaints_.error(draft_.hosts[kMostHosts].name.at,
+                      "more than two data nodes are not built yet; a third voter can be a witness");
+  }
+  std::map<uint16_t, Location> volumes;
+  for (const auto& [number, volume] : draft_.volumes) volumes.emplace(number, volume.at);
+  for (const HostDraft& host : draft_.hosts) {
+    for (const auto& [number, volume] : host.volumes) volumes.emplace(number, volume.at);
+  }
+  if (volumes.size() > 1) {
+    complaints_.error(std::next(volumes.begin())->second,
+                      "more than one volume a resource is not built yet; use a resource each");
+  }
+  check_secret(draft_.own);
+  for (const ConnectionDraft& connection : draft_.connections) check_secret(connection.net);
+}
+
+Resource Resolver::resolve() {
+  out_.name = draft_.name.value;
+  check_scopes();
+  base_ = drafts_.common;
+  base_.overlay(draft_.own);
+  for (const ConnectionDraft& connection : draft_.connections) base_.overlay(connection.net);
+  out_.settings = settings_of(base_);
+  resolve_hosts();
+  resolve_witnesses();
+  check_connections();
+  std::vector<std::pair<uint8_t, std::string>> nodes;
+  for (const Host& host : out_.hosts) nodes.emplace_back(host.node_id, host.name);
+  const std::optional<Uuid> given = options_of(base_).resource_uuid;
+  out_.id = given ? *given : resource_id_of(out_.name, nodes);
+  return std::move(out_);
+}
+
+}  // namespace
+
+Config resolve(const Drafts& drafts, Complaints& complaints) {
+  Config config;
+  if (drafts.metrics) config.metrics = drafts.metrics->value;
+  std::map<std::string, Location> names;
+  std::set<Uuid> ids;
+  for (const ResourceDraft& draft : drafts.resources) {
+    const auto [at, fresh] = names.emplace(draft.name.value, draft.name.at);
+    if (!fresh) {
+      complaints.error(draft.name.at,
+                       fmt::format("resource {} is given twice; first in {} line {}", draft.name.value,
+                                   at->second.line->file, at->second.line->number));
+      continue;
+    }
+    config.resources.push_back(Resolver(drafts, draft, complaints).resolve());
+    if (!ids.insert(config.resources.back().id).second) {
+      complaints.error(draft.name.at, "another resource has the same resource-uuid");
+    }
+  }
+  return config;
+}
+
+}  // namespace lockstep::config

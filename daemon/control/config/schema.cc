@@ -1,0 +1,155 @@
+#include "control/config/schema.h"
+
+namespace lockstep::config {
+
+namespace {
+
+using enum Section;
+using enum Kind;
+using B = Built;
+
+constexpr OptionSpec not_yet(Section section, std::string_view name, std::string_view why) {
+  return {section, name, text, "", 0, 0, "", "", "", B::not_yet, why};
+}
+constexpr OptionSpec meaningless(Section section, std::string_view name, std::string_view why) {
+  return {section, name, text, "", 0, 0, "", "", "", B::meaningless, why};
+}
+
+// clang-format off
+const std::vector<OptionSpec> kOptions = {
+  // section, name, kind, unit, low, high, default, choices, later, built, meaning
+  {options, "quorum", choice, "", 0, 0, "majority", "majority", "all", B::yes, "how many voters must answer"},
+  {options, "on-no-quorum", choice, "", 0, 0, "suspend-io", "suspend-io|io-error", "", B::yes, "what I/O does without quorum"},
+  {options, "auto-promote", choice, "", 0, 0, "no", "no", "yes", B::yes, "promote for the first read-write client"},
+  {options, "lease-time", number, "0.1 s", 5, 600, "30", "", "", B::yes, "how long voters keep their word to a Primary"},
+  {options, "resource-uuid", uuid, "", 0, 0, "", "", "", B::yes, "the resource's id, in place of the one derived from names"},
+  not_yet(options, "on-no-data-accessible", "losing the last copy always suspends I/O"),
+  not_yet(options, "quorum-minimum-redundancy", "redundancy is the current set, as the voters decide it"),
+  not_yet(options, "auto-promote-timeout", "it belongs to auto-promote yes"),
+  not_yet(options, "witness-timeout", "voters are fixed by the configuration"),
+  not_yet(options, "read-lease", "reads are always served under the lease"),
+  meaningless(options, "cpu-mask", "there are no kernel threads to pin; use the service manager (CPUAffinity=)"),
+  meaningless(options, "twopc-timeout", "changes are decided by voters, not by a two-phase commit"),
+  meaningless(options, "twopc-retry-timeout", "changes are decided by voters, not by a two-phase commit"),
+  meaningless(options, "peer-ack-window", "settling is bounded in time"),
+  meaningless(options, "peer-ack-delay", "settling is bounded in time"),
+  meaningless(options, "on-suspended-primary-outdated", "a deposed Primary always fails its waiting requests"),
+
+  {net, "protocol", choice, "", 0, 0, "C", "C", "A|B", B::yes, "when a write is acknowledged"},
+  {net, "timeout", number, "0.1 s", 5, 600, "60", "", "", B::yes, "a peer that acknowledges no write for so long is dropped"},
+  {net, "ping-int", number, "s", 1, 120, "1", "", "", B::yes, "a silent link is asked for a sign of life this often"},
+  {net, "ping-timeout", number, "0.1 s", 1, 300, "10", "", "", B::yes, "how long that sign may take"},
+  {net, "connect-int", number, "s", 1, 120, "1", "", "", B::yes, "between attempts to connect"},
+  {net, "fencing", choice, "", 0, 0, "dont-care", "dont-care|resource-only|resource-and-stonith", "", B::yes, "whether and when fence-peer runs"},
+  {net, "shared-secret", text, "", 1, 64, "", "", "", B::yes, "proves peers and witnesses to each other"},
+  {net, "shared-secret-file", text, "", 1, 4096, "", "", "", B::yes, "the file that holds the secret"},
+  {net, "verify-alg", choice, "", 0, 0, "", "xxh3", "sha1|sha256|md5|crc32c", B::yes, "the digest of the command verify"},
+  {net, "allow-two-primaries", choice, "", 0, 0, "no", "no", "", B::yes, "one Primary at a time"},
+  {net, "transport", choice, "", 0, 0, "tcp", "tcp", "rdma|lb-tcp", B::yes, "how nodes talk"},
+  {net, "tls", choice, "", 0, 0, "no", "no", "yes", B::yes, "TLS on replication links"},
+  not_yet(net, "tls-certificate", "it belongs to tls yes"),
+  not_yet(net, "tls-key", "it belongs to tls yes"),
+  not_yet(net, "tls-ca", "it belongs to tls yes"),
+  not_yet(net, "csums-alg", "a resync copies every dirty block"),
+  not_yet(net, "data-integrity-alg", "frames carry their own checksum"),
+  not_yet(net, "max-buffers", "buffers have a fixed bound"),
+  not_yet(net, "sndbuf-size", "the kernel sizes socket buffers"),
+  not_yet(net, "rcvbuf-size", "the kernel sizes socket buffers"),
+  not_yet(net, "on-congestion", "it belongs to protocol A"),
+  not_yet(net, "congestion-fill", "it belongs to protocol A"),
+  not_yet(net, "congestion-extents", "it belongs to protocol A"),
+  not_yet(net, "allow-remote-read", "reads are served from the local disk"),
+  meaningless(net, "cram-hmac-alg", "the handshake has one keyed algorithm; shared-secret or shared-secret-file is enough"),
+  meaningless(net, "after-sb-0pri", "a split history always waits for a person"),
+  meaningless(net, "after-sb-1pri", "a split history always waits for a person"),
+  meaningless(net, "after-sb-2pri", "a split history always waits for a person"),
+  meaningless(net, "always-asbp", "a split history always waits for a person"),
+  meaningless(net, "rr-conflict", "roles are decided before copies meet"),
+  meaningless(net, "ko-count", "timeout alone says when a peer is dropped"),
+  meaningless(net, "max-epoch-size", "overlapping writes are ordered by the range gate, not by epochs"),
+  meaningless(net, "tcp-cork", "frames are batched before they are sent"),
+  meaningless(net, "use-rle", "bitmaps travel as ranges"),
+  meaningless(net, "socket-check-timeout", "ping-timeout covers it"),
+  meaningless(net, "discard-my-data", "it is an option of one connect command, not of the configuration"),
+
+  {disk, "c-max-rate", size, "bytes/s", 0, int64_t{4} << 40, "0", "", "", B::parsed, "limit of a resync; 0 is none. Limits are not built yet", 1024},
+  {disk, "on-io-error", choice, "", 0, 0, "detach", "detach", "pass_on|call-local-io-error", B::yes, "what a failing disk does"},
+  not_yet(disk, "size", "a volume is as large as its smallest disk"),
+  not_yet(disk, "c-min-rate", "a resync yields to nothing but its window"),
+  not_yet(disk, "c-plan-ahead", "a resync has a fixed window"),
+  not_yet(disk, "c-fill-target", "a resync has a fixed window"),
+  not_yet(disk, "c-delay-target", "a resync has a fixed window"),
+  not_yet(disk, "resync-rate", "c-max-rate is the limit"),
+  not_yet(disk, "resync-after", "resyncs run side by side"),
+  not_yet(disk, "disk-timeout", "a hung disk is waited for"),
+  not_yet(disk, "read-balancing", "reads are served from the local disk"),
+  not_yet(disk, "rs-discard-granularity", "a resync copies every dirty block"),
+  meaningless(disk, "al-extents", "the intent map has a fixed bound and needs no tuning"),
+  meaningless(disk, "al-updates", "the intent map cannot be turned off"),
+  meaningless(disk, "disk-flushes", "flushes cannot be turned off: acknowledged flushes survive power loss"),
+  meaningless(disk, "md-flushes", "flushes cannot be turned off: metadata decides who may be Primary"),
+  meaningless(disk, "disk-barrier", "order is kept by the range gate and flushes"),
+  meaningless(disk, "disk-drain", "order is kept by the range gate and flushes"),
+  meaningless(disk, "discard-zeroes-if-aligned", "a trim always reads back as zero"),
+  meaningless(disk, "disable-write-same", "there is no write-same in NBD"),
+  meaningless(disk, "bitmap", "every copy keeps a bitmap for each peer"),
+
+  {handlers, "fence-peer", text, "", 1, 4096, "", "", "", B::yes, "the command that ends a peer's boot"},
+  {handlers, "fence-timeout", number, "s", 1, 3600, "60", "", "", B::yes, "after this the handler's process group is killed"},
+  not_yet(handlers, "unfence-peer", "only fence-peer is run"),
+  not_yet(handlers, "initial-split-brain", "only fence-peer is run"),
+  not_yet(handlers, "split-brain", "only fence-peer is run"),
+  not_yet(handlers, "pri-lost", "only fence-peer is run"),
+  not_yet(handlers, "pri-lost-after-sb", "only fence-peer is run"),
+  not_yet(handlers, "pri-on-incon-degr", "only fence-peer is run"),
+  not_yet(handlers, "local-io-error", "only fence-peer is run"),
+  not_yet(handlers, "before-resync-target", "only fence-peer is run"),
+  not_yet(handlers, "after-resync-target", "only fence-peer is run"),
+  not_yet(handlers, "before-resync-source", "only fence-peer is run"),
+  not_yet(handlers, "out-of-sync", "only fence-peer is run"),
+  not_yet(handlers, "quorum-lost", "only fence-peer is run"),
+  not_yet(handlers, "disconnected", "only fence-peer is run"),
+};
+// clang-format on
+
+}  // namespace
+
+const std::vector<OptionSpec>& all_options() {
+  return kOptions;
+}
+
+const OptionSpec* find_option(Section section, std::string_view name) {
+  for (const OptionSpec& spec : kOptions) {
+    if (spec.section == section && spec.name == name) return &spec;
+  }
+  return nullptr;
+}
+
+const OptionSpec* find_elsewhere(std::string_view name) {
+  for (const OptionSpec& spec : kOptions) {
+    if (spec.name == name) return &spec;
+  }
+  return nullptr;
+}
+
+std::vector<std::string_view> option_names(Section section) {
+  std::vector<std::string_view> names;
+  for (const OptionSpec& spec : kOptions) {
+    const bool usable = spec.built == Built::yes || spec.built == Built::parsed;
+    if (spec.section == section && usable) names.push_back(spec.name);
+  }
+  return names;
+}
+
+std::vector<std::string_view> split_choices(std::string_view choices) {
+  std::vector<std::string_view> parts;
+  while (!choices.empty()) {
+    const size_t bar = choices.find('|');
+    parts.push_back(choices.substr(0, bar));
+    if (bar == std::string_view::npos) break;
+    choices.remove_prefix(bar + 1);
+  }
+  return parts;
+}
+
+}  // namespace lockstep::config
