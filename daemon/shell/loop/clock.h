@@ -1,4 +1,5 @@
-// The machine's clock as an Instant: CLOCK_BOOTTIME, which goes on while the machine is suspended and never jumps.
+// The machine's clock as an Instant: CLOCK_BOOTTIME, which goes on while the machine is suspended and never
+// jumps.
 #pragma once
 
 #include "base/time.h"

@@ -1,0 +1,32 @@
+#include "shell/loop/disk_io.h"
+
+namespace lockstep {
+
+DiskIo& DiskIoSlab::take() {
+  if (free_ == nullptr) return all_.emplace_back();
+  DiskIo& io = *free_;
+  free_ = io.next;
+  io.next = nullptr;
+  return io;
+}
+
+void DiskIoSlab::give_back(DiskIo& io) {
+  io.done = nullptr;
+  io.device = nullptr;
+  io.next = free_;
+  free_ = &io;
+}
+
+void DiskIoQueue::push_back(DiskIo& io) {
+  io.next = nullptr;
+  (first_ == nullptr ? first_ : last_->next) = &io;
+  last_ = &io;
+}
+
+void DiskIoQueue::pop_front() {
+  DiskIo* io = first_;
+  first_ = io->next;
+  io->next = nullptr;
+}
+
+}  // namespace lockstep
