@@ -1,0 +1,161 @@
+#!/usr/bin/python3
+"""Nonsense in the configuration, on the control socket and under create-md: refused with a reason, and harmless."""
+
+import os
+import random
+import re
+import socket
+import sys
+
+from lab import BIN, MIB, Cluster, Process, expect, run, step, tool, wait_until
+
+BAD_CONFIGURATION = 10
+
+# What to replace in a good configuration, by what, and what the message has to name.
+MISTAKES = [
+    ("quorum majority", "quorum majorty", "majority"),
+    ("quorum majority", "quorum off", "quorum"),
+    ("quorum majority", "qourum majority", "quorum"),
+    ("protocol C", "protocol X", "protocol"),
+    ("protocol C;", "protocol C; allow-two-primaries yes;", "allow-two-primaries"),
+    ("node-id 1", "node-id 0", "node-id"),
+    ("node-id 1", "node-id many", "node-id"),
+    ("node-id 1;", "node-id 1; node-id 1", ""),
+    ("address 127.0.0.1:", "address 127.0.0.1:x", "address"),
+    ("address 127.0.0.1:", "adress 127.0.0.1:", "address"),
+    ("resource r0 {", "resource {", ""),
+    ("resource r0 {", "resource r0 { }\nresource r0 {", "r0"),
+    ("options {", "options {{", ""),
+    ("meta-disk internal", "meta-disk", "meta-disk"),
+    ("lease-time 30", "lease-time -1", "lease-time"),
+    ("lease-time 30", "lease-time 99999999999999999999", "lease-time"),
+    ("\n}\n", "\n", ""),
+]
+
+
+def configuration():
+    """Each mistake ends CLI and daemon with status 10 and a message that names file, line and column."""
+    with Cluster(options="lease-time 30;") as cluster:
+        good = cluster.config.read_text(encoding="utf-8")
+        cluster.alpha.do("dump", "r0")
+        for old, new, named in MISTAKES:
+            head, found, rest = good.rpartition(old) if old.startswith(("node-id", "\n")) else good.partition(old)
+            expect(found, f"'{old}' isn't in the configuration")
+            cluster.config.write_text(head + new + rest, encoding="utf-8")
+            said = cluster.alpha.refuses([BAD_CONFIGURATION], "dump", "r0")
+            expect(re.search(re.escape(str(cluster.config)) + r":\d+:\d+", said), f"'{new}': no file, line and column:\n{said}")
+            expect(named in said, f"'{new}': the message doesn't name '{named}':\n{said}")
+            status = tool(BIN / "lockstepd", *cluster.alpha.options(), check=False).returncode
+            expect(status == BAD_CONFIGURATION, f"'{new}': lockstepd ends with {status}")
+        step(f"{len(MISTAKES)} mistakes; the last message:\n{said.rstrip()}")
+        binary = bytes(random.Random(1).randrange(256) for _ in range(4096))
+        cluster.config.write_bytes(binary)
+        cluster.alpha.refuses([BAD_CONFIGURATION], "dump", "r0")
+        cluster.config.write_text("resource r0 {" * 100000, encoding="utf-8")
+        cluster.alpha.refuses([BAD_CONFIGURATION], "dump", "r0")
+        cluster.config.unlink()
+        cluster.alpha.refuses([BAD_CONFIGURATION], "dump", "r0")
+        step("bytes of chance, endless nesting, no file: refused too")
+        cluster.config.write_text(good, encoding="utf-8")
+        usage = cluster.alpha.cli("frobnicate", "r0")
+        expect(usage.returncode == 1 and usage.stderr.strip(), f"an unknown command ends with {usage.returncode}")
+        expect(cluster.alpha.cli("status").returncode == 20, "status without a daemon")
+
+
+def control_socket():
+    """What no CLI would send doesn't end the daemon, nor does it keep others from being served."""
+    with Cluster() as cluster:
+        cluster.bring_up(primary=cluster.alpha)
+        path = str(cluster.alpha.run_dir / "control.sock")
+        expect(os.stat(path).st_mode & 0o007 == 0, "everybody may use the control socket")
+        dice = random.Random(2)
+
+        def connect():
+            sock = socket.socket(socket.AF_UNIX)
+            sock.settimeout(20)
+            sock.connect(path)
+            return sock
+
+        junk = [b"", b"\n", b"\0" * 100, b"{" * 100000, b"[]\n", b"null\n", b'{"command":7}\n', b'{"command":"primary"}\n',
+                b'{"command":"up","resource":"' + b"x" * 100000 + b'"}\n', b"status\n" * 1000,
+                b"\xff\xff\xff\xff" + b"a" * 4096, b"\0\0\0\1", b"GET / HTTP/1.1\r\n\r\n"]
+        junk += [bytes(dice.randrange(256) for _ in range(dice.randrange(1, 3000))) for _ in range(50)]
+        for data in junk:
+            with connect() as sock:
+                try:
+                    sock.sendall(data)
+                    sock.shutdown(socket.SHUT_WR)
+                    while sock.recv(65536):
+                        pass
+                except OSError:
+                    pass  # it may hang up on us
+        step(f"{len(junk)} kinds of nonsense")
+        with connect() as sock:  # endless, without a line's end: the daemon must not collect it all
+            try:
+                for _ in range(256):
+                    sock.sendall(b"x" * 65536)
+            except OSError:
+                step("an endless request is cut off")
+        idle = [connect() for _ in range(30)]
+        expect(cluster.alpha.role() == "Primary", "status is not served beside 30 idle connections")
+        for sock in idle:
+            sock.close()
+        expect(cluster.alpha.daemon.alive(), "the daemon ended")
+        with open(f"/proc/{cluster.alpha.daemon.pid}/status", encoding="ascii") as status:
+            resident = int(re.search(r"VmRSS:\s+(\d+) kB", status.read())[1])
+        step(f"still Primary; {resident // 1024} MiB resident")
+        second = Process("second", [BIN / "lockstepd", *cluster.alpha.options()], cluster.directory / "second.log").start()
+        wait_until(lambda: not second.alive(), "a second daemon on the same run-dir to give up")
+        expect(second.child.returncode != 0, "a second daemon on the same run-dir ended with 0")
+        expect(cluster.alpha.role() == "Primary", "a second daemon disturbed the first")
+
+
+def disks():
+    """create-md looks before it writes."""
+    with Cluster() as cluster:
+        alpha, beta = cluster.nodes
+
+        def untouched(what, *words):
+            before = alpha.disk.read_bytes()
+            said = alpha.refuses(range(1, 126), "create-md", "r0", *words)
+            expect(alpha.disk.read_bytes() == before, f"{what}: the disk was written to")
+            step(f"{what}: {said.strip().splitlines()[0]}")
+
+        with alpha.disk.open("r+b") as disk:
+            disk.truncate(4096)
+        untouched("4 KiB", "--force")
+        with alpha.disk.open("r+b") as disk:
+            disk.truncate(0)
+        untouched("empty", "--force")
+        with alpha.disk.open("r+b") as disk:
+            disk.truncate(64 * MIB)
+        tool("mkfs.ext4", "-q", "-F", alpha.disk)
+        untouched("a file system")
+        alpha.do("create-md", "r0", "--force")
+        untouched("metadata of ours")
+        alpha.do("dump-md", "r0")
+
+        cluster.gamma.start()
+        beta.do("create-md", "r0")
+        for node in cluster.nodes:
+            node.start()
+            node.do("up", "r0")
+        untouched("in use", "--force")
+        alpha.refuses(range(1, 126), "wipe-md", "r0")
+        for node in cluster.nodes:
+            node.do("down", "r0")
+        alpha.do("wipe-md", "r0", "--force")
+        alpha.refuses(range(1, 126), "dump-md", "r0")
+        step("wiped; up without metadata: " + (alpha.cli("up", "r0").stderr.strip().splitlines() or ["allowed"])[0])
+        alpha.disk.unlink()
+        alpha.refuses(range(1, 126), "create-md", "r0")
+        expect(alpha.daemon.alive() and beta.daemon.alive(), "a daemon ended")
+
+
+SCENARIOS = [configuration, control_socket, disks]
+
+if __name__ == "__main__":
+    chosen = {scenario.__name__: scenario for scenario in SCENARIOS}
+    if len(sys.argv) != 2 or sys.argv[1] not in chosen:
+        sys.exit(f"usage: refusals.py {'|'.join(chosen)}")
+    sys.exit(run(chosen[sys.argv[1]]))
