@@ -1,0 +1,325 @@
+#include "control/control_server.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <utility>
+
+namespace lockstep {
+
+namespace {
+
+constexpr size_t kMaxConnections = 64;
+constexpr size_t kMaxOutput = 8 * 1024 * 1024;  // a client that reads no faster is dropped
+constexpr Duration kRequestTimeout = seconds(10);
+
+// A descriptor that closes itself.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Fd() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const { return fd_; }
+
+ private:
+  int fd_ = -1;
+};
+
+class Connection;
+
+class Server final : public ControlServer, public FdHandler {
+ public:
+  Server(EventLoop& loop, ControlHandler& handler, Fd lock, Fd listener, std::string path);
+  ~Server() override;
+  void on_ready(uint32_t events) override;
+  size_t connections() const override { return connections_.size(); }
+
+  EventLoop& loop() { return loop_; }
+  ControlHandler& handler() { return handler_; }
+  void closed(Connection* connection) { connections_.erase(connection); }
+
+ private:
+  void accept_one(Fd fd);
+
+  EventLoop& loop_;
+  ControlHandler& handler_;
+  Fd lock_;  // held as long as this lives: the run directory is ours
+  Fd listener_;
+  std::string path_;
+  std::map<Connection*, std::shared_ptr<Connection>> connections_;
+};
+
+// One client. The server owns it while the socket is open; the handler shares it as its Responder.
+class Connection final : public Responder, public FdHandler, public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Server& server, Fd fd) : server_(&server), fd_(std::move(fd)) {}
+  void start();
+  void shut();  // closes the socket; the server forgets this connection
+  void refuse(std::string why, int exit_status = 1) {
+    finish({exit_status, "", "lockstepd: " + std::move(why) + "\n"});
+  }
+
+  void on_ready(uint32_t events) override;
+  void event(std::string_view line) override;
+  void progress(const nlohmann::json& value) override;
+  void finish(const ControlReply& reply) override;
+  bool open() const override { return server_ != nullptr && !finished_; }
+  void on_hangup(std::function<void()> what) override;
+
+ private:
+  void read_some();
+  void dispatch(size_t length);
+  void send(std::string text);
+  void write_some();
+  void drop_input();
+  void hang_up();
+
+  Server* server_;  // null once closed
+  Fd fd_;
+  TimerId timer_;
+  std::string input_;
+  std::string output_;
+  size_t sent_ = 0;
+  bool dispatched_ = false;
+  bool finished_ = false;
+  std::function<void()> on_hangup_;
+};
+
+void Connection::start() {
+  server_->loop().watch(fd_.get(), EPOLLIN, *this);
+  timer_ = server_->loop().call_at(server_->loop().now() + kRequestTimeout, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->timer_ = {};
+    if (!self->dispatched_) self->refuse("no request came in time");
+  });
+}
+
+void Connection::shut() {
+  if (!server_) return;
+  Server* server = std::exchange(server_, nullptr);
+  if (timer_.value != 0) server->loop().cancel(timer_);
+  server->loop().unwatch(fd_.get());
+  fd_ = Fd();
+  server->closed(this);
+}
+
+void Connection::on_ready(uint32_t events) {
+  const auto keep = shared_from_this();
+  if ((events & EPOLLOUT) != 0) write_some();
+  if (server_ && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_some();
+}
+
+void Connection::read_some() {
+  char chunk[4096];
+  for (;;) {
+    const ssize_t got = ::read(fd_.get(), chunk, sizeof chunk);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && errno == EAGAIN) return;
+    if (got <= 0) {
+      hang_up();
+      return;
+    }
+    if (dispatched_) continue;  // nothing further is expected; only the end of the stream matters
+    input_.append(chunk, static_cast<size_t>(got));
+    const size_t newline = input_.find('\n');
+    if (newline == std::string::npos && input_.size() <= kMaxRequestBytes) continue;
+    dispatch(newline);
+    if (!server_) return;
+  }
+}
+
+void Connection::dispatch(size_t length) {
+  dispatched_ = true;
+  if (length == std::string::npos || length > kMaxRequestBytes) {
+    refuse("the request is too long");
+    return;
+  }
+  auto parsed = parse_request(std::string_view(input_).substr(0, length));
+  if (const std::string* wrong = std::get_if<std::string>(&parsed)) {
+    refuse(*wrong);
+    return;
+  }
+  input_ = std::string();
+  server_->handler().handle(std::move(std::get<ControlRequest>(parsed)), shared_from_this());
+}
+
+void Connection::hang_up() {
+  // Half a request and then the end: somebody's script, who may still read what was wrong.
+  if (!dispatched_ && !input_.empty()) {
+    dispatched_ = true;
+    refuse("the request ends without a newline");
+    if (!server_) return;
+  }
+  const auto tell = std::exchange(on_hangup_, nullptr);
+  const bool unanswered = !finished_;
+  shut();
+  if (unanswered && tell) tell();
+}
+
+void Connection::on_hangup(std::function<void()> what) {
+  if (open()) on_hangup_ = std::move(what);
+}
+
+void Connection::event(std::string_view line) {
+  if (!open()) return;
+  send(nlohmann::json{{"event", line}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
+}
+
+void Connection::progress(const nlohmann::json& value) {
+  if (!open()) return;
+  send(nlohmann::json{{"progress", value}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
+       "\n");
+}
+
+void Connection::finish(const ControlReply& reply) {
+  if (!open()) return;
+  finished_ = true;
+  on_hangup_ = nullptr;
+  send(format_reply(reply));
+}
+
+void Connection::send(std::string text) {
+  if (output_.size() - sent_ + text.size() > kMaxOutput) {
+    // Not from within the handler's call: it may hold references into what on_hangup releases.
+    server_->loop().defer([self = shared_from_this()] {
+      if (self->server_) self->hang_up();
+    });
+    return;
+  }
+  output_ += text;
+  write_some();
+}
+
+void Connection::write_some() {
+  while (server_ && sent_ < output_.size()) {
+    const ssize_t put = ::send(fd_.get(), output_.data() + sent_, output_.size() - sent_, MSG_NOSIGNAL);
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0 && errno == EAGAIN) {
+      server_->loop().modify(fd_.get(), EPOLLIN | EPOLLOUT);
+      return;
+    }
+    if (put < 0) break;  // the read side notices the hang-up
+    sent_ += static_cast<size_t>(put);
+  }
+  if (!server_) return;
+  output_.clear();
+  sent_ = 0;
+  server_->loop().modify(fd_.get(), EPOLLIN);
+  if (finished_) {
+    drop_input();
+    shut();
+  }
+}
+
+// Closing a unix socket with unread bytes makes the peer's read fail before it has seen the reply.
+void Connection::drop_input() {
+  char chunk[4096];
+  for (int i = 0; i < 256; ++i) {
+    if (::read(fd_.get(), chunk, sizeof chunk) <= 0) return;
+  }
+}
+
+Server::Server(EventLoop& loop, ControlHandler& handler, Fd lock, Fd listener, std::string path)
+    : loop_(loop),
+      handler_(handler),
+      lock_(std::move(lock)),
+      listener_(std::move(listener)),
+      path_(std::move(path)) {
+  loop_.watch(listener_.get(), EPOLLIN, *this);
+}
+
+Server::~Server() {
+  loop_.unwatch(listener_.get());
+  while (!connections_.empty()) {
+    const std::shared_ptr<Connection> keep = connections_.begin()->second;
+    keep->shut();
+  }
+  ::unlink(path_.c_str());
+}
+
+void Server::on_ready(uint32_t) {
+  for (;;) {
+    const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && errno == EINTR) continue;
+    if (fd < 0) return;  // EAGAIN; or no descriptors, and the level-triggered loop comes back
+    accept_one(Fd(fd));
+  }
+}
+
+void Server::accept_one(Fd fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  const bool known = ::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+  const auto connection = std::make_shared<Connection>(*this, std::move(fd));
+  if (connections_.size() >= kMaxConnections) return;  // closed: bounded (P10)
+  connections_.emplace(connection.get(), connection);
+  connection->start();
+  if (!known || (peer.uid != 0 && peer.uid != ::geteuid())) {
+    connection->refuse("only root and the daemon's own user may give commands", 20);
+  }
+}
+
+Error system_error(const char* where) {
+  return {errno, where};
+}
+
+Result<Fd> take_run_dir(const std::string& run_dir) {
+  if (::mkdir(run_dir.c_str(), 0755) != 0 && errno != EEXIST) return system_error("create the run directory");
+  Fd lock(::open((run_dir + "/control.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (lock.get() < 0) return system_error("open the run directory's lock");
+  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+    return Error{errno == EWOULDBLOCK ? EADDRINUSE : errno,
+                 "take the run directory: another lockstepd uses it"};
+  }
+  return lock;
+}
+
+Result<Fd> listen_at(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return Error{ENAMETOOLONG, "name the control socket"};
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error("remove a stale control socket");
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (fd.get() < 0) return system_error("create the control socket");
+  const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+  if (::bind(fd.get(), generic, sizeof address) != 0) return system_error("bind the control socket");
+  if (::chmod(path.c_str(), 0600) != 0) return system_error("protect the control socket");
+  if (::listen(fd.get(), 64) != 0) return system_error("listen at the control socket");
+  return fd;
+}
+
+}  // namespace
+
+std::string control_socket_path(const std::string& run_dir) {
+  return run_dir + "/control.sock";
+}
+
+Result<std::unique_ptr<ControlServer>> ControlServer::create(EventLoop& loop, const std::string& run_dir,
+                                                             ControlHandler& handler) {
+  Result<Fd> lock = take_run_dir(run_dir);
+  if (!lock) return lock.error();
+  const std::string path = control_socket_path(run_dir);
+  Result<Fd> listener = listen_at(path);
+  if (!listener) return listener.error();
+  return std::unique_ptr<ControlServer>(
+      std::make_unique<Server>(loop, handler, std::move(lock).value(), std::move(listener).value(), path));
+}
+
+}  // namespace lockstep

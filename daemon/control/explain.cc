@@ -1,0 +1,240 @@
+#include "control/explain.h"
+
+#include <fmt/format.h>
+
+namespace lockstep {
+
+namespace {
+
+std::string labelled(const ResourceStatus& status, Seat seat) {
+  return status.name_of(seat) + (seat.is_witness() ? " (witness)" : "");
+}
+
+std::string silence_text(const ResourceStatus& status, const VoterSnapshot& voter) {
+  const std::string name = labelled(status, voter.seat);
+  if (voter.empty_seat) return fmt::format("{}: an empty seat, never heard as a voter", name);
+  return fmt::format("{}: {} for {}", name, voter.seat.is_witness() ? "no answer" : "no connection",
+                     duration_text(voter.silent_for));
+}
+
+std::string names_of(const ResourceStatus& status, SeatSet seats) {
+  std::string out;
+  for (const Seat seat : seats) out += fmt::format("{}{}", out.empty() ? "" : ", ", status.name_of(seat));
+  return out.empty() ? "none" : out;
+}
+
+// A fence stands in for a missing half only where the number of voters is even.
+std::string fence_text(const ResourceStatus& status) {
+  const Snapshot& snapshot = status.snapshot;
+  if (snapshot.voters.size() % 2 == 0) {
+    return "With an even number of voters, half of them and a completed fence in the other half decide.";
+  }
+  std::string missing;
+  std::string node;
+  for (const VoterSnapshot& voter : snapshot.voters) {
+    if (voter.answers) continue;
+    (voter.seat.is_witness() ? missing : node) = status.name_of(voter.seat);
+  }
+  if (missing.empty() || node.empty()) return "";
+  return fmt::format("A fence of {} cannot stand in for {} (lockstep explain {} promote says why).", node,
+                     missing, status.name);
+}
+
+bool about_votes(Reason reason) {
+  return reason == Reason::no_quorum || reason == Reason::lease_lost || reason == Reason::voters_starting ||
+         reason == Reason::peer_loss_undecided;
+}
+
+void add_line(std::string& out, std::string_view text) {
+  if (!text.empty()) out += fmt::format("  {}\n", text);
+}
+
+void explain_reason(Reason reason, std::string& out) {
+  add_line(out, fmt::format("Rule: {} [{}]", text_of(reason), code_of(reason)));
+  if (!remedy_of(reason).empty())
+    add_line(out, fmt::format("What would change the answer: {}", remedy_of(reason)));
+}
+
+std::string tenure_text(const ResourceStatus& status) {
+  const std::optional<Tenure>& tenure = status.snapshot.tenure;
+  if (!tenure) return "Tenure: none; this resource has never been used.";
+  const std::string primary = tenure->primary ? status.name_of(tenure->primary->node) : "none";
+  return fmt::format("Tenure {}: Primary {}{}; current set: {}.", tenure->number, primary,
+                     tenure->clean ? " (handed over cleanly)" : "", names_of(status, tenure->members));
+}
+
+void explain_promote(const ResourceStatus& status, std::string& out) {
+  const Snapshot& snapshot = status.snapshot;
+  out += fmt::format("{} promote:\n", status.name);
+  add_line(out, votes_text(status));
+  add_line(out, tenure_text(status));
+  add_line(out, fmt::format("This copy: {}{}.", to_text(snapshot.disk),
+                            snapshot.tenure && snapshot.tenure->members.contains(status.self)
+                                ? ", in the current set"
+                                : ", not in the current set"));
+  if (snapshot.role == Role::primary) {
+    add_line(out, fmt::format("This node is Primary; {} ms of its lease are left.",
+                              snapshot.lease_left.ns / 1'000'000));
+    return;
+  }
+  if (snapshot.reason == Reason::none) {
+    add_line(out, "Nothing known here forbids a promotion.");
+    return;
+  }
+  explain_reason(snapshot.reason, out);
+  if (!about_votes(snapshot.reason)) return;
+  if (snapshot.voters.size() % 2 == 0) {
+    add_line(out, fence_text(status));
+  } else {
+    add_line(
+        out,
+        "Fence: with an odd number of voters a fence is no vote: the fenced node may have decided something");
+    add_line(out, "together with a voter that cannot be heard from here.");
+  }
+  if (snapshot.voters.size() == 2) {
+    add_line(out,
+             "Two voters only: losing one freezes I/O. Ways out: a witness, a fence-peer handler, primary "
+             "--force.");
+  }
+}
+
+void explain_io(const ResourceStatus& status, std::string& out) {
+  const Snapshot& snapshot = status.snapshot;
+  out += fmt::format("{} io:\n", status.name);
+  if (snapshot.role != Role::primary) {
+    add_line(out, "This node is not Primary: it serves no I/O.");
+    return;
+  }
+  if (status.suspended_user) add_line(out, "An operator suspended I/O; resume-io ends that.");
+  if (snapshot.suspended) {
+    add_line(out, "I/O is frozen.");
+    explain_reason(snapshot.reason, out);
+    add_line(out, votes_text(status));
+  } else if (!status.suspended_user) {
+    add_line(out, fmt::format("I/O runs; {} ms of the lease are left, {} requests are in flight.",
+                              snapshot.lease_left.ns / 1'000'000, snapshot.client_ops));
+  }
+  add_line(out, tenure_text(status));
+}
+
+void explain_resync(const ResourceStatus& status, std::string& out) {
+  out += fmt::format("{} resync:\n", status.name);
+  for (const PeerSnapshot& peer : status.snapshot.peers) {
+    const std::string name = status.name_of(peer.node);
+    const uint64_t kib = peer.dirty_blocks * 4;
+    if (resyncing(peer)) {
+      const ResyncProgress progress = progress_of(peer);
+      add_line(out,
+               fmt::format("{}: {}, {:.2f}% done, {} KiB out of sync, {} KiB/s.", name,
+                           to_text(peer.replication), progress.percent_done, kib, progress.kib_per_second));
+    } else if (!peer.connected) {
+      add_line(out, fmt::format("{}: no connection for {}; {} KiB out of sync as far as this node knows.",
+                                name, duration_text(peer.silent_for), kib));
+      if (peer.refused != Reason::none) explain_reason(peer.refused, out);
+    } else {
+      add_line(out, fmt::format("{}: no resync runs; {} KiB out of sync, its disk is {}.", name, kib,
+                                to_text(peer.disk)));
+    }
+  }
+  if (status.snapshot.peers.empty()) add_line(out, "There is no peer.");
+}
+
+}  // namespace
+
+std::string votes_text(const ResourceStatus& status) {
+  const Snapshot& snapshot = status.snapshot;
+  std::string answering;
+  std::string silent;
+  size_t count = 0;
+  for (const VoterSnapshot& voter : snapshot.voters) {
+    if (voter.answers) {
+      ++count;
+      answering += fmt::format("{}{}", answering.empty() ? "" : ", ", status.name_of(voter.seat));
+    } else {
+      silent += fmt::format("{}{}", silent.empty() ? "" : "; ", silence_text(status, voter));
+    }
+  }
+  const size_t needed = snapshot.votes_needed > 0 ? snapshot.votes_needed : snapshot.voters.size() / 2 + 1;
+  std::string out =
+      fmt::format("{} of {} voters {}", count, snapshot.voters.size(), count == 1 ? "answers" : "answer");
+  if (!answering.empty()) out += fmt::format(" ({})", answering);
+  out += fmt::format("; {} {} needed.", needed, needed == 1 ? "is" : "are");
+  if (!silent.empty()) out += fmt::format(" {}.", silent);
+  return out;
+}
+
+ControlReply refusal(const ResourceStatus& status, Reason reason) {
+  const RefusalClass refused = class_of(reason);
+  ControlReply reply;
+  reply.exit_status = refused.exit_status;
+  reply.err =
+      fmt::format("{}: State change failed: ({}) {}\n", status.name, refused.number, refused.headline);
+  if (about_votes(reason)) {
+    if (reason != Reason::no_quorum)
+      add_line(reply.err, fmt::format("{} [{}]", text_of(reason), code_of(reason)));
+    add_line(reply.err, votes_text(status));
+    const std::string fence = reason == Reason::voters_starting ? "" : fence_text(status);
+    const std::string way =
+        reason == Reason::voters_starting ? "Wait a few seconds." : "Bring one of them back.";
+    add_line(reply.err, fence.empty() ? way : way + " " + fence);
+    // What --force cannot do yet is not advised.
+    return reply;
+  }
+  add_line(reply.err, fmt::format("{} [{}]", text_of(reason), code_of(reason)));
+  add_line(reply.err, remedy_of(reason));
+  return reply;
+}
+
+std::optional<ExplainTopic> parse_topic(std::string_view word) {
+  if (word.empty()) return ExplainTopic::everything;
+  if (word == "promote") return ExplainTopic::promote;
+  if (word == "io") return ExplainTopic::io;
+  if (word == "resync") return ExplainTopic::resync;
+  return std::nullopt;
+}
+
+std::string explain_text(const ResourceStatus& status, ExplainTopic topic) {
+  std::string out;
+  const bool all = topic == ExplainTopic::everything;
+  if (all || topic == ExplainTopic::promote) explain_promote(status, out);
+  if (all || topic == ExplainTopic::io) explain_io(status, out);
+  if (all || topic == ExplainTopic::resync) explain_resync(status, out);
+  return out;
+}
+
+std::string show_gi_text(const ResourceStatus& status) {
+  const Snapshot& snapshot = status.snapshot;
+  std::string out = fmt::format("{}/{}\n", status.name, status.volume);
+  const auto row = [&out](std::string_view name, std::string_view value) {
+    out += fmt::format("  {:<14} {}\n", name, value);
+  };
+  row("disk-uuid", snapshot.disk_uuid.to_string());
+  row("disk-state", to_text(snapshot.disk));
+  row("size", fmt::format("{} KiB", snapshot.size_bytes / 1024));
+  if (!snapshot.tenure) {
+    row("tenure", "none: never used");
+    return out;
+  }
+  const Tenure& tenure = *snapshot.tenure;
+  row("history", tenure.history.to_string());
+  if (!tenure.parent.is_nil()) row("parent", tenure.parent.to_string());
+  row("tenure", fmt::format("{}", tenure.number));
+  row("primary", tenure.primary ? status.name_of(tenure.primary->node) : "none");
+  row("current-set", names_of(status, tenure.members));
+  std::string voters;
+  for (const Voter& voter : tenure.voters) {
+    const std::string acceptor = voter.acceptor.is_nil() ? "empty seat" : voter.acceptor.to_string();
+    voters += fmt::format("{}{} ({})", voters.empty() ? "" : ", ", labelled(status, voter.seat), acceptor);
+  }
+  row("voters", voters);
+  std::string flags = tenure.clean ? "clean" : "";
+  const auto flag = [&flags](std::string_view name) {
+    flags += fmt::format("{}{}", flags.empty() ? "" : ",", name);
+  };
+  if (tenure.members.contains(status.self)) flag("current");
+  if (snapshot.disk == DiskState::inconsistent) flag("inconsistent");
+  row("flags", flags.empty() ? "none" : flags);
+  return out;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,193 @@
+#include "control/status.h"
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+#include "core/durable.h"
+
+namespace lockstep {
+
+std::string ResourceStatus::name_of(Seat seat) const {
+  for (const NodeName& node : names) {
+    if (node.seat == seat) return node.name;
+  }
+  return seat.is_witness() ? fmt::format("witness {}", seat.value - kMaxDataNodes)
+                           : fmt::format("node {}", seat.value);
+}
+
+std::string ResourceStatus::connection_state(Seat peer) const {
+  for (const LinkStatus& link : links) {
+    if (link.peer == peer) return link.connection_state;
+  }
+  for (const PeerSnapshot& one : snapshot.peers) {
+    if (one.node == peer && one.connected) return "Connected";
+  }
+  return "StandAlone";
+}
+
+std::string_view to_text(Role role) {
+  switch (role) {
+    case Role::unknown:
+      return "Unknown";
+    case Role::primary:
+      return "Primary";
+    case Role::secondary:
+      return "Secondary";
+  }
+  UNREACHABLE("role");
+}
+
+std::string_view to_text(DiskState state) {
+  switch (state) {
+    case DiskState::diskless:
+      return "Diskless";
+    case DiskState::failed:
+      return "Failed";
+    case DiskState::inconsistent:
+      return "Inconsistent";
+    case DiskState::outdated:
+      return "Outdated";
+    case DiskState::unknown:
+      return "DUnknown";
+    case DiskState::consistent:
+      return "Consistent";
+    case DiskState::up_to_date:
+      return "UpToDate";
+  }
+  UNREACHABLE("disk state");
+}
+
+std::string_view to_text(ReplicationState state) {
+  switch (state) {
+    case ReplicationState::off:
+      return "Off";
+    case ReplicationState::established:
+      return "Established";
+    case ReplicationState::sync_source:
+      return "SyncSource";
+    case ReplicationState::sync_target:
+      return "SyncTarget";
+  }
+  UNREACHABLE("replication state");
+}
+
+std::string suspended_text(const ResourceStatus& status) {
+  std::string out;
+  const auto add = [&out](std::string_view cause) {
+    out += fmt::format("{}{}", out.empty() ? "" : ",", cause);
+  };
+  if (status.suspended_user) add("user");
+  if (status.snapshot.suspended)
+    add(status.snapshot.reason == Reason::last_copy_failed ? "no-data" : "quorum");
+  return out.empty() ? "no" : out;
+}
+
+bool resyncing(const PeerSnapshot& peer) {
+  return peer.replication == ReplicationState::sync_source ||
+         peer.replication == ReplicationState::sync_target;
+}
+
+ResyncProgress progress_of(const PeerSnapshot& peer) {
+  ResyncProgress progress;
+  const uint64_t done = peer.resync_done < peer.resync_total ? peer.resync_done : peer.resync_total;
+  if (peer.resync_total > 0) {
+    progress.percent_done = 100.0 * static_cast<double>(done) / static_cast<double>(peer.resync_total);
+  }
+  const double elapsed = static_cast<double>(peer.resync_running.ns) / 1e9;
+  if (elapsed <= 0 || done == 0) return progress;
+  const double blocks_per_second = static_cast<double>(done) / elapsed;
+  progress.kib_per_second = static_cast<uint64_t>(blocks_per_second * (kBlockBytes / 1024.0));
+  progress.seconds_left =
+      static_cast<int64_t>(static_cast<double>(peer.resync_total - done) / blocks_per_second + 0.5);
+  return progress;
+}
+
+double percent_in_sync(uint64_t dirty_blocks, uint64_t size_bytes) {
+  const uint64_t blocks = (size_bytes + kBlockBytes - 1) / kBlockBytes;
+  if (dirty_blocks == 0) return 100.0;
+  if (dirty_blocks >= blocks) return 0.0;
+  // Rounded down to two places: 100.00 has to mean that nothing is left.
+  const uint64_t hundredths = static_cast<uint64_t>(10000.0 * static_cast<double>(blocks - dirty_blocks) /
+                                                    static_cast<double>(blocks));
+  return static_cast<double>(hundredths < 10000 ? hundredths : 9999) / 100.0;
+}
+
+std::string duration_text(Duration duration) {
+  const int64_t whole = duration.ns / 1'000'000'000;
+  if (whole < 0) return "0 s";
+  if (whole < 120) return fmt::format("{} s", whole);
+  if (whole < 7200) return fmt::format("{} min", whole / 60);
+  return fmt::format("{} h", whole / 3600);
+}
+
+std::string role_text(const ResourceStatus& status) {
+  return fmt::format("{}\n", to_text(status.snapshot.role));
+}
+
+std::string cstate_text(const ResourceStatus& status, std::string_view peer) {
+  std::string out;
+  for (const PeerSnapshot& one : status.snapshot.peers) {
+    if (peer.empty() || status.name_of(one.node) == peer) out += status.connection_state(one.node) + "\n";
+  }
+  return out;
+}
+
+std::string dstate_text(const ResourceStatus& status) {
+  std::string out;
+  for (const PeerSnapshot& one : status.snapshot.peers) {
+    out += fmt::format("{}/{}\n", to_text(status.snapshot.disk), to_text(one.disk));
+  }
+  return out.empty() ? fmt::format("{}\n", to_text(status.snapshot.disk)) : out;
+}
+
+namespace {
+
+void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::string& out) {
+  const std::string name = status.name_of(peer.node);
+  const std::string connection = status.connection_state(peer.node);
+  if (!peer.connected) {
+    out += fmt::format("  {} connection:{}", name, connection);
+    if (peer.refused != Reason::none) out += fmt::format(" reason:{}", code_of(peer.refused));
+    out += "\n";
+    return;
+  }
+  out += fmt::format("  {} role:{}\n", name, to_text(peer.role));
+  if (!resyncing(peer)) {
+    out += fmt::format("    peer-disk:{}\n", to_text(peer.disk));
+    return;
+  }
+  out += fmt::format("    replication:{} peer-disk:{} done:{:.2f}\n", to_text(peer.replication),
+                     to_text(peer.disk), progress_of(peer).percent_done);
+}
+
+void resource_text(const ResourceStatus& status, std::string& out) {
+  const Snapshot& snapshot = status.snapshot;
+  out += fmt::format("{} role:{}", status.name, to_text(snapshot.role));
+  if (const std::string suspended = suspended_text(status); suspended != "no")
+    out += " suspended:" + suspended;
+  if ((snapshot.suspended || !snapshot.quorum) && snapshot.reason != Reason::none) {
+    out += fmt::format(" reason:{}", code_of(snapshot.reason));
+  }
+  out += fmt::format("\n  disk:{}", to_text(snapshot.disk));
+  if (status.open) out += " open:yes";
+  if (!snapshot.quorum) out += " quorum:no";
+  out += "\n";
+  for (const PeerSnapshot& peer : snapshot.peers) peer_text(status, peer, out);
+  for (const VoterSnapshot& voter : snapshot.voters) {
+    if (voter.seat.is_witness()) {
+      out +=
+          fmt::format("  {} witness answers:{}\n", status.name_of(voter.seat), voter.answers ? "yes" : "no");
+    }
+  }
+  out += "\n";
+}
+
+}  // namespace
+
+std::string status_text(const std::vector<ResourceStatus>& all) {
+  std::string out;
+  for (const ResourceStatus& status : all) resource_text(status, out);
+  return out.empty() ? "# No currently configured resource found.\n" : out;
+}
+
+}  // namespace lockstep

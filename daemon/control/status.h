@@ -1,0 +1,73 @@
+// What status, events, role, cstate, dstate and explain show of a resource: the core's Snapshot, and beside
+// it what only the daemon knows (names, link states, exports). A value; made on the resource's loop, shown on
+// the control thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/snapshot.h"
+
+namespace lockstep {
+
+struct NodeName {
+  Seat seat;
+  std::string name;
+};
+
+struct LinkStatus {
+  Seat peer;
+  std::string connection_state =
+      "Connecting";  // StandAlone, Unconnected, Connecting, Connected, ... in DRBD's words
+  std::string address;
+};
+
+struct ResourceStatus {
+  std::string name;
+  Seat self;
+  std::vector<NodeName> names;  // of all seats, witnesses and self included
+  std::vector<LinkStatus>
+      links;  // of data peers; one that is missing shows as StandAlone, or Connected if the core met it
+  uint16_t volume = 0;
+  bool open = false;            // a client has the export open
+  bool suspended_user = false;  // suspend-io
+  uint64_t read_kib = 0;        // by clients, since up
+  uint64_t written_kib = 0;
+  Snapshot snapshot;
+
+  std::string name_of(Seat seat) const;
+  std::string connection_state(Seat peer) const;
+};
+
+std::string_view to_text(Role role);
+std::string_view to_text(DiskState state);
+std::string_view to_text(ReplicationState state);
+
+// Why I/O is suspended: "quorum", "no-data", "user"; joined by commas, "no" when it is not.
+std::string suspended_text(const ResourceStatus& status);
+
+// percent of a running resync that is done, and an estimate from its mean rate so far.
+struct ResyncProgress {
+  double percent_done = 0;
+  uint64_t kib_per_second = 0;
+  int64_t seconds_left = -1;  // -1: not known yet
+};
+bool resyncing(const PeerSnapshot& peer);
+ResyncProgress progress_of(const PeerSnapshot& peer);
+// Of the whole volume, 0 to 100; exactly 100 only when nothing is out of sync.
+double percent_in_sync(uint64_t dirty_blocks, uint64_t size_bytes);
+
+// "12 s", "3 min", "2 h": for people.
+std::string duration_text(Duration duration);
+
+// role: one line. cstate: one line a peer. dstate: "own/peer" one line a peer. Each line ends with '\n'.
+std::string role_text(const ResourceStatus& status);
+std::string cstate_text(const ResourceStatus& status, std::string_view peer = {});
+std::string dstate_text(const ResourceStatus& status);
+
+// As `drbdadm status`: the resource, its disk, and each peer indented; a blank line after each resource.
+std::string status_text(const std::vector<ResourceStatus>& all);
+
+}  // namespace lockstep

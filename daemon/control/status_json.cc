@@ -1,0 +1,111 @@
+#include "control/status_json.h"
+
+#include "core/durable.h"
+
+namespace lockstep {
+
+namespace {
+
+using json = nlohmann::ordered_json;
+
+constexpr uint64_t kKibPerBlock = kBlockBytes / 1024;
+
+json peer_device_json(const ResourceStatus& status, const PeerSnapshot& peer) {
+  json out;
+  out["volume"] = status.volume;
+  out["replication-state"] = to_text(peer.replication);
+  out["peer-disk-state"] = to_text(peer.disk);
+  out["peer-client"] = false;
+  out["resync-suspended"] = "no";
+  out["out-of-sync"] = peer.dirty_blocks * kKibPerBlock;
+  out["has-sync-details"] = resyncing(peer);
+  out["has-online-verify-details"] = false;
+  out["percent-in-sync"] = percent_in_sync(peer.dirty_blocks, status.snapshot.size_bytes);
+  if (!resyncing(peer)) return out;
+  const ResyncProgress progress = progress_of(peer);
+  out["percent-resync-done"] = progress.percent_done;
+  out["done"] = progress.percent_done;
+  out["db/dt [MiB/s]"] = static_cast<double>(progress.kib_per_second) / 1024.0;
+  out["rate"] = progress.kib_per_second;  // KiB/s
+  const json eta = progress.seconds_left < 0 ? json(nullptr) : json(progress.seconds_left);
+  out["estimated-seconds-to-finish"] = eta;
+  out["eta"] = eta;
+  return out;
+}
+
+json connection_json(const ResourceStatus& status, const PeerSnapshot& peer) {
+  json out;
+  out["peer-node-id"] = peer.node.value;
+  out["name"] = status.name_of(peer.node);
+  out["connection-state"] = status.connection_state(peer.node);
+  out["congested"] = false;
+  out["peer-role"] = to_text(peer.connected ? peer.role : Role::unknown);
+  out["tls"] = false;
+  out["reason"] = peer.refused == Reason::none ? json(nullptr) : json(code_of(peer.refused));
+  out["silent-for"] = peer.connected ? 0 : peer.silent_for.ns / 1'000'000'000;
+  out["peer_devices"] = json::array({peer_device_json(status, peer)});
+  return out;
+}
+
+json device_json(const ResourceStatus& status) {
+  const Snapshot& snapshot = status.snapshot;
+  json out;
+  out["volume"] = status.volume;
+  out["minor"] = -1;  // there is no kernel device
+  out["disk-state"] = to_text(snapshot.disk);
+  out["client"] = false;
+  out["open"] = status.open;
+  out["quorum"] = snapshot.quorum;
+  out["size"] = snapshot.size_bytes / 1024;
+  out["read"] = status.read_kib;
+  out["written"] = status.written_kib;
+  out["upper-pending"] = snapshot.client_ops;
+  return out;
+}
+
+json voter_json(const ResourceStatus& status, const VoterSnapshot& voter) {
+  json out;
+  out["name"] = status.name_of(voter.seat);
+  out["kind"] = voter.seat.is_witness() ? "witness" : "node";
+  out["answers"] = voter.answers;
+  out["empty-seat"] = voter.empty_seat;
+  out["silent-for"] = voter.answers ? 0 : voter.silent_for.ns / 1'000'000'000;
+  return out;
+}
+
+}  // namespace
+
+nlohmann::ordered_json status_json(const ResourceStatus& status) {
+  const Snapshot& snapshot = status.snapshot;
+  const bool no_data = snapshot.suspended && snapshot.reason == Reason::last_copy_failed;
+  json out;
+  out["name"] = status.name;
+  out["node-id"] = status.self.value;
+  out["role"] = to_text(snapshot.role);
+  out["suspended"] = snapshot.suspended || status.suspended_user;
+  out["suspended-user"] = status.suspended_user;
+  out["suspended-no-data"] = no_data;
+  out["suspended-fencing"] = false;
+  out["suspended-quorum"] = snapshot.suspended && !no_data;
+  out["force-io-failures"] = false;
+  out["write-ordering"] = "flush";
+  out["tenure"] = snapshot.tenure ? snapshot.tenure->number : 0;
+  out["reason"] = snapshot.reason == Reason::none ? json(nullptr) : json(code_of(snapshot.reason));
+  out["votes-answering"] = snapshot.votes_answering;
+  out["votes-needed"] = snapshot.votes_needed;
+  out["lease-left-ms"] = snapshot.lease_left.ns / 1'000'000;
+  out["voters"] = json::array();
+  for (const VoterSnapshot& voter : snapshot.voters) out["voters"].push_back(voter_json(status, voter));
+  out["devices"] = json::array({device_json(status)});
+  out["connections"] = json::array();
+  for (const PeerSnapshot& peer : snapshot.peers) out["connections"].push_back(connection_json(status, peer));
+  return out;
+}
+
+std::string status_json_text(const std::vector<ResourceStatus>& all) {
+  json out = json::array();
+  for (const ResourceStatus& status : all) out.push_back(status_json(status));
+  return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace lockstep
