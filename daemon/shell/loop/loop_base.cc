@@ -18,7 +18,8 @@ Instant EventLoop::now() const {
 }
 
 std::unique_ptr<BlockDevice> LoopBase::adopt_device(OpenedDevice device) {
-  return std::make_unique<FileDevice>(std::move(device), *this, *this);
+  return std::make_unique<FileDevice>(std::move(device), static_cast<EventLoop&>(*this),
+                                      static_cast<DiskEngine&>(*this));
 }
 
 void LoopBase::run() {
