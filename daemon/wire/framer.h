@@ -31,6 +31,8 @@ class Framer {
 
   // `pool` may be null: then a frame with a payload is an error (witness, control lane).
   explicit Framer(BufferPool* pool);
+  // Where payloads go from the next frame on.
+  void set_pool(BufferPool& pool) { pool_ = &pool; }
 
   // Where to receive, in this order (for readv). The second part is empty unless a payload is awaited, and
   // both are empty when stalled() or failed. Valid until the next call of received() or next().

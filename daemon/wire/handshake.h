@@ -12,11 +12,6 @@
 
 namespace lockstep {
 
-struct Negotiated {
-  uint16_t version = 0;
-  uint64_t features = 0;
-};
-
 // What a machine wants after a frame: send `reply` (whole frame, empty: nothing), then go on, or close.
 struct HandshakeStep {
   enum class Outcome : uint8_t { going_on, done, failed };

@@ -40,6 +40,12 @@ struct VersionRange {
   uint16_t max = kMaxProtocol;
   friend bool operator==(const VersionRange&, const VersionRange&) = default;
 };
+// What both ends of a connection agreed on.
+struct Negotiated {
+  uint16_t version = 0;
+  uint64_t features = 0;
+};
+
 // The highest version that both speak.
 std::optional<uint16_t> common_version(const VersionRange& a, const VersionRange& b);
 

@@ -1,0 +1,109 @@
+#include "shell/link/dialer.h"
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+
+namespace lockstep {
+
+Dialer::Dialer(EventLoop& loop, DialSettings settings, const LinkKeys& keys, Done done)
+    : loop_(loop), settings_(std::move(settings)), keys_(keys), done_(std::move(done)), resolver_(loop) {}
+
+Dialer::~Dialer() {
+  *alive_ = false;
+  cancel();
+}
+
+void Dialer::cancel() {
+  dialing_ = false;
+  resolver_.cancel();
+  if (resolve_timer_.value != 0) loop_.cancel(resolve_timer_);
+  resolve_timer_ = {};
+  for (LaneAttempt& lane : lanes_) {
+    if (lane.ready) lane.ready->close();
+    // A handshake that reported to us is still on the stack below us.
+    if (lane.handshake) loop_.defer([keep = lane.handshake] {});
+    lane = {};
+  }
+}
+
+void Dialer::dial() {
+  CHECK(!dialing_);
+  dialing_ = true;
+  ++attempts_;
+  resolve_timer_ = loop_.call_at(loop_.now() + settings_.deadline, [this] {
+    resolve_timer_ = {};
+    fail(settings_.peer_name + ": the name server does not answer", false);
+  });
+  resolver_.resolve(settings_.where,
+                    [this](std::vector<SocketAddress> addresses) { resolved(std::move(addresses)); });
+}
+
+void Dialer::resolved(std::vector<SocketAddress> addresses) {
+  loop_.cancel(resolve_timer_);
+  resolve_timer_ = {};
+  if (addresses.empty()) return fail(settings_.peer_name + ": no address for " + settings_.where.host, false);
+  const SocketAddress& address = addresses[attempts_ % addresses.size()];
+  const Uuid pairing = draw_uuid();
+  if (!connect_lane(Lane::control, address, pairing)) return;
+  if (!to_witness()) connect_lane(Lane::data, address, pairing);
+}
+
+bool Dialer::connect_lane(Lane lane, const SocketAddress& address, const Uuid& pairing) {
+  UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.ok() || (::connect(fd.get(), address.get(), address.length) != 0 && errno != EINPROGRESS)) {
+    fail(settings_.peer_name + ": connect: " + std::strerror(errno), false);
+    return false;
+  }
+  Hello hello;
+  hello.versions = settings_.versions;
+  hello.resource = settings_.resource;
+  hello.from = settings_.self;
+  hello.to = settings_.peer;
+  hello.lane = lane;
+  hello.pairing = pairing;
+  hello.nonce = draw_nonce();
+  const auto kind = to_witness() ? ResponderKind::witness : ResponderKind::data_node;
+  attempt(lane).handshake = std::make_shared<Handshaking>(
+      loop_, std::move(fd), settings_.peer_name, Initiator(hello, kind, keys_), settings_.deadline,
+      [this, lane](Handshaking&, HandshakeResult result) { lane_done(lane, std::move(result)); });
+  return true;
+}
+
+void Dialer::lane_done(Lane lane, HandshakeResult result) {
+  if (!result.connection) return fail(result.failure, result.refused);
+  negotiated_ = result.negotiated;
+  attempt(lane).ready = std::move(result.connection);
+  if (!attempt(Lane::control).ready || (!to_witness() && !attempt(Lane::data).ready)) return;
+  DialResult both;
+  both.control = std::exchange(attempt(Lane::control).ready, nullptr);
+  both.data = std::exchange(attempt(Lane::data).ready, nullptr);
+  both.negotiated = negotiated_;
+  finish(std::move(both));
+}
+
+void Dialer::fail(const std::string& why, bool refused) {
+  DialResult result;
+  result.failure = why;
+  result.refused = refused;
+  finish(std::move(result));
+}
+
+void Dialer::finish(DialResult result) {
+  cancel();
+  dialing_ = true;  // until reported
+  loop_.defer([this, alive = alive_, attempt = attempts_, result = std::move(result)]() mutable {
+    const bool current = *alive && dialing_ && attempt == attempts_;
+    if (!current) {  // given up meanwhile
+      if (result.control) result.control->close();
+      if (result.data) result.data->close();
+      return;
+    }
+    dialing_ = false;
+    done_(std::move(result));
+  });
+}
+
+}  // namespace lockstep

@@ -1,0 +1,75 @@
+// One attempt to connect to a peer (two lanes) or a witness (one connection): resolve, connect, shake hands.
+// Names are resolved again with each attempt; where there are several addresses, attempts take them in turn.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "shell/link/handshaking.h"
+#include "shell/link/resolver.h"
+
+namespace lockstep {
+
+struct DialSettings {
+  ResourceId resource;
+  Seat self;
+  Seat peer;
+  std::string peer_name;
+  HostPort where;
+  Duration deadline = seconds(5);
+  VersionRange versions;
+};
+
+struct DialResult {
+  std::shared_ptr<Connection> data;     // null for a witness
+  std::shared_ptr<Connection> control;  // null: failed
+  Negotiated negotiated;
+  std::string failure;
+  bool refused = false;
+};
+
+class Dialer {
+ public:
+  using Done = std::function<void(DialResult)>;
+
+  // `keys` outlives it.
+  Dialer(EventLoop& loop, DialSettings settings, const LinkKeys& keys, Done done);
+  ~Dialer();
+  Dialer(const Dialer&) = delete;
+  Dialer& operator=(const Dialer&) = delete;
+
+  // Begins an attempt; `done` is called once, never from within dial(). Not while one is under way.
+  void dial();
+  // Gives up the attempt that is under way, without a call of `done`.
+  void cancel();
+  bool dialing() const { return dialing_; }
+
+ private:
+  struct LaneAttempt {
+    std::shared_ptr<Handshaking> handshake;
+    std::shared_ptr<Connection> ready;
+  };
+  bool to_witness() const { return settings_.peer.is_witness(); }
+  void resolved(std::vector<SocketAddress> addresses);
+  bool connect_lane(Lane lane, const SocketAddress& address, const Uuid& pairing);
+  void lane_done(Lane lane, HandshakeResult result);
+  void finish(DialResult result);
+  void fail(const std::string& why, bool refused);
+  LaneAttempt& attempt(Lane lane) { return lanes_[static_cast<size_t>(lane)]; }
+
+  EventLoop& loop_;
+  DialSettings settings_;
+  const LinkKeys& keys_;
+  Done done_;
+  Resolver resolver_;
+  TimerId resolve_timer_;
+  bool dialing_ = false;
+  uint64_t attempts_ = 0;
+  Negotiated negotiated_;
+  std::array<LaneAttempt, 2> lanes_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace lockstep

@@ -1,0 +1,58 @@
+// A connection on its way through the handshake, at either end: runs one machine of wire/handshake.h on it,
+// within a deadline.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+
+#include "shell/link/connection.h"
+#include "wire/handshake.h"
+
+namespace lockstep {
+
+// How a handshake ended. On success the connection is paused and its owner may take it over (set_owner(),
+// resume()).
+struct HandshakeResult {
+  std::shared_ptr<Connection> connection;  // null: failed
+  Hello hello;                             // responder: of the initiator, as far as it was read
+  Negotiated negotiated;
+  std::string failure;   // for the log, when failed
+  bool refused = false;  // one side said no, rather than the connection breaking
+};
+
+class Handshaking final : public ConnectionOwner {
+ public:
+  using Done = std::function<void(Handshaking&, HandshakeResult)>;
+
+  // Initiator: connects `fd` (non-blocking, connect() already called) and speaks first. `peer` names the
+  // other end in texts.
+  Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Initiator machine, Duration deadline,
+              Done done);
+  // Responder on an accepted socket.
+  Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Responder machine, Duration deadline,
+              Done done);
+  // Closes the connection if it was not handed on. `done` is not called.
+  ~Handshaking() override;
+  Handshaking(const Handshaking&) = delete;
+  Handshaking& operator=(const Handshaking&) = delete;
+
+ private:
+  void on_connected(Connection& connection) override;
+  void on_frame(Connection& connection, Frame frame) override;
+  void on_closed(Connection& connection, const std::string& why) override;
+  void start_deadline(Duration deadline);
+  void finish(HandshakeResult result);
+  void fail(const std::string& why, bool refused);
+  Hello hello() const;
+
+  EventLoop& loop_;
+  std::string peer_;
+  std::variant<Initiator, Responder> machine_;
+  Done done_;
+  std::shared_ptr<Connection> connection_;
+  TimerId timer_;
+};
+
+}  // namespace lockstep

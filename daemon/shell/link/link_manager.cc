@@ -1,0 +1,123 @@
+#include "shell/link/link_manager.h"
+
+#include <sodium.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace lockstep {
+
+LinkManager::LinkManager(EventLoop& loop, BufferPool& pool, LinkSettings settings, LinkOwner& owner)
+    : loop_(loop),
+      settings_(std::move(settings)),
+      owner_(owner),
+      keys_(settings_.secret, settings_.resource) {
+  sodium_memzero(settings_.secret.data(), settings_.secret.size());
+  settings_.secret.clear();
+  for (const PeerSettings& peer : settings_.peers) {
+    CHECK(peer.seat != settings_.self);
+    links_.push_back(std::make_unique<PeerLink>(loop, pool, settings_, peer, keys_, owner,
+                                                [this] { return LinkId{++last_link_}; }));
+  }
+}
+
+LinkManager::~LinkManager() = default;
+
+Result<void> LinkManager::start() {
+  const bool listens = std::any_of(
+      settings_.peers.begin(), settings_.peers.end(),
+      [this](const PeerSettings& peer) { return !peer.seat.is_witness() && peer.seat > settings_.self; });
+  if (listens) {
+    ListenerSettings where;
+    where.where = settings_.listen;
+    where.deadline = settings_.handshake_timeout;
+    where.versions = settings_.versions;
+    listener_ = std::make_unique<Listener>(loop_, std::move(where), *this,
+                                           [this](HandshakeResult result) { arrived(std::move(result)); });
+    if (auto started = listener_->start(); !started.ok()) return started;
+  }
+  for (const auto& link : links_) link->start();
+  return {};
+}
+
+PeerLink* LinkManager::find(Seat seat) const {
+  for (size_t i = 0; i < links_.size(); ++i) {
+    if (settings_.peers[i].seat == seat) return links_[i].get();
+  }
+  return nullptr;
+}
+
+SocketAddress LinkManager::listening_at() const {
+  CHECK(listener_ != nullptr);
+  return listener_->address();
+}
+
+bool LinkManager::send(Seat peer, LinkId link, const Message& message, BufferRef payload) {
+  PeerLink* const found = find(peer);
+  return found != nullptr && found->send(link, message, std::move(payload));
+}
+
+void LinkManager::close(Seat peer, LinkId link, const std::string& why) {
+  if (PeerLink* const found = find(peer)) found->close(link, why);
+}
+
+void LinkManager::set_stand_alone(Seat peer, const std::string& why) {
+  if (PeerLink* const found = find(peer)) found->set_stand_alone(why);
+}
+
+void LinkManager::connect(Seat peer) {
+  if (PeerLink* const found = find(peer)) found->connect();
+}
+
+LinkStatus LinkManager::status(Seat peer) const {
+  const PeerLink* const found = find(peer);
+  return found != nullptr ? found->status() : LinkStatus{};
+}
+
+// --- who may come in
+// -----------------------------------------------------------------------------------------------------
+
+std::optional<Refusal> LinkManager::admit(const Hello& hello) {
+  if (hello.resource != settings_.resource) {
+    return Refusal{RefusalCode::resource, "this is resource " + settings_.resource.to_string() + ", not " +
+                                              hello.resource.to_string()};
+  }
+  const auto number = [](Seat seat) { return std::to_string(seat.value); };
+  if (hello.to != settings_.self) {
+    return Refusal{RefusalCode::seat,
+                   "this is node-id " + number(settings_.self) + ", not " + number(hello.to)};
+  }
+  const PeerLink* const peer = hello.from.is_witness() ? nullptr : find(hello.from);
+  if (peer == nullptr) return Refusal{RefusalCode::seat, "no peer here has node-id " + number(hello.from)};
+  if (hello.from < settings_.self) return Refusal{RefusalCode::direction, "the higher node-id connects"};
+  if (peer->stand_alone()) return Refusal{RefusalCode::stand_alone, ""};
+  return std::nullopt;
+}
+
+std::optional<Refusal> LinkManager::check(const Hello&, const Transcript& transcript, const Proof& proof) {
+  if (keys_.verify_initiator(transcript, proof)) return std::nullopt;
+  return Refusal{RefusalCode::secret, "your proof of the shared secret does not hold"};
+}
+
+Welcome LinkManager::welcome(const Hello&, const Transcript& transcript) {
+  return keys_.responder_proof(transcript);
+}
+
+void LinkManager::arrived(HandshakeResult result) {
+  PeerLink* const peer = find(result.hello.from);
+  if (result.connection) {
+    CHECK(peer != nullptr);  // admit() let it in
+    return peer->offer(std::move(result));
+  }
+  if (!result.refused) return;
+  // A node that names another resource is a stranger, whatever node-id it claims.
+  if (peer != nullptr && result.hello.resource == settings_.resource) {
+    if (!peer->stand_alone()) peer->report_refusal(result.failure);
+  } else if (std::exchange(last_stranger_, result.failure) != result.failure) {
+    owner_.refused(kNoSeat, result.failure);
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,71 @@
+// All links of one resource on one node: to the other data nodes and to the witnesses.
+//
+// * The node with the higher seat connects, the one with the lower seat listens; everybody connects to a
+// witness. So there
+//   are never two links that cross, and which side is to be looked at when a link does not come up is plain.
+// * A link to a data node is two TCP connections, data and control, tied by a token that the connecting side
+// draws. It is up
+//   when both are proved, and it is down as soon as one is lost. A witness has one connection.
+// * A new proved pair from a peer replaces an old link: a peer that comes again has lost the old one.
+// * Heartbeats go on the control lane. A half-open or hung peer is noticed within ping-int + ping-timeout;
+// one that takes no
+//   byte of what is queued, within `timeout`. That a peer acknowledges in time is the core's business.
+// * Reconnection begins after 0.1 s and backs off, with jitter, to connect-int. Names are resolved again each
+// time.
+// * Refusals (wrong secret, resource, node-id, version) do not stop the attempts: a corrected configuration
+// heals by itself.
+//
+// Belongs to one EventLoop and its thread. Memory: max_queue_bytes and the pool bound what a peer can make us
+// hold.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shell/link/link_settings.h"
+#include "shell/link/listener.h"
+#include "shell/link/peer_link.h"
+
+namespace lockstep {
+
+class LinkManager final : public Doorkeeper {
+ public:
+  // `loop`, `pool` and `owner` outlive it. `pool` holds received payloads.
+  LinkManager(EventLoop& loop, BufferPool& pool, LinkSettings settings, LinkOwner& owner);
+  ~LinkManager() override;  // closes all links; no callback. Not from within one
+  LinkManager(const LinkManager&) = delete;
+  LinkManager& operator=(const LinkManager&) = delete;
+
+  // Listens and begins to connect. Fails when the own address cannot be bound.
+  Result<void> start();
+
+  // Queues a message; it leaves at the end of this turn. False: that link is no more (link_down was or will
+  // be called).
+  bool send(Seat peer, LinkId link, const Message& message, BufferRef payload);
+  void close(Seat peer, LinkId link, const std::string& why);  // and reconnects
+  void set_stand_alone(Seat peer,
+                       const std::string& why);  // closes; no further attempt, no admission, until connect()
+  void connect(Seat peer);
+  LinkStatus status(Seat peer) const;
+  // Where it listens (tests bind port 0). Only when it has a peer with a higher seat.
+  SocketAddress listening_at() const;
+
+ private:
+  std::optional<Refusal> admit(const Hello& hello) override;
+  std::optional<Refusal> check(const Hello& hello, const Transcript& transcript, const Proof& proof) override;
+  Welcome welcome(const Hello& hello, const Transcript& transcript) override;
+  void arrived(HandshakeResult result);
+  PeerLink* find(Seat seat) const;
+
+  EventLoop& loop_;
+  LinkSettings settings_;
+  LinkOwner& owner_;
+  LinkKeys keys_;
+  uint64_t last_link_ = 0;
+  std::string last_stranger_;
+  std::unique_ptr<Listener> listener_;
+  std::vector<std::unique_ptr<PeerLink>> links_;  // as settings_.peers
+};
+
+}  // namespace lockstep

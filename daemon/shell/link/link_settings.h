@@ -1,0 +1,67 @@
+// What the links of one resource need to know, and what their owner hears and may ask.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/ids.h"
+#include "base/time.h"
+#include "core/message.h"
+#include "shell/link/address.h"
+#include "wire/hello.h"
+
+namespace lockstep {
+
+struct PeerSettings {
+  Seat seat;         // a data node's, or a witness's
+  std::string name;  // for texts
+  HostPort where;
+};
+
+struct LinkSettings {
+  ResourceId resource;
+  Seat self;
+  HostPort listen;                // own address; used when a peer has a higher seat
+  std::vector<std::byte> secret;  // wiped by nobody: the owner drops the settings after start
+  std::vector<PeerSettings> peers;
+  Duration ping_int = seconds(1);
+  Duration ping_timeout = milliseconds(500);
+  Duration connect_int = seconds(10);  // longest pause between two attempts
+  Duration timeout = seconds(6);       // a peer that takes no byte of what is queued for so long is gone
+  Duration handshake_timeout = seconds(5);
+  size_t max_queue_bytes = size_t{256} << 20;  // per connection; a link that needs more is closed
+  VersionRange versions;
+};
+
+enum class LinkState : uint8_t { stand_alone, connecting, connected };
+const char* name_of(LinkState state);  // as `cstate` prints it
+
+struct LinkStatus {
+  LinkState state = LinkState::connecting;
+  LinkId link;             // when connected
+  std::string last_error;  // why the last attempt or link ended; empty after a success
+  size_t queued_bytes = 0;
+  Negotiated negotiated;  // when connected
+};
+
+// Called on the loop's thread, never from within a call of LinkManager. The owner may call LinkManager from
+// here.
+class LinkOwner {
+ public:
+  virtual ~LinkOwner() = default;
+  // All connections of the link are there and the other end is proved. Ids grow and are never used twice in a
+  // run.
+  virtual void link_up(Seat peer, LinkId link) = 0;
+  // Once for each link_up(), before the next one, close() by the owner included. Nothing more comes from that
+  // link.
+  virtual void link_down(Seat peer, LinkId link, const std::string& why) = 0;
+  // payload: of payload_bytes_of(message) bytes, empty when that is zero.
+  virtual void message(Seat peer, LinkId link, Message message, BufferRef payload) = 0;
+  // One end would not talk to the other. Repeated attempts that end alike are reported once. kNoSeat: an
+  // unknown caller.
+  virtual void refused(Seat peer, const std::string& why) = 0;
+};
+
+}  // namespace lockstep
