@@ -1,0 +1,62 @@
+// The bytes on disk may not change without a new version number. To write new files (after raising
+// kMetaVersion):
+//   LOCKSTEP_WRITE_GOLDEN=1 unit_meta --gtest_filter='Golden.*'
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "tests/unit/meta/meta_samples.h"
+
+namespace lockstep {
+namespace {
+
+std::string golden_path(const std::string& name) {
+  const std::string here = __FILE__;
+  return here.substr(0, here.rfind('/')) + "/golden/" + name;
+}
+
+void expect_golden(const std::string& name, const Sector& sector) {
+  const auto* bytes = reinterpret_cast<const char*>(sector.data());
+  if (std::getenv("LOCKSTEP_WRITE_GOLDEN") != nullptr) {
+    std::ofstream(golden_path(name), std::ios::binary).write(bytes, kSectorBytes);
+  }
+  std::ifstream file(golden_path(name), std::ios::binary);
+  ASSERT_TRUE(file) << golden_path(name);
+  const std::string stored{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_TRUE(stored == std::string(bytes, kSectorBytes)) << name << ": the encoding has changed";
+}
+
+TEST(Golden, Superblock) {
+  Sector sector;
+  encode_superblock(samples::superblock(), 2, SectorSpan(sector));
+  expect_golden("superblock.bin", sector);
+}
+
+TEST(Golden, FreshSuperblock) {
+  Superblock fresh;
+  fresh.sequence = 1;
+  fresh.layout = make_layout(Placement::external, samples::kMiB * 1000, samples::kMiB, 4).layout;
+  fresh.record.node = {0};
+  fresh.record.disk = Uuid::from_words(1, 2);
+  fresh.record.size_bytes = fresh.layout.data_bytes;
+  Sector sector;
+  encode_superblock(fresh, 0, SectorSpan(sector));
+  expect_golden("superblock_fresh.bin", sector);
+}
+
+TEST(Golden, IntentPage) {
+  Sector sector;
+  encode_bit_page(intent_page_id(1, 11, Uuid::from_words(1, 2)), 11, samples::bits(1), SectorSpan(sector));
+  expect_golden("intent_page.bin", sector);
+}
+
+TEST(Golden, BitmapPage) {
+  Sector sector;
+  encode_bit_page(bitmap_page_id({3}, 2, Uuid::from_words(1, 2)), 0, samples::bits(2), SectorSpan(sector));
+  expect_golden("bitmap_page.bin", sector);
+}
+
+}  // namespace
+}  // namespace lockstep
