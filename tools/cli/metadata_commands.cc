@@ -1,0 +1,47 @@
+#include "tools/cli/metadata_commands.h"
+
+#include <fmt/format.h>
+
+#include "shell/metadata_tool.h"
+
+namespace lockstep::cli {
+
+namespace {
+
+ToolResult run_one(const Arguments& arguments, const config::Resource& resource, const config::Host& host,
+                   const config::Volume& volume) {
+  const MetadataTarget target{volume.disk, volume.internal() ? "" : volume.meta_disk};
+  const MetadataOwner owner{resource.id, host.seat(), volume.number};
+  const bool force = arguments.flag("force");
+  if (arguments.command->name == "create-md") {
+    CreateOptions options;
+    options.force = force;
+    return create_md(target, owner, options);
+  }
+  if (arguments.command->name == "wipe-md") return wipe_md(target, owner, force);
+  return dump_md(target, arguments.flag("json"));
+}
+
+}  // namespace
+
+ControlReply run_metadata_command(const Arguments& arguments, const config::Resource& resource,
+                                  const config::Host& host) {
+  ControlReply reply;
+  bool found = false;
+  for (const config::Volume& volume : host.volumes) {
+    if (arguments.target.volume && *arguments.target.volume != volume.number) continue;
+    found = true;
+    const ToolResult result = run_one(arguments, resource, host, volume);
+    reply.out += result.out;
+    reply.err += result.err;
+    if (reply.exit_status == 0) reply.exit_status = result.exit_status;
+  }
+  if (!found) {
+    reply.exit_status = 10;
+    reply.err = fmt::format("lockstep: resource {} has no volume {}\n", resource.name,
+                            arguments.target.volume.value_or(0));
+  }
+  return reply;
+}
+
+}  // namespace lockstep::cli

@@ -1,0 +1,15 @@
+// create-md, dump-md and wipe-md: without a daemon.
+#pragma once
+
+#include "control/config/model.h"
+#include "control/control_protocol.h"
+#include "tools/cli/arguments.h"
+
+namespace lockstep::cli {
+
+// For one resource of which this node is a host. The reply's exit status is that of the first volume that
+// failed.
+ControlReply run_metadata_command(const Arguments& arguments, const config::Resource& resource,
+                                  const config::Host& host);
+
+}  // namespace lockstep::cli

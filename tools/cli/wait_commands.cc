@@ -1,0 +1,152 @@
+#include "tools/cli/wait_commands.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+#include "tools/cli/daemon_client.h"
+
+namespace lockstep::cli {
+
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kInterval = std::chrono::milliseconds(200);
+
+// Lenient readers: a missing or odd value is "not yet", never an exception.
+std::string text(const json& object, const char* key) {
+  const auto found = object.is_object() ? object.find(key) : object.end();
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+double number(const json& object, const char* key, double otherwise) {
+  const auto found = object.is_object() ? object.find(key) : object.end();
+  return found != object.end() && found->is_number() ? found->get<double>() : otherwise;
+}
+const json& list(const json& object, const char* key) {
+  static const json kEmpty = json::array();
+  const auto found = object.is_object() ? object.find(key) : object.end();
+  return found != object.end() && found->is_array() ? *found : kEmpty;
+}
+
+std::optional<double> parse_timeout(const std::string& word) {
+  double value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error != std::errc() || end != word.data() + word.size() || !(value >= 0) || value > 1e9)
+    return std::nullopt;
+  return value;
+}
+
+json find_resource(const std::string& text_of_status, const std::string& name) {
+  const json all = json::parse(text_of_status, nullptr, false);
+  if (!all.is_array()) return nullptr;
+  for (const json& one : all) {
+    if (text(one, "name") == name) return one;
+  }
+  return nullptr;
+}
+
+// Rewrites one line on the terminal; silent elsewhere.
+class ProgressLine {
+ public:
+  void show(const std::string& line) {
+    if (!terminal_) return;
+    std::fprintf(stderr, "\r%-70s", line.c_str());
+    shown_ = true;
+  }
+  ~ProgressLine() {
+    if (shown_) std::fputc('\n', stderr);
+  }
+
+ private:
+  bool terminal_ = ::isatty(STDERR_FILENO) == 1;
+  bool shown_ = false;
+};
+
+}  // namespace
+
+bool all_connected(const json& resource) {
+  for (const json& connection : list(resource, "connections")) {
+    if (text(connection, "connection-state") != "Connected") return false;
+  }
+  return resource.is_object();
+}
+
+bool all_in_sync(const json& resource) {
+  if (!all_connected(resource)) return false;
+  for (const json& device : list(resource, "devices")) {
+    if (text(device, "disk-state") != "UpToDate") return false;
+  }
+  for (const json& connection : list(resource, "connections")) {
+    for (const json& device : list(connection, "peer_devices")) {
+      if (text(device, "peer-disk-state") != "UpToDate" || number(device, "out-of-sync", 1) > 0) return false;
+    }
+  }
+  return true;
+}
+
+std::string progress_line(const json& resource) {
+  const std::string name = text(resource, "name");
+  for (const json& connection : list(resource, "connections")) {
+    const std::string state = text(connection, "connection-state");
+    if (state != "Connected") return fmt::format("{}: {} {}", name, text(connection, "name"), state);
+    for (const json& device : list(connection, "peer_devices")) {
+      const double rate = number(device, "rate", 0);
+      const double left = number(device, "eta", -1);
+      if (number(device, "percent-resync-done", -1) < 0) continue;
+      std::string line = fmt::format("{}: {:.1f}% in sync, {:.1f} MiB/s", name,
+                                     number(device, "percent-in-sync", 0), rate / 1024);
+      if (left >= 0)
+        line +=
+            fmt::format(", {}:{:02} left", static_cast<int64_t>(left) / 60, static_cast<int64_t>(left) % 60);
+      return line;
+    }
+  }
+  return fmt::format("{}: waiting", name);
+}
+
+int run_wait_command(const Arguments& arguments, const std::string& resource) {
+  std::optional<double> timeout;
+  if (arguments.flag("timeout")) {
+    timeout = parse_timeout(arguments.options.at("timeout"));
+    if (!timeout) {
+      std::fprintf(stderr, "lockstep: --timeout takes seconds, not \"%s\"\n",
+                   arguments.options.at("timeout").c_str());
+      return 1;
+    }
+  }
+  const bool sync = arguments.command->name == "wait-sync";
+  const auto begun = Clock::now();
+  ControlRequest request;
+  request.command = "status";
+  request.resource = resource;
+  request.options["json"] = true;
+  ProgressLine line;
+  for (;;) {
+    const ControlReply reply = ask_daemon(arguments.run_dir, request);
+    if (reply.exit_status != 0) {
+      std::fputs(reply.err.c_str(), stderr);
+      return reply.exit_status;
+    }
+    const json status = find_resource(reply.out, resource);
+    if (status.is_null()) {
+      std::fprintf(stderr, "lockstep: resource %s is not up\n", resource.c_str());
+      return 20;
+    }
+    if (sync ? all_in_sync(status) : all_connected(status)) return 0;
+    if (timeout && Clock::now() - begun >= std::chrono::duration<double>(*timeout)) {
+      const std::string what = progress_line(status);
+      std::fprintf(stderr, "lockstep: waited %g s in vain: %s\n", *timeout, what.c_str());
+      return 5;
+    }
+    line.show(progress_line(status));
+    std::this_thread::sleep_for(kInterval);
+  }
+}
+
+}  // namespace lockstep::cli
