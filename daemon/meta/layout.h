@@ -42,7 +42,7 @@ struct Layout {
   uint32_t bitmap_pages = 0;  // of one slot
 
   uint64_t superblock_copy(uint32_t copy) const { return superblock_offset + uint64_t{copy} * kSectorBytes; }
-  uint64_t intent_slot(uint32_t page, uint32_t slot) const {
+  uint64_t intent_slot(uint32_t page, uint64_t slot) const {
     return intent_offset + (uint64_t{page} * kIntentSlots + slot) * kSectorBytes;
   }
   uint64_t bitmap_page(Seat peer, uint32_t page) const {

@@ -51,7 +51,7 @@ struct MetadataError {
 
 struct AttachOutcome {
   std::optional<AttachedMetadata> attached;  // exactly when it succeeded
-  MetadataError error;
+  MetadataError error;                       // meaningless otherwise
 };
 
 AttachOutcome attach_metadata(MetadataIo& io, const MetadataExpectation& expected);

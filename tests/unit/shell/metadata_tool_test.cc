@@ -1,0 +1,248 @@
+#include "shell/metadata_tool.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "base/endian.h"
+#include "shell/loop/device_open.h"
+#include "shell/metadata_attach.h"
+
+namespace lockstep {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr uint64_t kMiB = 1024 * 1024;
+
+class MetadataTool : public testing::Test {
+ protected:
+  MetadataTool() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "lockstep-meta-XXXXXX").string();
+    EXPECT_NE(mkdtemp(pattern.data()), nullptr);
+    directory = pattern;
+    disk = (directory / "disk").string();
+    meta = (directory / "meta").string();
+    resize(disk, 64 * kMiB);
+  }
+  ~MetadataTool() override { std::filesystem::remove_all(directory); }
+
+  static void resize(const std::string& path, uint64_t bytes) {
+    std::ofstream(path, std::ios::app).close();
+    std::filesystem::resize_file(path, bytes);
+  }
+  static void poke(const std::string& path, uint64_t offset, const std::string& bytes) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(offset));
+    file << bytes;
+  }
+  static bool run(const std::string& command) {
+    return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
+  }
+
+  MetadataTarget internal() const { return {disk, {}}; }
+  MetadataTarget external() const { return {disk, meta}; }
+  AttachOutcome attach(const MetadataTarget& target, MetadataOwner who) const {
+    OpenedDevice device = open_device(target.meta_path()).value();
+    FdMetadataIo io(device);
+    MetadataExpectation e;
+    e.resource = who.resource;
+    e.node = who.node;
+    e.volume = who.volume;
+    e.placement = target.placement();
+    e.data_device_bytes = std::filesystem::file_size(target.disk);
+    e.peers = {Seat{0}, Seat{1}};
+    e.boot = Uuid::from_words(3, 3);
+    AttachOutcome outcome = attach_metadata(io, e);
+    close_device(device);
+    return outcome;
+  }
+
+  std::filesystem::path directory;
+  std::string disk;
+  std::string meta;
+  MetadataOwner owner{Uuid::from_words(0x77, 1), {1}, 0};
+};
+
+TEST_F(MetadataTool, CreatesInternalMetadataThatAttaches) {
+  const ToolResult made = create_md(internal(), owner, {});
+  ASSERT_EQ(made.exit_status, 0) << made.err;
+  EXPECT_THAT(made.out, HasSubstr("internal"));
+  const AttachOutcome outcome = attach(internal(), owner);
+  ASSERT_TRUE(outcome.attached) << outcome.error.text;
+  const Loaded& loaded = outcome.attached->loaded;
+  EXPECT_EQ(loaded.record.start, 1u);
+  EXPECT_FALSE(loaded.record.disk.is_nil());
+  EXPECT_FALSE(loaded.record.acceptor.acceptor.is_nil());
+  EXPECT_NE(loaded.record.disk, loaded.record.acceptor.acceptor);
+  EXPECT_EQ(loaded.record.size_bytes % 4096, 0u);
+  EXPECT_GT(loaded.record.size_bytes, 63 * kMiB);
+  EXPECT_FALSE(loaded.record.adopted.has_value());
+  EXPECT_EQ(loaded.bitmaps[0].count(), 0u);
+  EXPECT_EQ(loaded.intent.count(), 0u);
+  EXPECT_EQ(outcome.attached->unreadable_intent_pages + outcome.attached->unreadable_bitmap_pages, 0u);
+}
+
+TEST_F(MetadataTool, CreatesTheExternalFileInTheSizeNeeded) {
+  resize(disk, 64 * kMiB + 1000);
+  const ToolResult made = create_md(external(), owner, {});
+  ASSERT_EQ(made.exit_status, 0) << made.err;
+  const AttachOutcome outcome = attach(external(), owner);
+  ASSERT_TRUE(outcome.attached) << outcome.error.text;
+  EXPECT_EQ(outcome.attached->loaded.record.size_bytes, 64 * kMiB);
+  EXPECT_EQ(std::filesystem::file_size(meta), outcome.attached->chain.last.layout.metadata_bytes());
+}
+
+TEST_F(MetadataTool, RefusesItsOwnMetadataWithoutForce) {
+  ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+  const AttachOutcome first = attach(internal(), owner);
+  const ToolResult again = create_md(internal(), owner, {});
+  EXPECT_EQ(again.exit_status, 20);
+  EXPECT_THAT(again.err, HasSubstr("Lockstep metadata"));
+  EXPECT_THAT(again.err, HasSubstr("--force"));
+  ASSERT_EQ(create_md(internal(), owner, {.force = true}).exit_status, 0);
+  const AttachOutcome second = attach(internal(), owner);
+  EXPECT_NE(second.attached->loaded.record.disk, first.attached->loaded.record.disk);
+  EXPECT_EQ(second.attached->loaded.record.start, 1u);
+}
+
+TEST_F(MetadataTool, ExternalForceEndsInternalMetadata) {
+  ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+  EXPECT_EQ(create_md(external(), owner, {}).exit_status, 20);
+  ASSERT_EQ(create_md(external(), owner, {.force = true}).exit_status, 0);
+  EXPECT_FALSE(attach(internal(), owner).attached);
+  EXPECT_TRUE(attach(external(), owner).attached);
+}
+
+TEST_F(MetadataTool, RefusesAFileSystemThatReachesIntoTheMetadata) {
+  if (!run("mkfs.ext4 -q -F " + disk)) GTEST_SKIP() << "no mkfs.ext4";
+  const ToolResult refused = create_md(internal(), owner, {});
+  EXPECT_EQ(refused.exit_status, 20);
+  EXPECT_THAT(refused.err, HasSubstr("ext4 file system of 67108864 bytes"));
+  EXPECT_THAT(refused.err, HasSubstr("Nothing was written"));
+  EXPECT_TRUE(run("e2fsck -fn " + disk));
+  EXPECT_EQ(create_md(external(), owner, {}).exit_status, 0);  // the whole device stays data
+  EXPECT_EQ(create_md(internal(), owner, {.force = true}).exit_status, 0);
+}
+
+TEST_F(MetadataTool, KeepsAFileSystemThatEndsBeforeTheMetadata) {
+  if (!run("mkfs.ext4 -q -F " + disk + " 32M")) GTEST_SKIP() << "no mkfs.ext4";
+  const ToolResult made = create_md(internal(), owner, {});
+  EXPECT_EQ(made.exit_status, 0) << made.err;
+  EXPECT_TRUE(run("e2fsck -fn " + disk));
+}
+
+TEST_F(MetadataTool, RefusesAFileSystemOnTheMetadataDevice) {
+  resize(meta, 16 * kMiB);
+  if (!run("mkfs.ext4 -q -F " + meta)) GTEST_SKIP() << "no mkfs.ext4";
+  const ToolResult refused = create_md(external(), owner, {});
+  EXPECT_EQ(refused.exit_status, 20);
+  EXPECT_THAT(refused.err, HasSubstr("ext4"));
+}
+
+TEST_F(MetadataTool, RefusesDrbdsMetadata) {
+  for (const char* magic : {"\x83\x74\x02\x6b", "\x83\x74\x02\x6d"}) {
+    poke(disk, 64 * kMiB - 4096 + 60, std::string(magic, 4));
+    const ToolResult refused = create_md(internal(), owner, {});
+    EXPECT_EQ(refused.exit_status, 20);
+    EXPECT_THAT(refused.err, HasSubstr("DRBD"));
+    EXPECT_EQ(create_md(external(), owner, {}).exit_status, 20);
+  }
+}
+
+TEST_F(MetadataTool, RefusesPartitionTablesAndSwap) {
+  std::string mbr(512, '\0');
+  mbr[446 + 4] = '\x83';
+  mbr[446 + 9] = '\x08';
+  mbr[446 + 13] = '\x10';
+  mbr[510] = '\x55';
+  mbr[511] = '\xaa';
+  poke(disk, 0, mbr);
+  const ToolResult table = create_md(internal(), owner, {});
+  EXPECT_EQ(table.exit_status, 20);
+  EXPECT_THAT(table.err, HasSubstr("partition table"));
+  poke(disk, 0, std::string(512, '\0'));
+  if (!run("/sbin/mkswap " + disk)) GTEST_SKIP() << "no mkswap";
+  EXPECT_THAT(create_md(internal(), owner, {}).err, HasSubstr("swap"));
+}
+
+TEST_F(MetadataTool, RefusesADeviceInUse) {
+  ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+  OpenedDevice claimed = open_device(disk).value();
+  for (const ToolResult& refused :
+       {create_md(internal(), owner, {.force = true}), wipe_md(internal(), owner, true)}) {
+    EXPECT_EQ(refused.exit_status, 20);
+    EXPECT_THAT(refused.err, HasSubstr("in use"));
+  }
+  EXPECT_EQ(dump_md(internal(), false).exit_status, 0);  // only looks
+  close_device(claimed);
+}
+
+TEST_F(MetadataTool, RefusesWhatCannotBe) {
+  resize(disk, 65536);
+  EXPECT_THAT(create_md(internal(), owner, {}).err, HasSubstr("too small"));
+  EXPECT_EQ(create_md({disk + "-missing", {}}, owner, {}).exit_status, 16);
+  EXPECT_EQ(create_md({"/dev/null", {}}, owner, {}).exit_status, 16);
+  EXPECT_EQ(create_md({disk, disk}, owner, {}).exit_status, 10);
+  EXPECT_EQ(create_md(internal(), owner, {.max_peers = 16}).exit_status, 10);
+  owner.node = {9};
+  EXPECT_THAT(create_md(internal(), owner, {}).err, HasSubstr("max-peers"));
+}
+
+TEST_F(MetadataTool, WipesOnlyWhatIsOurs) {
+  EXPECT_THAT(wipe_md(internal(), owner, false).out, HasSubstr("no Lockstep metadata"));
+  ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+  MetadataOwner other = owner;
+  other.resource = Uuid::from_words(1, 1);
+  const ToolResult refused = wipe_md(internal(), other, false);
+  EXPECT_EQ(refused.exit_status, 20);
+  EXPECT_THAT(refused.err, HasSubstr(owner.resource.to_string()));
+  EXPECT_TRUE(attach(internal(), owner).attached);
+  EXPECT_EQ(wipe_md(internal(), owner, false).exit_status, 0);
+  EXPECT_EQ(attach(internal(), owner).error.status, MetaStatus::no_metadata);
+  EXPECT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+}
+
+TEST_F(MetadataTool, DumpsTextAndJson) {
+  ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+  const ToolResult text = dump_md(internal(), false);
+  EXPECT_EQ(text.exit_status, 0);
+  EXPECT_THAT(text.out, HasSubstr(owner.resource.to_string()));
+  const auto json = nlohmann::json::parse(dump_md(internal(), true).out);
+  EXPECT_EQ(json["status"], "ok");
+  EXPECT_EQ(json["node-id"], 1);
+  EXPECT_EQ(json["peers"].size(), 7u);
+  EXPECT_EQ(json["peers"][0]["dirty-blocks"], 0);
+  EXPECT_EQ(json["superblock-copies"], nlohmann::json({"current", "current", "current", "current"}));
+  EXPECT_TRUE(json["tenure"].is_null());
+  EXPECT_EQ(json["intent"]["set-extents"], 0);
+}
+
+TEST_F(MetadataTool, DumpTellsWhichCopiesAreDamaged) {
+  ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+  poke(disk, 64 * kMiB - 4096 + 200, "rot");
+  EXPECT_EQ(nlohmann::json::parse(dump_md(internal(), true).out)["superblock-copies"][3], "damaged");
+  for (int copy = 1; copy < 4; ++copy) poke(disk, 64 * kMiB - 4096 * copy + 200, "rot");
+  const ToolResult broken = dump_md(internal(), false);
+  EXPECT_EQ(broken.exit_status, 20);
+  EXPECT_THAT(broken.out, HasSubstr("damaged"));
+  EXPECT_THAT(broken.err, HasSubstr("nothing vouches"));
+  EXPECT_EQ(create_md(internal(), owner, {}).exit_status, 20);  // damaged metadata is still somebody's
+  EXPECT_EQ(wipe_md(internal(), owner, false).exit_status, 20);
+  EXPECT_EQ(wipe_md(internal(), owner, true).exit_status, 0);
+}
+
+TEST_F(MetadataTool, DumpOfNothing) {
+  const ToolResult nothing = dump_md(internal(), true);
+  EXPECT_EQ(nothing.exit_status, 20);
+  EXPECT_EQ(nlohmann::json::parse(nothing.out)["status"], "no-metadata");
+  EXPECT_EQ(dump_md({disk + "-missing", {}}, false).exit_status, 16);
+}
+
+}  // namespace
+}  // namespace lockstep
