@@ -1,0 +1,170 @@
+#include "sim/coverage.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+#include "sim/describe.h"
+
+namespace lockstep::sim {
+namespace {
+
+using Named = std::vector<std::pair<std::string_view, uint64_t>>;
+
+// What a few thousand seeds must have reached. Grows with the core; what is not listed is printed all the
+// same.
+constexpr std::array kRequiredFaults = {
+    Fault::process_kill, Fault::power_loss,   Fault::blackout,   Fault::pause,       Fault::cut,
+    Fault::one_way_cut,  Fault::reset,        Fault::flapping,   Fault::slow_disk,   Fault::data_error,
+    Fault::meta_error,   Fault::witness_kill, Fault::clean_stop, Fault::switch_over, Fault::invalidate,
+};
+constexpr std::array kRequiredNotices = {
+    Notice::peer_connected, Notice::peer_lost,        Notice::tenure_decided,  Notice::tenure_adopted,
+    Notice::became_primary, Notice::became_secondary, Notice::frozen,          Notice::thawed,
+    Notice::peer_dropped,   Notice::resync_started,   Notice::resync_finished, Notice::peer_joined,
+};
+
+template <size_t N>
+void add_arrays(std::array<uint64_t, N>& to, const std::array<uint64_t, N>& from) {
+  for (size_t i = 0; i < N; ++i) to[i] += from[i];
+}
+
+void print_line(std::string_view title, const Named& counters, bool zeros) {
+  std::string text;
+  for (const auto& [name, count] : counters) {
+    if (count > 0 || zeros) text += fmt::format(" {} {}", name, count);
+  }
+  fmt::print("{}:{}\n", title, text.empty() ? " none" : text);
+}
+
+Named reasons(const std::array<uint64_t, kReasons>& counts) {
+  Named named;
+  for (size_t i = 0; i < kReasons; ++i) named.emplace_back(code_of(static_cast<Reason>(i)), counts[i]);
+  return named;
+}
+
+}  // namespace
+
+std::string_view name_of(Fault fault) {
+  switch (fault) {
+    case Fault::process_kill:
+      return "process-kill";
+    case Fault::power_loss:
+      return "power-loss";
+    case Fault::blackout:
+      return "blackout";
+    case Fault::pause:
+      return "pause";
+    case Fault::cut:
+      return "cut";
+    case Fault::one_way_cut:
+      return "one-way-cut";
+    case Fault::reset:
+      return "reset";
+    case Fault::flapping:
+      return "flapping";
+    case Fault::slow_disk:
+      return "slow-disk";
+    case Fault::data_error:
+      return "data-error";
+    case Fault::meta_error:
+      return "meta-error";
+    case Fault::witness_kill:
+      return "witness-kill";
+    case Fault::witness_wiped:
+      return "witness-wiped";
+    case Fault::node_wiped:
+      return "node-wiped";
+    case Fault::clean_stop:
+      return "clean-stop";
+    case Fault::switch_over:
+      return "switch-over";
+    case Fault::invalidate:
+      return "invalidate";
+    case Fault::outdate:
+      return "outdate";
+    case Fault::volatile_blackout:
+      return "volatile-blackout";
+    case Fault::volatile_power_loss:
+      return "volatile-power-loss";
+  }
+  return "?";
+}
+
+void Coverage::add(const Coverage& o) {
+  add_arrays(faults, o.faults);
+  add_arrays(notices, o.notices);
+  add_arrays(promotion_refused, o.promotion_refused);
+  add_arrays(command_refused, o.command_refused);
+  add_arrays(frozen, o.frozen);
+  add_arrays(closed, o.closed);
+  const auto each = {
+      &Coverage::client_ops,          &Coverage::client_acked,    &Coverage::client_failed,
+      &Coverage::client_unknown,      &Coverage::promotions,      &Coverage::promotions_refused,
+      &Coverage::survivor_promotions, &Coverage::switch_overs,    &Coverage::fences_completed,
+      &Coverage::fences_failed,       &Coverage::half_open,       &Coverage::silences,
+      &Coverage::late_messages,       &Coverage::torn_pages,      &Coverage::orphans_landed,
+      &Coverage::orphans_lost,        &Coverage::lost_blocks,     &Coverage::disk_errors,
+      &Coverage::meta_errors,         &Coverage::copies_compared, &Coverage::differing_covered,
+      &Coverage::resync_full};
+  for (auto member : each) this->*member += o.*member;
+}
+
+uint64_t Coverage::fault_count() const {
+  uint64_t sum = 0;
+  for (uint64_t count : faults) sum += count;
+  return sum;
+}
+
+int Coverage::print() const {
+  Named named;
+  for (size_t i = 0; i < kFaults; ++i) named.emplace_back(name_of(static_cast<Fault>(i)), faults[i]);
+  print_line("faults", named, true);
+  named.clear();
+  for (size_t i = 0; i < kNotices; ++i)
+    named.emplace_back(lockstep::name_of(static_cast<Notice>(i)), notices[i]);
+  print_line("notices", named, true);
+  print_line("promotion refused", reasons(promotion_refused), false);
+  print_line("command refused", reasons(command_refused), false);
+  print_line("frozen", reasons(frozen), false);
+  print_line("links closed", reasons(closed), false);
+  fmt::print("clients: ops {} acked {} failed {} unknown {}\n", client_ops, client_acked, client_failed,
+             client_unknown);
+  fmt::print("promotions: {} refused {} of-a-survivor {} switch-overs {} fences completed {} failed {}\n",
+             promotions, promotions_refused, survivor_promotions, switch_overs, fences_completed,
+             fences_failed);
+  fmt::print("network: half-open {} silences {} late messages {}\n", half_open, silences, late_messages);
+  fmt::print(
+      "disks: torn pages {} orphans landed {} lost {} unflushed lost {} errors {} metadata errors {}\n",
+      torn_pages, orphans_landed, orphans_lost, lost_blocks, disk_errors, meta_errors);
+  fmt::print("copies: compared {} differing and covered {}\n", copies_compared, differing_covered);
+  fmt::print("off: volatile-power-loss (needs the doubtful mark)\n");
+  int missing = 0;
+  for (Fault fault : kRequiredFaults) {
+    if (faults[static_cast<size_t>(fault)] > 0) continue;
+    fmt::print("never reached: fault {}\n", name_of(fault));
+    ++missing;
+  }
+  for (Notice notice : kRequiredNotices) {
+    if (notices[static_cast<size_t>(notice)] > 0) continue;
+    fmt::print("never reached: notice {}\n", lockstep::name_of(notice));
+    ++missing;
+  }
+  const Named counters = {{"survivor promotion", survivor_promotions},
+                          {"switch-over", switch_overs},
+                          {"half-open link", half_open},
+                          {"torn page", torn_pages},
+                          {"orphan write landed", orphans_landed},
+                          {"differing copies", differing_covered},
+                          {"refused promotion", promotions_refused}};
+  for (const auto& [name, count] : counters) {
+    if (count > 0) continue;
+    fmt::print("never reached: {}\n", name);
+    ++missing;
+  }
+  return missing;
+}
+
+}  // namespace lockstep::sim

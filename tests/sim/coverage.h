@@ -1,0 +1,65 @@
+// Which faults, refusals, freezes and notices the runs reached. A simulator that never reaches a rule says
+// nothing about it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "core/effect.h"
+#include "core/reason.h"
+
+namespace lockstep::sim {
+
+enum class Fault : uint8_t {
+  process_kill,
+  power_loss,
+  blackout,  // every node and witness at once
+  pause,
+  cut,
+  one_way_cut,
+  reset,
+  flapping,  // several resets in a row
+  slow_disk,
+  data_error,
+  meta_error,
+  witness_kill,
+  witness_wiped,
+  node_wiped,
+  clean_stop,
+  switch_over,
+  invalidate,
+  outdate,
+  volatile_blackout,    // unflushed writes are lost everywhere at once: off in this version
+  volatile_power_loss,  // unflushed writes are lost on one node: needs the doubtful mark, off in this version
+};
+constexpr size_t kFaults = static_cast<size_t>(Fault::volatile_power_loss) + 1;
+std::string_view name_of(Fault fault);
+
+constexpr size_t kNotices = static_cast<size_t>(Notice::fence_ignored) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::not_a_target) + 1;
+
+struct Coverage {
+  std::array<uint64_t, kFaults> faults{};
+  std::array<uint64_t, kNotices> notices{};
+  std::array<uint64_t, kReasons> promotion_refused{};
+  std::array<uint64_t, kReasons> command_refused{};
+  std::array<uint64_t, kReasons> frozen{};
+  std::array<uint64_t, kReasons> closed{};
+  uint64_t client_ops = 0, client_acked = 0, client_failed = 0, client_unknown = 0;
+  uint64_t promotions = 0, promotions_refused = 0, survivor_promotions = 0, switch_overs = 0;
+  uint64_t fences_completed = 0, fences_failed = 0;
+  uint64_t half_open = 0, silences = 0, late_messages = 0;
+  uint64_t torn_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
+  uint64_t disk_errors = 0, meta_errors = 0;
+  uint64_t copies_compared = 0, differing_covered = 0, resync_full = 0;
+
+  void hit(Fault fault) { ++faults[static_cast<size_t>(fault)]; }
+  void hit(Notice notice) { ++notices[static_cast<size_t>(notice)]; }
+  void add(const Coverage& other);
+  uint64_t fault_count() const;
+  // Prints everything; returns how many required counters are zero.
+  int print() const;
+};
+
+}  // namespace lockstep::sim

@@ -1,0 +1,79 @@
+#include "sim/fault_plan.h"
+
+namespace lockstep::sim {
+namespace {
+
+CoreConfig core_config(int data_nodes, int witnesses) {
+  CoreConfig config;
+  for (uint8_t i = 0; i < data_nodes; ++i) config.data_nodes.insert(Seat{i});
+  for (uint8_t i = 0; i < witnesses; ++i) config.witnesses.insert(witness_seat(i));
+  return config;
+}
+
+void draw_core(Prng& prng, CoreConfig& config) {
+  config.lease = milliseconds(prng.between(800, 4000));
+  config.promote_patience = config.lease * 2 + seconds(2);
+  config.settle_interval = milliseconds(prng.between(50, 800));
+  constexpr uint32_t kHot[] = {4, 8, 256};
+  config.max_hot_extents = kHot[prng.below(3)];
+  constexpr uint64_t kChunks[] = {16 * 1024, 64 * 1024, 256 * 1024};
+  config.resync_chunk_bytes = kChunks[prng.below(3)];
+  config.resync_window = static_cast<uint32_t>(prng.between(1, 8));
+  config.resync_flush_blocks = prng.chance(50) ? 32 : 4096;
+  config.fail_on_no_quorum = prng.chance(15);
+}
+
+// Each class is in or out as a whole: runs with few classes go deeper into one.
+void draw_faults(Prng& prng, Plan& plan) {
+  constexpr Fault kClasses[] = {Fault::process_kill, Fault::power_loss,  Fault::blackout,   Fault::pause,
+                                Fault::cut,          Fault::one_way_cut, Fault::reset,      Fault::flapping,
+                                Fault::slow_disk,    Fault::data_error,  Fault::meta_error, Fault::clean_stop,
+                                Fault::switch_over,  Fault::invalidate,  Fault::switch_over};
+  const int density = static_cast<int>(prng.between(25, 75));
+  for (Fault fault : kClasses) {
+    if (!prng.chance(density)) continue;
+    plan.faults.push_back(fault);
+    if (prng.chance(30)) plan.faults.push_back(fault);
+  }
+  if (plan.witnesses > 0) {
+    if (prng.chance(density)) plan.faults.push_back(Fault::witness_kill);
+    if (prng.chance(density / 2)) plan.faults.push_back(Fault::witness_wiped);
+    if (prng.chance(density / 2)) plan.faults.push_back(Fault::node_wiped);
+  }
+  if (plan.faults.empty()) plan.faults.push_back(Fault::process_kill);
+}
+
+}  // namespace
+
+Plan plan_for(uint64_t seed) {
+  Prng prng(seed);
+  Plan plan;
+  plan.seed = seed;
+  plan.witnesses = prng.chance(85) ? 1 : 0;
+  plan.core = core_config(plan.data_nodes, plan.witnesses);
+  draw_core(prng, plan.core);
+  if (plan.witnesses == 0 || prng.chance(15)) {
+    plan.core.fence_handler = true;
+    plan.core.fencing = FencingPolicy::resource_and_stonith;
+  }
+  plan.active = seconds(prng.between(20, 50));
+  plan.fault_gap_most = milliseconds(prng.between(1500, 6000));
+  plan.workload.clients = static_cast<int>(prng.between(1, 6));
+  plan.workload.think_slowest = milliseconds(prng.between(20, 90));
+  if (prng.chance(15)) plan.disk.slowest = milliseconds(20);
+  if (prng.chance(15)) plan.net.slowest = milliseconds(15);
+  if (prng.chance(25)) plan.workload.flushes = 0;
+  draw_faults(prng, plan);
+  return plan;
+}
+
+Plan quiet_plan(uint64_t seed, int witnesses) {
+  Plan plan;
+  plan.seed = seed;
+  plan.witnesses = witnesses;
+  plan.core = core_config(plan.data_nodes, witnesses);
+  plan.workload.clients = 0;
+  return plan;
+}
+
+}  // namespace lockstep::sim

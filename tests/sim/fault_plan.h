@@ -1,0 +1,37 @@
+// From a seed to what will go wrong: the shape of the cluster, which classes of faults, how often, how long.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/config.h"
+#include "sim/coverage.h"
+#include "sim/manager.h"
+#include "sim/prng.h"
+#include "sim/sim_net.h"
+#include "sim/workload.h"
+
+namespace lockstep::sim {
+
+struct Plan {
+  uint64_t seed = 0;
+  int data_nodes = 2;
+  int witnesses = 1;
+  uint64_t extents = 10;
+  Duration active = seconds(40);  // faults come this long; then everything is healed
+  Duration fault_gap_least = milliseconds(300);
+  Duration fault_gap_most = milliseconds(5000);
+  std::vector<Fault> faults;    // classes, some twice: their weight
+  bool volatile_cache = false;  // with blackouts that lose what was not flushed
+  WorkloadShape workload;
+  ManagerShape manager;
+  NetBehaviour net;
+  DiskBehaviour disk;
+  CoreConfig core;  // without `self`
+};
+
+Plan plan_for(uint64_t seed);
+// No faults, one witness or none: for deterministic scenarios.
+Plan quiet_plan(uint64_t seed, int witnesses);
+
+}  // namespace lockstep::sim

@@ -1,0 +1,190 @@
+#include "sim/history.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "core/durable.h"
+
+namespace lockstep::sim {
+namespace {
+
+double at(Instant t) {
+  return t == kNever ? -1.0 : static_cast<double>(t.ns) / 1e9;
+}
+
+}  // namespace
+
+uint64_t History::invoke(const ClientOp& op) {
+  ops_.push_back(op);
+  const uint64_t index = ops_.size() - 1;
+  if (op.kind == OpKind::trim || op.kind == OpKind::write_zeroes) {
+    for (uint64_t b = op.range.offset / kBlockBytes; b < op.range.end() / kBlockBytes; ++b) {
+      CHECK(zeroed_.emplace(b, index).second);
+    }
+  }
+  return index;
+}
+
+void History::answer(uint64_t index, IoStatus status, Payload seen, Instant now) {
+  ClientOp& op = ops_.at(index);
+  CHECK(!op.acknowledged);
+  if (status != IoStatus::ok) return;
+  op.acknowledged = true;
+  op.answered = now;
+  op.seen = std::move(seen);
+}
+
+void History::all_lost_unflushed(Instant now) {
+  losses_.push_back(now);
+}
+
+History::Writer History::writer_of(uint64_t block, uint64_t value) const {
+  if (value == kFirstVersion) return {};
+  if (value == kZeroVersion) {
+    const auto found = zeroed_.find(block);
+    if (found == zeroed_.end()) return {false, std::nullopt};
+    return {true, found->second};
+  }
+  const uint64_t index = value - version_of(0);
+  if (index >= ops_.size() || ops_[index].kind != OpKind::write ||
+      !ops_[index].range.contains({block * kBlockBytes, kBlockBytes})) {
+    return {false, std::nullopt};
+  }
+  return {true, index};
+}
+
+bool History::certainly_before(const Writer& a, const Writer& b) const {
+  if (!b.op) return false;
+  if (!a.op) return true;
+  const ClientOp& first = ops_[*a.op];
+  return first.acknowledged && first.answered < ops_[*b.op].invoked;
+}
+
+std::string History::check() const {
+  std::map<uint64_t, std::vector<Access>> blocks;
+  for (uint64_t i = 0; i < ops_.size(); ++i) {
+    const ClientOp& op = ops_[i];
+    if (op.kind == OpKind::flush || (op.kind == OpKind::read && !op.acknowledged)) continue;
+    const uint64_t first = op.range.offset / kBlockBytes;
+    for (uint64_t k = 0; k < op.range.length / kBlockBytes; ++k) {
+      Access access{i, version_of(i), op.kind == OpKind::read};
+      if (access.read) access.value = op.seen->at(k);
+      if (op.kind == OpKind::trim || op.kind == OpKind::write_zeroes) access.value = kZeroVersion;
+      blocks[first + k].push_back(access);
+    }
+  }
+  for (const auto& [block, accesses] : blocks) {
+    std::string wrong = check_block(block, accesses);
+    if (!wrong.empty()) return wrong;
+  }
+  return "";
+}
+
+std::string History::check_block(uint64_t block, const std::vector<Access>& accesses) const {
+  for (const Access& access : accesses) {
+    if (!access.read) continue;
+    const ClientOp& read = ops_[access.op];
+    const Writer writer = writer_of(block, access.value);
+    if (!writer.known) {
+      return fmt::format("block {}: the read answered at {:.6f} by n{} saw {}, which nobody wrote", block,
+                         at(read.answered), read.node.value, access.value);
+    }
+    if (writer.op && ops_[*writer.op].invoked >= read.answered) {
+      return fmt::format("block {}: the read answered at {:.6f} saw version {} before it was written", block,
+                         at(read.answered), access.value);
+    }
+  }
+  for (size_t era = 0; era <= losses_.size(); ++era) {
+    std::string wrong = check_era(block, accesses, era);
+    if (!wrong.empty()) return wrong;
+  }
+  return "";
+}
+
+// An era lasts from one loss of everything unflushed to the next. An operation belongs to the era in which it
+// began.
+std::string History::check_era(uint64_t block, const std::vector<Access>& accesses, size_t era) const {
+  const Instant begin = era == 0 ? kLongAgo : losses_[era - 1];
+  const Instant end = era == losses_.size() ? kNever : losses_[era];
+  Zones zones;
+  bool any_read = false;
+  for (const Access& access : accesses) {
+    const ClientOp& op = ops_[access.op];
+    if (op.invoked < begin || op.invoked >= end) continue;
+    Zone& zone = zones[access.value];
+    zone.first_response = std::min(zone.first_response, op.answered);
+    zone.last_invocation = std::max(zone.last_invocation, op.invoked);
+    any_read = any_read || access.read;
+    if (!access.read) continue;
+    const Writer writer = writer_of(block, access.value);
+    if (writer.op && ops_[*writer.op].invoked >= begin) continue;
+    // It stems from before this era: as if it had been written when the era began.
+    zone.first_response = std::min(zone.first_response, begin);
+    if (era > 0 && !may_survive(block, access.value, accesses, begin)) {
+      return fmt::format(
+          "block {}: the read answered at {:.6f} saw {}, but something newer was flushed before {:.6f} (P7)",
+          block, at(op.answered), access.value, at(begin));
+    }
+  }
+  if (!any_read) return "";
+  // A value never read, whose write was not acknowledged, may not have taken effect at all.
+  std::erase_if(zones, [](const auto& entry) { return entry.second.first_response == kNever; });
+  if (era == 0) zones.emplace(kFirstVersion, Zone{kLongAgo, kLongAgo});
+  return check_zones(block, zones);
+}
+
+std::string History::check_zones(uint64_t block, const Zones& zones) {
+  std::vector<std::pair<uint64_t, Zone>> forward;
+  for (const auto& entry : zones) {
+    if (entry.second.forward()) forward.push_back(entry);
+  }
+  std::sort(forward.begin(), forward.end(),
+            [](const auto& a, const auto& b) { return a.second.first_response < b.second.first_response; });
+  for (size_t i = 1; i < forward.size(); ++i) {
+    if (forward[i].second.first_response < forward[i - 1].second.last_invocation) {
+      return fmt::format(
+          "block {}: version {} was seen from {:.6f} to {:.6f} and version {} from {:.6f} to {:.6f}: one of "
+          "them came back after the other",
+          block, forward[i - 1].first, at(forward[i - 1].second.first_response),
+          at(forward[i - 1].second.last_invocation), forward[i].first, at(forward[i].second.first_response),
+          at(forward[i].second.last_invocation));
+    }
+  }
+  for (const auto& [value, zone] : zones) {
+    if (zone.forward()) continue;
+    for (const auto& [other, outer] : forward) {
+      if (outer.first_response < zone.last_invocation && zone.first_response < outer.last_invocation) {
+        return fmt::format(
+            "block {}: version {}, written between {:.6f} and {:.6f}, was lost: version {} was current from "
+            "{:.6f} to {:.6f}",
+            block, value, at(zone.last_invocation), at(zone.first_response), other, at(outer.first_response),
+            at(outer.last_invocation));
+      }
+    }
+  }
+  return "";
+}
+
+// After a loss of everything unflushed: a value may be there unless a certainly newer one was flushed.
+bool History::may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses,
+                          Instant loss) const {
+  const Writer writer = writer_of(block, value);
+  for (const Access& access : accesses) {
+    if (access.read || access.value == value) continue;
+    if (!certainly_before(writer, {true, access.op})) continue;
+    if (flushed_before(ops_[access.op], loss)) return false;
+  }
+  return true;
+}
+
+bool History::flushed_before(const ClientOp& write, Instant loss) const {
+  if (!write.acknowledged || write.answered >= loss) return false;
+  if (write.fua) return true;
+  return std::any_of(ops_.begin(), ops_.end(), [&](const ClientOp& op) {
+    return op.kind == OpKind::flush && op.acknowledged && op.answered < loss && op.invoked > write.answered;
+  });
+}
+
+}  // namespace lockstep::sim

@@ -1,0 +1,86 @@
+// What the clients did and saw, and whether it is linearizable (P1, P6).
+//
+// Every block is a register, and every write of it is told apart by its value: writes carry a version of
+// their own, and the workload zeroes a block at most once. For such registers linearizability is decided
+// exactly by zones (Gibbons and Korach, "Testing Shared Memories", SIAM J. Comput. 26(4), 1997): the zone of
+// a value lasts from the earliest response to the latest invocation among its write and its reads; it is
+// forward when the first is before the second. A history is linearizable exactly when no two forward zones
+// overlap, no backward zone lies within a forward one, and no read precedes its write.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/range.h"
+#include "core/io.h"
+#include "sim/sim_disk.h"
+
+namespace lockstep::sim {
+
+struct ClientOp {
+  OpKind kind = OpKind::read;
+  Range range;
+  bool fua = false;
+  Seat node;
+  Instant invoked;
+  Instant answered = kNever;  // kNever: outcome unknown, and so it is when it failed
+  bool acknowledged = false;
+  Payload seen;  // of a read
+};
+
+class History {
+ public:
+  // The version that a write carries is version_of(its index).
+  static uint64_t version_of(uint64_t op) { return op + 2; }
+
+  uint64_t invoke(const ClientOp& op);
+  void answer(uint64_t index, IoStatus status, Payload seen, Instant now);
+  // Everything that was not flushed may have been lost by all nodes at once: what is seen from now on may be
+  // older, down to what was flushed, but is consistent in itself.
+  void all_lost_unflushed(Instant now);
+
+  const ClientOp& op(uint64_t index) const { return ops_[index]; }
+  size_t size() const { return ops_.size(); }
+  bool zeroed(uint64_t block) const { return zeroed_.count(block) != 0; }
+
+  // The write that put this value there; nullopt for the initial content. A value that no write carries:
+  // `known` is false.
+  struct Writer {
+    bool known = true;
+    std::optional<uint64_t> op;
+  };
+  Writer writer_of(uint64_t block, uint64_t value) const;
+  // Whether `a` took effect before `b` for certain: it was acknowledged before `b` was begun.
+  bool certainly_before(const Writer& a, const Writer& b) const;
+
+  // Empty when linearizable; otherwise what is wrong.
+  std::string check() const;
+
+ private:
+  struct Zone {
+    Instant first_response = kNever;
+    Instant last_invocation = kLongAgo;
+    bool forward() const { return first_response < last_invocation; }
+  };
+  using Zones = std::map<uint64_t, Zone>;
+  struct Access {
+    uint64_t op = 0;
+    uint64_t value = 0;
+    bool read = false;
+  };
+  std::string check_block(uint64_t block, const std::vector<Access>& accesses) const;
+  std::string check_era(uint64_t block, const std::vector<Access>& accesses, size_t era) const;
+  static std::string check_zones(uint64_t block, const Zones& zones);
+  bool may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const;
+  bool flushed_before(const ClientOp& write, Instant loss) const;
+
+  std::vector<ClientOp> ops_;
+  std::map<uint64_t, uint64_t> zeroed_;  // block -> op
+  std::vector<Instant> losses_;
+};
+
+}  // namespace lockstep::sim

@@ -1,0 +1,253 @@
+#include "sim/injector.h"
+
+#include <algorithm>
+
+#include "sim/world.h"
+
+namespace lockstep::sim {
+
+void Injector::begin() {
+  next();
+}
+
+void Injector::later(Duration least, Duration most, std::function<void()> action) {
+  world_.queue().after(prng_.between(least, most), std::move(action));
+}
+
+void Injector::next() {
+  later(world_.plan().fault_gap_least, world_.plan().fault_gap_most, [this] {
+    if (stopped_) return;
+    const auto& classes = world_.plan().faults;
+    if (!classes.empty()) inject(classes[prng_.below(classes.size())]);
+    next();
+  });
+}
+
+void Injector::inject(Fault fault) {
+  switch (fault) {
+    case Fault::process_kill:
+      kill(likely_primary());
+      break;
+    case Fault::power_loss:
+      power_loss(likely_primary(), prng_.between(milliseconds(500), seconds(9)));
+      break;
+    case Fault::volatile_power_loss:
+      power_loss(likely_primary(), seconds(3));
+      break;
+    case Fault::blackout:
+      blackout();
+      break;
+    case Fault::volatile_blackout:
+      blackout();
+      break;
+    case Fault::pause:
+      pause();
+      break;
+    case Fault::cut:
+      cut(false);
+      break;
+    case Fault::one_way_cut:
+      cut(true);
+      break;
+    case Fault::reset: {
+      const auto [a, b] = any_pair();
+      world_.net().reset(a, b);
+      break;
+    }
+    case Fault::flapping:
+      flap();
+      break;
+    case Fault::slow_disk:
+    case Fault::data_error:
+    case Fault::meta_error:
+      disk_trouble(fault);
+      break;
+    case Fault::witness_kill:
+      witness_trouble(false);
+      break;
+    case Fault::witness_wiped:
+      witness_trouble(true);
+      return;  // counts itself
+    case Fault::node_wiped:
+      wipe_node();
+      return;
+    case Fault::clean_stop:
+    case Fault::invalidate:
+    case Fault::outdate:
+      command(fault);
+      return;
+    case Fault::switch_over:
+      world_.manager().request_switch_over();
+      break;
+  }
+  world_.coverage().hit(fault);
+}
+
+SimNode& Injector::any_node() {
+  return world_.node(prng_.below(world_.node_count()));
+}
+
+SimNode& Injector::likely_primary() {
+  SimNode* primary = world_.manager().primary();
+  return primary != nullptr && prng_.chance(55) ? *primary : any_node();
+}
+
+std::pair<Seat, Seat> Injector::any_pair() {
+  const size_t n = world_.node_count();
+  const size_t a = prng_.below(n);
+  const size_t b = prng_.below(n + world_.witness_count() - 1);
+  const Seat one = world_.node(a).seat();
+  if (b >= n - 1) return {one, world_.witness(b - (n - 1)).seat()};
+  return {one, world_.node(b < a ? b : b + 1).seat()};
+}
+
+void Injector::kill(SimNode& node) {
+  node.kill();
+  later(milliseconds(20), seconds(7), [&node] { node.start(); });
+}
+
+void Injector::power_loss(SimNode& node, Duration off) {
+  node.power_off();
+  world_.queue().after(off, [&node] {
+    node.power_on();
+    node.start();
+  });
+}
+
+void Injector::blackout() {
+  for (size_t i = 0; i < world_.node_count(); ++i)
+    power_loss(world_.node(i), prng_.between(milliseconds(300), seconds(6)));
+  for (size_t i = 0; i < world_.witness_count(); ++i) {
+    SimWitness& witness = world_.witness(i);
+    witness.kill();
+    later(milliseconds(300), seconds(6), [&witness] { witness.start(); });
+  }
+  if (world_.plan().volatile_cache) world_.oracle().all_lost_unflushed();
+}
+
+void Injector::pause() {
+  const Duration length = prng_.chance(50) ? prng_.between(milliseconds(5), milliseconds(900))
+                                           : prng_.between(seconds(1), seconds(9));
+  if (world_.witness_count() > 0 && prng_.chance(20)) {
+    SimWitness& witness = world_.witness(0);
+    witness.pause();
+    world_.queue().after(length, [&witness] { witness.resume(); });
+    return;
+  }
+  SimNode& node = likely_primary();
+  node.pause();
+  world_.queue().after(length, [&node] { node.resume(); });
+}
+
+void Injector::cut(bool one_way) {
+  const Duration length = prng_.chance(40) ? prng_.between(milliseconds(20), milliseconds(900))
+                                           : prng_.between(seconds(1), seconds(8));
+  auto block = [this](Seat from, Seat to, bool on) { world_.net().block(from, to, on); };
+  std::vector<std::pair<Seat, Seat>> directions;
+  if (prng_.chance(35)) {  // a node loses everybody
+    const Seat lonely = likely_primary().seat();
+    for (size_t i = 0; i < world_.node_count(); ++i) {
+      if (world_.node(i).seat() != lonely) directions.emplace_back(lonely, world_.node(i).seat());
+    }
+    for (size_t i = 0; i < world_.witness_count(); ++i)
+      directions.emplace_back(lonely, world_.witness(i).seat());
+  } else {
+    directions.push_back(any_pair());
+  }
+  const bool outward = prng_.chance(50);
+  for (const auto& [a, b] : directions) {
+    if (!one_way || outward) block(a, b, true);
+    if (!one_way || !outward) block(b, a, true);
+  }
+  world_.queue().after(length, [block, directions] {
+    for (const auto& [a, b] : directions) {
+      block(a, b, false);
+      block(b, a, false);
+    }
+  });
+}
+
+void Injector::flap() {
+  const auto [a, b] = any_pair();
+  const int64_t times = prng_.between(3, 8);
+  Duration at{0};
+  for (int64_t i = 0; i < times; ++i) {
+    at = at + prng_.between(milliseconds(5), milliseconds(700));
+    world_.queue().after(at, [this, a = a, b = b] { world_.net().reset(a, b); });
+  }
+}
+
+// A disk that returned errors is attached anew some time later: the process is restarted, as an operator
+// does.
+void Injector::disk_trouble(Fault fault) {
+  SimNode& node = any_node();
+  DiskBehaviour& disk = node.disk().behaviour;
+  const DiskBehaviour healthy = world_.plan().disk;
+  if (fault == Fault::slow_disk) disk.slowest = milliseconds(prng_.between(20, 400));
+  if (fault == Fault::data_error) disk.data_error_permille = static_cast<int>(prng_.between(3, 400));
+  if (fault == Fault::meta_error) disk.meta_error_permille = static_cast<int>(prng_.between(3, 400));
+  later(milliseconds(300), seconds(4), [this, &node, healthy, fault] {
+    node.disk().behaviour = healthy;
+    if (fault == Fault::slow_disk) return;
+    later(seconds(0), seconds(3), [this, &node] {
+      if (!stopped_) kill(node);
+    });
+  });
+}
+
+// Only what the rules allow to lose: somebody else has every acknowledged write, every voter has its seat,
+// and a majority remains without this one.
+bool Injector::may_wipe(Seat seat) const {
+  const auto& tenure = world_.oracle().latest_tenure();
+  if (!tenure || tenure->voters.size() < 3) return false;
+  if ((tenure->members - SeatSet{seat}).empty()) return false;
+  for (const Voter& voter : tenure->voters) {
+    if (voter.acceptor.is_nil()) return false;
+    if (voter.seat.is_witness()) {
+      if (world_.witness(0).acceptor() != voter.acceptor) return false;
+    } else if (world_.node(voter.seat.value).disk().record().acceptor.acceptor != voter.acceptor) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void Injector::wipe_node() {
+  SimNode& node = any_node();
+  if (!may_wipe(node.seat())) return;
+  const ResourceId resource = node.disk().record().resource;
+  node.kill();
+  world_.coverage().hit(Fault::node_wiped);
+  later(milliseconds(100), seconds(4), [this, &node, resource] {
+    if (node.state() == SimNode::State::stopped && !node.disk().busy() && may_wipe(node.seat())) {
+      node.create_metadata(resource, 1 + prng_.below(2));
+    }
+    node.start();
+  });
+}
+
+void Injector::witness_trouble(bool wipe) {
+  if (world_.witness_count() == 0) return;
+  SimWitness& witness = world_.witness(0);
+  if (wipe && !may_wipe(witness.seat())) return;
+  witness.kill();
+  if (wipe) witness.wipe();
+  if (wipe) world_.coverage().hit(Fault::witness_wiped);
+  later(milliseconds(50), seconds(8), [&witness] { witness.start(); });
+}
+
+void Injector::command(Fault fault) {
+  SimNode& node = any_node();
+  if (!node.alive() || node.primary()) return;
+  AdminOp op = AdminOp::stop;
+  if (fault == Fault::invalidate) op = AdminOp::invalidate;
+  if (fault == Fault::outdate) op = AdminOp::outdate;
+  const bool sent = world_.manager().command(node, op, [this, &node, fault](bool ok) {
+    if (!ok || fault != Fault::clean_stop) return;
+    // The process ends; the reply was its last word. Not within the step that answered.
+    world_.queue().after(microseconds(1), [this, &node] { kill(node); });
+  });
+  if (sent) world_.coverage().hit(fault);
+}
+
+}  // namespace lockstep::sim

@@ -1,0 +1,48 @@
+// Carries out the faults of a plan, one after the other, and ends each of them some time later.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "sim/coverage.h"
+#include "sim/fault_plan.h"
+#include "sim/prng.h"
+
+namespace lockstep::sim {
+
+class World;
+class SimNode;
+
+class Injector {
+ public:
+  Injector(World& world, Prng prng) : world_(world), prng_(prng) {}
+
+  void begin();  // faults from now on
+  void stop() { stopped_ = true; }
+  void inject(Fault fault);
+
+ private:
+  void next();
+  void kill(SimNode& node);
+  void power_loss(SimNode& node, Duration off);
+  void blackout();
+  void pause();
+  void cut(bool one_way);
+  void flap();
+  void disk_trouble(Fault fault);
+  void wipe_node();
+  void witness_trouble(bool wipe);
+  void command(Fault fault);
+  bool may_wipe(Seat seat) const;
+  SimNode& any_node();
+  // Often the Primary: that is where it hurts.
+  SimNode& likely_primary();
+  std::pair<Seat, Seat> any_pair();
+  void later(Duration least, Duration most, std::function<void()> action);
+
+  World& world_;
+  Prng prng_;
+  bool stopped_ = false;
+};
+
+}  // namespace lockstep::sim

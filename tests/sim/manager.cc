@@ -1,0 +1,199 @@
+#include "sim/manager.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "sim/describe.h"
+
+namespace lockstep::sim {
+
+void Manager::begin() {
+  context_.queue.after(shape_.poll, [this] { poll(); });
+}
+
+void Manager::poll() {
+  begin();
+  if (command_ && context_.queue.now() - command_->since > seconds(20)) command_.reset();
+  if (command_) return;
+  if (created_) {
+    supervise();
+  } else {
+    create();
+  }
+}
+
+SimNode& Manager::node(Seat seat) {
+  const auto found =
+      std::find_if(nodes_.begin(), nodes_.end(), [&](const SimNode* n) { return n->seat() == seat; });
+  CHECK(found != nodes_.end());
+  return **found;
+}
+
+SimNode* Manager::primary() const {
+  for (SimNode* n : nodes_) {
+    if (n->alive() && n->primary()) return n;
+  }
+  return nullptr;
+}
+
+SimNode* Manager::other(const SimNode& than) const {
+  for (SimNode* n : nodes_) {
+    if (n != &than && n->alive()) return n;
+  }
+  return nullptr;
+}
+
+void Manager::send(SimNode& node, AdminOp op, Then then) {
+  command_ = Command{AdminId{next_admin_++}, node.seat(), op, context_.queue.now(), std::move(then)};
+  node.post(AdminRequest{command_->id, op, {}, prng_.uuid()});
+}
+
+bool Manager::command(SimNode& node, AdminOp op, std::function<void(bool)> then) {
+  if (command_ || !created_ || !node.alive()) return false;
+  send(node, op, [this, op, then = std::move(then)](bool ok, Reason reason) {
+    if (!ok) ++context_.coverage.command_refused[static_cast<size_t>(reason)];
+    context_.trace.note(kNoSeat, fmt::format("{}: {} {}", name_of(op), ok, code_of(reason)));
+    then(ok);
+  });
+  return true;
+}
+
+void Manager::admin_answered(Seat node, AdminId id, bool ok, Reason reason) {
+  if (!command_ || command_->id != id || command_->node != node) return;
+  const Then then = std::move(command_->then);
+  command_.reset();
+  then(ok, reason);
+}
+
+void Manager::process_ended(Seat node) {
+  if (command_ && command_->node == node) command_.reset();
+}
+
+// new-current-uuid as soon as everybody is connected.
+void Manager::create() {
+  for (SimNode* n : nodes_) {
+    if (!n->alive()) return;
+    const Snapshot status = n->inspect();
+    const auto met = std::count_if(status.peers.begin(), status.peers.end(),
+                                   [](const PeerSnapshot& p) { return p.connected; });
+    if (static_cast<size_t>(met) + 1 < nodes_.size()) return;
+  }
+  send(*nodes_[prng_.below(nodes_.size())], AdminOp::new_current_uuid, [this](bool ok, Reason reason) {
+    if (ok) created_ = true;
+    if (!ok) ++context_.coverage.command_refused[static_cast<size_t>(reason)];
+    context_.trace.note(kNoSeat, fmt::format("new-current-uuid: {} {}", ok, code_of(reason)));
+  });
+}
+
+void Manager::supervise() {
+  SimNode* current = primary();
+  if (current != nullptr) {
+    primary_seen_ = context_.queue.now();
+    last_primary_ = current->seat();
+    supervise_primary(*current);
+    return;
+  }
+  // A frozen Primary looks like a dead one from here, but not at once.
+  const bool lingering =
+      std::any_of(nodes_.begin(), nodes_.end(), [](const SimNode* n) { return n->paused() && n->primary(); });
+  if (lingering && context_.queue.now() - primary_seen_ < shape_.patience) return;
+  if (context_.queue.now() >= next_try_) promote_somebody();
+}
+
+void Manager::supervise_primary(SimNode& node) {
+  if (switch_wanted_ && switch_since_ == Instant{0}) switch_since_ = context_.queue.now();
+  if (switch_wanted_) switch_over(node);
+}
+
+// Clients leave, the Primary steps down, the other one takes over. A Primary that cannot drain within three
+// seconds stays.
+void Manager::switch_over(SimNode& from) {
+  SimNode* to = other(from);
+  const bool too_long = context_.queue.now() - switch_since_ > seconds(3);
+  if (to == nullptr || too_long) {
+    switch_wanted_ = false;
+    switch_since_ = Instant{0};
+    workload_.hold(from.seat(), false);
+    return;
+  }
+  workload_.hold(from.seat(), true);
+  if (workload_.in_flight(from.seat()) > 0) return;
+  send(from, AdminOp::secondary, [this, seat = from.seat(), target = to->seat()](bool ok, Reason reason) {
+    switch_wanted_ = false;
+    switch_since_ = Instant{0};
+    workload_.hold(seat, false);
+    context_.trace.note(seat, fmt::format("secondary: {} {}", ok, code_of(reason)));
+    if (ok) {
+      preferred_ = target;
+      ++context_.coverage.switch_overs;
+    } else {
+      ++context_.coverage.command_refused[static_cast<size_t>(reason)];
+    }
+  });
+}
+
+void Manager::promote_somebody() {
+  std::vector<SimNode*> able;
+  for (SimNode* n : nodes_) {
+    if (n->alive()) able.push_back(n);
+  }
+  if (able.empty()) return;
+  SimNode* chosen = able[prng_.below(able.size())];
+  for (SimNode* n : able) {
+    if (preferred_ && n->seat() == *preferred_ && prng_.chance(75)) chosen = n;
+  }
+  next_try_ = context_.queue.now() + prng_.between(milliseconds(200), milliseconds(1200));
+  send(*chosen, AdminOp::primary, [this, seat = chosen->seat()](bool ok, Reason reason) {
+    context_.trace.note(seat, fmt::format("primary: {} {}", ok, code_of(reason)));
+    if (ok) {
+      ++context_.coverage.promotions;
+      if (last_primary_ && *last_primary_ != seat) ++context_.coverage.survivor_promotions;
+      preferred_ = seat;
+    } else {
+      ++context_.coverage.promotions_refused;
+      ++context_.coverage.promotion_refused[static_cast<size_t>(reason)];
+    }
+  });
+}
+
+// The handler always tells the truth: 7 only once the power is off. Late, doubled and failing ones are part
+// of the truth.
+void Manager::fence_wanted(Seat seat, Seat peer, Boot evidence) {
+  const uint64_t start = node(seat).start_count();
+  const bool late = !calm_ && prng_.chance(shape_.fence_late);
+  const Duration delay =
+      late ? prng_.between(seconds(8), seconds(20)) : prng_.between(milliseconds(200), seconds(3));
+  const bool completes = calm_ || prng_.chance(shape_.fence_completes);
+  constexpr std::array kFailures = {1, 3, 5, -1};
+  const int failure = kFailures[prng_.below(kFailures.size())];
+  context_.queue.after(delay, [this, seat, start, peer, evidence, completes, failure] {
+    if (completes) {
+      SimNode& victim = node(peer);
+      victim.power_off();
+      context_.oracle.fence_completed(peer);
+      context_.queue.after(prng_.between(seconds(1), seconds(6)), [&victim] {
+        victim.power_on();
+        victim.start();
+      });
+    }
+    context_.queue.after(prng_.between(milliseconds(10), milliseconds(800)),
+                         [this, seat, start, peer, evidence, status = completes ? 7 : failure] {
+                           finish_fence(seat, start, peer, evidence, status);
+                         });
+  });
+}
+
+void Manager::finish_fence(Seat seat, uint64_t start, Seat peer, Boot evidence, int exit_status) {
+  SimNode& asker = node(seat);
+  if (asker.start_count() != start) return;
+  if (exit_status == 7) {
+    ++context_.coverage.fences_completed;
+  } else {
+    ++context_.coverage.fences_failed;
+  }
+  asker.post(FenceDone{peer, evidence, exit_status});
+}
+
+}  // namespace lockstep::sim

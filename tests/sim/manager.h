@@ -1,0 +1,84 @@
+// The operator and the cluster manager in one: creates the resource, keeps one node Primary, switches over,
+// retries what was refused, and carries out fences. It knows what a real one could know: which processes
+// answer, and what they say.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "sim/sim_node.h"
+#include "sim/workload.h"
+
+namespace lockstep::sim {
+
+struct ManagerShape {
+  Duration poll = milliseconds(150);
+  int fence_completes = 70;  // percent of the wanted fences; the others fail in one way or another
+  int fence_late = 15;
+  Duration patience = seconds(4);  // with a Primary that does not answer, before another is promoted
+};
+
+class Manager {
+ public:
+  Manager(SimContext context, Prng prng, Workload& workload, const ManagerShape& shape)
+      : context_(context), prng_(prng), workload_(workload), shape_(shape) {}
+
+  void add_node(SimNode* node) { nodes_.push_back(node); }
+  void begin();
+
+  void admin_answered(Seat node, AdminId id, bool ok, Reason reason);
+  void process_ended(Seat node);
+  void fence_wanted(Seat node, Seat peer, Boot evidence);
+  void request_switch_over() { switch_wanted_ = true; }
+  // A command of the fault plan, besides the manager's own. False when something is under way.
+  bool command(SimNode& node, AdminOp op, std::function<void(bool)> then);
+
+  bool created() const { return created_; }
+  SimNode* primary() const;
+  // While healing: no more switch-overs, no fences that fail.
+  void calm() {
+    calm_ = true;
+    switch_wanted_ = false;
+  }
+
+ private:
+  using Then = std::function<void(bool, Reason)>;
+  struct Command {
+    AdminId id;
+    Seat node;
+    AdminOp op = AdminOp::primary;
+    Instant since;
+    Then then;
+  };
+  void poll();
+  void create();
+  void supervise();
+  void supervise_primary(SimNode& node);
+  void switch_over(SimNode& node);
+  void promote_somebody();
+  void send(SimNode& node, AdminOp op, Then then);
+  void finish_fence(Seat node, uint64_t start, Seat peer, Boot evidence, int exit_status);
+  SimNode& node(Seat seat);
+  SimNode* other(const SimNode& than) const;
+
+  SimContext context_;
+  Prng prng_;
+  Workload& workload_;
+  ManagerShape shape_;
+  std::vector<SimNode*> nodes_;
+  bool created_ = false;
+  bool calm_ = false;
+  bool switch_wanted_ = false;
+  Instant switch_since_{0};
+  std::optional<Seat> last_primary_;
+  std::optional<Seat> preferred_;
+  Instant primary_seen_{0};
+  Instant next_try_{0};
+  uint64_t next_admin_ = 1;
+  std::optional<Command> command_;
+};
+
+}  // namespace lockstep::sim

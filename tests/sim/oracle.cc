@@ -1,0 +1,158 @@
+#include "sim/oracle.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/describe.h"
+
+namespace lockstep::sim {
+
+void Oracle::fail(std::string promise, std::string what) {
+  constexpr size_t kEnough = 4;
+  if (violations_.size() < kEnough)
+    violations_.push_back({std::move(promise), queue_.now(), std::move(what)});
+}
+
+uint64_t Oracle::invoked(const ClientOp& op) {
+  ++coverage_.client_ops;
+  return history_.invoke(op);
+}
+
+void Oracle::answered(uint64_t op, Seat node, uint64_t start, const std::optional<Tenure>& tenure,
+                      IoStatus status, Payload seen) {
+  history_.answer(op, status, std::move(seen), queue_.now());
+  if (status != IoStatus::ok) {
+    ++coverage_.client_failed;
+    return;
+  }
+  ++coverage_.client_acked;
+  check_server(node, start, tenure);
+  if (is_change(history_.op(op).kind)) check_members_have(op);
+}
+
+// P2: once somebody has answered under a later tenure, the holder of an earlier one answers nothing any more.
+void Oracle::check_server(Seat node, uint64_t start, const std::optional<Tenure>& tenure) {
+  if (!tenure || !tenure->primary || tenure->primary->node != node || tenure->primary->start != start) {
+    fail("P2", fmt::format("{} answers a client under {}", describe(node),
+                           tenure ? describe(*tenure) : "no tenure"));
+    return;
+  }
+  if (server_ && server_->history == tenure->history) {
+    const bool same = server_->node == node && server_->start == start;
+    if (!same && tenure->number <= server_->number) {
+      fail("P2", fmt::format("{} answers under #{} after {} answered under #{}", describe(node),
+                             tenure->number, describe(server_->node), server_->number));
+    }
+    if (tenure->number < server_->number) return;
+  }
+  server_ = Server{tenure->history, tenure->number, node, start};
+}
+
+// P1 and P3: what is acknowledged is on every member of the newest decided set, or something at least as new
+// is.
+void Oracle::check_members_have(uint64_t index) {
+  const auto& latest = tenures_.latest();
+  if (!latest) return;
+  const ClientOp& op = history_.op(index);
+  const uint64_t mine = op.kind == OpKind::write ? History::version_of(index) : kZeroVersion;
+  for (Seat member : latest->members) {
+    const auto disk = disks_.find(member);
+    if (disk == disks_.end()) continue;
+    for (uint64_t b = op.range.offset / kBlockBytes; b < op.range.end() / kBlockBytes; ++b) {
+      const uint64_t there = disk->second->read_block(b);
+      if (there == mine) continue;
+      const auto writer = history_.writer_of(b, there);
+      if (writer.known && !history_.certainly_before(writer, {true, index})) continue;
+      fail("P1", fmt::format("write {} of block {} is acknowledged, but member {} of {} has {} there", mine,
+                             b, describe(member), describe(*latest), there));
+      return;
+    }
+  }
+}
+
+// P5: on a member of the decided set nothing acknowledged gives way to something certainly older.
+void Oracle::block_written(Seat node, uint64_t block, uint64_t before, uint64_t after) {
+  if (before == after) return;
+  const auto& latest = tenures_.latest();
+  if (!latest || !latest->members.contains(node)) return;
+  const auto old_writer = history_.writer_of(block, before);
+  const auto new_writer = history_.writer_of(block, after);
+  if (!new_writer.known) {
+    fail("P5",
+         fmt::format("{} writes {} into block {}, which no client wrote", describe(node), after, block));
+    return;
+  }
+  if (!old_writer.op || !history_.op(*old_writer.op).acknowledged) return;
+  if (history_.certainly_before(new_writer, old_writer)) {
+    fail("P5", fmt::format("member {} replaces {} in block {} by the older {}", describe(node), before, block,
+                           after));
+  }
+}
+
+void Oracle::record_durable(Seat node, const NodeRecord& record) {
+  acceptor_durable(node, record.acceptor);
+  if (record.adopted) report("P8", tenures_.adopted(node, *record.adopted));
+}
+
+void Oracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {
+  report("P2", tenures_.acceptor_durable(seat, record));
+}
+
+void Oracle::promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) {
+  report("P8", tenures_.promoted(node, start, tenure));
+}
+
+void Oracle::refused(Seat node, std::string_view what, Reason reason) {
+  if (reason == Reason::none)
+    fail("P12", fmt::format("{}: {} refused without a reason", describe(node), what));
+}
+
+void Oracle::compare_copies() {
+  for (auto a = disks_.begin(); a != disks_.end(); ++a) {
+    for (auto b = std::next(a); b != disks_.end(); ++b) compare_pair(a->first, b->first);
+  }
+}
+
+void Oracle::compare_pair(Seat a, Seat b) {
+  const SimDisk& one = *disks_.at(a);
+  const SimDisk& two = *disks_.at(b);
+  ++coverage_.copies_compared;
+  if (!one.record().adopted || !two.record().adopted)
+    return;  // no history yet: the meeting makes a full resync
+  const bool remembered = one.record().peers[b.value].disk == two.record().disk &&
+                          two.record().peers[a.value].disk == one.record().disk;
+  if (!remembered) return;  // no common ground: the resync will be full
+  if (one.data() == two.data()) return;
+  const std::array maps = {one.durable_intent(), two.durable_intent()};
+  const std::array bitmaps = {one.durable_bitmap(b), two.durable_bitmap(a)};
+  for (uint64_t block = 0; block < one.blocks(); ++block) {
+    if (one.read_block(block) == two.read_block(block)) continue;
+    const bool covered = maps[0].test(block / kBlocksPerExtent) || maps[1].test(block / kBlocksPerExtent) ||
+                         bitmaps[0].test(block) || bitmaps[1].test(block);
+    ++coverage_.differing_covered;
+    if (covered) continue;
+    fail("P4", fmt::format("block {}: {} has {}, {} has {}, and no durable bit says so", block, describe(a),
+                           one.read_block(block), describe(b), two.read_block(block)));
+    return;
+  }
+}
+
+void Oracle::compare_identical() {
+  for (auto a = disks_.begin(); a != disks_.end(); ++a) {
+    for (auto b = std::next(a); b != disks_.end(); ++b) {
+      const auto& one = a->second->data();
+      const auto& two = b->second->data();
+      const auto [x, y] = std::mismatch(one.begin(), one.end(), two.begin());
+      if (x == one.end()) continue;
+      fail("P9", fmt::format("after healing, block {} differs: {} has {}, {} has {}", x - one.begin(),
+                             describe(a->first), *x, describe(b->first), *y));
+    }
+  }
+}
+
+void Oracle::check_history() {
+  report("P6", history_.check());
+}
+
+}  // namespace lockstep::sim

@@ -1,0 +1,84 @@
+// Everything that must hold, whatever happens. It sees the disks and the acceptors from outside; it asks a
+// Replica nothing that it could be wrong about.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/effect.h"
+#include "sim/coverage.h"
+#include "sim/history.h"
+#include "sim/register_oracle.h"
+#include "sim/sim_disk.h"
+
+namespace lockstep::sim {
+
+struct Violation {
+  std::string promise;  // "P1", ...
+  Instant when;
+  std::string what;
+};
+
+class Oracle : public DiskObserver {
+ public:
+  Oracle(const EventQueue& queue, Coverage& coverage) : queue_(queue), coverage_(coverage) {}
+
+  void add_disk(Seat node, const SimDisk* disk) { disks_[node] = disk; }
+
+  // --- what clients do
+  uint64_t invoked(const ClientOp& op);
+  // `tenure`: adopted by the answering node; `start`: of its daemon.
+  void answered(uint64_t op, Seat node, uint64_t start, const std::optional<Tenure>& tenure, IoStatus status,
+                Payload seen);
+  const History& history() const { return history_; }
+  void all_lost_unflushed() { history_.all_lost_unflushed(queue_.now()); }
+
+  // --- what nodes do
+  void block_written(Seat node, uint64_t block, uint64_t before, uint64_t after) override;
+  void record_durable(Seat node, const NodeRecord& record) override;
+  void acceptor_durable(Seat seat, const AcceptorRecord& record);
+  void promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure);
+  void fence_completed(Seat fenced) { tenures_.fence_completed(fenced); }
+  void refused(Seat node, std::string_view what, Reason reason);
+
+  // --- at instants that the world chooses
+  // P4: valid at every instant, since intent bits are durable before data.
+  void compare_copies();
+  // P9, at the end of a healed run.
+  void compare_identical();
+  void check_history();
+
+  void fail(std::string promise, std::string what);
+  bool failed() const { return !violations_.empty(); }
+  const std::vector<Violation>& violations() const { return violations_; }
+  const std::optional<Tenure>& latest_tenure() const { return tenures_.latest(); }
+  uint64_t tenures_decided() const { return tenures_.decided(); }
+
+ private:
+  void report(const char* promise, const std::string& wrong) {
+    if (!wrong.empty()) fail(promise, wrong);
+  }
+  void check_members_have(uint64_t op);
+  void check_server(Seat node, uint64_t start, const std::optional<Tenure>& tenure);
+  void compare_pair(Seat a, Seat b);
+
+  const EventQueue& queue_;
+  Coverage& coverage_;
+  History history_;
+  RegisterOracle tenures_;
+  std::map<Seat, const SimDisk*> disks_;
+  std::vector<Violation> violations_;
+  struct Server {
+    Uuid history;
+    uint64_t number = 0;
+    Seat node;
+    uint64_t start = 0;
+  };
+  std::optional<Server> server_;  // who answered under the highest number
+};
+
+}  // namespace lockstep::sim

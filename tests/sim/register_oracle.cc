@@ -1,0 +1,89 @@
+#include "sim/register_oracle.h"
+
+#include <fmt/format.h>
+
+#include "sim/describe.h"
+
+namespace lockstep::sim {
+
+bool RegisterOracle::majority(const Tenure& electorate, const Voted& accepted) const {
+  size_t votes = 0;
+  for (const Voter& voter : electorate.voters) votes += accepted.count({voter.seat, voter.acceptor});
+  return votes * 2 > electorate.voters.size();
+}
+
+// Half of an even number of voters, and a fenced node among the others.
+bool RegisterOracle::half_and_fence(const Tenure& electorate, const Voted& accepted) const {
+  size_t votes = 0;
+  bool fenced = false;
+  for (const Voter& voter : electorate.voters) {
+    const bool voted = accepted.count({voter.seat, voter.acceptor}) != 0;
+    votes += voted ? 1 : 0;
+    fenced = fenced || (!voted && fenced_.count(voter.seat) != 0);
+  }
+  return fenced && votes * 2 == electorate.voters.size();
+}
+
+std::string RegisterOracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {
+  if (record.accepted.none()) return "";
+  if (!record.tenure)
+    return fmt::format("the acceptor of {} accepted a ballot without a value", describe(seat));
+  auto [found, fresh] = proposals_.try_emplace(record.accepted, Proposal{*record.tenure, {}});
+  Proposal& proposal = found->second;
+  if (!(proposal.value == *record.tenure)) {
+    return fmt::format("two values under one ballot: {} and {}", describe(proposal.value),
+                       describe(*record.tenure));
+  }
+  if (!proposal.accepted.insert({seat, record.acceptor}).second) return "";
+  if (!majority(proposal.value, proposal.accepted)) return "";
+  if (latest_ && latest_->history == proposal.value.history && !majority(*latest_, proposal.accepted) &&
+      latest_->voter_set < proposal.value.voter_set) {
+    return "";
+  }
+  return decide(proposal.value);
+}
+
+std::string RegisterOracle::decide(const Tenure& tenure) {
+  const auto [found, fresh] = chain_.try_emplace({tenure.history, tenure.number}, tenure);
+  if (!fresh) {
+    if (found->second == tenure) return "";
+    return fmt::format("two tenures of one number are decided: {} and {}", describe(found->second),
+                       describe(tenure));
+  }
+  if (latest_ && latest_->history == tenure.history && tenure.number < latest_->number) {
+    return fmt::format("{} is decided after {}", describe(tenure), describe(*latest_));
+  }
+  if (tenure.members.empty()) return "a tenure without members is decided: " + describe(tenure);
+  latest_ = tenure;
+  return "";
+}
+
+std::string RegisterOracle::adopted(Seat node, const Tenure& tenure) {
+  const auto found = chain_.find({tenure.history, tenure.number});
+  if (found != chain_.end()) {
+    if (found->second == tenure) return "";
+    return fmt::format("{} adopted {}, decided was {}", describe(node), describe(tenure),
+                       describe(found->second));
+  }
+  for (const auto& [ballot, proposal] : proposals_) {
+    if (proposal.value == tenure && half_and_fence(tenure, proposal.accepted)) return decide(tenure);
+  }
+  return fmt::format("{} adopted {}, which is not decided", describe(node), describe(tenure));
+}
+
+std::string RegisterOracle::promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) const {
+  if (!tenure) return fmt::format("{} became Primary without a tenure", describe(node));
+  const auto found = chain_.find({tenure->history, tenure->number});
+  if (found == chain_.end() || !(found->second == *tenure)) {
+    return fmt::format("{} became Primary under {}, which is not decided", describe(node), describe(*tenure));
+  }
+  if (!tenure->primary || tenure->primary->node != node || tenure->primary->start != start) {
+    return fmt::format("{} became Primary under somebody else's {}", describe(node), describe(*tenure));
+  }
+  if (!tenure->members.contains(node)) {
+    return fmt::format("{} became Primary outside the set of {}", describe(node), describe(*tenure));
+  }
+  return "";
+}
+
+}  // namespace lockstep::sim

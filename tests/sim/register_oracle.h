@@ -1,0 +1,45 @@
+// Watches what every acceptor has on stable storage and knows, before any node can, which tenures are
+// decided: of one history they are a single chain (P2, P8), and a node acts on decided ones only.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "core/durable.h"
+
+namespace lockstep::sim {
+
+class RegisterOracle {
+ public:
+  // Each returns what is wrong, empty when nothing is.
+  std::string acceptor_durable(Seat seat, const AcceptorRecord& record);
+  // A data node's record says that it has adopted this tenure.
+  std::string adopted(Seat node, const Tenure& tenure);
+  std::string promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) const;
+  // A fence was completed: from now on exactly half of an even number of voters may have decided.
+  void fence_completed(Seat fenced) { fenced_.insert(fenced); }
+
+  const std::optional<Tenure>& latest() const { return latest_; }
+  uint64_t decided() const { return chain_.size(); }
+
+ private:
+  using Voted = std::set<std::pair<Seat, Uuid>>;
+  struct Proposal {
+    Tenure value;
+    Voted accepted;
+  };
+  bool majority(const Tenure& electorate, const Voted& accepted) const;
+  bool half_and_fence(const Tenure& electorate, const Voted& accepted) const;
+  std::string decide(const Tenure& tenure);
+
+  std::map<Ballot, Proposal> proposals_;
+  std::map<std::pair<Uuid, uint64_t>, Tenure> chain_;  // by history and number
+  std::optional<Tenure> latest_;
+  std::set<Seat> fenced_;
+};
+
+}  // namespace lockstep::sim

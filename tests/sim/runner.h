@@ -1,0 +1,23 @@
+// One seed from start to verdict.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/coverage.h"
+#include "sim/oracle.h"
+
+namespace lockstep::sim {
+
+struct SeedResult {
+  uint64_t seed = 0;
+  std::vector<Violation> violations;
+  Coverage coverage;
+  uint64_t hash = 0;
+  uint64_t steps = 0;
+};
+
+// A failed CHECK inside is a violation of this seed, not the end of the program.
+SeedResult run_seed(uint64_t seed, bool trace);
+
+}  // namespace lockstep::sim

@@ -1,0 +1,214 @@
+#include "sim/sim_disk.h"
+
+#include "base/check.h"
+
+namespace lockstep::sim {
+
+SimDisk::SimDisk(EventQueue& queue, Prng prng, DiskObserver& observer, Seat node, uint64_t blocks)
+    : queue_(queue), prng_(prng), observer_(observer), node_(node), cached_(blocks, kFirstVersion) {}
+
+void SimDisk::create(const NodeRecord& record, uint64_t content) {
+  CHECK(!busy());
+  record_ = record;
+  intent_.clear();
+  bitmaps_.clear();
+  unflushed_.clear();
+  cached_.assign(cached_.size(), content);
+}
+
+void SimDisk::submit(const DiskIo& io, Payload payload, DataDone done) {
+  launch({DataOp{io, std::move(payload), std::move(done), write_order_}, false});
+}
+void SimDisk::write(const WriteRecord& effect, MetaWritten done) {
+  launch({MetaOp{effect, std::move(done)}, false});
+}
+void SimDisk::write(const WriteIntentPage& effect, MetaWritten done) {
+  launch({MetaOp{effect, std::move(done)}, false});
+}
+void SimDisk::write(const WriteBitmapPage& effect, MetaWritten done) {
+  launch({MetaOp{effect, std::move(done)}, false});
+}
+
+void SimDisk::launch(InFlight op) {
+  const uint64_t id = next_id_++;
+  in_flight_.emplace(id, std::move(op));
+  queue_.after(prng_.between(behaviour.fastest, behaviour.slowest), [this, id, life = life_] {
+    if (life == life_) finish(id);
+  });
+}
+
+void SimDisk::finish(uint64_t id) {
+  auto found = in_flight_.find(id);
+  CHECK(found != in_flight_.end());
+  InFlight op = std::move(found->second);
+  in_flight_.erase(found);
+  if (auto* data = std::get_if<DataOp>(&op.op)) finish_data(*data, op.orphan);
+  if (auto* meta = std::get_if<MetaOp>(&op.op)) finish_meta(*meta, op.orphan);
+}
+
+void SimDisk::finish_data(DataOp& op, bool orphan) {
+  if (orphan) {
+    apply_data(op, false);
+    return;
+  }
+  if (prng_.permille(behaviour.data_error_permille)) {
+    ++counters.data_errors;
+    if (op.io.kind != OpKind::read && op.io.kind != OpKind::flush) apply_data(op, false);
+    op.done(IoStatus::io_error, nullptr);
+    return;
+  }
+  if (op.io.kind == OpKind::read) {
+    op.done(IoStatus::ok, read(op.io.range));
+    return;
+  }
+  if (op.io.kind == OpKind::flush) {
+    flush_up_to(op.flush_mark);
+  } else {
+    apply_data(op, true);
+  }
+  op.done(IoStatus::ok, nullptr);
+}
+
+void SimDisk::finish_meta(MetaOp& op, bool orphan) {
+  const bool failed = !orphan && prng_.permille(behaviour.meta_error_permille);
+  if (failed) ++counters.meta_errors;
+  if (!(orphan || failed) || prng_.chance(50)) apply_meta(op);
+  if (!orphan) op.done(!failed);
+}
+
+void SimDisk::apply_data(const DataOp& op, bool sure) {
+  if (!is_change(op.io.kind)) return;
+  const uint64_t first = op.io.range.offset / kBlockBytes;
+  const uint64_t count = op.io.range.length / kBlockBytes;
+  CHECK(first + count <= cached_.size());
+  for (uint64_t i = 0; i < count; ++i) {
+    if (!sure && prng_.chance(50)) {
+      ++counters.orphans_lost;
+      continue;
+    }
+    if (!sure) ++counters.orphans_landed;
+    write_block(first + i, op.io.kind == OpKind::write ? op.payload->at(i) : kZeroVersion, op.io.fua && sure);
+  }
+}
+
+void SimDisk::write_block(uint64_t block, uint64_t version, bool fua) {
+  const uint64_t before = cached_[block];
+  cached_[block] = version;
+  ++write_order_;
+  if (behaviour.volatile_cache && !fua) {
+    auto& pending = unflushed_[block];
+    if (pending.empty()) pending.push_back({0, before});
+    pending.push_back({write_order_, version});
+  } else {
+    unflushed_.erase(block);
+  }
+  observer_.block_written(node_, block, before, version);
+}
+
+void SimDisk::flush_up_to(uint64_t mark) {
+  for (auto it = unflushed_.begin(); it != unflushed_.end();) {
+    auto& pending = it->second;
+    while (pending.size() > 1 && pending[1].order <= mark) pending.erase(pending.begin());
+    it = pending.size() == 1 ? unflushed_.erase(it) : std::next(it);
+  }
+}
+
+Payload SimDisk::read(const Range& range) const {
+  const auto first = cached_.begin() + static_cast<int64_t>(range.offset / kBlockBytes);
+  return std::make_shared<const std::vector<uint64_t>>(
+      first, first + static_cast<int64_t>(range.length / kBlockBytes));
+}
+
+void SimDisk::apply_meta(const MetaOp& op) {
+  if (const auto* record = std::get_if<WriteRecord>(&op.what)) {
+    record_ = *record->record;
+    observer_.record_durable(node_, record_);
+  } else if (const auto* intent = std::get_if<WriteIntentPage>(&op.what)) {
+    intent_[intent->page].slots[intent->sequence % 2] = {true, intent->sequence, *intent->bits};
+  } else if (const auto* bitmap = std::get_if<WriteBitmapPage>(&op.what)) {
+    bitmaps_[{bitmap->peer.value, bitmap->page}] = {true, 0, *bitmap->bits};
+  }
+}
+
+void SimDisk::tear_meta(const MetaOp& op) {
+  // The record has four copies and a quorum: it is old or new, never torn.
+  if (const auto* intent = std::get_if<WriteIntentPage>(&op.what)) {
+    intent_[intent->page].slots[intent->sequence % 2].readable = false;
+    ++counters.torn_pages;
+  } else if (const auto* bitmap = std::get_if<WriteBitmapPage>(&op.what)) {
+    bitmaps_[{bitmap->peer.value, bitmap->page}].readable = false;
+    ++counters.torn_pages;
+  }
+}
+
+void SimDisk::process_killed() {
+  for (auto& [id, op] : in_flight_) op.orphan = true;
+}
+
+void SimDisk::power_lost() {
+  ++life_;
+  auto lost = std::move(in_flight_);
+  in_flight_.clear();
+  for (auto& [id, op] : lost) {
+    if (const auto* data = std::get_if<DataOp>(&op.op)) apply_data(*data, false);
+    if (const auto* meta = std::get_if<MetaOp>(&op.op)) {
+      const uint64_t fate = prng_.below(3);
+      if (fate == 0) apply_meta(*meta);
+      if (fate == 1) tear_meta(*meta);
+    }
+  }
+  // Every block keeps one of the versions that were on their way through the cache, most often the last.
+  for (auto& [block, pending] : unflushed_) {
+    const Unflushed& kept = prng_.chance(50) ? pending.back() : pending[prng_.below(pending.size())];
+    if (kept.version != cached_[block]) ++counters.lost_blocks;
+    cached_[block] = kept.version;
+  }
+  unflushed_.clear();
+}
+
+const SimDisk::Page* SimDisk::newest(const IntentPage& page) const {
+  const Page* best = nullptr;
+  for (const Page& slot : page.slots) {
+    if (slot.readable && (best == nullptr || slot.sequence > best->sequence)) best = &slot;
+  }
+  return best;
+}
+
+BitVector SimDisk::durable_intent() const {
+  BitVector bits((cached_.size() + kBlocksPerExtent - 1) / kBlocksPerExtent);
+  BitPage ones;
+  ones.fill(~uint64_t{0});
+  for (const auto& [index, page] : intent_) {
+    const Page* best = newest(page);
+    bits.load_page(index, best != nullptr ? best->bits : ones);
+  }
+  return bits;
+}
+
+BitVector SimDisk::durable_bitmap(Seat peer) const {
+  BitVector bits(cached_.size());
+  BitPage ones;
+  ones.fill(~uint64_t{0});
+  for (const auto& [key, page] : bitmaps_) {
+    if (key.first == peer.value) bits.load_page(key.second, page.readable ? page.bits : ones);
+  }
+  return bits;
+}
+
+Loaded SimDisk::load() const {
+  Loaded loaded;
+  loaded.record = record_;
+  loaded.intent = durable_intent();
+  for (const auto& [key, page] : bitmaps_) {
+    auto& bitmap = loaded.bitmaps[key.first];
+    if (bitmap.size() == 0) bitmap = durable_bitmap(Seat{key.first});
+  }
+  for (const auto& [index, page] : intent_) {
+    const Page* best = newest(page);
+    if (index < loaded.intent_sequences.size())
+      loaded.intent_sequences[index] = best != nullptr ? best->sequence : 0;
+  }
+  return loaded;
+}
+
+}  // namespace lockstep::sim

@@ -1,0 +1,140 @@
+// One node's storage: a data area in which a block's content is a version number, and the durable metadata.
+//
+// What outlives what:
+//  - a completed write survives the death of the process; with a volatile cache it may be lost at power loss
+//  until a flush;
+//  - a submitted write that is not complete may yet land, block by block, until busy() is false (the claim: a
+//  new process
+//    waits for that); at power loss it is resolved at once, and metadata pages may be torn;
+//  - metadata is durable when its completion is called, and may or may not be before.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <variant>
+#include <vector>
+
+#include "core/effect.h"
+#include "core/replica.h"
+#include "sim/event_queue.h"
+#include "sim/prng.h"
+
+namespace lockstep::sim {
+
+// Versions, one a block. Shared: a disk write in flight keeps its payload.
+using Payload = std::shared_ptr<const std::vector<uint64_t>>;
+
+constexpr uint64_t kZeroVersion = 0;
+constexpr uint64_t kFirstVersion = 1;  // what every block holds before the first write
+
+class DiskObserver {
+ public:
+  virtual ~DiskObserver() = default;
+  virtual void block_written(Seat node, uint64_t block, uint64_t before, uint64_t after) = 0;
+  virtual void record_durable(Seat node, const NodeRecord& record) = 0;
+};
+
+struct DiskBehaviour {
+  Duration fastest = microseconds(50);
+  Duration slowest = microseconds(900);
+  int data_error_permille = 0;
+  int meta_error_permille = 0;
+  bool volatile_cache = false;
+};
+
+class SimDisk {
+ public:
+  using DataDone = std::function<void(IoStatus, Payload)>;
+  using MetaWritten = std::function<void(bool)>;
+
+  SimDisk(EventQueue& queue, Prng prng, DiskObserver& observer, Seat node, uint64_t blocks);
+
+  // create-md: new identity, no history. `content` is what every block then holds.
+  void create(const NodeRecord& record, uint64_t content);
+
+  void submit(const DiskIo& io, Payload payload, DataDone done);
+  void write(const WriteRecord& effect, MetaWritten done);
+  void write(const WriteIntentPage& effect, MetaWritten done);
+  void write(const WriteBitmapPage& effect, MetaWritten done);
+
+  void process_killed();
+  void power_lost();
+  bool busy() const { return !in_flight_.empty(); }
+  size_t in_flight() const { return in_flight_.size(); }
+
+  Loaded load() const;
+  const NodeRecord& record() const { return record_; }
+  uint64_t read_block(uint64_t block) const { return cached_[block]; }
+  uint64_t blocks() const { return cached_.size(); }
+  const std::vector<uint64_t>& data() const { return cached_; }
+  // What a resync would use: readable durable bits, all ones where a page cannot be read.
+  BitVector durable_intent() const;
+  BitVector durable_bitmap(Seat peer) const;
+
+  DiskBehaviour behaviour;
+  struct Counters {
+    uint64_t data_errors = 0, meta_errors = 0, torn_pages = 0, orphans_landed = 0, orphans_lost = 0,
+             lost_blocks = 0;
+  } counters;
+
+ private:
+  struct DataOp {
+    DiskIo io;
+    Payload payload;
+    DataDone done;
+    uint64_t flush_mark = 0;
+  };
+  struct MetaOp {
+    std::variant<WriteRecord, WriteIntentPage, WriteBitmapPage> what;
+    MetaWritten done;
+  };
+  struct InFlight {
+    std::variant<DataOp, MetaOp> op;
+    bool orphan = false;
+  };
+  struct Page {
+    bool readable = true;
+    uint64_t sequence = 0;
+    BitPage bits{};
+  };
+  struct IntentPage {
+    std::array<Page, 2> slots;
+  };
+  struct Unflushed {
+    uint64_t order = 0;
+    uint64_t version = 0;
+  };
+
+  void launch(InFlight op);
+  void finish(uint64_t id);
+  void finish_data(DataOp& op, bool orphan);
+  void finish_meta(MetaOp& op, bool orphan);
+  // `sure`: every block; otherwise each block lands or not at random.
+  void apply_data(const DataOp& op, bool sure);
+  void apply_meta(const MetaOp& op);
+  void tear_meta(const MetaOp& op);
+  void write_block(uint64_t block, uint64_t version, bool fua);
+  void flush_up_to(uint64_t mark);
+  Payload read(const Range& range) const;
+  const Page* newest(const IntentPage& page) const;
+
+  EventQueue& queue_;
+  Prng prng_;
+  DiskObserver& observer_;
+  Seat node_;
+  uint64_t life_ = 0;  // of scheduled completions: power loss makes them void
+  uint64_t next_id_ = 1;
+  uint64_t write_order_ = 0;
+  std::map<uint64_t, InFlight> in_flight_;
+  std::vector<uint64_t> cached_;  // what reads return
+  std::map<uint64_t, std::vector<Unflushed>>
+      unflushed_;  // by block, oldest first; element 0 is the stable version
+  NodeRecord record_;
+  std::map<uint32_t, IntentPage> intent_;
+  std::map<std::pair<uint8_t, uint32_t>, Page> bitmaps_;
+};
+
+}  // namespace lockstep::sim

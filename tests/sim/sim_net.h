@@ -1,0 +1,118 @@
+// The network between the seats. On one connection, messages of a lane arrive in order; lanes are
+// independent. A direction can be silent (cut, or its sender frozen or without power): nothing of what was
+// sent arrives, the receiver notices after its ping time-out, and what was on the way arrives late if the
+// silence ends before. A connection may be half open: one side already sees the next one, the other not yet.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+
+#include "core/message.h"
+#include "sim/event_queue.h"
+#include "sim/prng.h"
+#include "sim/sim_disk.h"
+
+namespace lockstep::sim {
+
+// What the network sees of a node or a witness.
+class Endpoint {
+ public:
+  virtual ~Endpoint() = default;
+  virtual bool running() const = 0;           // a process that can own connections
+  virtual bool silent() const = 0;            // frozen or without power: sends nothing, not even a FIN
+  virtual bool refuses(Seat peer) const = 0;  // stand-alone towards that peer
+  virtual void link_up(Seat peer, LinkId link) = 0;
+  virtual void link_down(Seat peer, LinkId link) = 0;
+  virtual void receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload payload) = 0;
+};
+
+struct NetBehaviour {
+  Duration fastest = microseconds(80);
+  Duration slowest = microseconds(600);
+  Duration ping_fastest = milliseconds(700);  // silence noticed
+  Duration ping_slowest = milliseconds(2000);
+  Duration connect_fastest = milliseconds(50);
+  Duration connect_slowest = milliseconds(500);
+};
+
+class SimNet {
+ public:
+  SimNet(EventQueue& queue, Prng prng) : queue_(queue), prng_(prng) {}
+
+  void attach(Seat seat, Endpoint* endpoint) { endpoints_[seat] = endpoint; }
+  // Begins to connect the two, again and again for the whole run. Two witnesses never talk.
+  void join(Seat a, Seat b);
+
+  void send(Seat from, Seat to, LinkId link, const Message& message, Payload payload);
+  void close(Seat by, Seat peer, LinkId link);
+  // The connection breaks (a reset): both sides notice soon.
+  void reset(Seat a, Seat b);
+  // Blocks or frees one direction.
+  void block(Seat from, Seat to, bool blocked);
+  bool blocked(Seat from, Seat to) const;
+  // A process ended: its side is gone. `quietly` (power loss): no FIN, the peers find out by silence.
+  void process_ended(Seat seat, bool quietly);
+  // The endpoint's silent() may have changed.
+  void silence_changed(Seat seat);
+
+  NetBehaviour behaviour;
+  struct Counters {
+    uint64_t connected = 0, half_open = 0, delivered = 0, dropped = 0, silence_noticed = 0, late = 0,
+             resets = 0;
+  } counters;
+
+ private:
+  struct Waiting {
+    std::shared_ptr<const Message> message;
+    Payload payload;
+  };
+  struct Connection {
+    uint64_t id = 0;
+    std::array<LinkId, 2> link;
+    std::array<bool, 2> opened{};  // the side has seen link_up
+    std::array<bool, 2> closed{};  // the side has seen, or caused, link_down
+    bool broken = false;           // nothing sent from now on arrives
+    // by receiving side and lane: what waits for the end of a silence, or for the receiver's link_up
+    std::array<std::array<std::deque<Waiting>, 2>, 2> held;
+    std::array<std::array<Instant, 2>, 2> last{};
+  };
+  struct Pair {
+    std::array<Seat, 2> seat;
+    std::map<uint64_t, Connection> connections;  // the live one and at most a few half-open ones
+    std::array<bool, 2> blocked{};               // by sending side
+    std::array<bool, 2> was_silent{};            // by sending side
+    std::array<uint64_t, 2> silence_epoch{};
+    uint64_t current = 0;
+  };
+  static std::pair<Seat, Seat> key(Seat a, Seat b) { return a < b ? std::pair{a, b} : std::pair{b, a}; }
+  Pair& pair(Seat a, Seat b);
+  Connection* find(Pair& pair, int side, LinkId link);
+
+  void try_connect(Pair& pair);
+  void open(Pair& pair);
+  void opened(Pair& pair, uint64_t id, int side);
+  void deliver(Pair& pair, uint64_t id, int to_side, Lane lane, Waiting waiting);
+  void arrive(Pair& pair, Connection& connection, int to_side, const Waiting& waiting);
+  void drain(Pair& pair, uint64_t id, int to_side);
+  void side_down(Pair& pair, uint64_t id, int side);
+  void side_down_after(Pair& pair, uint64_t id, int side, Duration delay);
+  bool direction_silent(const Pair& pair, int from_side) const;
+  void update_silence(Pair& pair, int from_side);
+  void silence_noticed(Pair& pair, int from_side, uint64_t epoch, uint64_t id);
+  void forget_if_over(Pair& pair, uint64_t id);
+  Endpoint& endpoint(const Pair& pair, int side) {
+    return *endpoints_.at(pair.seat[static_cast<size_t>(side)]);
+  }
+
+  EventQueue& queue_;
+  Prng prng_;
+  std::map<Seat, Endpoint*> endpoints_;
+  std::map<std::pair<Seat, Seat>, Pair> pairs_;
+  uint64_t next_connection_ = 1;
+  uint64_t next_link_ = 1;
+};
+
+}  // namespace lockstep::sim

@@ -1,0 +1,324 @@
+#include "sim/sim_node.h"
+
+#include <fmt/format.h>
+
+#include "base/check.h"
+
+namespace lockstep::sim {
+namespace {
+
+constexpr int kMaxStepsAtOnce = 20000;
+constexpr size_t kMaxEffects = 20000;
+constexpr size_t kMaxPayloads = 4096;
+constexpr size_t kMaxDiskIo = 4096;
+
+}  // namespace
+
+SimNode::SimNode(SimContext context, Prng prng, const CoreConfig& config, uint64_t blocks)
+    : context_(context),
+      prng_(prng.fork()),
+      config_(config),
+      disk_(context.queue, prng.fork(), context.oracle, config.self, blocks) {
+  context_.oracle.add_disk(config.self, &disk_);
+}
+
+void SimNode::create_metadata(ResourceId resource, uint64_t content) {
+  NodeRecord record;
+  record.resource = resource;
+  record.node = config_.self;
+  record.disk = prng_.uuid();
+  record.size_bytes = disk_.blocks() * kBlockBytes;
+  record.acceptor.acceptor = prng_.uuid();
+  disk_.create(record, content);
+}
+
+// --- life of the machine and of the process
+// ---------------------------------------------------------------------------------
+
+void SimNode::power_on() {
+  if (state_ != State::off) return;
+  boot_ = prng_.uuid();
+  const int drift = static_cast<int>(prng_.between(-22, 22));
+  clock_ = SimClock(context_.queue.now(), Instant{prng_.between(1, 1'000'000) * 1'000'000}, drift);
+  state_ = State::stopped;
+  context_.trace.note(seat(), "power on");
+  context_.net.silence_changed(seat());
+}
+
+void SimNode::start() {
+  if (state_ != State::stopped) return;
+  state_ = State::starting;
+  ++life_;
+  attach(life_);
+}
+
+// No claim, no attach: I/O of a killed process may still be under way.
+void SimNode::attach(uint64_t life) {
+  if (life != life_ || state_ != State::starting) return;
+  if (disk_.busy()) {
+    context_.queue.after(milliseconds(2), [this, life] { attach(life); });
+    return;
+  }
+  auto record = std::make_shared<NodeRecord>(disk_.record());
+  ++record->start;
+  record->boot = boot_;
+  disk_.write(WriteRecord{MetaToken{0}, record}, [this, life, record](bool ok) {
+    if (life != life_ || state_ != State::starting) return;
+    if (ok) {
+      attached(life, *record);
+    } else {
+      context_.queue.after(milliseconds(300), [this, life] { attach(life); });
+    }
+  });
+}
+
+void SimNode::attached(uint64_t life, const NodeRecord& record) {
+  CHECK(life == life_);
+  Loaded loaded = disk_.load();
+  CHECK(loaded.record == record);
+  start_ = record.start;
+  state_ = State::running;
+  leaving_ = false;
+  primary_ = false;
+  timer_ = kNever;
+  meta_outstanding_.clear();
+  context_.trace.note(seat(), fmt::format("starts, start {} boot {}", start_, describe(boot_)));
+  if (context_.trace.printing()) context_.trace.note(seat(), describe(record));
+  replica_.emplace(config_, std::move(loaded), clock_.local(context_.queue.now()));
+  step(Tick{});
+}
+
+void SimNode::end_process() {
+  ++life_;
+  replica_.reset();
+  inbox_.clear();
+  payloads_.clear();
+  effects_.clear();
+  paused_ = false;
+  primary_ = false;
+  stand_alone_ = SeatSet{};
+  context_.listener.process_ended(seat());
+}
+
+void SimNode::kill() {
+  if (state_ != State::running && state_ != State::starting) return;
+  context_.trace.note(seat(), "killed");
+  const bool was_silent = silent();
+  state_ = State::stopped;
+  disk_.process_killed();
+  end_process();
+  context_.net.process_ended(seat(), false);
+  if (was_silent) context_.net.silence_changed(seat());
+}
+
+void SimNode::power_off() {
+  if (state_ == State::off) return;
+  context_.trace.note(seat(), "loses power");
+  state_ = State::off;
+  disk_.power_lost();
+  end_process();
+  context_.net.process_ended(seat(), true);
+  context_.net.silence_changed(seat());
+}
+
+void SimNode::pause() {
+  if (state_ != State::running || paused_) return;
+  context_.trace.note(seat(), "frozen");
+  paused_ = true;
+  context_.net.silence_changed(seat());
+}
+
+void SimNode::resume() {
+  if (!paused_) return;
+  context_.trace.note(seat(), "goes on");
+  paused_ = false;
+  context_.net.silence_changed(seat());
+  const uint64_t life = life_;
+  while (!inbox_.empty() && life == life_) {
+    const Event event = std::move(inbox_.front());
+    inbox_.pop_front();
+    step(event);
+  }
+}
+
+void SimNode::set_stand_alone(Seat peer, bool on) {
+  if (on) {
+    stand_alone_.insert(peer);
+  } else {
+    stand_alone_.erase(peer);
+  }
+}
+
+// --- events in
+// --------------------------------------------------------------------------------------------------------------
+
+void SimNode::post(Event event) {
+  if (state_ != State::running || leaving_) return;
+  if (paused_) {
+    inbox_.push_back(std::move(event));
+  } else {
+    step(event);
+  }
+}
+
+PayloadId SimNode::add_payload(Payload payload) {
+  const PayloadId id{next_payload_++};
+  payloads_[id] = std::move(payload);
+  return id;
+}
+
+void SimNode::receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload payload) {
+  if (state_ != State::running || leaving_) return;
+  const PayloadId id = payload ? add_payload(std::move(payload)) : PayloadId{};
+  post(MessageReceived{from, link, *message, id});
+}
+
+void SimNode::step(const Event& event) {
+  context_.trace.event(seat(), event);
+  guard_against_spinning();
+  CHECK(effects_.empty());
+  Effects effects;
+  effects.swap(effects_);
+  replica_->step(clock_.local(context_.queue.now()), event, effects);
+  if (effects.size() > kMaxEffects)
+    context_.oracle.fail("P10", fmt::format("{} effects of one step", effects.size()));
+  const uint64_t life = life_;
+  for (const Effect& effect : effects) {
+    context_.trace.effect(seat(), effect);
+    if (life != life_) return;
+    if (leaving_) context_.oracle.fail("P12", "an effect follows the reply to `stop`: " + describe(effect));
+    std::visit([this](const auto& e) { execute(e); }, effect);
+  }
+  for (const Effect& effect : effects) {
+    if (const auto* gone = std::get_if<Release>(&effect)) release(gone->payload);
+  }
+  effects.clear();
+  effects_.swap(effects);
+  if (payloads_.size() > kMaxPayloads)
+    context_.oracle.fail("P10", fmt::format("{} payloads held", payloads_.size()));
+  arm_timer();
+}
+
+void SimNode::guard_against_spinning() {
+  const Instant now = context_.queue.now();
+  steps_at_once_ = now == last_step_at_ ? steps_at_once_ + 1 : 0;
+  last_step_at_ = now;
+  if (steps_at_once_ == kMaxStepsAtOnce)
+    context_.oracle.fail("P10", fmt::format("{} spins", describe(seat())));
+}
+
+void SimNode::arm_timer() {
+  const Instant wanted = replica_->next_deadline();
+  if (wanted == kNever || wanted >= timer_) return;
+  timer_ = wanted;
+  context_.queue.at(clock_.world(wanted), [this, wanted, life = life_] {
+    if (life != life_ || timer_ != wanted) return;
+    timer_ = kNever;
+    if (paused_ || replica_->next_deadline() <= clock_.local(context_.queue.now())) {
+      post(Tick{});
+    } else {
+      arm_timer();
+    }
+  });
+}
+
+// --- effects out
+// ------------------------------------------------------------------------------------------------------------
+
+Payload SimNode::payload_of(PayloadId id) {
+  const auto found = payloads_.find(id);
+  if (found == payloads_.end()) {
+    context_.oracle.fail("P10",
+                         fmt::format("{} uses payload {:#x} after its release", describe(seat()), id.value));
+    return nullptr;
+  }
+  return found->second;
+}
+
+void SimNode::execute(const DiskIo& effect) {
+  Payload payload;
+  if (effect.kind == OpKind::write) {
+    payload = payload_of(effect.payload);
+    if (!payload) return;
+    CHECK(payload->size() == effect.range.length / kBlockBytes);
+  }
+  if (effect.kind == OpKind::read) {
+    CHECK((effect.payload.value & kCorePayloadBit) != 0);
+    CHECK(payloads_.emplace(effect.payload, nullptr).second);
+  }
+  if (disk_.in_flight() > kMaxDiskIo) context_.oracle.fail("P10", "too many disk operations in flight");
+  disk_.submit(effect, std::move(payload), [this, life = life_, io = effect](IoStatus status, Payload read) {
+    disk_done(life, io, status, std::move(read));
+  });
+}
+
+void SimNode::disk_done(uint64_t life, const DiskIo& io, IoStatus status, Payload payload) {
+  if (life != life_) return;
+  if (io.kind == OpKind::read) {
+    if (status == IoStatus::ok) {
+      payloads_[io.payload] = std::move(payload);
+    } else {
+      payloads_.erase(io.payload);  // a read that failed has produced nothing
+    }
+  }
+  post(DiskDone{io.io, status});
+}
+
+template <class Effect>
+void SimNode::write_meta(const Effect& effect) {
+  disk_.write(effect, [this, life = life_, token = effect.token](bool ok) {
+    if (life == life_) post(MetaDone{token, ok});
+  });
+}
+
+void SimNode::execute(const Send& effect) {
+  Payload payload;
+  if (effect.payload.value != 0) {
+    payload = payload_of(effect.payload);
+    if (!payload) return;
+  }
+  context_.net.send(seat(), effect.to, effect.link, effect.message, std::move(payload));
+}
+
+void SimNode::execute(const CloseLink& effect) {
+  ++context_.coverage.closed[static_cast<size_t>(effect.reason)];
+  context_.net.close(seat(), effect.peer, effect.link);
+  if (effect.stand_alone) set_stand_alone(effect.peer, true);
+}
+
+void SimNode::execute(const ClientReply& effect) {
+  Payload payload;
+  if (effect.payload.value != 0) payload = payload_of(effect.payload);
+  context_.listener.client_answered(seat(), effect.io, effect.status, std::move(payload));
+}
+
+void SimNode::execute(const AdminReply& effect) {
+  if (!effect.ok) context_.oracle.refused(seat(), fmt::format("command {}", effect.id.value), effect.reason);
+  context_.listener.admin_answered(seat(), effect.id, effect.ok, effect.reason);
+}
+
+void SimNode::execute(const RoleChanged& effect) {
+  primary_ = effect.primary;
+  if (effect.primary) context_.oracle.promoted(seat(), start_, replica_->record().adopted);
+  context_.listener.role_changed(seat(), effect.primary);
+}
+
+void SimNode::execute(const RunFence& effect) {
+  context_.listener.fence_wanted(seat(), effect.peer, effect.evidence);
+}
+
+void SimNode::execute(const Note& effect) {
+  context_.coverage.hit(effect.notice);
+  if (effect.notice == Notice::frozen) {
+    context_.oracle.refused(seat(), "I/O frozen", static_cast<Reason>(effect.a));
+    if (effect.a < kReasons) ++context_.coverage.frozen[effect.a];
+  }
+}
+
+void SimNode::release(PayloadId id) {
+  if (payloads_.erase(id) == 0 && (id.value & kCorePayloadBit) == 0) {
+    context_.oracle.fail("P10", fmt::format("{} releases payload {} twice", describe(seat()), id.value));
+  }
+}
+
+}  // namespace lockstep::sim

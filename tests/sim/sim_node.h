@@ -1,0 +1,136 @@
+// A data node: a machine that is on or off, a process that runs a Replica, is frozen or dead, and the shell
+// around it. What the daemon's shell does with io_uring and sockets is done here with SimDisk and SimNet.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "core/config.h"
+#include "core/replica.h"
+#include "sim/coverage.h"
+#include "sim/event_queue.h"
+#include "sim/oracle.h"
+#include "sim/sim_disk.h"
+#include "sim/sim_net.h"
+#include "sim/trace.h"
+
+namespace lockstep::sim {
+
+// Who wants to know what a node does: the world.
+class NodeListener {
+ public:
+  virtual ~NodeListener() = default;
+  virtual void role_changed(Seat node, bool primary) = 0;
+  virtual void client_answered(Seat node, ClientIo io, IoStatus status, Payload payload) = 0;
+  virtual void admin_answered(Seat node, AdminId id, bool ok, Reason reason) = 0;
+  virtual void fence_wanted(Seat node, Seat peer, Boot evidence) = 0;
+  virtual void process_ended(Seat node) = 0;
+};
+
+struct SimContext {
+  EventQueue& queue;
+  Trace& trace;
+  Coverage& coverage;
+  Oracle& oracle;
+  SimNet& net;
+  NodeListener& listener;
+};
+
+class SimNode : public Endpoint {
+ public:
+  enum class State : uint8_t { off, stopped, starting, running };
+
+  SimNode(SimContext context, Prng prng, const CoreConfig& config, uint64_t blocks);
+
+  // create-md: a disk that never belonged to anything.
+  void create_metadata(ResourceId resource, uint64_t content);
+  void start();  // the process; waits for the claim
+  void kill();   // SIGKILL
+  void power_off();
+  void power_on();
+  void pause();  // SIGSTOP: the clock runs on, what the disk does is done
+  void resume();
+  void set_stand_alone(Seat peer, bool on);
+
+  State state() const { return state_; }
+  bool paused() const { return paused_; }
+  bool alive() const { return state_ == State::running && !paused_; }
+  bool primary() const { return primary_; }
+  const Boot& boot() const { return boot_; }
+  Seat seat() const { return config_.self; }
+  uint64_t start_count() const { return start_; }
+  SimDisk& disk() { return disk_; }
+  const SimDisk& disk() const { return disk_; }
+  // What the running replica wants its record to be.
+  const NodeRecord& durable_view() const { return replica_->record(); }
+  Snapshot inspect() const { return replica_->inspect(clock_.local(context_.queue.now())); }
+  size_t payloads_held() const { return payloads_.size(); }
+  size_t stand_alone_count() const { return static_cast<size_t>(stand_alone_.size()); }
+
+  // Hands an event to the process; it waits while the process is frozen and is lost when there is none.
+  void post(Event event);
+  PayloadId add_payload(Payload payload);
+
+  // Endpoint
+  bool running() const override { return state_ == State::running; }
+  bool silent() const override { return paused_ || state_ == State::off; }
+  bool refuses(Seat peer) const override { return stand_alone_.contains(peer); }
+  void link_up(Seat peer, LinkId link) override { post(LinkUp{peer, link}); }
+  void link_down(Seat peer, LinkId link) override { post(LinkDown{peer, link}); }
+  void receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload payload) override;
+
+ private:
+  void attach(uint64_t life);
+  void attached(uint64_t life, const NodeRecord& record);
+  void end_process();
+  void step(const Event& event);
+  void arm_timer();
+  void guard_against_spinning();
+
+  void execute(const DiskIo& effect);
+  void execute(const WriteRecord& effect) { write_meta(effect); }
+  void execute(const WriteIntentPage& effect) { write_meta(effect); }
+  void execute(const WriteBitmapPage& effect) { write_meta(effect); }
+  void execute(const Send& effect);
+  void execute(const CloseLink& effect);
+  void execute(const ClientReply& effect);
+  void execute(const Release&) {}  // after everything else of the step
+  void execute(const AdminReply& effect);
+  void execute(const RoleChanged& effect);
+  void execute(const RunFence& effect);
+  void execute(const Note& effect);
+  void release(PayloadId id);
+  template <class Effect>
+  void write_meta(const Effect& effect);
+  void disk_done(uint64_t life, const DiskIo& io, IoStatus status, Payload payload);
+  Payload payload_of(PayloadId id);
+
+  SimContext context_;
+  Prng prng_;
+  CoreConfig config_;
+  SimDisk disk_;
+  SimClock clock_;
+  State state_ = State::off;
+  bool paused_ = false;
+  bool primary_ = false;
+  bool leaving_ = false;  // answered `stop`: nothing more may come
+  uint64_t life_ = 0;     // one run of the process
+  uint64_t start_ = 0;
+  Boot boot_;
+  SeatSet stand_alone_;
+  std::optional<Replica> replica_;
+  std::deque<Event> inbox_;  // while frozen
+  std::map<PayloadId, Payload> payloads_;
+  uint64_t next_payload_ = 1;
+  Effects effects_;
+  std::map<MetaToken, int> meta_outstanding_;
+  Instant timer_ = kNever;  // local time for which a Tick is under way
+  Instant last_step_at_{-1};
+  int steps_at_once_ = 0;
+};
+
+}  // namespace lockstep::sim

@@ -1,0 +1,99 @@
+#include "sim/sim_witness.h"
+
+#include <algorithm>
+
+namespace lockstep::sim {
+
+SimWitness::SimWitness(SimContext context, Prng prng, Seat seat, int drift_permille)
+    : context_(context), prng_(prng), seat_(seat), drift_permille_(drift_permille), boot_(prng_.uuid()) {
+  const int drift = static_cast<int>(prng_.between(-22, 22));
+  clock_ = SimClock(context.queue.now(), Instant{prng_.between(1, 1'000'000) * 1'000'000}, drift);
+  stable_.acceptor = prng_.uuid();
+}
+
+void SimWitness::start() {
+  if (up()) return;
+  context_.trace.note(seat_, "starts");
+  acceptor_.emplace(stable_, boot_, drift_permille_, local());
+}
+
+void SimWitness::kill() {
+  if (!up()) return;
+  context_.trace.note(seat_, "killed");
+  ++life_;
+  acceptor_.reset();
+  inbox_.clear();
+  paused_ = false;
+  context_.net.process_ended(seat_, false);
+  context_.net.silence_changed(seat_);
+}
+
+void SimWitness::wipe() {
+  if (up()) return;
+  context_.trace.note(seat_, "loses its state");
+  stable_ = AcceptorRecord{};
+  stable_.acceptor = prng_.uuid();
+}
+
+void SimWitness::pause() {
+  if (!up() || paused_) return;
+  context_.trace.note(seat_, "frozen");
+  paused_ = true;
+  context_.net.silence_changed(seat_);
+}
+
+void SimWitness::resume() {
+  if (!paused_) return;
+  context_.trace.note(seat_, "goes on");
+  paused_ = false;
+  context_.net.silence_changed(seat_);
+  std::vector<Mail> waiting;
+  waiting.swap(inbox_);
+  for (const Mail& mail : waiting) handle(mail);
+}
+
+void SimWitness::receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload) {
+  if (!up()) return;
+  const Mail mail{from, link, std::move(message)};
+  if (paused_) {
+    inbox_.push_back(mail);
+  } else {
+    handle(mail);
+  }
+}
+
+void SimWitness::handle(const Mail& mail) {
+  const Message& message = *mail.message;
+  context_.trace.event(seat_, MessageReceived{mail.from, mail.link, message, {}});
+  if (const auto* prepare = std::get_if<Prepare>(&message))
+    answer(mail, acceptor_->prepare(local(), *prepare));
+  if (const auto* accept = std::get_if<Accept>(&message)) answer(mail, acceptor_->accept(local(), *accept));
+  if (const auto* lease = std::get_if<LeaseRequest>(&message))
+    answer(mail, acceptor_->lease(local(), *lease));
+  if (const auto* released = std::get_if<LeaseReleased>(&message)) acceptor_->released(*released);
+  if (const auto* ended = std::get_if<BootEnded>(&message)) acceptor_->boot_ended(*ended);
+}
+
+void SimWitness::answer(const Mail& mail, const VoterAnswer& answer) {
+  auto send = [this, mail, message = answer.message, life = life_] {
+    if (life != life_) return;
+    context_.trace.effect(seat_, Send{mail.from, mail.link, message, {}});
+    context_.net.send(seat_, mail.from, mail.link, message, nullptr);
+  };
+  if (!answer.durable_first) {
+    send();
+    return;
+  }
+  // A record whose write a crash interrupts is on disk or not.
+  const Duration latency = prng_.between(microseconds(100), milliseconds(4));
+  last_written_ = std::max(last_written_ + Duration{1}, context_.queue.now() + latency);
+  const bool lands = prng_.chance(50);
+  context_.queue.at(last_written_, [this, record = acceptor_->record(), life = life_, lands, send] {
+    if (life != life_ && (!lands || up() || record.acceptor != stable_.acceptor)) return;
+    stable_ = record;
+    context_.oracle.acceptor_durable(seat_, stable_);
+    send();
+  });
+}
+
+}  // namespace lockstep::sim

@@ -1,0 +1,59 @@
+// A witness: an Acceptor, its stable storage and its connections. What the witness program does with files
+// and sockets.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "core/membership/acceptor.h"
+#include "sim/sim_node.h"
+
+namespace lockstep::sim {
+
+class SimWitness : public Endpoint {
+ public:
+  SimWitness(SimContext context, Prng prng, Seat seat, int drift_permille);
+
+  void start();
+  void kill();
+  void wipe();  // the state file is gone: a new acceptor. Only while it does not run.
+  void pause();
+  void resume();
+
+  bool up() const { return acceptor_.has_value(); }
+  bool paused() const { return paused_; }
+  Seat seat() const { return seat_; }
+  const Uuid& acceptor() const { return stable_.acceptor; }
+
+  bool running() const override { return up(); }
+  bool silent() const override { return paused_; }
+  bool refuses(Seat) const override { return false; }
+  void link_up(Seat, LinkId) override {}
+  void link_down(Seat, LinkId) override {}
+  void receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload payload) override;
+
+ private:
+  struct Mail {
+    Seat from;
+    LinkId link;
+    std::shared_ptr<const Message> message;
+  };
+  void handle(const Mail& mail);
+  void answer(const Mail& mail, const VoterAnswer& answer);
+  Instant local() const { return clock_.local(context_.queue.now()); }
+
+  SimContext context_;
+  Prng prng_;
+  Seat seat_;
+  int drift_permille_;
+  SimClock clock_;
+  Boot boot_;
+  AcceptorRecord stable_;
+  std::optional<Acceptor> acceptor_;
+  bool paused_ = false;
+  std::vector<Mail> inbox_;
+  uint64_t life_ = 0;
+  Instant last_written_{0};  // record writes complete in the order in which they were begun
+};
+
+}  // namespace lockstep::sim

@@ -1,0 +1,213 @@
+#include "sim/world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "sim/describe.h"
+
+namespace lockstep::sim {
+
+World::World(const Plan& plan, bool trace)
+    : plan_(plan),
+      prng_(plan.seed ^ 0x5eed),
+      trace_(queue_, trace),
+      oracle_(queue_, coverage_),
+      net_(queue_, prng_.fork()),
+      workload_(queue_, prng_.fork(), oracle_, coverage_, plan.extents * kBlocksPerExtent, plan.workload),
+      manager_(context(), prng_.fork(), workload_, plan.manager),
+      injector_(*this, prng_.fork()) {
+  net_.behaviour = plan.net;
+  const ResourceId resource = prng_.uuid();
+  for (uint8_t i = 0; i < plan.data_nodes; ++i) {
+    CoreConfig config = plan.core;
+    config.self = Seat{i};
+    nodes_.push_back(
+        std::make_unique<SimNode>(context(), prng_.fork(), config, plan.extents * kBlocksPerExtent));
+    SimNode& node = *nodes_.back();
+    node.disk().behaviour = plan.disk;
+    node.disk().behaviour.volatile_cache = plan.volatile_cache;
+    node.create_metadata(resource, kFirstVersion);
+    workload_.add_node(&node);
+    manager_.add_node(&node);
+    net_.attach(node.seat(), &node);
+  }
+  for (uint8_t i = 0; i < plan.witnesses; ++i) {
+    witnesses_.push_back(std::make_unique<SimWitness>(context(), prng_.fork(), witness_seat(i),
+                                                      plan.core.lease_drift_permille));
+    net_.attach(witness_seat(i), witnesses_.back().get());
+  }
+  for (size_t a = 0; a < nodes_.size(); ++a) {
+    for (size_t b = a + 1; b < nodes_.size(); ++b) net_.join(nodes_[a]->seat(), nodes_[b]->seat());
+    for (const auto& witness : witnesses_) net_.join(nodes_[a]->seat(), witness->seat());
+  }
+}
+
+void World::boot() {
+  for (const auto& witness : witnesses_) witness->start();
+  for (const auto& node : nodes_) {
+    node->power_on();
+    queue_.after(prng_.between(milliseconds(1), seconds(1)), [n = node.get()] { n->start(); });
+  }
+  manager_.begin();
+  watch_copies();
+}
+
+void World::watch_copies() {
+  oracle_.compare_copies();
+  queue_.after(prng_.between(milliseconds(50), milliseconds(700)), [this] { watch_copies(); });
+}
+
+bool World::run_until(Duration limit, const std::function<bool()>& condition) {
+  const Instant end = queue_.now() + limit;
+  while (!oracle_.failed()) {
+    if (condition()) return true;
+    // Conditions are about states that last: looking every few milliseconds is enough.
+    const Instant next = std::min(end, queue_.now() + milliseconds(20));
+    while (!oracle_.failed() && queue_.run_one(next)) {
+    }
+    if (queue_.now() >= end) return condition();
+  }
+  return false;
+}
+
+void World::run_for(Duration time) {
+  run_until(time, [] { return false; });
+}
+
+void World::run() {
+  boot();
+  if (!run_until(seconds(30), [this] { return manager_.created() && manager_.primary() != nullptr; })) {
+    oracle_.fail("P9", "no Primary 30 s after the creation of the resource; " + describe_state());
+    return;
+  }
+  injector_.begin();
+  run_for(plan_.active);
+  if (oracle_.failed()) return;
+  heal();
+  constexpr Duration kHealing = seconds(120);
+  if (!run_until(kHealing, [this] { return settled(); })) {
+    oracle_.fail("P9", "not healed after 120 s; " + describe_state());
+    return;
+  }
+  prove();
+}
+
+void World::heal() {
+  trace_.note(kNoSeat, "everything is healed");
+  injector_.stop();
+  manager_.calm();
+  for (size_t a = 0; a < nodes_.size(); ++a) {
+    auto free_direction = [&](Seat one, Seat two) {
+      net_.block(one, two, false);
+      net_.block(two, one, false);
+    };
+    for (size_t b = a + 1; b < nodes_.size(); ++b) free_direction(nodes_[a]->seat(), nodes_[b]->seat());
+    for (const auto& witness : witnesses_) free_direction(nodes_[a]->seat(), witness->seat());
+  }
+  for (const auto& witness : witnesses_) {
+    witness->resume();
+    witness->start();
+  }
+  for (const auto& node : nodes_) {
+    SimNode* n = node.get();
+    n->disk().behaviour = plan_.disk;
+    n->disk().behaviour.volatile_cache = plan_.volatile_cache;
+    n->resume();
+    n->kill();  // a failed disk is attached anew only by a new process
+    queue_.after(prng_.between(milliseconds(10), seconds(2)), [n] {
+      n->power_on();
+      n->start();
+    });
+  }
+}
+
+bool World::settled() const {
+  const SimNode* primary = manager_.primary();
+  const auto& tenure = oracle_.latest_tenure();
+  if (primary == nullptr || !tenure || tenure->members.size() != static_cast<int>(nodes_.size()))
+    return false;
+  for (const auto& node : nodes_) {
+    if (!node->alive()) return false;
+    const Snapshot status = node->inspect();
+    if (status.disk != DiskState::up_to_date || status.suspended) return false;
+    const auto& adopted = node->durable_view().adopted;
+    if (!adopted || !(*adopted == *tenure)) return false;
+    for (uint64_t dirty : status.dirty_blocks) {
+      if (dirty > 0) return false;
+    }
+  }
+  return true;
+}
+
+void World::prove() {
+  workload_.stop();
+  auto idle = [this] {
+    return std::all_of(nodes_.begin(), nodes_.end(), [this](const auto& n) {
+      return workload_.in_flight(n->seat()) == 0 && !n->disk().busy() && n->payloads_held() == 0;
+    });
+  };
+  if (!run_until(seconds(30), idle)) {
+    oracle_.fail("P10", "requests, disk operations or payloads stay for ever; " + describe_state());
+    return;
+  }
+  SimNode* primary = manager_.primary();
+  if (primary == nullptr) {
+    oracle_.fail("P9", "the Primary is gone without a fault; " + describe_state());
+    return;
+  }
+  bool done = false;
+  bool ok = false;
+  workload_.read_back(primary->seat(), [&](bool all_read) {
+    done = true;
+    ok = all_read;
+  });
+  if (!run_until(seconds(30), [&] { return done; }) || !ok) {
+    oracle_.fail("P9", "cannot read everything back; " + describe_state());
+  }
+  oracle_.compare_copies();
+  oracle_.compare_identical();
+  oracle_.check_history();
+}
+
+std::string World::describe_state() const {
+  std::string text;
+  for (const auto& node : nodes_) {
+    text += describe(node->seat()) + ": ";
+    if (node->state() != SimNode::State::running) {
+      text += "not running; ";
+      continue;
+    }
+    const Snapshot s = node->inspect();
+    text += fmt::format(
+        "role {} disk {} quorum {} suspended {} reason {} ops {} clients {} payloads {} disk-io {}",
+        static_cast<int>(s.role), static_cast<int>(s.disk), s.quorum, s.suspended, code_of(s.reason),
+        s.client_ops, workload_.in_flight(node->seat()), node->payloads_held(), node->disk().in_flight());
+    for (const PeerSnapshot& p : s.peers) {
+      text += fmt::format(" peer {} connected {} repl {} dirty {}", describe(p.node), p.connected,
+                          static_cast<int>(p.replication), p.dirty_blocks);
+    }
+    text += "; ";
+  }
+  return text + (oracle_.latest_tenure() ? describe(*oracle_.latest_tenure()) : "no tenure");
+}
+
+Coverage World::collect_coverage() const {
+  Coverage all = coverage_;
+  all.half_open += net_.counters.half_open;
+  all.silences += net_.counters.silence_noticed;
+  all.late_messages += net_.counters.late;
+  for (const auto& node : nodes_) {
+    const auto& c = node->disk().counters;
+    all.torn_pages += c.torn_pages;
+    all.orphans_landed += c.orphans_landed;
+    all.orphans_lost += c.orphans_lost;
+    all.lost_blocks += c.lost_blocks;
+    all.disk_errors += c.data_errors;
+    all.meta_errors += c.meta_errors;
+  }
+  return all;
+}
+
+}  // namespace lockstep::sim
