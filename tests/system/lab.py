@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(os.environ.get("LOCKSTEP_BIN_DIR") or ROOT / "build" / "bin")
+BIN = Path(os.environ.get("LOCKSTEP_BIN_DIR") or ROOT / "build" / "bin").resolve()
 LOAD = Path(__file__).resolve().with_name("load.py")
 PATIENCE = 90.0  # seconds for anything that should happen soon
 MIB = 1 << 20
@@ -31,6 +31,12 @@ _began = time.monotonic()
 
 class LabError(Exception):
     """What a test expected did not happen."""
+
+
+def set_clock(seconds):
+    """Lets step()'s clock begin at so many seconds."""
+    global _began
+    _began = time.monotonic() - seconds
 
 
 def step(text):
@@ -90,6 +96,7 @@ class Process:
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, user=self.user,
+                group=self.user, extra_groups=[] if self.user else None, cwd="/",
                 preexec_fn=None if self.outlive else _die_with_parent)
         self.paused = False
         return self
