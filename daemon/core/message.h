@@ -278,6 +278,9 @@ using Message =
                  WriteReply, FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin, ResyncMap, ResyncWrite,
                  JoinPrepare, JoinReady, InvalidateYourself, DropMe>;
 
+constexpr size_t kLastRegisterMessage = 10;  // alternatives 0..10 of Message belong to the register
+static_assert(std::is_same_v<std::variant_alternative_t<kLastRegisterMessage, Message>, AcceptanceCounted>);
+
 enum class Lane : uint8_t { data, control };
 Lane lane_of(const Message& message);
 

@@ -94,6 +94,9 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::not_primary, "not-primary", "This node is not Primary.", "Use the node that is, or promote this one.", kRefused},
     {Reason::not_a_target, "not-a-target", "No current copy is connected that this one could be resynced from.",
      "Connect a current copy first.", kConnection},
+    {Reason::not_built, "not-built", "This is not built yet.", "Leave it out, or use another way.", kRefused},
+    {Reason::invalidate_primary, "invalidate-primary", "This node is Primary: clients use its copy.",
+     "Make it Secondary first, or use invalidate-remote on the other node.", kRefused},
 });
 
 const Row& row_of(Reason reason) {

@@ -49,6 +49,8 @@ enum class Reason : uint8_t {
   shutting_down,
   not_primary,
   not_a_target,
+  not_built,              // part of the design, not yet of the program
+  invalidate_primary,     // a Primary's copy cannot be invalidated under its clients
 };
 
 // Stable, lower case with dashes: "no-quorum". For scripts.

@@ -20,6 +20,7 @@ class RecordWriter {
   // True if the token was ours.
   bool done(MetaToken token, bool ok);
   void stop() { failed_ = true; }
+  bool failed() const { return failed_; }
   bool idle() const { return !writing_ && written_ == version_; }
 
  private:

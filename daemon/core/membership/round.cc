@@ -30,17 +30,15 @@ bool Round::agreed(const Answers& answers) const {
   return true;
 }
 
-bool Round::promised(Seat seat, const Promise& answer) {
-  if (phase_ != Phase::preparing || answer.ballot != ballot_ || seat.value >= kMaxSeats) return false;
-  const bool was_complete = agreed(acceptors_);
+void Round::promised(Seat seat, const Promise& answer) {
+  if (phase_ != Phase::preparing || answer.ballot != ballot_ || seat.value >= kMaxSeats) return;
   acceptors_[seat.value] = answer.who.acceptor;
   if (answer.tenure && answer.accepted > found_ballot_) {
     found_ballot_ = answer.accepted;
     found_ = answer.tenure;
   }
   // A value with other voters may be decided by them: their majority has to be heard as well before anything is proposed.
-  if (answer.tenure && !creating_) add_electorate(answer.tenure->voters);
-  return !was_complete && agreed(acceptors_);
+  if (answer.tenure) add_electorate(answer.tenure->voters);
 }
 
 void Round::propose(const Tenure& value) {

@@ -29,9 +29,11 @@ class Round {
   // A tenure with another voter set may have been decided: its electorate must agree too.
   void add_electorate(const Voters& voters);
 
-  // True when this answer completed the phase.
-  bool promised(Seat seat, const Promise& answer);
+  void promised(Seat seat, const Promise& answer);
+  // A majority of every electorate has promised: a value may be proposed.
+  bool ready() const { return phase_ == Phase::preparing && agreed(acceptors_); }
   void propose(const Tenure& value);
+  // True when this answer decided the value.
   bool accepted(Seat seat, const Accepted& answer);
 
   // What the promises showed: the value accepted under the highest ballot, if any.

@@ -1,0 +1,214 @@
+#include "core/admin.h"
+
+#include <algorithm>
+
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+namespace {
+constexpr Duration kLinkPatience = milliseconds(1500);  // links that come up right after `up` are waited for so long
+constexpr Duration kPatience = seconds(15);
+}  // namespace
+
+void Admin::request(const AdminRequest& request) {
+  if (current_) {
+    r_.ctx.emit(AdminReply{request.id, false, Reason::busy});
+    return;
+  }
+  current_ = request;
+  since_ = r_.ctx.now;
+  asked_ = false;
+  demoting_ready_ = false;
+  creating_ = false;
+  deadline_ = r_.ctx.now + (request.op == AdminOp::primary ? r_.ctx.config.promote_patience : kPatience);
+  pump();
+}
+
+void Admin::finish(bool ok, Reason reason) {
+  r_.ctx.emit(AdminReply{current_->id, ok, ok ? Reason::none : reason});
+  current_.reset();
+  demoting_ready_ = false;
+  creating_ = false;
+  deadline_ = kNever;
+}
+
+void Admin::pump() {
+  if (!current_) return;
+  switch (current_->op) {
+    case AdminOp::primary:
+      return pump_primary();
+    case AdminOp::primary_force:
+      return pump_force();
+    case AdminOp::secondary:
+      return pump_secondary();
+    case AdminOp::new_current_uuid:
+      return pump_creation();
+    case AdminOp::invalidate:
+      return pump_invalidate();
+    case AdminOp::invalidate_remote:
+      return pump_invalidate_remote();
+    case AdminOp::outdate:
+      return finish(false, Reason::not_built);
+    case AdminOp::stop:
+      return pump_stop();
+  }
+}
+
+Instant Admin::next_deadline() const {
+  if (!current_) return kNever;
+  return std::min(deadline_, since_ + kLinkPatience > r_.ctx.now ? since_ + kLinkPatience : kNever);
+}
+
+// The promotion table: what forbids it, first match wins. Voters' leases are not asked here: a round finds out.
+Reason Admin::promotion_obstacle() const {
+  const NodeRecord& record = r_.ctx.record;
+  if (!r_.disk_usable) return Reason::no_disk;
+  if (!record.adopted) return Reason::never_used;
+  const Tenure& tenure = *record.adopted;
+  if (tenure.primary && tenure.primary->node != r_.self()) {
+    const Peer& peer = r_.peer(tenure.primary->node);
+    // The very run of the daemon that holds the tenure is connected: it is Primary, and alive.
+    if (peer.met && peer.hello->boot == tenure.primary->boot && peer.hello->start == tenure.primary->start)
+      return Reason::peer_is_primary;
+  }
+  if (record.inconsistent) return Reason::copy_inconsistent;
+  if (!tenure.members.contains(r_.self())) return Reason::no_current_copy;
+  if (r_.membership.votes_answering() < r_.membership.votes_needed()) return Reason::no_quorum;
+  return Reason::none;
+}
+
+void Admin::pump_primary() {
+  if (r_.membership.is_primary()) return finish(true);
+  const Reason obstacle = promotion_obstacle();
+  const bool may_pass = obstacle == Reason::none || obstacle == Reason::no_quorum;
+  if (!may_pass && !r_.membership.holds_tenure() && !r_.membership.adopting()) return finish(false, obstacle);
+  if (obstacle == Reason::no_quorum && r_.ctx.now >= since_ + kLinkPatience) return finish(false, obstacle);
+  if (r_.ctx.now < deadline_) return;
+  const Reason last = r_.membership.last_obstacle();
+  finish(false, last == Reason::none ? Reason::timed_out : last);
+}
+
+void Admin::pump_secondary() {
+  if (!r_.membership.holds_tenure()) return finish(true);
+  // Requests end first, then a flush settles what was written; the tenure that says so comes last.
+  if (r_.write_path.client_ops() == 0) {
+    if (!r_.write_path.everything_settled()) {
+      r_.write_path.flush_soon();
+    } else if (r_.write_path.quiet()) {
+      demoting_ready_ = true;
+    }
+  }
+  if (r_.ctx.now >= deadline_) finish(false, r_.membership.serving() ? Reason::io_pending : Reason::no_quorum);
+}
+
+Reason Admin::creation_obstacle() const {
+  if (r_.ctx.record.adopted) return Reason::already_used;
+  if (!r_.disk_usable) return Reason::no_disk;
+  for (Seat seat : r_.data_peers()) {
+    const Peer& peer = r_.peer(seat);
+    if (!peer.met) return Reason::need_all_data_nodes;
+    if (peer.hello->tenure || !peer.disk_usable) return Reason::already_used;
+  }
+  return Reason::none;
+}
+
+void Admin::pump_creation() {
+  if (creating_ && r_.ctx.record.adopted) {
+    // Every data node has to have adopted it: only then are both UpToDate.
+    for (Seat seat : r_.data_peers()) {
+      if (r_.peer(seat).met && r_.peer(seat).adopted != r_.membership.stamp() && r_.ctx.now < deadline_) return;
+    }
+    return finish(true);
+  }
+  const Reason obstacle = creating_ ? Reason::none : creation_obstacle();
+  if (obstacle == Reason::need_all_data_nodes && r_.ctx.now < since_ + kLinkPatience) return;
+  if (obstacle != Reason::none) return finish(false, obstacle);
+  creating_ = true;
+  if (r_.membership.last_obstacle() == Reason::earlier_life) return finish(false, Reason::earlier_life);
+  if (r_.ctx.now >= deadline_) finish(false, Reason::no_quorum);
+}
+
+void Admin::pump_force() {
+  if (r_.membership.is_primary()) return finish(true);
+  if (creating_ && r_.ctx.record.adopted) {
+    if (r_.ctx.record.adopted->primary != r_.ctx.self_holder()) return finish(false, Reason::peer_is_primary);
+    if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);
+    return;
+  }
+  if (r_.ctx.record.adopted) return finish(false, Reason::force_not_built);
+  if (!r_.disk_usable) return finish(false, Reason::no_disk);
+  creating_ = true;
+  if (r_.membership.last_obstacle() == Reason::earlier_life) return finish(false, Reason::earlier_life);
+  const bool too_few = r_.membership.votes_answering() < r_.membership.votes_needed();
+  if (too_few && r_.ctx.now >= since_ + kLinkPatience) return finish(false, Reason::no_quorum);
+  if (r_.ctx.now >= deadline_) finish(false, Reason::no_quorum);
+}
+
+// This copy leaves the set, forgets that it was good, and is copied anew.
+void Admin::pump_invalidate() {
+  const auto& tenure = r_.membership.adopted();
+  if (!tenure) return finish(false, Reason::never_used);
+  if (r_.membership.holds_tenure()) return finish(false, Reason::invalidate_primary);
+  if (!r_.disk_usable) return finish(false, Reason::no_disk);
+  Seat other = kNoSeat;
+  for (Seat seat : tenure->members - SeatSet{r_.self()}) {
+    if (r_.peer(seat).met && r_.peer(seat).disk_usable && !r_.peer(seat).inconsistent) other = seat;
+  }
+  if (other == kNoSeat) return finish(false, Reason::not_a_target);
+  if (!tenure->members.contains(r_.self())) {
+    for (Seat seat : r_.data_peers()) r_.dirty.mark_all(seat);
+    r_.ctx.record.inconsistent = true;
+    r_.target.abort(r_.target.source());
+    // The next meeting carries the new state; a resync that was running begins again.
+    r_.records.changed([this, other] { r_.close_link(other, Reason::operator_request); });
+    return finish(true);
+  }
+  if (!asked_) {
+    asked_ = true;
+    r_.send(other, DropMe{r_.membership.stamp()});
+  }
+  if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);
+}
+
+void Admin::pump_invalidate_remote() {
+  const auto& tenure = r_.membership.adopted();
+  const Seat peer = current_->peer;
+  if (!tenure) return finish(false, Reason::never_used);
+  if (!r_.data_peers().contains(peer) || !r_.peer(peer).met) return finish(false, Reason::peer_not_connected);
+  if (tenure->primary && tenure->primary->node == peer) return finish(false, Reason::peer_is_primary);
+  if (!r_.membership.is_resync_source() && !asked_) {
+    if (r_.membership.adopting()) return;
+    return finish(false, Reason::no_current_copy);
+  }
+  if (!tenure->members.contains(peer)) {
+    r_.dirty.mark_all(peer);
+    r_.source.abort(peer);
+    return finish(true);
+  }
+  asked_ = true;
+  drop_ = peer;
+  if (r_.ctx.now >= deadline_) {
+    drop_ = kNoSeat;
+    finish(false, Reason::no_quorum);
+  }
+}
+
+void Admin::pump_stop() {
+  if (r_.membership.holds_tenure()) {
+    pump_secondary();
+    if (!current_ || r_.membership.holds_tenure()) return;
+  }
+  stopped_ = true;
+  r_.source.abort_all();
+  const bool late = r_.ctx.now >= deadline_;
+  const bool quiet = r_.disk.in_flight() == 0 && !r_.membership.adopting();
+  if (quiet && !asked_ && r_.disk_usable) {
+    asked_ = true;
+    r_.secondary.cool();
+    r_.dirty.pump();
+  }
+  if ((quiet && (!r_.disk_usable || (r_.records.idle() && r_.intents.idle() && r_.dirty.idle()))) || late) finish(true);
+}
+
+}  // namespace lockstep

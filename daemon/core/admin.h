@@ -1,0 +1,58 @@
+// Operators' commands: one at a time, each ends in exactly one AdminReply.
+#pragma once
+
+#include <optional>
+
+#include "base/time.h"
+#include "core/event.h"
+#include "core/reason.h"
+
+namespace lockstep {
+
+class ReplicaImpl;
+
+class Admin {
+ public:
+  explicit Admin(ReplicaImpl& replica) : r_(replica) {}
+
+  void request(const AdminRequest& request);
+  void pump();  // progress of the running command
+  Instant next_deadline() const;
+
+  bool wants_promotion() const { return running(AdminOp::primary); }
+  bool wants_demotion() const { return demoting_ready_; }
+  bool wants_creation() const { return creating_; }
+  bool demoting() const { return running(AdminOp::secondary) || running(AdminOp::stop); }
+  bool create_as_primary() const { return current_ && current_->op == AdminOp::primary_force; }
+  const Uuid& fresh() const { return current_->fresh; }
+  bool wants_dropped(Seat peer) const { return drop_ == peer; }
+  void drop_requested(Seat peer) { drop_ = peer; }
+  void drop_done(Seat peer) { if (drop_ == peer) drop_ = kNoSeat; }
+  bool stopping() const { return stopped_; }
+  // Why this node could not be promoted now; none if it could.
+  Reason promotion_obstacle() const;
+
+ private:
+  bool running(AdminOp op) const { return current_ && current_->op == op; }
+  void finish(bool ok, Reason reason = Reason::none);
+  void pump_primary();
+  void pump_force();
+  void pump_secondary();
+  void pump_creation();
+  void pump_invalidate();
+  void pump_invalidate_remote();
+  void pump_stop();
+  Reason creation_obstacle() const;
+
+  ReplicaImpl& r_;
+  std::optional<AdminRequest> current_;
+  Instant since_;
+  Instant deadline_ = kNever;
+  bool demoting_ready_ = false;
+  bool creating_ = false;
+  bool asked_ = false;
+  bool stopped_ = false;
+  Seat drop_ = kNoSeat;
+};
+
+}  // namespace lockstep

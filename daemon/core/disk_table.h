@@ -1,0 +1,35 @@
+// The local disk's I/O in flight: what each submission was for. Changes are counted, because adopting a tenure waits until every
+// disk write that was begun under an older one is done.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "core/context.h"
+
+namespace lockstep {
+
+class DiskTable {
+ public:
+  using Then = std::function<void(IoStatus)>;
+  explicit DiskTable(Context& context) : ctx_(context) {}
+
+  void submit(OpKind kind, const Range& range, bool fua, PayloadId payload, Then then);
+  void done(DiskIoId io, IoStatus status);
+  size_t changes_in_flight() const { return changes_; }
+  size_t in_flight() const { return slots_.size() - free_.size(); }
+
+ private:
+  struct Slot {
+    uint64_t id = 0;  // 0: free
+    bool change = false;
+    Then then;
+  };
+  Context& ctx_;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> free_;
+  uint64_t generation_ = 0;
+  size_t changes_ = 0;
+};
+
+}  // namespace lockstep

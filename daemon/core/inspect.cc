@@ -1,0 +1,109 @@
+// What a Replica shows of itself.
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+namespace {
+
+DiskState own_disk(const ReplicaImpl& r) {
+  const NodeRecord& record = r.ctx.record;
+  if (!r.disk_usable) return DiskState::failed;
+  if (!record.adopted || record.inconsistent) return DiskState::inconsistent;
+  return record.adopted->members.contains(r.self()) ? DiskState::up_to_date : DiskState::outdated;
+}
+
+DiskState peer_disk(const ReplicaImpl& r, const Peer& peer) {
+  const auto& tenure = r.ctx.record.adopted;
+  if (!peer.met) {
+    const bool gone = tenure && !tenure->members.contains(peer.seat);
+    return gone ? DiskState::outdated : DiskState::unknown;
+  }
+  if (!peer.disk_usable) return DiskState::failed;
+  if (!tenure) return DiskState::inconsistent;
+  if (tenure->members.contains(peer.seat)) return peer.inconsistent ? DiskState::inconsistent : DiskState::up_to_date;
+  return peer.inconsistent || r.source.active(peer.seat) ? DiskState::inconsistent : DiskState::outdated;
+}
+
+Role peer_role(const ReplicaImpl& r, const Peer& peer) {
+  if (!peer.met) return Role::unknown;
+  const auto& tenure = r.ctx.record.adopted;
+  const bool primary = tenure && tenure->primary && tenure->primary->node == peer.seat && peer.hello &&
+                       peer.hello->boot == tenure->primary->boot && peer.hello->start == tenure->primary->start;
+  return primary ? Role::primary : Role::secondary;
+}
+
+PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
+  PeerSnapshot shown;
+  shown.node = peer.seat;
+  shown.connected = peer.met;
+  shown.role = peer_role(r, peer);
+  shown.disk = peer_disk(r, peer);
+  shown.refused = peer.refused;
+  if (!peer.met) shown.silent_for = now - peer.since;
+  if (peer.met) {
+    shown.replication = ReplicationState::established;
+    if (r.source.active(peer.seat)) shown.replication = ReplicationState::sync_source;
+    if (r.target.active() && r.target.source() == peer.seat) shown.replication = ReplicationState::sync_target;
+  }
+  shown.dirty_blocks = r.dirty.of(peer.seat).count();
+  if (r.source.active(peer.seat)) {
+    shown.resync_total = r.source.total(peer.seat);
+    shown.resync_done = r.source.copied(peer.seat);
+    shown.resync_running = now - r.source.started(peer.seat);
+  }
+  return shown;
+}
+
+VoterSnapshot show_voter(const ReplicaImpl& r, const Voter& voter, Instant now) {
+  VoterSnapshot shown;
+  shown.seat = voter.seat;
+  if (voter.seat == r.self()) {
+    shown.answers = !r.acceptor.failed();
+    return shown;
+  }
+  const Peer& peer = r.peer(voter.seat);
+  shown.answers = peer.link_up;
+  shown.empty_seat = voter.acceptor.is_nil() || (!peer.seen_acceptor.is_nil() && peer.seen_acceptor != voter.acceptor);
+  if (!peer.link_up) shown.silent_for = now - peer.since;
+  return shown;
+}
+
+}  // namespace
+
+Snapshot ReplicaImpl::inspect(Instant now) const {
+  Snapshot shown;
+  shown.role = membership.is_primary() ? Role::primary : Role::secondary;
+  shown.disk = own_disk(*this);
+  shown.tenure = ctx.record.adopted;
+  shown.disk_uuid = ctx.record.disk;
+  shown.size_bytes = shown.tenure ? shown.tenure->volumes[0].size_bytes : ctx.record.size_bytes;
+  shown.votes_needed = membership.votes_needed();
+  shown.votes_answering = membership.votes_answering();
+  shown.quorum = shown.votes_answering >= shown.votes_needed;
+  shown.client_ops = write_path.client_ops();
+  shown.hot_extents = static_cast<uint32_t>(intents.set_count());
+  if (membership.is_primary()) {
+    const Instant until = membership.lease_until();
+    shown.lease_left = until > now ? until - now : Duration{};
+    shown.suspended = !membership.serving();
+    if (shown.suspended) shown.reason = membership.frozen_reason();
+    for (Seat seat : data_peers()) {
+      if (!membership.member(seat) || peer(seat).replicating) continue;
+      shown.suspended = true;
+      if (shown.reason == Reason::none) shown.reason = Reason::peer_loss_undecided;
+    }
+    if (!disk_usable && membership.member(self())) shown.reason = Reason::last_copy_failed;
+  } else {
+    shown.reason = admin.promotion_obstacle();
+    if (shown.reason == Reason::none && membership.last_obstacle() != Reason::none) shown.reason = membership.last_obstacle();
+  }
+  for (const Voter& voter : ctx.record.adopted ? ctx.record.adopted->voters : membership.configured_voters())
+    shown.voters.push_back(show_voter(*this, voter, now));
+  for (Seat seat : data_peers()) {
+    shown.peers.push_back(show_peer(*this, peer(seat), now));
+    shown.dirty_blocks[seat.value] = dirty.of(seat).count();
+  }
+  return shown;
+}
+
+}  // namespace lockstep

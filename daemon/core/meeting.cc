@@ -1,0 +1,89 @@
+#include "core/meeting.h"
+
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+namespace {
+
+uint64_t volume_size(const Tenure& tenure) { return tenure.volumes.empty() ? 0 : tenure.volumes[0].size_bytes; }
+
+Reason size_objection(const PeerHello& mine, const PeerHello& theirs) {
+  if (mine.disk.is_nil() || theirs.disk.is_nil()) return Reason::none;
+  const auto& tenure = mine.tenure ? mine.tenure : theirs.tenure;
+  if (!tenure) return mine.size_bytes == theirs.size_bytes ? Reason::none : Reason::different_size;
+  const uint64_t needed = volume_size(*tenure);
+  return mine.size_bytes >= needed && theirs.size_bytes >= needed ? Reason::none : Reason::size_too_small;
+}
+
+}  // namespace
+
+Judgement judge(const PeerHello& mine, const PeerHello& theirs) {
+  if (mine.node == theirs.node) return {Verdict::refuse, Reason::same_node_id};
+  if (mine.protocol != theirs.protocol) return {Verdict::refuse, Reason::different_protocol};
+  if (mine.tenure && theirs.tenure && mine.tenure->history != theirs.tenure->history)
+    return {Verdict::refuse, Reason::different_history};
+  const Reason size = size_objection(mine, theirs);
+  if (size != Reason::none) return {Verdict::refuse, size};
+  const uint64_t my_number = mine.tenure ? mine.tenure->number : 0;
+  const uint64_t their_number = theirs.tenure ? theirs.tenure->number : 0;
+  if (their_number > my_number) return {Verdict::adopt_theirs, Reason::none};
+  if (their_number < my_number) return {Verdict::they_adopt_mine, Reason::none};
+  return {Verdict::connect, Reason::none};
+}
+
+PeerHello Meeting::own_hello(Seat to) const {
+  const NodeRecord& record = r_.ctx.record;
+  PeerHello hello;
+  hello.node = r_.self();
+  hello.boot = record.boot;
+  hello.start = record.start;
+  hello.acceptor = record.acceptor.acceptor;
+  hello.disk = record.disk;
+  hello.remembered_disk = record.peers[to.value].disk;
+  hello.size_bytes = record.size_bytes;
+  hello.disk_usable = r_.disk_usable;
+  hello.inconsistent = record.inconsistent;
+  hello.tenure = record.adopted;
+  hello.dirty_blocks = r_.dirty.of(to).count();
+  return hello;
+}
+
+void Meeting::pump() {
+  for (Seat seat : r_.data_peers()) {
+    Peer& peer = r_.peer(seat);
+    if (!peer.link_up || peer.hello_sent || peer.writes_in_flight > 0) continue;
+    peer.hello_sent = true;
+    r_.send(seat, own_hello(seat));
+    if (peer.hello) meet(seat);
+  }
+}
+
+void Meeting::hello(Seat from, const PeerHello& hello) {
+  Peer& peer = r_.peer(from);
+  if (peer.hello) return r_.close_link(from, Reason::protocol_violation);
+  peer.hello = hello;
+  if (peer.hello_sent) meet(from);
+}
+
+void Meeting::meet(Seat from) {
+  Peer& peer = r_.peer(from);
+  const PeerHello theirs = *peer.hello;
+  Judgement judgement = judge(own_hello(from), theirs);
+  if (theirs.node != from) judgement = {Verdict::refuse, Reason::same_node_id};
+  if (judgement.verdict == Verdict::refuse) {
+    peer.refused = judgement.reason;
+    r_.ctx.note(Notice::peer_refused, from, static_cast<uint64_t>(judgement.reason));
+    return r_.close_link(from, judgement.reason, true);
+  }
+  peer.met = true;
+  peer.refused = Reason::none;
+  peer.disk_usable = theirs.disk_usable;
+  peer.inconsistent = theirs.inconsistent;
+  peer.adopted = theirs.tenure ? stamp_of(*theirs.tenure) : Stamp{};
+  peer.seen_acceptor = theirs.acceptor;
+  r_.ctx.note(Notice::peer_connected, from);
+  if (judgement.verdict == Verdict::adopt_theirs) r_.membership.decided_elsewhere(*theirs.tenure);
+}
+
+}  // namespace lockstep

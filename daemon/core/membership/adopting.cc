@@ -1,0 +1,154 @@
+// Adopting a decided tenure: finish what was begun under the older one, take over its consequences for the bitmaps, make that
+// durable, then act by it.
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+void Membership::decided_elsewhere(const Tenure& tenure) { adopt(tenure); }
+
+void Membership::adopt(const Tenure& tenure) {
+  if (adopted() && (adopted()->history != tenure.history || tenure.number <= adopted()->number)) return;
+  if (adopting_) {
+    if (tenure.number > adopting_->number && (!adopt_next_ || tenure.number > adopt_next_->number)) adopt_next_ = tenure;
+    return;
+  }
+  adopting_ = tenure;
+  adopting_recorded_ = false;
+  if (holds_tenure() && tenure.primary != r_.ctx.self_holder() && tenure.primary)
+    depose(tenure.primary->node);
+}
+
+void Membership::finish_adopting() {
+  if (!adopting_ || adopting_recorded_) return;
+  const bool same_primary = adopted() && adopted()->primary == adopting_->primary && adopting_->primary == r_.ctx.self_holder();
+  // Whoever writes on stays the same: its own writes go on. Everybody else first drains what came under the older tenure.
+  if (!same_primary && (r_.disk.changes_in_flight() > 0 || r_.secondary.waiting() > 0)) return;
+  const std::optional<Tenure> old = adopted();
+  apply_set_change(old, *adopting_);
+  r_.ctx.record.adopted = *adopting_;
+  adopting_recorded_ = true;
+  if (r_.records.failed()) return adopted_now();  // diskless: the voters remember it
+  r_.records.changed([this] { adopted_now(); });
+}
+
+// A node that was never used takes its first tenure. Only the creation of this very life makes its bytes count.
+void Membership::first_adoption(const Tenure& next) {
+  bool named = false;
+  for (const Voter& voter : next.voters)
+    named = named || (voter.seat == r_.self() && voter.acceptor == r_.ctx.record.acceptor.acceptor);
+  const bool founding_member = next.number == 1 && named && next.members.contains(r_.self());
+  r_.ctx.record.inconsistent = !founding_member;
+  for (Seat seat : r_.data_peers()) {
+    if (founding_member && next.members.contains(seat)) {
+      r_.dirty.clear_all(seat);
+    } else {
+      r_.dirty.mark_all(seat);
+    }
+  }
+}
+
+void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure& next) {
+  const Seat self = r_.self();
+  if (!old) {
+    first_adoption(next);
+  } else {
+    for (Seat seat : (old->members - next.members) - SeatSet{self}) {
+      r_.dirty.mark_extents(seat, r_.intents.bits());
+      r_.ctx.note(Notice::peer_dropped, seat, r_.dirty.of(seat).count());
+    }
+    const SeatSet added = next.members - old->members;
+    const bool self_added = added.contains(self);
+    if (next.members.contains(self)) {
+      for (Seat seat : (self_added ? next.members : added) - SeatSet{self}) {
+        r_.dirty.clear_all(seat);
+        r_.ctx.note(Notice::peer_joined, seat);
+      }
+    }
+    if (!next.members.contains(self)) r_.intents.pin_all();
+    if (self_added) r_.ctx.record.inconsistent = false;
+    const bool kept = old->members.contains(self) && next.members.contains(self);
+    const bool other_primary = old->primary != next.primary;
+    // A new Primary that kept this copy in the set followed a clean hand-over: all that was written before is settled.
+    if (self_added || (kept && other_primary && next.primary && next.primary->node != self) || (kept && next.clean))
+      r_.intents.settle_all();
+    if (other_primary) r_.secondary.reset_settled();
+  }
+  if (next.members.contains(self)) {
+    for (Seat seat : next.members - SeatSet{self}) {
+      const Peer& peer = r_.peer(seat);
+      if (peer.met && peer.hello) r_.ctx.record.peers[seat.value].disk = peer.hello->disk;
+    }
+  }
+}
+
+void Membership::adopted_now() {
+  const Tenure& tenure = *adopted();
+  adopting_.reset();
+  if (undecided_ && undecided_->number <= tenure.number) undecided_.reset();
+  r_.ctx.note(Notice::tenure_adopted, kNoSeat, tenure.number);
+  tell_peers();
+  take_role();
+  r_.write_path.set_changed();
+  r_.source.set_changed();
+  if (r_.target.active() && tenure.members.contains(r_.self())) r_.target.joined();
+  for (Seat seat : r_.data_peers()) {
+    if (!tenure.members.contains(seat)) r_.admin.drop_done(seat);
+  }
+  if (adopt_next_) {
+    const Tenure next = *adopt_next_;
+    adopt_next_.reset();
+    adopt(next);
+  }
+}
+
+void Membership::tell_peers() {
+  for (Seat seat : r_.data_peers()) {
+    if (!r_.peer(seat).hello_sent) continue;
+    r_.send(seat, TenureDecided{*adopted()});
+    r_.send(seat, TenureAdopted{stamp()});
+  }
+}
+
+void Membership::take_role() {
+  const Tenure& tenure = *adopted();
+  const bool mine = tenure.primary == r_.ctx.self_holder();
+  if (mine && role_ == Standing::secondary) {
+    role_ = Standing::becoming_primary;
+    confirm_needed_ = false;
+    rebase_needed_ = false;
+    lease_.forget();
+    next_lease_request_ = kLongAgo;
+    for (Seat seat : tenure.members - SeatSet{r_.self()}) {
+      Peer& peer = r_.peer(seat);
+      peer.replicating = peer.met && peer.disk_usable && !peer.inconsistent;
+    }
+  } else if (!mine && role_ != Standing::secondary) {  // handed over
+    role_ = Standing::secondary;
+    was_serving_ = false;
+    frozen_ = Reason::none;
+    r_.write_path.abandon();
+    release_lease();
+    for (Seat seat : r_.data_peers()) {
+      if (!r_.source.active(seat)) r_.peer(seat).replicating = false;
+    }
+    r_.ctx.note(Notice::became_secondary);
+    r_.ctx.emit(RoleChanged{false});
+  }
+}
+
+// Another node became Primary: clients are told at once; what they had in flight is covered by our intent bits until the resync.
+void Membership::depose(Seat by) {
+  const bool was_primary = role_ == Standing::primary;
+  role_ = Standing::secondary;
+  was_serving_ = false;
+  confirm_needed_ = false;
+  frozen_ = Reason::none;
+  lease_.forget();
+  r_.write_path.abandon();
+  r_.source.abort_all();
+  for (Seat seat : r_.data_peers()) r_.peer(seat).replicating = false;
+  r_.ctx.note(Notice::deposed, by);
+  if (was_primary) r_.ctx.emit(RoleChanged{false});
+}
+
+}  // namespace lockstep

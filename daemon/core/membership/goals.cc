@@ -1,0 +1,124 @@
+// What the next tenure should say. Pure questions; membership.cc asks them after every step.
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+bool Membership::reachable(Seat seat) const {
+  return seat == r_.self() ? !r_.acceptor.failed() : r_.peer(seat).link_up;
+}
+
+Voters Membership::configured_voters() const {
+  Voters voters;
+  for (Seat seat : r_.ctx.config.data_nodes | r_.ctx.config.witnesses) {
+    Uuid acceptor;
+    if (round_) acceptor = round_->acceptor_at(seat);
+    voters.push_back({seat, acceptor});
+  }
+  return voters;
+}
+
+uint32_t Membership::votes_needed() const {
+  const size_t voters = adopted() ? adopted()->voters.size() : configured_voters().size();
+  return static_cast<uint32_t>(voters / 2 + 1);
+}
+
+uint32_t Membership::votes_answering() const {
+  uint32_t answering = 0;
+  for (const Voter& voter : adopted() ? adopted()->voters : configured_voters()) {
+    if (!reachable(voter.seat)) continue;
+    if (voter.seat != r_.self() && adopted()) {
+      const Uuid& seen = r_.peer(voter.seat).seen_acceptor;
+      if (voter.acceptor.is_nil() || (!seen.is_nil() && seen != voter.acceptor)) continue;
+    }
+    ++answering;
+  }
+  return answering;
+}
+
+// Members that keep every acknowledged write from here on. The last one is never given up: then nothing changes, and I/O that
+// needs the others stays frozen.
+SeatSet Membership::healthy_members(const Tenure& from) const {
+  const bool primary = from.primary == r_.ctx.self_holder();
+  SeatSet healthy;
+  for (Seat seat : from.members) {
+    if (r_.admin.wants_dropped(seat)) continue;
+    if (seat == r_.self()) {
+      if (r_.disk_usable) healthy.insert(seat);
+      continue;
+    }
+    const Peer& peer = r_.peer(seat);
+    // Without a Primary nothing is written: a member that is away has missed nothing.
+    const bool good = primary ? peer.met && peer.replicating && peer.disk_usable
+                              : !peer.met || (peer.disk_usable && !peer.inconsistent);
+    if (good) healthy.insert(seat);
+  }
+  return healthy.empty() ? from.members : healthy;
+}
+
+// A seat whose voter answers as another acceptor than the tenure names (never heard before, or its storage was emptied), when the
+// other voters are a majority without it.
+std::optional<Voter> Membership::seat_to_fill(const Tenure& from) const {
+  if (!serving() || votes_answering() < votes_needed()) return std::nullopt;
+  for (const Voter& voter : from.voters) {
+    if (voter.seat == r_.self() || !r_.peer(voter.seat).link_up) continue;
+    const Uuid& seen = r_.peer(voter.seat).seen_acceptor;
+    if (!seen.is_nil() && seen != voter.acceptor) return Voter{voter.seat, seen};
+  }
+  return std::nullopt;
+}
+
+Tenure Membership::desired(const Tenure& from) const {
+  Tenure next = from;
+  next.members = healthy_members(from);
+  for (Seat seat : r_.data_peers()) {
+    if (r_.source.may_join(seat) && r_.peer(seat).met && !r_.admin.wants_dropped(seat)) next.members.insert(seat);
+  }
+  if (from.primary == r_.ctx.self_holder() && r_.admin.wants_demotion()) {
+    next.primary.reset();
+    next.clean = true;
+  }
+  if (next == from) {
+    if (const auto voter = seat_to_fill(from)) {
+      for (Voter& seat : next.voters) {
+        if (seat.seat == voter->seat) seat.acceptor = voter->acceptor;
+      }
+      ++next.voter_set;
+    }
+  }
+  if (next == from) return from;
+  next.number = from.number + 1;
+  if (round_) next.origin = round_->ballot();
+  return next;
+}
+
+// After a clean hand-over the set stays. Otherwise it is this copy alone: the others come back by resync, from every extent that
+// the Primary before may have been writing.
+Tenure Membership::promoted(const Tenure& from) const {
+  Tenure next = from;
+  next.number = from.number + 1;
+  next.origin = round_->ballot();
+  next.primary = r_.ctx.self_holder();
+  if (!from.clean) next.members = SeatSet{r_.self()};
+  next.clean = false;
+  return next;
+}
+
+Tenure Membership::created() const {
+  Tenure first;
+  first.history = r_.admin.fresh();
+  first.number = 1;
+  first.origin = round_->ballot();
+  first.voter_set = 1;
+  first.voters = configured_voters();
+  first.volumes.push_back({0, r_.ctx.record.size_bytes});
+  if (r_.admin.create_as_primary()) {
+    first.primary = r_.ctx.self_holder();
+    first.members = SeatSet{r_.self()};
+  } else {
+    first.clean = true;
+    first.members = r_.ctx.config.data_nodes;
+  }
+  return first;
+}
+
+}  // namespace lockstep

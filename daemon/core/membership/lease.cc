@@ -1,0 +1,72 @@
+// The Primary's lease and what depends on it: may clients be answered now?
+#include <algorithm>
+
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+bool Membership::serving() const {
+  return role_ == Standing::primary && !confirm_needed_ && lease_.valid(adopted()->voters, r_.ctx.now);
+}
+
+Instant Membership::lease_until() const {
+  return adopted() && holds_tenure() ? lease_.valid_until(adopted()->voters) : kLongAgo;
+}
+
+// Called before anything else in a step. A lease that ran out is lost even if a late grant would revive it: while it was not
+// held, another node may have become Primary. A round that finds our tenure decided says that none did.
+void Membership::time_passed() {
+  if (role_ == Standing::primary && !confirm_needed_ && !lease_.valid(adopted()->voters, r_.ctx.now)) confirm_needed_ = true;
+}
+
+void Membership::update_serving() {
+  if (role_ == Standing::becoming_primary && lease_.valid(adopted()->voters, r_.ctx.now)) {
+    role_ = Standing::primary;
+    r_.write_path.became_primary();
+    r_.ctx.note(Notice::became_primary);
+    r_.ctx.emit(RoleChanged{true});
+  }
+  const bool now_serving = serving();
+  if (now_serving == was_serving_) return;
+  was_serving_ = now_serving;
+  if (role_ != Standing::primary) return;
+  frozen_ = now_serving ? Reason::none : Reason::lease_lost;
+  r_.ctx.note(now_serving ? Notice::thawed : Notice::frozen, kNoSeat, static_cast<uint64_t>(frozen_));
+  r_.write_path.serving_changed();
+}
+
+void Membership::pump_lease() {
+  if (!holds_tenure() || adopting_ || r_.ctx.now < next_lease_request_) return;
+  request_lease();
+}
+
+void Membership::request_lease() {
+  const Duration length = r_.ctx.config.lease;
+  // While the lease is being won or won back, ask more often: every answer counts.
+  const bool steady = lease_.valid(adopted()->voters, r_.ctx.now) && !confirm_needed_;
+  next_lease_request_ = r_.ctx.now + (steady ? length / 3 : std::min(length / 3, r_.ctx.config.retry));
+  ask_voters(LeaseRequest{lease_.begin_request(r_.ctx.now), r_.ctx.self_holder(), stamp(), adopted()->origin, length});
+}
+
+void Membership::lease_answer(Seat from, const LeaseGranted& grant) {
+  heard(from, grant.who);
+  if (holds_tenure() && !adopting_) lease_.granted(adopted()->voters, from, grant);
+}
+
+void Membership::lease_answer(Seat from, const LeaseRefused& refusal) {
+  heard(from, refusal.who);
+  highest_counter_ = std::max(highest_counter_, refusal.promised.counter);
+  if (!holds_tenure() || adopting_) return;
+  for (const Voter& voter : adopted()->voters) {
+    // A voter that lacks our tenure, or promised somebody else, grants again once it has accepted the tenure under a newer ballot.
+    if (voter.seat != from || voter.acceptor != refusal.who.acceptor) continue;
+    if (refusal.why == VoteRefusal::not_my_tenure || refusal.why == VoteRefusal::lower_ballot) rebase_needed_ = true;
+  }
+}
+
+void Membership::release_lease() {
+  lease_.forget();
+  ask_voters(LeaseReleased{r_.ctx.self_holder()});
+}
+
+}  // namespace lockstep

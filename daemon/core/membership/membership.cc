@@ -1,0 +1,64 @@
+#include "core/membership/membership.h"
+
+#include <algorithm>
+
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+Membership::Membership(ReplicaImpl& replica) : r_(replica), lease_(replica.ctx.config.lease) {}
+
+const std::optional<Tenure>& Membership::adopted() const { return r_.ctx.record.adopted; }
+
+bool Membership::completions_need(Seat seat) const {
+  if (member(seat) || r_.peer(seat).replicating) return true;
+  if (undecided_ && undecided_->members.contains(seat)) return true;
+  return adopting_ && adopting_->members.contains(seat);
+}
+
+bool Membership::is_resync_source() const {
+  if (!adopted() || adopting_ || !r_.disk_usable || r_.ctx.record.inconsistent || !member(r_.self())) return false;
+  if (role_ == Standing::primary) return true;
+  if (adopted()->primary || !adopted()->clean || r_.admin.stopping()) return false;
+  for (Seat seat : adopted()->members) {
+    if (seat == r_.self()) return true;
+    const Peer& peer = r_.peer(seat);
+    if (peer.met && peer.disk_usable && !peer.inconsistent) return false;
+  }
+  return false;
+}
+
+void Membership::link_changed(Seat seat) {
+  if (seat.is_witness() || !r_.peer(seat).link_up) r_.peer(seat).seen_acceptor = {};
+  // A voter that comes back may be what a round or a lease waits for.
+  if (r_.peer(seat).link_up) {
+    next_lease_request_ = kLongAgo;
+    next_round_at_ = std::min(next_round_at_, r_.ctx.now);
+  }
+}
+
+void Membership::evaluate() {
+  finish_adopting();
+  update_serving();
+  pump_lease();
+  if (round_ && round_->ready()) prepared();
+  if (round_ && r_.ctx.now >= round_started_ + r_.ctx.config.round_timeout) fail_round(r_.ctx.config.retry);
+  if (wants_round()) start_round();
+}
+
+Instant Membership::next_deadline() const {
+  Instant due = kNever;
+  if (round_) {
+    due = std::min(due, round_started_ + r_.ctx.config.round_timeout);
+    if (round_creating_ && round_->ready()) due = std::min(due, round_started_ + milliseconds(700));
+  } else if (next_round_at_ > r_.ctx.now) {
+    due = std::min(due, next_round_at_);
+  }
+  if (holds_tenure()) {
+    due = std::min(due, next_lease_request_);
+    if (serving()) due = std::min(due, lease_.valid_until(adopted()->voters));
+  }
+  return due;
+}
+
+}  // namespace lockstep

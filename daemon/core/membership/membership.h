@@ -1,0 +1,121 @@
+// Who may be Primary: runs the rounds of the tenure register, adopts what they decide, keeps the lease, and knows the role.
+//
+// Level-triggered: after every step, evaluate() compares what the decided tenure says with what this node needs it to say (a
+// member was lost, a copy may join, the operator wants a promotion) and starts a round when they differ. Nothing is remembered
+// about why a round was started; what it found decides what it proposes.
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "core/context.h"
+#include "core/membership/acceptor.h"
+#include "core/membership/lease_keeper.h"
+#include "core/membership/round.h"
+#include "core/message.h"
+#include "core/snapshot.h"
+
+namespace lockstep {
+
+class ReplicaImpl;
+
+class Membership {
+ public:
+  explicit Membership(ReplicaImpl& replica);
+
+  // --- state others ask for ---
+  const std::optional<Tenure>& adopted() const;
+  Stamp stamp() const { return adopted() ? stamp_of(*adopted()) : Stamp{}; }
+  bool adopting() const { return adopting_.has_value(); }
+  bool is_primary() const { return role_ == Standing::primary; }
+  bool holds_tenure() const { return role_ != Standing::secondary; }  // Primary, or becoming it
+  // The Primary may answer clients now (P2, P6).
+  bool serving() const;
+  Reason frozen_reason() const { return frozen_; }
+  bool member(Seat seat) const { return adopted() && adopted()->members.contains(seat); }
+  // Completions need this seat's acknowledgement: it is in the decided set, or in one that may have been decided.
+  bool completions_need(Seat seat) const;
+  // This node copies to those that are outside the set: the Primary, or the lowest member when there is none.
+  bool is_resync_source() const;
+  Voters configured_voters() const;
+  uint32_t votes_needed() const;
+  uint32_t votes_answering() const;
+  Instant lease_until() const;
+  Reason last_obstacle() const { return obstacle_; }
+
+  // --- events ---
+  void register_message(Seat from, const Message& message);
+  void time_passed();                          // first of all in a step: has the lease run out?
+  void decided_elsewhere(const Tenure& tenure);  // a peer says that this one is decided
+  void link_changed(Seat seat);
+  void evaluate();
+  Instant next_deadline() const;
+  void release_lease();
+
+ private:
+  enum class Standing : uint8_t { secondary, becoming_primary, primary };
+
+  // rounds.cc
+  bool wants_round() const;
+  void start_round();
+  void fail_round(Duration wait);
+  void prepared();
+  std::optional<Tenure> value_for(const std::optional<Tenure>& found);
+  void decided(const Tenure& value);
+  void ask_voters(const Message& message);
+  void answer(Seat to, VoterAnswer answer);
+  void refused(Seat from, const VoteRefused& refusal);
+  bool can_still_decide() const;
+  void deliver(Seat to, const Message& answer);
+  void heard(Seat from, const VoterIdentity& who);
+
+  // goals.cc: pure questions about the next tenure
+  Tenure desired(const Tenure& from) const;
+  Tenure promoted(const Tenure& from) const;
+  Tenure created() const;
+  SeatSet healthy_members(const Tenure& from) const;
+  std::optional<Voter> seat_to_fill(const Tenure& from) const;
+  bool reachable(Seat seat) const;
+
+  // adopting.cc
+  void adopt(const Tenure& tenure);
+  void finish_adopting();
+  void apply_set_change(const std::optional<Tenure>& old, const Tenure& next);
+  void adopted_now();
+  void first_adoption(const Tenure& next);
+  void tell_peers();
+  void take_role();
+  void depose(Seat by);
+
+  // lease.cc
+  void pump_lease();
+  void request_lease();
+  void lease_answer(Seat from, const LeaseGranted& grant);
+  void lease_answer(Seat from, const LeaseRefused& refusal);
+  void update_serving();
+
+  ReplicaImpl& r_;
+  Standing role_ = Standing::secondary;
+  std::optional<Tenure> adopting_;
+  bool adopting_recorded_ = false;
+  std::optional<Tenure> adopt_next_;
+
+  std::optional<Round> round_;
+  bool round_creating_ = false;
+  Instant round_started_;
+  SeatSet round_refused_;
+  Instant next_round_at_ = kLongAgo;
+  uint64_t highest_counter_ = 0;
+  std::optional<Tenure> undecided_;      // proposed, outcome unknown: a further round settles it
+  std::optional<Tenure> rumoured_;       // a voter set later than ours, met in a refusal
+  Reason obstacle_ = Reason::none;       // why the last round did not decide
+
+  LeaseKeeper lease_;
+  Instant next_lease_request_ = kLongAgo;
+  bool was_serving_ = false;
+  bool confirm_needed_ = false;          // the lease was lost: a round must find our tenure decided before we go on
+  bool rebase_needed_ = false;           // a voter lacks our tenure or promised somebody else
+  Reason frozen_ = Reason::none;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,193 @@
+// Rounds of the tenure register, as this node runs and answers them.
+#include <algorithm>
+
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+namespace {
+constexpr Duration kCreationPatience = milliseconds(700);  // how long creation waits to hear every voter that is connected
+}
+
+void Membership::heard(Seat from, const VoterIdentity& who) {
+  if (from != r_.self()) r_.peer(from).seen_acceptor = who.acceptor;
+}
+
+void Membership::register_message(Seat from, const Message& message) {
+  const Instant now = r_.ctx.now;
+  if (const auto* prepare = std::get_if<Prepare>(&message)) return answer(from, r_.acceptor.prepare(now, *prepare));
+  if (const auto* accept = std::get_if<Accept>(&message)) return answer(from, r_.acceptor.accept(now, *accept));
+  if (const auto* lease = std::get_if<LeaseRequest>(&message)) return answer(from, r_.acceptor.lease(now, *lease));
+  if (const auto* released = std::get_if<LeaseReleased>(&message)) return r_.acceptor.released(*released);
+  if (const auto* ended = std::get_if<BootEnded>(&message)) return r_.acceptor.boot_ended(*ended);
+  if (const auto* granted = std::get_if<LeaseGranted>(&message)) return lease_answer(from, *granted);
+  if (const auto* denied = std::get_if<LeaseRefused>(&message)) return lease_answer(from, *denied);
+  if (const auto* no = std::get_if<VoteRefused>(&message)) return refused(from, *no);
+  if (const auto* promise = std::get_if<Promise>(&message)) {
+    heard(from, promise->who);
+    highest_counter_ = std::max(highest_counter_, promise->accepted.counter);
+    if (round_) round_->promised(from, *promise);
+    return;
+  }
+  if (const auto* accepted = std::get_if<Accepted>(&message)) {
+    heard(from, accepted->who);
+    if (!round_ || !round_->accepted(from, *accepted)) return;
+    const Tenure value = *round_->proposed();
+    decided(value);
+  }
+}
+
+void Membership::answer(Seat to, VoterAnswer answer) {
+  r_.ctx.record.acceptor = r_.acceptor.record();
+  if (!answer.durable_first) return deliver(to, answer.message);
+  r_.records.changed([this, to, message = std::move(answer.message)] { deliver(to, message); });
+}
+
+void Membership::deliver(Seat to, const Message& answer) {
+  if (to == r_.self()) return register_message(to, answer);
+  r_.send(to, answer);
+}
+
+void Membership::ask_voters(const Message& message) {
+  for (Seat seat : r_.ctx.config.data_nodes | r_.ctx.config.witnesses) {
+    if (seat != r_.self()) r_.send(seat, message);
+  }
+  register_message(r_.self(), message);
+}
+
+bool Membership::wants_round() const {
+  if (round_ || adopting_ || r_.ctx.now < next_round_at_) return false;
+  if (votes_answering() < votes_needed()) return false;
+  if (!adopted()) return r_.admin.wants_creation();
+  if (undecided_ || rumoured_) return true;
+  if (holds_tenure()) return confirm_needed_ || rebase_needed_ || desired(*adopted()) != *adopted();
+  if (r_.admin.wants_promotion()) return r_.admin.promotion_obstacle() == Reason::none;
+  return is_resync_source() && desired(*adopted()) != *adopted();
+}
+
+void Membership::start_round() {
+  highest_counter_ = std::max(highest_counter_, r_.acceptor.record().promised.counter) + 1;
+  const Ballot ballot{highest_counter_, r_.self(), r_.ctx.record.start};
+  round_creating_ = !adopted();
+  round_.emplace(ballot, round_creating_ ? configured_voters() : adopted()->voters, round_creating_);
+  round_started_ = r_.ctx.now;
+  round_refused_ = {};
+  uint32_t voter_set = adopted() ? adopted()->voter_set : 0;
+  for (const auto& other : {rumoured_, undecided_}) {
+    if (!other) continue;
+    round_->add_electorate(other->voters);
+    voter_set = std::max(voter_set, other->voter_set);
+  }
+  r_.ctx.note(Notice::round_started, kNoSeat, ballot.counter);
+  ask_voters(Prepare{ballot, r_.ctx.self_holder(), voter_set});
+}
+
+// Both phases count on answers that may never come; a round that does not decide in time is given up and begun again.
+void Membership::fail_round(Duration wait) {
+  round_.reset();
+  // Two candidates that fail together would fail together again: the seat keeps them apart.
+  next_round_at_ = r_.ctx.now + std::max(wait, r_.ctx.config.retry / 4) + milliseconds(13) * r_.self().value;
+}
+
+void Membership::prepared() {
+  if (round_creating_) {
+    bool all = true;
+    for (Seat seat : r_.ctx.config.data_nodes | r_.ctx.config.witnesses)
+      all = all && (!reachable(seat) || !round_->acceptor_at(seat).is_nil());
+    if (!all && r_.ctx.now < round_started_ + kCreationPatience) return;
+  }
+  const auto value = value_for(round_->found());
+  if (!value) return fail_round(r_.ctx.config.retry);
+  round_->propose(*value);
+  if (value != adopted()) undecided_ = value;
+  ask_voters(Accept{round_->ballot(), r_.ctx.self_holder(), *value});
+}
+
+// What to propose, given what the promises showed. A value newer than what this node has adopted may be decided or not: it is
+// proposed again as it is, so that its outcome is known before anything depends on it.
+std::optional<Tenure> Membership::value_for(const std::optional<Tenure>& found) {
+  if (!adopted()) {
+    if (!found) return created();
+    for (const Voter& voter : found->voters) {
+      if (voter.seat == r_.self() && voter.acceptor == r_.ctx.record.acceptor.acceptor) return found;
+    }
+    obstacle_ = Reason::earlier_life;
+    return std::nullopt;
+  }
+  if (!found || found->history != adopted()->history) {
+    obstacle_ = found ? Reason::different_history : Reason::no_quorum;
+    return std::nullopt;
+  }
+  if (found->number > adopted()->number) return found;
+  if (*found != *adopted()) {
+    obstacle_ = Reason::no_quorum;
+    return std::nullopt;
+  }
+  if (!holds_tenure() && r_.admin.wants_promotion()) {
+    const Reason obstacle = r_.admin.promotion_obstacle();
+    if (obstacle == Reason::none) return promoted(*found);
+  }
+  return desired(*found);
+}
+
+void Membership::decided(const Tenure& value) {
+  r_.ctx.note(Notice::tenure_decided, kNoSeat, value.number);
+  round_.reset();
+  undecided_.reset();
+  rumoured_.reset();
+  obstacle_ = Reason::none;
+  next_round_at_ = r_.ctx.now;
+  rebase_needed_ = false;
+  if (adopted() == value) {
+    confirm_needed_ = false;
+    return;
+  }
+  adopt(value);
+}
+
+void Membership::refused(Seat from, const VoteRefused& refusal) {
+  heard(from, refusal.who);
+  highest_counter_ = std::max(highest_counter_, refusal.promised.counter);
+  if (!round_ || refusal.ballot != round_->ballot()) return;
+  Duration wait = r_.ctx.config.retry;
+  switch (refusal.why) {
+    case VoteRefusal::lower_ballot:
+    case VoteRefusal::not_my_tenure:
+      wait = r_.ctx.config.retry / 4;
+      break;
+    case VoteRefusal::lease_running:
+      obstacle_ = Reason::lease_running;
+      wait = refusal.wait + milliseconds(2);
+      break;
+    case VoteRefusal::just_started:
+      obstacle_ = Reason::voters_starting;
+      wait = refusal.wait + milliseconds(2);
+      break;
+    case VoteRefusal::later_voter_set: {
+      bool names_me = false;
+      for (const Voter& voter : refusal.tenure->voters)
+        names_me = names_me || (voter.seat == r_.self() && voter.acceptor == r_.ctx.record.acceptor.acceptor);
+      if (adopted() || names_me) {
+        rumoured_ = refusal.tenure;
+      } else {
+        obstacle_ = Reason::earlier_life;
+      }
+      break;
+    }
+    case VoteRefusal::storage_failed:
+      break;
+  }
+  round_refused_.insert(from);
+  if (!can_still_decide()) fail_round(std::min(wait, milliseconds(500)));
+}
+
+bool Membership::can_still_decide() const {
+  const Voters voters = round_creating_ ? configured_voters() : adopted()->voters;
+  uint32_t possible = 0;
+  for (const Voter& voter : voters) possible += reachable(voter.seat) && !round_refused_.contains(voter.seat) ? 1 : 0;
+  // A creation gives up at once when a voter knows the resource from before: its word must not be outvoted.
+  if (round_creating_ && obstacle_ == Reason::earlier_life) return false;
+  return 2 * possible > voters.size();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,40 @@
+// What is known of one seat other than our own: a data node or a witness.
+#pragma once
+
+#include <deque>
+#include <optional>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "core/message.h"
+#include "core/reason.h"
+
+namespace lockstep {
+
+struct Peer {
+  Seat seat;
+  bool link_up = false;
+  LinkId link;
+  Instant since;            // link went up or down
+  Uuid seen_acceptor;       // last acceptor that answered from there
+
+  // Data nodes only, valid while link_up:
+  bool hello_sent = false;
+  std::optional<PeerHello> hello;
+  bool met = false;         // both hellos exchanged and judged
+  Stamp adopted;            // newest tenure that it said it adopted
+  bool disk_usable = false;
+  bool inconsistent = false;
+  size_t writes_in_flight = 0;  // disk writes here that came over its links and are not done
+  bool replicating = false; // new writes flow to it and completions wait for it
+  Reason refused = Reason::none;
+
+  // Replication messages that wait until this node has adopted a tenure or recorded a state.
+  struct Deferred {
+    Message message;
+    PayloadId payload;
+  };
+  std::deque<Deferred> deferred;
+};
+
+}  // namespace lockstep

@@ -1,0 +1,261 @@
+#include "core/replica_impl.h"
+
+#include <algorithm>
+
+namespace lockstep {
+
+namespace {
+
+Loaded checked(Loaded loaded) {
+  const uint64_t extents = (loaded.record.size_bytes + kExtentBytes - 1) / kExtentBytes;
+  if (loaded.intent.size() != extents) loaded.intent = BitVector(extents, loaded.intent.size() != 0);
+  return loaded;
+}
+
+uint64_t blocks_of(const NodeRecord& record) { return (record.size_bytes + kBlockBytes - 1) / kBlockBytes; }
+
+constexpr size_t kMaxDeferred = 8192;  // more than a Primary may have in flight: beyond it the peer breaks the protocol
+
+}  // namespace
+
+ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
+    : ctx{config, given.record, now, nullptr, 0},
+      records(ctx),
+      acceptor(given.record.acceptor, given.record.boot, config.lease_drift_permille, now),
+      intents(ctx, checked(given).intent, given.intent_sequences),
+      dirty(ctx, std::move(given.bitmaps), blocks_of(given.record)),
+      disk(ctx),
+      meeting(*this),
+      membership(*this),
+      write_path(*this),
+      secondary(*this),
+      source(*this),
+      target(*this),
+      admin(*this) {
+  for (uint8_t i = 0; i < kMaxSeats; ++i) {
+    peers_[i].seat = Seat{i};
+    peers_[i].since = now;
+  }
+  // What was being written when this node went down may differ from any other copy (design, section 3, "Dirty bitmap").
+  for (Seat seat : data_peers()) dirty.mark_extents(seat, intents.bits());
+}
+
+void ReplicaImpl::send(Seat to, Message message, PayloadId payload) {
+  const Peer& p = peer(to);
+  if (!p.link_up) return;
+  ctx.emit(Send{to, p.link, std::move(message), payload});
+}
+
+void ReplicaImpl::release(PayloadId payload) {
+  if (payload.value != 0) ctx.emit(Release{payload});
+}
+
+void ReplicaImpl::close_link(Seat seat, Reason reason, bool stand_alone) {
+  if (!peer(seat).link_up) return;
+  ctx.emit(CloseLink{seat, peer(seat).link, reason, stand_alone});
+  link_down(seat);
+}
+
+void ReplicaImpl::disk_failed(Reason reason) {
+  if (reason == Reason::metadata_failed) {
+    acceptor.storage_failed();
+    records.stop();
+    intents.stop();
+    dirty.stop();
+  }
+  if (!disk_usable) return;
+  disk_usable = false;
+  disk_reason = reason;
+  ctx.note(reason == Reason::metadata_failed ? Notice::metadata_failed : Notice::disk_failed);
+  for (Seat seat : data_peers()) send(seat, DiskCondition{false, ctx.record.inconsistent});
+  source.abort_all();
+  write_path.intents_progressed();
+  secondary.intents_progressed();
+}
+
+void ReplicaImpl::step(Instant now, const Event& event, Effects& out) {
+  ctx.now = now;
+  ctx.out = &out;
+  membership.time_passed();
+  dispatch(event);
+  settle();
+  ctx.out = nullptr;
+}
+
+void ReplicaImpl::settle() {
+  // Each part may make progress that another one waits for; few rounds are needed, and one more does no harm.
+  for (int round = 0; round < 3; ++round) {
+    meeting.pump();
+    membership.evaluate();
+    run_deferred();
+    source.pump();
+    write_path.pump();
+    admin.pump();
+  }
+  records.pump();
+  intents.pump();
+}
+
+void ReplicaImpl::dispatch(const Event& event) {
+  if (const auto* request = std::get_if<ClientRequest>(&event)) return write_path.request(*request);
+  if (const auto* done = std::get_if<DiskDone>(&event)) return disk.done(done->io, done->status);
+  if (const auto* meta = std::get_if<MetaDone>(&event)) return metadata_done(*meta);
+  if (const auto* message = std::get_if<MessageReceived>(&event)) return message_received(*message);
+  if (const auto* up = std::get_if<LinkUp>(&event)) return link_up(*up);
+  if (const auto* down = std::get_if<LinkDown>(&event)) {
+    if (peer(down->peer).link_up && peer(down->peer).link == down->link) link_down(down->peer);
+    return;
+  }
+  if (const auto* request = std::get_if<AdminRequest>(&event)) return admin.request(*request);
+  if (std::holds_alternative<Tick>(event)) {
+    for (Seat seat : data_peers()) {
+      const Instant oldest = peer(seat).link_up ? write_path.oldest_leg(seat) : kNever;
+      if (oldest != kNever && now_past(oldest)) close_link(seat, Reason::acknowledgement_timeout);
+    }
+    if (!membership.holds_tenure()) secondary.cool();
+  }
+}
+
+void ReplicaImpl::metadata_done(const MetaDone& event) {
+  if (records.done(event.token, event.ok)) {
+    if (!event.ok) disk_failed(Reason::metadata_failed);
+    return;
+  }
+  const bool was_intent = intents.done(event.token, event.ok);
+  CHECK(was_intent || dirty.done(event.token, event.ok));
+  if (!event.ok) return disk_failed(Reason::metadata_failed);
+  if (!was_intent) return;
+  write_path.intents_progressed();
+  secondary.intents_progressed();
+}
+
+void ReplicaImpl::link_up(const LinkUp& event) {
+  if (peer(event.peer).link_up) link_down(event.peer);
+  Peer& p = peer(event.peer);
+  p.link_up = true;
+  p.link = event.link;
+  p.since = ctx.now;
+  membership.link_changed(event.peer);
+}
+
+void ReplicaImpl::link_down(Seat seat) {
+  Peer& p = peer(seat);
+  const bool was_met = p.met;
+  for (const auto& deferred : p.deferred) release(deferred.payload);
+  const bool was_replicating = p.replicating;
+  const Uuid acceptor_seen = p.seen_acceptor;
+  const size_t in_flight = p.writes_in_flight;
+  const Reason refused = p.refused;
+  p = Peer{};
+  p.seat = seat;
+  p.since = ctx.now;
+  p.writes_in_flight = in_flight;
+  p.seen_acceptor = acceptor_seen;
+  p.refused = refused;
+  if (!seat.is_witness()) {
+    source.abort(seat);
+    target.abort(seat);
+    write_path.leg_lost(seat);
+    // Acknowledged there, and not known to be flushed there: in doubt. The intent map covers it.
+    if (was_replicating) dirty.mark_extents(seat, intents.bits());
+    if (was_met) ctx.note(Notice::peer_lost, seat);
+  } else {
+    ctx.note(Notice::voter_lost, seat);
+  }
+  membership.link_changed(seat);
+}
+
+void ReplicaImpl::message_received(const MessageReceived& event) {
+  Peer& p = peer(event.from);
+  if (!p.link_up || p.link != event.link) return release(event.payload);
+  const Message& message = event.message;
+  if (message.index() <= kLastRegisterMessage) return membership.register_message(event.from, message);
+  if (event.from.is_witness()) return close_link(event.from, Reason::protocol_violation);
+  if (const auto* hello = std::get_if<PeerHello>(&message)) return meeting.hello(event.from, *hello);
+  // Answers to what this node asked are never in the way of an adoption.
+  if (const auto* adopted = std::get_if<TenureAdopted>(&message)) {
+    p.adopted = adopted->stamp;
+    return;
+  }
+  if (const auto* reply = std::get_if<WriteReply>(&message)) {
+    if (!source.write_reply(event.from, reply->op, reply->status)) write_path.write_reply(event.from, reply->op, reply->status);
+    return;
+  }
+  if (const auto* reply = std::get_if<FlushReply>(&message)) {
+    if (!source.flush_reply(event.from, reply->op, reply->status)) write_path.flush_reply(event.from, reply->op, reply->status);
+    return;
+  }
+  if (const auto* reply = std::get_if<ReadReply>(&message))
+    return write_path.read_reply(event.from, reply->op, reply->status, event.payload);
+  if (const auto* ready = std::get_if<JoinReady>(&message)) return source.join_ready(event.from, *ready);
+  if (p.deferred.size() >= kMaxDeferred) {
+    release(event.payload);
+    return close_link(event.from, Reason::protocol_violation);
+  }
+  p.deferred.push_back({message, event.payload});
+  run_deferred();
+}
+
+// Requests of a peer run in the order in which they came, once both have met and no tenure is being adopted.
+void ReplicaImpl::run_deferred() {
+  for (Seat seat : data_peers()) {
+    Peer& p = peer(seat);
+    while (!p.deferred.empty() && p.met && !replication_blocked()) {
+      const Peer::Deferred next = std::move(p.deferred.front());
+      p.deferred.pop_front();
+      replication_message(seat, next.message, next.payload);
+    }
+  }
+}
+
+void ReplicaImpl::replication_message(Seat from, const Message& message, PayloadId payload) {
+  if (const auto* tenure = std::get_if<TenureDecided>(&message)) {
+    if (membership.adopted() && membership.adopted()->history != tenure->tenure.history)
+      return close_link(from, Reason::different_history, true);
+    return membership.decided_elsewhere(tenure->tenure);
+  }
+  if (const auto* write = std::get_if<WriteRequest>(&message)) return secondary.write(from, *write, payload);
+  if (const auto* write = std::get_if<ResyncWrite>(&message)) return secondary.resync_write(from, *write, payload);
+  if (const auto* flush = std::get_if<FlushRequest>(&message)) return secondary.flush(from, *flush);
+  if (const auto* read = std::get_if<ReadRequest>(&message)) return secondary.read(from, *read);
+  if (const auto* settled = std::get_if<Settled>(&message)) return secondary.settled(from, *settled);
+  if (const auto* begin = std::get_if<ResyncBegin>(&message)) return target.begin(from, *begin);
+  if (const auto* map = std::get_if<ResyncMap>(&message)) return source.map_received(from, *map);
+  if (const auto* prepare = std::get_if<JoinPrepare>(&message)) return target.join_prepare(from, *prepare);
+  if (const auto* condition = std::get_if<DiskCondition>(&message)) {
+    peer(from).disk_usable = condition->usable;
+    peer(from).inconsistent = condition->inconsistent;
+    if (!condition->usable) {
+      source.abort(from);
+      write_path.leg_lost(from);
+      peer(from).replicating = false;
+    }
+    return;
+  }
+  if (std::holds_alternative<DropMe>(message)) return admin.drop_requested(from);
+  release(payload);
+}
+
+bool ReplicaImpl::now_past(Instant started) const { return ctx.now >= started + ctx.config.ack_timeout; }
+
+Instant ReplicaImpl::next_deadline() const {
+  Instant due = std::min({membership.next_deadline(), write_path.next_deadline(), admin.next_deadline()});
+  // Legs without an answer, and hot extents of a Secondary, are looked at once a second while there are any.
+  if (!write_path.quiet() || (!membership.holds_tenure() && intents.set_count() > 0 && disk_usable))
+    due = std::min(due, ctx.now + seconds(1));
+  return due;
+}
+
+// --- the public face -----------------------------------------------------------------------------------------------------
+
+Replica::Replica(const CoreConfig& config, Loaded loaded, Instant now)
+    : impl_(std::make_unique<ReplicaImpl>(config, std::move(loaded), now)) {}
+Replica::~Replica() = default;
+Replica::Replica(Replica&&) noexcept = default;
+Replica& Replica::operator=(Replica&&) noexcept = default;
+void Replica::step(Instant now, const Event& event, Effects& out) { impl_->step(now, event, out); }
+Instant Replica::next_deadline() const { return impl_->next_deadline(); }
+Snapshot Replica::inspect(Instant now) const { return impl_->inspect(now); }
+const NodeRecord& Replica::record() const { return impl_->ctx.record; }
+
+}  // namespace lockstep

@@ -1,0 +1,84 @@
+// The parts of a Replica and how they reach each other. Each part is one job in files of its own; this header is the map.
+//
+//   Meeting      links, hellos, the handshake table           (meeting.cc)
+//   Membership   rounds, leases, adopting, role               (membership/)
+//   WritePath    client operations: admission to retirement   (write_path/)
+//   Secondary    applying what the Primary sends              (secondary/)
+//   ResyncSource, ResyncTarget                                (resync/)
+//   Admin        operators' commands                          (admin.cc)
+#pragma once
+
+#include <array>
+#include <functional>
+#include <vector>
+
+#include "core/admin.h"
+#include "core/context.h"
+#include "core/dirty/dirty_maps.h"
+#include "core/dirty/intent_map.h"
+#include "core/disk_table.h"
+#include "core/meeting.h"
+#include "core/membership/acceptor.h"
+#include "core/membership/membership.h"
+#include "core/peer.h"
+#include "core/record_writer.h"
+#include "core/replica.h"
+#include "core/resync/source.h"
+#include "core/resync/target.h"
+#include "core/secondary/apply.h"
+#include "core/write_path/write_path.h"
+
+namespace lockstep {
+
+class ReplicaImpl {
+ public:
+  ReplicaImpl(const CoreConfig& config, Loaded loaded, Instant now);
+
+  void step(Instant now, const Event& event, Effects& out);
+  Instant next_deadline() const;
+  Snapshot inspect(Instant now) const;
+
+  // --- shared by the parts ---
+  Peer& peer(Seat seat) { return peers_[seat.value]; }
+  const Peer& peer(Seat seat) const { return peers_[seat.value]; }
+  SeatSet data_peers() const { return ctx.config.data_nodes - SeatSet{ctx.config.self}; }
+  Seat self() const { return ctx.config.self; }
+  void send(Seat to, Message message, PayloadId payload = {});  // dropped when the link is down
+  void release(PayloadId payload);
+  void close_link(Seat seat, Reason reason, bool stand_alone = false);
+  // This copy's disk failed on data or metadata.
+  void disk_failed(Reason reason);
+  // Replication messages wait: a tenure is being adopted, or a state recorded.
+  bool replication_blocked() const { return membership.adopting() || target.recording(); }
+  void run_deferred();
+
+  Context ctx;
+  bool disk_usable = true;
+  Reason disk_reason = Reason::none;
+  RecordWriter records;
+  Acceptor acceptor;
+  IntentMap intents;
+  DirtyMaps dirty;
+  DiskTable disk;
+  Meeting meeting;
+  Membership membership;
+  WritePath write_path;
+  Secondary secondary;
+  ResyncSource source;
+  ResyncTarget target;
+  Admin admin;
+
+ private:
+  void dispatch(const Event& event);
+  void message_received(const MessageReceived& event);
+  void replication_message(Seat from, const Message& message, PayloadId payload);
+  void metadata_done(const MetaDone& event);
+  void link_up(const LinkUp& event);
+  void link_down(Seat seat);
+  bool now_past(Instant started) const;
+  void settle();  // what follows from the new state, until nothing does
+
+  std::array<Peer, kMaxSeats> peers_;
+};
+
+}  // namespace lockstep

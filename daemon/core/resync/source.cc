@@ -1,0 +1,210 @@
+#include "core/resync/source.h"
+
+#include <algorithm>
+
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+bool ResyncSource::may_begin(Seat peer) const {
+  const Peer& p = r_.peer(peer);
+  return runs_[peer.value].phase == Phase::none && p.met && p.disk_usable && !r_.membership.member(peer) &&
+         p.adopted == r_.membership.stamp();
+}
+
+void ResyncSource::pump() {
+  const bool source = r_.membership.is_resync_source();
+  for (Seat peer : r_.data_peers()) {
+    Run& run = runs_[peer.value];
+    if (!source) {
+      // While a tenure is being adopted the answer is not known yet; it will be asked again.
+      if (run.phase != Phase::none && !r_.membership.adopting()) abort(peer);
+      continue;
+    }
+    if (may_begin(peer)) begin(peer);
+    if (run.phase == Phase::copying) copy(peer);
+  }
+}
+
+// From this step on new writes flow to the target. They follow ResyncBegin on the same lane, so the target takes them after it
+// has marked itself Inconsistent.
+void ResyncSource::begin(Seat peer) {
+  Run& run = runs_[peer.value];
+  run = Run{};
+  run.phase = Phase::waiting_for_map;
+  run.started = r_.ctx.now;
+  Peer& p = r_.peer(peer);
+  const Uuid& remembered = r_.ctx.record.peers[peer.value].disk;
+  const bool common = !remembered.is_nil() && remembered == p.hello->disk && p.hello->remembered_disk == r_.ctx.record.disk;
+  if (!common) r_.dirty.mark_all(peer);
+  p.replicating = true;
+  r_.send(peer, ResyncBegin{r_.membership.stamp(), !common});
+}
+
+void ResyncSource::map_received(Seat from, const ResyncMap& map) {
+  Run& run = runs_[from.value];
+  if (run.phase != Phase::waiting_for_map) return;
+  for (const BlockRun& dirty : map.runs) {
+    const uint64_t blocks = r_.dirty.of(from).size();
+    if (dirty.first >= blocks) continue;
+    r_.dirty.mark_blocks(from, dirty.first, std::min(dirty.count, blocks - dirty.first));
+  }
+  if (!map.last) return;
+  run.phase = Phase::copying;
+  run.total = r_.dirty.of(from).count();
+  r_.ctx.note(Notice::resync_started, from, run.total);
+}
+
+void ResyncSource::copy(Seat peer) {
+  Run& run = runs_[peer.value];
+  while (run.chunks.size() < r_.ctx.config.resync_window && next_chunk(peer)) {
+  }
+  const bool pass_done = run.chunks.empty() && run.cursor >= r_.dirty.of(peer).size();
+  if (run.flush.value == 0 && !run.written.empty() &&
+      (pass_done || run.written_blocks >= r_.ctx.config.resync_flush_blocks))
+    return flush(peer);
+  if (!pass_done || run.flush.value != 0) return;
+  if (r_.dirty.of(peer).count() > 0) {
+    run.cursor = 0;
+  } else {
+    finish(peer);
+  }
+}
+
+bool ResyncSource::next_chunk(Seat peer) {
+  Run& run = runs_[peer.value];
+  const BitVector& dirty = r_.dirty.of(peer);
+  const uint64_t first = dirty.next_set(run.cursor);
+  if (first >= dirty.size()) {
+    run.cursor = dirty.size();
+    return false;
+  }
+  const uint64_t longest = r_.ctx.config.resync_chunk_bytes / kBlockBytes;
+  // A chunk stays within one extent: it takes one intent bit at the target.
+  const uint64_t extent_end = (first / kBlocksPerExtent + 1) * kBlocksPerExtent;
+  const uint64_t end = std::min({dirty.next_clear(first), first + longest, extent_end, dirty.size()});
+  run.cursor = end;
+  const OpId op{kResyncOpBit | r_.ctx.fresh_id()};
+  const Range range{first * kBlockBytes, std::min(end * kBlockBytes, r_.ctx.record.size_bytes) - first * kBlockBytes};
+  run.chunks[op] = Chunk{range, {}, false};
+  holders_[op] = peer;
+  if (r_.write_path.hold_for_resync(op, range)) range_held(op);
+  return true;
+}
+
+void ResyncSource::range_held(OpId op) {
+  const Seat peer = holders_.at(op);
+  Chunk& chunk = runs_[peer.value].chunks.at(op);
+  chunk.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
+  r_.disk.submit(OpKind::read, chunk.range, false, chunk.payload,
+                 [this, peer, op, payload = chunk.payload](IoStatus status) {
+                   const auto at = holders_.find(op);
+                   if (at == holders_.end()) return r_.release(payload);  // aborted meanwhile
+                   read_done(peer, op, status);
+                 });
+}
+
+void ResyncSource::read_done(Seat peer, OpId op, IoStatus status) {
+  Chunk& chunk = runs_[peer.value].chunks.at(op);
+  if (status != IoStatus::ok) {
+    r_.release(chunk.payload);
+    chunk.payload = {};
+    return r_.disk_failed(Reason::disk_failed);
+  }
+  r_.send(peer, ResyncWrite{r_.membership.stamp(), op, OpKind::write, chunk.range}, chunk.payload);
+  r_.release(chunk.payload);
+  chunk.payload = {};
+  chunk.sent = true;
+}
+
+bool ResyncSource::write_reply(Seat from, OpId op, IoStatus status) {
+  if ((op.value & kResyncOpBit) == 0) return false;
+  Run& run = runs_[from.value];
+  const auto at = run.chunks.find(op);
+  if (at == run.chunks.end()) return true;
+  if (status != IoStatus::ok) {
+    r_.peer(from).disk_usable = false;
+    abort(from);
+    return true;
+  }
+  run.written.push_back(at->second.range);
+  run.written_blocks += at->second.range.length / kBlockBytes;
+  run.copied += at->second.range.length / kBlockBytes;
+  run.chunks.erase(at);
+  holders_.erase(op);
+  r_.write_path.let_go_for_resync(op);
+  return true;
+}
+
+void ResyncSource::flush(Seat peer) {
+  Run& run = runs_[peer.value];
+  run.flush = {kResyncOpBit | r_.ctx.fresh_id()};
+  run.flushing = run.written.size();
+  run.written_blocks = 0;
+  r_.send(peer, FlushRequest{r_.membership.stamp(), run.flush});
+}
+
+// The flush was submitted after those blocks were written there: the proof that clears their bits (P4).
+bool ResyncSource::flush_reply(Seat from, OpId op, IoStatus status) {
+  if ((op.value & kResyncOpBit) == 0) return false;
+  Run& run = runs_[from.value];
+  if (run.flush != op || run.phase == Phase::none) return true;
+  run.flush = {};
+  if (status != IoStatus::ok) {
+    r_.peer(from).disk_usable = false;
+    abort(from);
+    return true;
+  }
+  for (; run.flushing > 0; --run.flushing) {
+    r_.dirty.clear(from, run.written.front());
+    run.written.pop_front();
+  }
+  return true;
+}
+
+void ResyncSource::finish(Seat peer) {
+  Run& run = runs_[peer.value];
+  run.phase = Phase::preparing;
+  run.join = {kResyncOpBit | r_.ctx.fresh_id()};
+  r_.send(peer, JoinPrepare{r_.membership.stamp(), run.join});
+}
+
+void ResyncSource::join_ready(Seat from, const JoinReady& ready) {
+  Run& run = runs_[from.value];
+  if (run.phase != Phase::preparing || run.join != ready.op) return;
+  if (ready.status != IoStatus::ok) return abort(from);
+  run.phase = Phase::joining;  // Membership sees may_join() and proposes a tenure with the peer
+}
+
+void ResyncSource::set_changed() {
+  for (Seat peer : r_.data_peers()) {
+    Run& run = runs_[peer.value];
+    if (run.phase == Phase::none || !r_.membership.member(peer)) continue;
+    if (run.phase == Phase::joining) r_.ctx.note(Notice::resync_finished, peer, run.copied);
+    run = Run{};
+    if (!r_.membership.holds_tenure()) r_.peer(peer).replicating = false;
+  }
+}
+
+void ResyncSource::abort(Seat peer) {
+  Run& run = runs_[peer.value];
+  if (run.phase == Phase::none) return;
+  r_.ctx.note(Notice::resync_aborted, peer);
+  std::vector<OpId> held;
+  for (const auto& [op, chunk] : run.chunks) held.push_back(op);
+  run = Run{};
+  r_.peer(peer).replicating = false;
+  r_.write_path.leg_lost(peer);
+  // What flowed there since the resync began may be written there and not flushed, or not written: all of it is in doubt again.
+  r_.dirty.mark_extents(peer, r_.intents.bits());
+  for (OpId op : held) {
+    holders_.erase(op);
+    r_.write_path.let_go_for_resync(op);
+  }
+}
+
+void ResyncSource::abort_all() {
+  for (Seat peer : r_.data_peers()) abort(peer);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,71 @@
+// Brings copies outside the set up to date: new writes flow to the target at once, then every dirty block is read here under the
+// range gate, sent, flushed there, and only then cleared; when no bit is left the target may join.
+#pragma once
+
+#include <array>
+#include <deque>
+#include <map>
+
+#include "base/ids.h"
+#include "base/range.h"
+#include "base/time.h"
+#include "core/io.h"
+#include "core/message.h"
+
+namespace lockstep {
+
+class ReplicaImpl;
+
+class ResyncSource {
+ public:
+  explicit ResyncSource(ReplicaImpl& replica) : r_(replica) {}
+
+  void pump();  // begin where one may begin, keep the window full
+  void map_received(Seat from, const ResyncMap& map);
+  bool write_reply(Seat from, OpId op, IoStatus status);  // true if the operation was ours
+  bool flush_reply(Seat from, OpId op, IoStatus status);
+  void join_ready(Seat from, const JoinReady& ready);
+  void range_held(OpId op);
+  void abort(Seat peer);      // link lost, or this node is no longer a source
+  void abort_all();
+  bool may_join(Seat peer) const { return runs_[peer.value].phase == Phase::joining; }
+  void set_changed();         // a join was decided
+  bool active(Seat peer) const { return runs_[peer.value].phase != Phase::none; }
+  uint64_t total(Seat peer) const { return runs_[peer.value].total; }
+  uint64_t copied(Seat peer) const { return runs_[peer.value].copied; }
+  Instant started(Seat peer) const { return runs_[peer.value].started; }
+
+ private:
+  enum class Phase : uint8_t { none, waiting_for_map, copying, preparing, joining };
+  struct Chunk {
+    Range range;
+    PayloadId payload;
+    bool sent = false;
+  };
+  struct Run {
+    Phase phase = Phase::none;
+    Instant started;
+    uint64_t cursor = 0;           // next block to look at
+    uint64_t total = 0;            // blocks dirty when copying began
+    uint64_t copied = 0;
+    std::map<OpId, Chunk> chunks;  // in flight; bounded by the window
+    std::deque<Range> written;     // acknowledged by the target, not yet covered by its flush
+    uint64_t written_blocks = 0;
+    size_t flushing = 0;           // how many of `written` the running flush covers
+    OpId flush;                    // zero: none
+    OpId join;
+  };
+  bool may_begin(Seat peer) const;
+  void begin(Seat peer);
+  void copy(Seat peer);
+  bool next_chunk(Seat peer);
+  void read_done(Seat peer, OpId op, IoStatus status);
+  void flush(Seat peer);
+  void finish(Seat peer);
+
+  ReplicaImpl& r_;
+  std::array<Run, kMaxDataNodes> runs_;
+  std::map<OpId, Seat> holders_;   // chunk -> target
+};
+
+}  // namespace lockstep

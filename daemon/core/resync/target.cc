@@ -1,0 +1,69 @@
+#include "core/resync/target.h"
+
+#include <algorithm>
+
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
+  if (begin.stamp != r_.membership.stamp() || r_.membership.member(r_.self()) || r_.membership.holds_tenure()) return;
+  if (!r_.disk_usable) return r_.send(from, DiskCondition{false, r_.ctx.record.inconsistent});
+  source_ = from;
+  if (begin.full) r_.dirty.mark_all(from);
+  // What is in the intent map stems from older writers; it is levelled by this resync and by nothing else.
+  r_.intents.pin_all();
+  r_.secondary.reset_settled();
+  r_.ctx.record.inconsistent = true;
+  recording_ = true;
+  r_.records.changed([this, from, link = r_.peer(from).link] {
+    recording_ = false;
+    if (r_.peer(from).link_up && r_.peer(from).link == link) send_map(from);
+  });
+}
+
+// Runs of blocks from the bitmap for the source and the intent map, in order, merged.
+void ResyncTarget::send_map(Seat to) {
+  BitVector dirty = r_.dirty.of(to);
+  const BitVector& extents = r_.intents.bits();
+  for (uint64_t i = extents.next_set(0); i < extents.size(); i = extents.next_set(i + 1))
+    dirty.set_range(i * kBlocksPerExtent, kBlocksPerExtent);
+  ResyncMap map{r_.membership.stamp(), {}, false};
+  for (uint64_t first = dirty.next_set(0); first < dirty.size();) {
+    const uint64_t end = dirty.next_clear(first);
+    if (map.runs.full()) {
+      r_.send(to, map);
+      map.runs.clear();
+    }
+    map.runs.push_back({first, end - first});
+    first = dirty.next_set(end);
+  }
+  map.last = true;
+  r_.send(to, map);
+}
+
+void ResyncTarget::join_prepare(Seat from, const JoinPrepare& prepare) {
+  if (source_ != from || prepare.stamp != r_.membership.stamp()) return;
+  r_.disk.submit(OpKind::flush, {}, false, {}, [this, from, prepare, link = r_.peer(from).link](IoStatus status) {
+    flushed_for_join(from, link, prepare.op, status);
+  });
+}
+
+void ResyncTarget::flushed_for_join(Seat from, LinkId link, OpId op, IoStatus status) {
+  if (status != IoStatus::ok) {
+    r_.send(from, JoinReady{r_.membership.stamp(), op, status});
+    return r_.disk_failed(Reason::disk_failed);
+  }
+  if (source_ != from || !r_.peer(from).link_up || r_.peer(from).link != link) return;
+  r_.ctx.record.inconsistent = false;
+  r_.records.changed([this, from, link, op] {
+    if (source_ == from && r_.peer(from).link_up && r_.peer(from).link == link)
+      r_.send(from, JoinReady{r_.membership.stamp(), op, IoStatus::ok});
+  });
+}
+
+void ResyncTarget::abort(Seat from) {
+  if (source_ == from) source_ = kNoSeat;
+}
+
+}  // namespace lockstep

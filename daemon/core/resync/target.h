@@ -1,0 +1,32 @@
+// The receiving side of a resync: marks itself Inconsistent before the first byte, says which of its blocks may differ, and
+// records itself Consistent, flushed, before it may join.
+#pragma once
+
+#include "base/ids.h"
+#include "core/message.h"
+
+namespace lockstep {
+
+class ReplicaImpl;
+
+class ResyncTarget {
+ public:
+  explicit ResyncTarget(ReplicaImpl& replica) : r_(replica) {}
+
+  void begin(Seat from, const ResyncBegin& begin);
+  void join_prepare(Seat from, const JoinPrepare& prepare);
+  bool recording() const { return recording_; }
+  bool active() const { return source_ != kNoSeat; }
+  Seat source() const { return source_; }
+  void abort(Seat from);
+  void joined() { source_ = kNoSeat; }
+
+ private:
+  void send_map(Seat to);
+  void flushed_for_join(Seat from, LinkId link, OpId op, IoStatus status);
+  ReplicaImpl& r_;
+  Seat source_ = kNoSeat;
+  bool recording_ = false;
+};
+
+}  // namespace lockstep

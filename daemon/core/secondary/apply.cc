@@ -1,0 +1,124 @@
+#include "core/secondary/apply.h"
+
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+namespace {
+constexpr Duration kHot = seconds(3);
+}
+
+bool Secondary::acceptable(Seat from, const Stamp& stamp) const {
+  return r_.disk_usable && !r_.membership.holds_tenure() && stamp == r_.membership.stamp() && r_.peer(from).met;
+}
+
+bool Secondary::in_volume(const Range& range) const {
+  return !range.empty() && range.offset < r_.ctx.record.size_bytes && range.length <= r_.ctx.record.size_bytes - range.offset &&
+         range.length <= r_.ctx.config.max_op_bytes;
+}
+
+void Secondary::write(Seat from, const WriteRequest& request, PayloadId payload) {
+  const auto& tenure = r_.membership.adopted();
+  if (tenure && (!tenure->primary || tenure->primary->node != from)) return r_.release(payload);
+  take(from, request.stamp, request.op, request.kind, request.range, request.fua, request.position, payload);
+}
+
+void Secondary::resync_write(Seat from, const ResyncWrite& request, PayloadId payload) {
+  if (!r_.target.active() || r_.target.source() != from) return r_.release(payload);
+  // What a resync writes stays in the intent map until the copy has joined: position zero, pinned.
+  if (in_volume(request.range)) r_.intents.pin(request.range);
+  take(from, request.stamp, request.op, request.kind, request.range, false, 0, payload);
+}
+
+void Secondary::take(Seat from, const Stamp& stamp, OpId op, OpKind kind, const Range& range, bool fua, uint64_t position,
+                     PayloadId payload) {
+  if (!acceptable(from, stamp)) {
+    if (!r_.disk_usable) r_.send(from, WriteReply{stamp, op, IoStatus::io_error});
+    return r_.release(payload);
+  }
+  if (!in_volume(range) || !is_change(kind)) {
+    r_.release(payload);
+    return r_.close_link(from, Reason::protocol_violation);
+  }
+  const Pending pending{from, r_.peer(from).link, stamp, op, kind, range, fua, payload};
+  ++r_.peer(from).writes_in_flight;
+  if (r_.intents.hold(range, position)) {
+    submit(pending);
+  } else {
+    waiting_.push_back(pending);
+  }
+}
+
+void Secondary::submit(const Pending& pending) {
+  r_.disk.submit(pending.kind, pending.range, pending.fua, pending.payload,
+                 [this, pending](IoStatus status) { finished(pending, status); });
+}
+
+void Secondary::finished(const Pending& pending, IoStatus status) {
+  r_.intents.let_go(pending.range);
+  r_.release(pending.payload);
+  Peer& peer = r_.peer(pending.from);
+  --peer.writes_in_flight;
+  // An acknowledgement counts only on the link that carried the write.
+  if (peer.link_up && peer.link == pending.link) r_.send(pending.from, WriteReply{pending.stamp, pending.op, status});
+  if (status != IoStatus::ok) r_.disk_failed(Reason::disk_failed);
+}
+
+void Secondary::intents_progressed() {
+  std::vector<Pending> waiting;
+  waiting.swap(waiting_);
+  for (const Pending& pending : waiting) {
+    if (!r_.disk_usable) {
+      finished(pending, IoStatus::io_error);
+    } else if (r_.intents.durable(pending.range)) {
+      submit(pending);
+    } else {
+      waiting_.push_back(pending);
+    }
+  }
+}
+
+void Secondary::flush(Seat from, const FlushRequest& request) {
+  if (!acceptable(from, request.stamp)) {
+    if (!r_.disk_usable) r_.send(from, FlushReply{request.stamp, request.op, IoStatus::io_error});
+    return;
+  }
+  r_.disk.submit(OpKind::flush, {}, false, {}, [this, from, request, link = r_.peer(from).link](IoStatus status) {
+    if (r_.peer(from).link_up && r_.peer(from).link == link) r_.send(from, FlushReply{request.stamp, request.op, status});
+    if (status != IoStatus::ok) r_.disk_failed(Reason::disk_failed);
+  });
+}
+
+void Secondary::read(Seat from, const ReadRequest& request) {
+  if (!acceptable(from, request.stamp) || !in_volume(request.range))
+    return r_.send(from, ReadReply{request.stamp, request.op, IoStatus::io_error, request.range});
+  const PayloadId payload{kCorePayloadBit | r_.ctx.fresh_id()};
+  r_.disk.submit(OpKind::read, request.range, false, payload,
+                 [this, from, request, payload, link = r_.peer(from).link](IoStatus status) {
+                   if (r_.peer(from).link_up && r_.peer(from).link == link) {
+                     r_.send(from, ReadReply{request.stamp, request.op, status, request.range},
+                             status == IoStatus::ok ? payload : PayloadId{});
+                   }
+                   r_.release(payload);
+                 });
+}
+
+void Secondary::settled(Seat from, const Settled& notice) {
+  if (!acceptable(from, notice.stamp)) return;
+  settled_ = std::max(settled_, notice.position);
+  cool();
+}
+
+// A member clears what the Primary says is settled. A copy outside the set clears nothing that a resync still has to level: that
+// is pinned.
+void Secondary::cool() {
+  r_.intents.cool(settled_, r_.ctx.now - kHot, 0, [this](uint64_t extent) {
+    for (Seat seat : r_.data_peers()) {
+      if (!r_.membership.member(seat) && !r_.dirty.durable(seat, extent)) return false;
+    }
+    return true;
+  });
+}
+
+
+}  // namespace lockstep

@@ -1,0 +1,53 @@
+// A copy that is not Primary applies what the Primary (or a resync source) sends: intent first, then data, then the reply, on
+// the link that carried the request.
+#pragma once
+
+#include <vector>
+
+#include "core/context.h"
+#include "core/message.h"
+
+namespace lockstep {
+
+class ReplicaImpl;
+
+class Secondary {
+ public:
+  explicit Secondary(ReplicaImpl& replica) : r_(replica) {}
+
+  void write(Seat from, const WriteRequest& request, PayloadId payload);
+  void resync_write(Seat from, const ResyncWrite& request, PayloadId payload);
+  void flush(Seat from, const FlushRequest& request);
+  void read(Seat from, const ReadRequest& request);
+  void settled(Seat from, const Settled& notice);
+  void intents_progressed();
+  uint64_t settled_position() const { return settled_; }
+  void reset_settled() { settled_ = 0; }
+  void cool();
+  // Writes that came over a link and wait for their intent bits.
+  size_t waiting() const { return waiting_.size(); }
+
+ private:
+  struct Pending {  // waits for its intent bits
+    Seat from;
+    LinkId link;
+    Stamp stamp;
+    OpId op;
+    OpKind kind;
+    Range range;
+    bool fua;
+    PayloadId payload;
+  };
+  bool acceptable(Seat from, const Stamp& stamp) const;
+  bool in_volume(const Range& range) const;
+  void take(Seat from, const Stamp& stamp, OpId op, OpKind kind, const Range& range, bool fua, uint64_t position,
+            PayloadId payload);
+  void submit(const Pending& pending);
+  void finished(const Pending& pending, IoStatus status);
+
+  ReplicaImpl& r_;
+  std::vector<Pending> waiting_;
+  uint64_t settled_ = 0;
+};
+
+}  // namespace lockstep

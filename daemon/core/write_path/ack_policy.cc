@@ -1,0 +1,39 @@
+// May the client be told? Every leg is in, and this node holds its lease at this very moment (P2). Then the operation retires.
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+void WritePath::try_finish(Op& op) {
+  if (op.stage == OpStage::running) {
+    if (!all_legs_in(op)) return;
+    op.stage = OpStage::finished;
+  }
+  if (op.stage != OpStage::finished) return;
+  if (op.kind == OpKind::flush) return flush_done(op);
+  if (op.client.value != 0) {
+    if (!r_.membership.serving()) return;
+    reply(op, op.status);
+  }
+  retire(op);
+}
+
+void WritePath::reply(Op& op, IoStatus status) {
+  const bool with_data = op.kind == OpKind::read && status == IoStatus::ok;
+  r_.ctx.emit(ClientReply{op.client, status, with_data ? op.payload : PayloadId{}});
+  op.client = {};
+  CHECK(client_ops_ > 0);
+  --client_ops_;
+}
+
+void WritePath::retire(Op& op) {
+  const OpId id = op.id;
+  const bool in_gate = op.in_gate;
+  if (op.intent_held) r_.intents.let_go(op.range);
+  r_.release(op.payload);
+  free_.push_back(static_cast<uint32_t>(id.value & 0xffff));
+  op = Op{};
+  --live_;
+  if (in_gate) leave_gate(id);
+}
+
+}  // namespace lockstep

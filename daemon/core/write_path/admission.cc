@@ -1,0 +1,147 @@
+// A client's request comes in: is this node Primary, may it serve, and is the range free?
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+namespace {
+constexpr uint64_t kSlotBits = 16;
+}
+
+void WritePath::refuse(const ClientRequest& request, IoStatus status) {
+  r_.ctx.emit(ClientReply{request.io, status, {}});
+  r_.release(request.payload);
+}
+
+void WritePath::request(const ClientRequest& request) {
+  if (!r_.membership.is_primary()) return refuse(request, IoStatus::shut_down);
+  const bool data = request.kind != OpKind::flush;
+  if (data && (request.range.empty() || request.range.end() > r_.membership.adopted()->volumes[0].size_bytes))
+    return refuse(request, is_change(request.kind) ? IoStatus::no_space : IoStatus::invalid);
+  CHECK(request.range.length <= r_.ctx.config.max_op_bytes);
+  ++client_ops_;
+  CHECK(client_ops_ <= r_.ctx.config.max_client_ops);
+  if (r_.membership.serving()) return admit(request);
+  if (r_.ctx.config.fail_on_no_quorum) {
+    --client_ops_;
+    return refuse(request, IoStatus::io_error);
+  }
+  held_.push_back(request);
+}
+
+void WritePath::admit(const ClientRequest& request) {
+  if (request.kind == OpKind::flush) {
+    flushes_waiting_.push_back(request.io);
+    return;
+  }
+  Op& op = make_op(request.kind, request.range);
+  op.client = request.io;
+  op.fua = request.fua;
+  op.payload = request.payload;
+  run_if_free(op, request.kind == OpKind::read ? RangeGate::Mode::shared : RangeGate::Mode::exclusive);
+}
+
+Op& WritePath::make_op(OpKind kind, const Range& range) {
+  if (free_.empty()) {
+    CHECK(ops_.size() < (uint64_t{1} << kSlotBits));
+    free_.push_back(static_cast<uint32_t>(ops_.size()));
+    ops_.emplace_back();
+  }
+  const uint32_t at = free_.back();
+  free_.pop_back();
+  Op& op = ops_[at];
+  op = Op{};
+  op.id = {(++generation_ << kSlotBits) | at};
+  op.kind = kind;
+  op.range = range;
+  op.started = r_.ctx.now;
+  ++live_;
+  return op;
+}
+
+Op* WritePath::find(OpId id) {
+  const uint64_t at = id.value & ((uint64_t{1} << kSlotBits) - 1);
+  return at < ops_.size() && ops_[at].id == id && id.value != 0 ? &ops_[at] : nullptr;
+}
+
+void WritePath::run_if_free(Op& op, RangeGate::Mode mode) {
+  op.in_gate = true;
+  if (gate_.enter(op.id, op.range, mode)) start(op);
+}
+
+void WritePath::start(Op& op) {
+  if (op.kind == OpKind::read) {
+    start_read(op);
+  } else {
+    start_change(op);
+  }
+}
+
+void WritePath::leave_gate(OpId id) {
+  std::vector<OpId> runnable;
+  gate_.leave(id, runnable);
+  for (OpId next : runnable) {
+    if ((next.value & kResyncOpBit) != 0) {
+      r_.source.range_held(next);
+    } else {
+      start(*find(next));
+    }
+  }
+}
+
+void WritePath::serving_changed() {
+  if (!r_.membership.serving()) {
+    if (r_.ctx.config.fail_on_no_quorum) fail_waiting(IoStatus::io_error);
+    return;
+  }
+  std::vector<ClientRequest> held;
+  held.swap(held_);
+  for (const ClientRequest& request : held) admit(request);
+  for (size_t i = 0; i < ops_.size(); ++i) {
+    if (ops_[i].id.value != 0 && ops_[i].stage == OpStage::finished) try_finish(ops_[i]);
+  }
+}
+
+void WritePath::fail_waiting(IoStatus status) {
+  for (const ClientRequest& request : held_) {
+    --client_ops_;
+    refuse(request, status);
+  }
+  held_.clear();
+  answer_flushes(status);
+  for (Op& op : ops_) {
+    // The operation goes on as an orphan and keeps its range: until every member has it, or is out of the set.
+    if (op.id.value != 0 && op.client.value != 0) reply(op, status);
+  }
+}
+
+void WritePath::abandon() {
+  fail_waiting(IoStatus::shut_down);
+  std::vector<OpId> runnable;
+  for (Op& op : ops_) {
+    if (op.id.value == 0) continue;
+    if (op.intent_held) r_.intents.let_go(op.range);
+    if (op.in_gate) gate_.leave(op.id, runnable);
+    r_.release(op.payload);
+    op = Op{};
+  }
+  ops_.clear();
+  free_.clear();
+  live_ = 0;
+  waiting_for_room_.clear();
+  waiting_for_intent_.clear();
+  parked_reads_.clear();
+  flush_running_ = false;
+  flush_wanted_ = false;
+  for (OpId id : runnable) {
+    if ((id.value & kResyncOpBit) != 0) r_.source.range_held(id);
+  }
+}
+
+void WritePath::became_primary() {
+  last_position_ = 1;
+  settled_ = 0;
+  next_settle_ = r_.ctx.now + r_.ctx.config.settle_interval;
+  r_.intents.rebase(1);
+}
+
+}  // namespace lockstep

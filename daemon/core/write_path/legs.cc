@@ -1,0 +1,80 @@
+// Outcomes of the legs of an operation: the local disk, and one a peer.
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+void WritePath::local_done(OpId id, IoStatus status) {
+  Op* op = find(id);
+  if (op == nullptr) return;  // abandoned meanwhile
+  op->local_pending = false;
+  if (status != IoStatus::ok) {
+    op->local_failed = true;
+    r_.disk_failed(Reason::disk_failed);
+    op = find(id);
+    if (op == nullptr) return;
+  }
+  try_finish(*op);
+}
+
+void WritePath::write_reply(Seat from, OpId id, IoStatus status) {
+  Op* op = find(id);
+  if (op == nullptr || !op->waiting.contains(from) || op->lost.contains(from)) return;
+  if (status == IoStatus::ok) {
+    leg_in(*op, from);
+  } else {
+    leg_failed(*op, from);
+  }
+}
+
+void WritePath::flush_reply(Seat from, OpId op, IoStatus status) { write_reply(from, op, status); }
+
+void WritePath::leg_in(Op& op, Seat peer) {
+  op.waiting.erase(peer);
+  try_finish(op);
+}
+
+// The peer's disk refused. Its copy is no longer one that has everything: it has to leave the set before this completes.
+void WritePath::leg_failed(Op& op, Seat peer) {
+  op.lost.insert(peer);
+  r_.peer(peer).replicating = false;
+  r_.peer(peer).disk_usable = false;
+  leg_lost(peer);
+}
+
+void WritePath::leg_lost(Seat peer) {
+  for (Op& op : ops_) {
+    if (op.id.value != 0 && op.waiting.contains(peer)) op.lost.insert(peer);
+  }
+}
+
+bool WritePath::all_legs_in(const Op& op) const {
+  if (!op.waiting.empty() || op.local_pending) return false;
+  return !op.local_failed || !r_.membership.member(r_.self());
+}
+
+// Legs that are lost stop counting when their peer is in no set that is or may be decided. Until then P3 holds completions.
+void WritePath::release_lost() {
+  for (size_t i = 0; i < ops_.size(); ++i) {
+    Op& op = ops_[i];
+    if (op.id.value == 0) continue;
+    for (Seat seat : op.lost) {
+      if (r_.membership.completions_need(seat)) continue;
+      op.lost.erase(seat);
+      op.waiting.erase(seat);
+      if (is_change(op.kind)) r_.dirty.mark(seat, op.range);
+    }
+    if (op.stage == OpStage::running && op.kind != OpKind::read) try_finish(op);
+  }
+}
+
+void WritePath::set_changed() { release_lost(); }
+
+Instant WritePath::oldest_leg(Seat peer) const {
+  Instant oldest = kNever;
+  for (const Op& op : ops_) {
+    if (op.id.value != 0 && op.waiting.contains(peer) && !op.lost.contains(peer)) oldest = std::min(oldest, op.started);
+  }
+  return oldest;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,106 @@
+// Client operations on the Primary, in the order in which the files are read:
+//   admission.cc  is this node Primary? start reads, changes, flushes
+//   (range_gate)  overlapping operations one after another
+//   fanout.cc     intent, local leg, a leg a peer
+//   legs.cc       outcomes of legs: done, failed, lost
+//   ack_policy.cc may the client be told? retire
+//   flush_path.cc FLUSH, and the background flush that settles
+//   read_path.cc
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "core/context.h"
+#include "core/event.h"
+#include "core/write_path/op.h"
+#include "core/write_path/range_gate.h"
+
+namespace lockstep {
+
+class ReplicaImpl;
+
+// Operation ids of resync chunks have this bit: they pass the same gate and come back in the same replies.
+constexpr uint64_t kResyncOpBit = uint64_t{1} << 62;
+
+class WritePath {
+ public:
+  explicit WritePath(ReplicaImpl& replica) : r_(replica) {}
+
+  void request(const ClientRequest& request);
+  void write_reply(Seat from, OpId op, IoStatus status);
+  void flush_reply(Seat from, OpId op, IoStatus status);
+  void read_reply(Seat from, OpId op, IoStatus status, PayloadId payload);
+  void leg_lost(Seat peer);          // its link broke or its disk failed
+  void intents_progressed();         // a page became durable, or extents cooled
+  void set_changed();                // a tenure was adopted: some legs may no longer be needed
+  void serving_changed();
+  void fail_waiting(IoStatus status);// answer everything that waits; operations go on as orphans
+  void abandon();                    // no longer Primary: forget all operations
+  void became_primary();
+  void pump();
+
+  // A resync chunk holds its range against changes. True if it does at once; otherwise ResyncSource::range_held() follows.
+  bool hold_for_resync(OpId op, const Range& range) { return gate_.enter(op, range, RangeGate::Mode::shared); }
+  void let_go_for_resync(OpId op) { leave_gate(op); }
+
+  bool quiet() const { return live_ == 0; }
+  uint32_t client_ops() const { return client_ops_; }
+  uint64_t settled() const { return settled_; }
+  bool everything_settled() const { return settled_ >= last_position_; }
+  void flush_soon() { flush_wanted_ = true; }
+  Instant next_deadline() const;
+  Instant oldest_leg(Seat peer) const;
+
+ private:
+  Op& make_op(OpKind kind, const Range& range);
+  Op* find(OpId id);
+  void run_if_free(Op& op, RangeGate::Mode mode);
+  void start(Op& op);
+  void start_change(Op& op);
+  bool take_intents(Op& op);
+  void fan_out(Op& op);
+  void submit_local(Op& op);
+  void local_done(OpId id, IoStatus status);
+  void leg_in(Op& op, Seat peer);
+  void leg_failed(Op& op, Seat peer);
+  bool all_legs_in(const Op& op) const;
+  void try_finish(Op& op);
+  void reply(Op& op, IoStatus status);
+  void answer_flushes(IoStatus status);
+  void retire(Op& op);
+  void release_lost();
+  void admit(const ClientRequest& request);
+  void refuse(const ClientRequest& request, IoStatus status);
+  void leave_gate(OpId id);
+  void start_read(Op& op);
+  void read_locally(Op& op);
+  void read_remotely(Op& op);
+  void local_read_done(OpId id, IoStatus status);
+  void begin_flush();
+  void flush_done(Op& op);
+  void cool();
+  uint64_t watermark() const;
+  SeatSet required_peers() const;
+
+  ReplicaImpl& r_;
+  RangeGate gate_;
+  std::deque<Op> ops_;  // a deque: references stay good while operations start others
+  std::vector<uint32_t> free_;
+  uint64_t generation_ = 0;
+  size_t live_ = 0;
+  uint32_t client_ops_ = 0;
+  std::vector<ClientRequest> held_;       // until this node may serve
+  std::deque<OpId> waiting_for_room_;     // among the hot extents
+  std::vector<OpId> parked_reads_;        // no copy to read from just now
+  std::vector<OpId> waiting_for_intent_;
+  std::vector<ClientIo> flushes_waiting_;
+  std::vector<ClientIo> flushes_running_;
+  bool flush_running_ = false;
+  bool flush_wanted_ = false;
+  uint64_t last_position_ = 1;
+  uint64_t settled_ = 0;
+  Instant next_settle_ = kLongAgo;
+};
+
+}  // namespace lockstep
