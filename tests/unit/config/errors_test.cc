@@ -1,0 +1,123 @@
+// Wrong configurations and the exact texts that point at what is wrong.
+#include <gtest/gtest.h>
+
+#include "tests/unit/config/config_test_support.h"
+
+namespace lockstep::config {
+namespace {
+
+TEST(Errors, MisspeltOption) {
+  EXPECT_EQ(errors_of("common {\n\tnet { pin-int 1; }\n}\n"),
+            "c:2:8: unknown word \"pin-int\" in net { }\n"
+            "  \tnet { pin-int 1; }\n"
+            "  \t      ^~~~~~~\n"
+            "  did you mean \"ping-int\"?\n");
+}
+
+TEST(Errors, MisspeltHostInTheMesh) {
+  EXPECT_EQ(errors_of(resource_with("  connection-mesh { hosts alpha betta; }")),
+            "c:2:33: resource r0 has no \"on betta\"\n"
+            "    connection-mesh { hosts alpha betta; }\n"
+            "                                  ^~~~~\n"
+            "  did you mean \"beta\"?\n");
+}
+
+TEST(Errors, MissingSemicolon) {
+  EXPECT_EQ(errors_of("common { net { ping-int 1\n timeout 60; } }"),
+            "c:1:25: a \";\" is missing after \"1\"\n"
+            "  common { net { ping-int 1\n"
+            "                          ^\n");
+}
+
+TEST(Errors, MissingFile) {
+  MemoryReader reader({});
+  EXPECT_EQ(load("gone", reader).errors(),
+            "gone: cannot open the configuration file: No such file or directory\n");
+}
+
+struct Case {
+  const char* name;
+  std::string text;
+  const char* expected;  // the first line
+};
+
+class FirstLine : public testing::TestWithParam<Case> {};
+
+TEST_P(FirstLine, IsExact) {
+  const std::string errors = errors_of(GetParam().text);
+  EXPECT_EQ(errors.substr(0, errors.find('\n')), GetParam().expected) << errors;
+}
+
+std::string two(const std::string& alpha, const std::string& beta, const std::string& extra = "") {
+  return "resource r0 { " + extra + " volume 0 { disk d; }\non alpha { " + alpha + " }\non beta { " + beta +
+         " } }";
+}
+const std::string kA = "node-id 0; address h:1;";
+const std::string kB = "node-id 1; address i:1;";
+
+INSTANTIATE_TEST_SUITE_P(
+    All, FirstLine,
+    testing::Values(
+        Case{"brace", "resource r0 {", "c:1:1: this section is never closed: a \"}\" is missing"},
+        Case{"closing", "}", "c:1:1: this \"}\" closes nothing"},
+        Case{"string", "include \"x", "c:1:9: this string does not end"},
+        Case{"unknown_section", "resorce r0 { }", "c:1:1: unknown word \"resorce\" in the file"},
+        Case{"place", "common { ping-int 1; }", "c:1:10: ping-int belongs into net { }, not into common"},
+        Case{"twice", "common { net { timeout 50; timeout 60; } }",
+             "c:1:28: timeout is given twice; first in c line 1"},
+        Case{"quorum_off", resource_with("options { quorum off; }"),
+             "c:2:18: quorum off is refused: without quorum two nodes could be Primary at once and "
+             "acknowledged writes be "
+             "lost"},
+        Case{"two_primaries", resource_with("net { allow-two-primaries; }"),
+             "c:2:7: allow-two-primaries is refused: one tenure has one Primary, and there is no cluster "
+             "file system's "
+             "locking to keep two apart"},
+        Case{"protocol", resource_with("net { protocol A; }"), "c:2:16: protocol A is not built yet; C is"},
+        Case{"tls", resource_with("net { tls yes; }"), "c:2:11: tls yes is not built yet; no is"},
+        Case{"auto_promote", resource_with("options { auto-promote yes; }"),
+             "c:2:24: auto-promote yes is not built yet; no is"},
+        Case{"choice", resource_with("net { fencing resource; }"),
+             "c:2:15: fencing takes dont-care, resource-only, resource-and-stonith, not \"resource\""},
+        Case{"meaningless", resource_with("net { cram-hmac-alg sha1; }"),
+             "c:2:7: cram-hmac-alg has no meaning here: the handshake has one keyed algorithm; shared-secret "
+             "or "
+             "shared-secret-file is enough"},
+        Case{"range", resource_with("options { lease-time 3; }"),
+             "c:2:22: lease-time takes 5 to 600 (0.1 s), not \"3\""},
+        Case{"number", resource_with("net { timeout 6s; }"),
+             "c:2:15: timeout takes a number (0.1 s), not \"6s\""},
+        Case{"secrets", resource_with("net { shared-secret a; shared-secret-file b; }"),
+             "c:2:24: shared-secret and shared-secret-file contradict each other: give one of them"},
+        Case{"volumes", resource_with("volume 1 { disk /dev/e; }"),
+             "c:2:8: more than one volume a resource is not built yet; use a resource each"},
+        Case{"node_id", two(kA, "node-id 0; address i:1;"), "c:3:19: node-id 0 belongs to alpha already"},
+        Case{"no_node_id", two(kA, "address i:1;"), "c:3:4: on beta has no node-id"},
+        Case{"no_address", two("node-id 0;", kB), "c:2:4: on alpha has no address"},
+        Case{"address", two("node-id 0; address 10.0.0.1;", kB),
+             "c:2:31: \"10.0.0.1\" is not an address: 10.1.1.31:7800, [::1]:7800 or name:7800"},
+        Case{"same_address", two(kA, "node-id 1; address h:1;"),
+             "c:3:30: address h:1 is in use already: c line 2"},
+        Case{"same_port", two(kA + " nbd :1;", kB), "c:2:40: port 1 on alpha is in use already: c line 2"},
+        Case{"three", two(kA, kB, "on gamma { node-id 2; address j:1; }"),
+             "c:3:4: more than two data nodes are not built yet; a third voter can be a witness"},
+        Case{"witness_name", two(kA, kB, "witness beta { address w:1; }"),
+             "c:1:23: the name beta is taken: a voter votes once"},
+        Case{"witness_address", two(kA, kB, "witness w { }"), "c:1:23: witness w has no address"},
+        Case{"no_disk", "resource r { on a { node-id 0; address h:1; } }",
+             "c:1:17: resource r has no volume on a: volume 0 { disk PATH; }"},
+        Case{"same_resource", resource_with("") + resource_with(""),
+             "c:7:10: resource r0 is given twice; first in c line 1"},
+        Case{"include_loop", "include c;", "c:1:9: files are included more than 8 deep"}),
+    [](const auto& one) { return std::string(one.param.name); });
+
+TEST(Errors, GarbageNeverCrashes) {
+  for (const std::string& text :
+       {std::string("\0\1\2{;}", 6), std::string(100000, '{'), std::string(5000, 'a'),
+        std::string("resource \"\" { on \"\" {} }"), std::string("a \"\\")}) {
+    EXPECT_NE(errors_of(text), "");
+  }
+}
+
+}  // namespace
+}  // namespace lockstep::config

@@ -1,0 +1,105 @@
+// What a right configuration comes to.
+#include <gtest/gtest.h>
+
+#include "tests/unit/config/config_test_support.h"
+
+namespace lockstep::config {
+namespace {
+
+constexpr const char* kContract = R"(
+global { metrics 127.0.0.1:9946; }                        # optional; also allowed in `on HOST`
+common { net { ping-int 1; } }
+resource r0 {
+  options  { quorum majority; on-no-quorum suspend-io; auto-promote no; lease-time 30; }   # lease-time in 0.1 s
+  net      { protocol C; verify-alg xxh3; shared-secret-file /etc/lockstep/r0.key; fencing resource-and-stonith; }
+  disk     { c-max-rate 0; on-io-error detach; }
+  handlers { fence-peer "/usr/lib/lockstep/fence-peer-pacemaker"; fence-timeout 60; }
+  volume 0 { disk /dev/vg0/r0; meta-disk internal; }      # meta-disk FILE for external
+  on alpha { node-id 0; address 10.1.1.31:7800; nbd unix:/run/lockstep/r0.sock; nbd 127.0.0.1:10809; }
+  on beta  { node-id 1; address 10.1.1.32:7800; volume 0 { disk /dev/sdb1; } }
+  witness gamma { address 10.1.1.33:7799; }               # several are allowed
+  connection-mesh { hosts alpha beta; }                   # implied when left out
+}
+)";
+
+TEST(Load, TheContractsExample) {
+  const Loaded loaded = load_text(kContract);
+  ASSERT_TRUE(loaded.ok()) << loaded.errors();
+  EXPECT_EQ(loaded.warnings(), "");
+  const Resource* r0 = loaded.config.resource("r0");
+  ASSERT_NE(r0, nullptr);
+  const Host* alpha = r0->host("alpha.example.org");
+  const Host* beta = r0->by_seat({1});
+  ASSERT_TRUE(alpha && beta);
+  EXPECT_EQ(alpha->options.lease_time, seconds(3));
+  EXPECT_EQ(alpha->net.timeout, seconds(6));
+  EXPECT_EQ(alpha->net.fencing, Fencing::resource_and_stonith);
+  EXPECT_EQ(alpha->net.shared_secret_file, "/etc/lockstep/r0.key");
+  EXPECT_EQ(alpha->handlers.fence_peer, (std::vector<std::string>{"/usr/lib/lockstep/fence-peer-pacemaker"}));
+  EXPECT_EQ(alpha->handlers.fence_timeout, seconds(60));
+  ASSERT_EQ(alpha->nbd.size(), 2u);
+  EXPECT_EQ(alpha->nbd[0].to_string(), "unix:/run/lockstep/r0.sock");
+  EXPECT_EQ(alpha->nbd[1].tcp, (Endpoint{"127.0.0.1", 10809}));
+  EXPECT_EQ(alpha->volumes[0].disk, "/dev/vg0/r0");
+  EXPECT_TRUE(beta->volumes[0].internal());
+  EXPECT_EQ(beta->volumes[0].disk, "/dev/sdb1");
+  EXPECT_EQ(r0->name_of(witness_seat(0)), "gamma");
+  EXPECT_EQ(loaded.config.metrics, (Endpoint{"127.0.0.1", 9946}));
+}
+
+TEST(Load, DefaultsReplaceAPrimaryWithinTenSeconds) {
+  const Loaded loaded = load_text(resource_with(""));
+  ASSERT_TRUE(loaded.ok()) << loaded.errors();
+  const Host& host = loaded.config.resources[0].hosts[0];
+  const Duration noticed = host.net.ping_int + host.net.ping_timeout;
+  EXPECT_LE(noticed, seconds(2));
+  EXPECT_LE(noticed + host.options.lease_time + host.net.connect_int, seconds(8));
+}
+
+TEST(Load, InnerScopesOverride) {
+  const Loaded loaded =
+      load_text("common { net { ping-int 7; timeout 70; connect-int 9; shared-secret-file F; } }\n" +
+                resource_with("net { ping-int 5; timeout 50; shared-secret \"a b\"; }\n"
+                              "connection { host alpha; host beta address [::1]:9; net { ping-int 3; } }"));
+  ASSERT_TRUE(loaded.ok()) << loaded.errors();
+  const Host& beta = loaded.config.resources[0].hosts[1];
+  EXPECT_EQ(beta.net.ping_int, seconds(3));
+  EXPECT_EQ(beta.net.timeout, seconds(5));
+  EXPECT_EQ(beta.net.connect_int, seconds(9));
+  EXPECT_EQ(beta.net.shared_secret, "a b");
+  EXPECT_EQ(beta.net.shared_secret_file, "");
+  EXPECT_EQ(beta.address.to_string(), "[::1]:9");
+}
+
+TEST(Load, SizesAndIncludes) {
+  const Loaded loaded =
+      load_text("include \"dir/*.res\";", {{"dir/a.res", resource_with("disk { c-max-rate 10M; }")}});
+  ASSERT_TRUE(loaded.ok()) << loaded.errors();
+  ASSERT_EQ(loaded.config.resources.size(), 1u);
+  EXPECT_EQ(loaded.config.resources[0].hosts[0].disk.c_max_rate, 10u << 20);
+  EXPECT_NE(loaded.warnings().find("c-max-rate has no effect yet"), std::string::npos);
+}
+
+TEST(Load, DumpReadsBackTheSame) {
+  const Loaded first = load_text(kContract);
+  const std::string text = dump(first.config);
+  const Loaded second = load_text(text);
+  ASSERT_TRUE(second.ok()) << second.errors() << text;
+  EXPECT_EQ(dump(second.config), text);
+  EXPECT_EQ(second.config.resources[0].id, first.config.resources[0].id);
+}
+
+TEST(Load, TheIdIsTheSameOnEveryNode) {
+  const ResourceId id = resource_id_of("r0", {{0, "alpha"}, {1, "beta"}});
+  EXPECT_EQ(id, resource_id_of("r0", {{1, "beta"}, {0, "alpha"}}));
+  EXPECT_NE(id, resource_id_of("r1", {{0, "alpha"}, {1, "beta"}}));
+  EXPECT_NE(id, resource_id_of("r0", {{1, "alpha"}, {0, "beta"}}));
+  // Golden: a change here orphans every resource in the field.
+  EXPECT_EQ(id.to_string(), "c5dd7a0c-8728-8edf-8043-c5c92ef4d496");
+  const Loaded loaded =
+      load_text(resource_with("options { resource-uuid 01234567-89ab-cdef-0123-456789abcdef; }"));
+  EXPECT_EQ(loaded.config.resources.at(0).id.to_string(), "01234567-89ab-cdef-0123-456789abcdef");
+}
+
+}  // namespace
+}  // namespace lockstep::config
