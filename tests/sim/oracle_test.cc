@@ -1,0 +1,399 @@
+// An oracle that cannot object is worthless: here it is shown wrong histories, disks and tenures, and must
+// object to each, and right ones, to which it must not.
+#include "sim/oracle.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+namespace lockstep::sim {
+namespace {
+
+constexpr Seat kA{0};
+constexpr Seat kB{1};
+constexpr Seat kW = witness_seat(0);
+constexpr uint64_t kBlocks = 2 * kBlocksPerExtent;
+
+Range block(uint64_t b) {
+  return {b * kBlockBytes, kBlockBytes};
+}
+Payload versions(uint64_t v) {
+  return std::make_shared<const std::vector<uint64_t>>(1, v);
+}
+
+// --- history: P1, P6, P7
+// ------------------------------------------------------------------------------------------------------
+
+class HistoryTest : public testing::Test {
+ protected:
+  // An operation on block 7 from `begin` to `end` (0: never answered).
+  uint64_t op(OpKind kind, int64_t begin, int64_t end, uint64_t saw = 0, bool fua = false) {
+    ClientOp o;
+    o.kind = kind;
+    o.range = kind == OpKind::flush ? Range{} : block(7);
+    o.fua = fua;
+    o.invoked = Instant{begin};
+    const uint64_t index = history_.invoke(o);
+    if (end > 0)
+      history_.answer(index, IoStatus::ok, kind == OpKind::read ? versions(saw) : nullptr, Instant{end});
+    return History::version_of(index);
+  }
+  uint64_t write(int64_t begin, int64_t end) { return op(OpKind::write, begin, end); }
+  void read(int64_t begin, int64_t end, uint64_t saw) { op(OpKind::read, begin, end, saw); }
+  bool right() const { return history_.check().empty(); }
+  History history_;
+};
+
+TEST_F(HistoryTest, AcceptsWritesAndReadsInOrder) {
+  read(1, 2, kFirstVersion);
+  const uint64_t a = write(3, 4);
+  read(5, 6, a);
+  const uint64_t b = write(7, 8);
+  read(9, 10, b);
+  EXPECT_EQ(history_.check(), "");
+}
+
+TEST_F(HistoryTest, ObjectsToALostAcknowledgedWrite) {
+  const uint64_t a = write(1, 2);
+  write(3, 4);
+  read(5, 6, a);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, ObjectsToTheInitialContentAfterAWrite) {
+  write(1, 2);
+  read(3, 4, kFirstVersion);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, AcceptsEitherOfTwoConcurrentWrites) {
+  const uint64_t a = write(1, 10);
+  write(2, 9);
+  read(11, 12, a);
+  EXPECT_TRUE(right());
+}
+
+TEST_F(HistoryTest, ObjectsWhenAnOlderValueComesBack) {
+  const uint64_t a = write(1, 10);
+  const uint64_t b = write(2, 9);
+  read(11, 12, a);
+  read(13, 14, b);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, ObjectsToAReadThatIsOvertakenDuringAWrite) {
+  const uint64_t a = write(1, 2);
+  const uint64_t b = write(3, 20);
+  read(4, 5, b);
+  read(6, 7, a);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, AcceptsAnUnansweredWriteThatTookEffectOrDidNot) {
+  const uint64_t a = write(1, 2);
+  write(3, 0);
+  read(5, 6, a);
+  EXPECT_TRUE(right());
+  const uint64_t c = write(7, 0);
+  read(8, 9, c);
+  EXPECT_TRUE(right());
+}
+
+TEST_F(HistoryTest, ObjectsWhenAnUnansweredWriteIsSeenAndVanishes) {
+  const uint64_t a = write(1, 2);
+  const uint64_t b = write(3, 0);
+  read(5, 6, b);
+  read(7, 8, a);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, ObjectsToAValueThatNobodyWrote) {
+  read(1, 2, 99);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, ObjectsToAReadBeforeItsWrite) {
+  read(1, 2, History::version_of(1));
+  write(3, 4);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, ZeroesAreAWriteLikeAnyOther) {
+  const uint64_t a = write(1, 2);
+  op(OpKind::write_zeroes, 3, 4);
+  read(5, 6, kZeroVersion);
+  EXPECT_TRUE(right());
+  read(7, 8, a);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, WhatWasNotFlushedMayBeLostEverywhere) {
+  const uint64_t a = write(1, 2);
+  op(OpKind::flush, 3, 4);
+  write(5, 6);
+  history_.all_lost_unflushed(Instant{10});
+  read(11, 12, a);
+  EXPECT_EQ(history_.check(), "");
+}
+
+TEST_F(HistoryTest, ObjectsWhenSomethingFlushedIsLost) {
+  const uint64_t a = write(1, 2);
+  write(3, 4);
+  op(OpKind::flush, 5, 6);
+  history_.all_lost_unflushed(Instant{10});
+  read(11, 12, a);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, ObjectsWhenAForcedWriteIsLost) {
+  const uint64_t a = write(1, 2);
+  op(OpKind::write, 3, 4, 0, true);
+  history_.all_lost_unflushed(Instant{10});
+  read(11, 12, a);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, ObjectsToTwoSurvivorsOfOneLoss) {
+  const uint64_t a = write(1, 2);
+  const uint64_t b = write(3, 4);
+  history_.all_lost_unflushed(Instant{10});
+  read(11, 12, b);
+  read(13, 14, a);
+  EXPECT_FALSE(right());
+}
+
+// --- tenures: P2, P8
+// ----------------------------------------------------------------------------------------------------------
+
+Uuid acceptor(Seat seat) {
+  return Uuid::from_words(7, seat.value + 1U);
+}
+
+Tenure tenure(uint64_t number, Seat primary, SeatSet members) {
+  Tenure t;
+  t.history = Uuid::from_words(1, 1);
+  t.number = number;
+  t.origin = {number * 10 + primary.value, primary, 1};
+  t.primary = Holder{primary, Uuid::from_words(2, primary.value), 1};
+  t.members = members;
+  for (Seat seat : {kA, kB, kW}) t.voters.push_back({seat, acceptor(seat)});
+  return t;
+}
+
+AcceptorRecord accepted(Seat seat, const Tenure& value, Ballot ballot) {
+  AcceptorRecord record;
+  record.acceptor = acceptor(seat);
+  record.accepted = record.promised = ballot;
+  record.tenure = value;
+  return record;
+}
+
+class RegisterTest : public testing::Test {
+ protected:
+  std::string accept(const Tenure& value, std::initializer_list<Seat> seats) {
+    std::string wrong;
+    for (Seat seat : seats) wrong += register_.acceptor_durable(seat, accepted(seat, value, value.origin));
+    return wrong;
+  }
+  RegisterOracle register_;
+};
+
+TEST_F(RegisterTest, AChainIsRight) {
+  EXPECT_EQ(accept(tenure(1, kA, {kA, kB}), {kA, kB}), "");
+  EXPECT_EQ(accept(tenure(2, kB, {kB}), {kB, kW}), "");
+  EXPECT_EQ(register_.adopted(kB, tenure(2, kB, {kB})), "");
+  EXPECT_EQ(register_.promoted(kB, 1, tenure(2, kB, {kB})), "");
+  EXPECT_EQ(register_.decided(), 2U);
+}
+
+TEST_F(RegisterTest, ObjectsToAFork) {
+  EXPECT_EQ(accept(tenure(2, kA, {kA}), {kA, kW}), "");
+  EXPECT_NE(accept(tenure(2, kB, {kB}), {kB, kW}), "");
+}
+
+TEST_F(RegisterTest, ObjectsToGoingBack) {
+  EXPECT_EQ(accept(tenure(5, kA, {kA}), {kA, kW}), "");
+  EXPECT_NE(accept(tenure(4, kB, {kB}), {kB, kW}), "");
+}
+
+TEST_F(RegisterTest, ObjectsToTwoValuesUnderOneBallot) {
+  EXPECT_EQ(register_.acceptor_durable(kA, accepted(kA, tenure(1, kA, {kA}), {5, kA, 1})), "");
+  EXPECT_NE(register_.acceptor_durable(kB, accepted(kB, tenure(1, kA, {kA, kB}), {5, kA, 1})), "");
+}
+
+TEST_F(RegisterTest, ObjectsToActingOnAMinority) {
+  EXPECT_EQ(accept(tenure(1, kA, {kA}), {kA}), "");
+  EXPECT_NE(register_.adopted(kA, tenure(1, kA, {kA})), "");
+}
+
+TEST_F(RegisterTest, AForeignAcceptorIsNoVote) {
+  Tenure value = tenure(1, kA, {kA});
+  EXPECT_EQ(accept(value, {kA}), "");
+  AcceptorRecord stranger = accepted(kW, value, value.origin);
+  stranger.acceptor = Uuid::from_words(9, 9);
+  EXPECT_EQ(register_.acceptor_durable(kW, stranger), "");
+  EXPECT_NE(register_.adopted(kA, value), "");
+}
+
+TEST_F(RegisterTest, HalfAndACompletedFenceDecide) {
+  Tenure value = tenure(2, kA, {kA});
+  value.voters.clear();
+  for (Seat seat : {kA, kB}) value.voters.push_back({seat, acceptor(seat)});
+  EXPECT_EQ(accept(value, {kA}), "");
+  EXPECT_NE(register_.adopted(kA, value), "");
+  register_.fence_completed(kB);
+  EXPECT_EQ(register_.adopted(kA, value), "");
+}
+
+TEST_F(RegisterTest, ObjectsToAPrimaryOutsideTheSet) {
+  EXPECT_EQ(accept(tenure(1, kA, {kB}), {kA, kB}), "");
+  EXPECT_NE(register_.promoted(kA, 1, tenure(1, kA, {kB})), "");
+}
+
+TEST_F(RegisterTest, ObjectsToAPrimaryOfAnotherStart) {
+  EXPECT_EQ(accept(tenure(1, kA, {kA}), {kA, kB}), "");
+  EXPECT_NE(register_.promoted(kA, 2, tenure(1, kA, {kA})), "");
+}
+
+// --- copies and servers: P1, P2, P4, P5, P9, P12
+// ------------------------------------------------------------------------------
+
+class CopiesTest : public testing::Test {
+ protected:
+  CopiesTest() : a_(queue_, Prng(1), oracle_, kA, kBlocks), b_(queue_, Prng(2), oracle_, kB, kBlocks) {
+    oracle_.add_disk(kA, &a_);
+    oracle_.add_disk(kB, &b_);
+    for (auto [disk, seat, other] : {std::tuple{&a_, kA, kB}, std::tuple{&b_, kB, kA}}) {
+      NodeRecord record;
+      record.node = seat;
+      record.disk = acceptor(seat);
+      record.peers[other.value].disk = acceptor(other);
+      record.acceptor = accepted(seat, both(), both().origin);
+      disk->create(record, kFirstVersion);
+    }
+    for (Seat seat : {kA, kB}) oracle_.acceptor_durable(seat, accepted(seat, both(), both().origin));
+  }
+  static Tenure both() { return tenure(1, kA, {kA, kB}); }
+  void adopt() {
+    for (SimDisk* disk : {&a_, &b_}) {
+      auto record = std::make_shared<NodeRecord>(disk->record());
+      record->adopted = both();
+      disk->write(WriteRecord{{}, record}, [](bool) {});
+    }
+    settle();
+  }
+  void put(SimDisk& disk, uint64_t b, uint64_t version) {
+    disk.submit(DiskIo{{}, OpKind::write, block(b), false, {}}, versions(version), [](IoStatus, Payload) {});
+    settle();
+  }
+  void settle() { queue_.run_until(queue_.now() + seconds(1)); }
+  uint64_t invoke(uint64_t b) {
+    ClientOp op;
+    op.kind = OpKind::write;
+    op.range = block(b);
+    op.invoked = queue_.now();
+    return oracle_.invoked(op);
+  }
+  void acknowledge(uint64_t op, Seat node = kA, uint64_t number = 1) {
+    oracle_.answered(op, node, 1, tenure(number, node, {kA, kB}), IoStatus::ok, nullptr);
+  }
+  std::string promise() const { return oracle_.failed() ? oracle_.violations()[0].promise : ""; }
+
+  EventQueue queue_;
+  Coverage coverage_;
+  Oracle oracle_{queue_, coverage_};
+  SimDisk a_;
+  SimDisk b_;
+};
+
+TEST_F(CopiesTest, AWriteOnBothCopiesMayBeAcknowledged) {
+  const uint64_t op = invoke(3);
+  put(a_, 3, History::version_of(op));
+  put(b_, 3, History::version_of(op));
+  acknowledge(op);
+  EXPECT_EQ(promise(), "");
+}
+
+TEST_F(CopiesTest, ObjectsToAnAcknowledgementThatAMemberLacks) {
+  const uint64_t op = invoke(3);
+  put(a_, 3, History::version_of(op));
+  acknowledge(op);
+  EXPECT_EQ(promise(), "P1");
+}
+
+TEST_F(CopiesTest, ObjectsToAnUncoveredDifference) {
+  adopt();
+  put(a_, 3, History::version_of(invoke(3)));
+  oracle_.compare_copies();
+  EXPECT_EQ(promise(), "P4");
+}
+
+TEST_F(CopiesTest, AnIntentBitOfEitherCopyCoversADifference) {
+  adopt();
+  auto bits = std::make_shared<BitPage>();
+  (*bits)[0] = 1;
+  b_.write(WriteIntentPage{{}, 0, 1, bits}, [](bool) {});
+  put(a_, 3, History::version_of(invoke(3)));
+  oracle_.compare_copies();
+  EXPECT_EQ(promise(), "");
+  put(a_, kBlocksPerExtent,
+      History::version_of(invoke(kBlocksPerExtent)));  // in the next extent: not covered
+  oracle_.compare_copies();
+  EXPECT_EQ(promise(), "P4");
+}
+
+TEST_F(CopiesTest, ADirtyBitCoversADifference) {
+  adopt();
+  auto bits = std::make_shared<BitPage>();
+  (*bits)[0] = 1U << 3;
+  a_.write(WriteBitmapPage{{}, kB, 0, bits}, [](bool) {});
+  put(a_, 3, History::version_of(invoke(3)));
+  oracle_.compare_copies();
+  EXPECT_EQ(promise(), "");
+}
+
+TEST_F(CopiesTest, ObjectsWhenAMemberGoesBack) {
+  const uint64_t old_op = invoke(3);
+  put(a_, 3, History::version_of(old_op));
+  put(b_, 3, History::version_of(old_op));
+  acknowledge(old_op);
+  settle();
+  const uint64_t new_op = invoke(3);
+  put(a_, 3, History::version_of(new_op));
+  put(b_, 3, History::version_of(new_op));
+  acknowledge(new_op);
+  EXPECT_EQ(promise(), "");
+  put(b_, 3, History::version_of(old_op));
+  EXPECT_EQ(promise(), "P5");
+}
+
+TEST_F(CopiesTest, ObjectsToTwoServers) {
+  const uint64_t first = invoke(3);
+  const uint64_t second = invoke(4);
+  for (SimDisk* disk : {&a_, &b_}) {
+    put(*disk, 3, History::version_of(first));
+    put(*disk, 4, History::version_of(second));
+  }
+  acknowledge(first, kB, 2);
+  EXPECT_EQ(promise(), "");
+  acknowledge(second, kA, 1);
+  EXPECT_EQ(promise(), "P2");
+}
+
+TEST_F(CopiesTest, ObjectsToCopiesThatDoNotHeal) {
+  oracle_.compare_identical();
+  EXPECT_EQ(promise(), "");
+  put(a_, 3, History::version_of(invoke(3)));
+  oracle_.compare_identical();
+  EXPECT_EQ(promise(), "P9");
+}
+
+TEST_F(CopiesTest, ObjectsToARefusalWithoutAReason) {
+  oracle_.refused(kA, "primary", Reason::no_quorum);
+  EXPECT_EQ(promise(), "");
+  oracle_.refused(kA, "primary", Reason::none);
+  EXPECT_EQ(promise(), "P12");
+}
+
+}  // namespace
+}  // namespace lockstep::sim
