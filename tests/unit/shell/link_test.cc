@@ -1,0 +1,399 @@
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+
+#include <cstring>
+
+#include "shell/link/link_manager.h"
+
+namespace lockstep {
+namespace {
+
+const ResourceId kResource = Uuid::from_words(1, 2);
+
+std::vector<std::byte> secret(const char* text) {
+  const auto* bytes = reinterpret_cast<const std::byte*>(text);
+  return {bytes, bytes + std::strlen(text)};
+}
+
+struct Recorder final : LinkOwner {
+  void link_up(Seat, LinkId id) override {
+    EXPECT_FALSE(up) << "two links at once";
+    EXPECT_GT(id, link);
+    up = true;
+    link = id;
+    ++ups;
+  }
+  void link_down(Seat, LinkId id, const std::string& text) override {
+    EXPECT_TRUE(up);
+    EXPECT_EQ(id, link);
+    up = false;
+    why = text;
+    ++downs;
+  }
+  void message(Seat, LinkId id, Message message, BufferRef payload) override {
+    EXPECT_TRUE(up);
+    EXPECT_EQ(id, link);
+    messages.push_back(std::move(message));
+    payloads.push_back(std::move(payload));
+  }
+  void refused(Seat, const std::string& text) override { refusals.push_back(text); }
+  bool up = false;
+  LinkId link;
+  int ups = 0;
+  int downs = 0;
+  std::string why;
+  std::vector<Message> messages;
+  std::vector<BufferRef> payloads;
+  std::vector<std::string> refusals;
+};
+
+// A TCP relay between the two managers that can be made to lose connections or to swallow everything.
+class Relay final : public FdHandler {
+ public:
+  Relay(EventLoop& loop, SocketAddress target) : loop_(loop), target_(target) {
+    auto fd = listen_on({"127.0.0.1", "0"});
+    EXPECT_TRUE(fd.ok());
+    fd_ = std::move(fd).value();
+    loop_.watch(fd_.get(), 1 /* EPOLLIN */, *this);
+  }
+  ~Relay() override {
+    drop();
+    loop_.unwatch(fd_.get());
+  }
+  SocketAddress address() const { return local_address(fd_.get()); }
+  void drop(size_t which = SIZE_MAX) {
+    for (size_t i = 0; i < pairs_.size(); ++i) {
+      if (which == SIZE_MAX || which == i) pairs_[i]->close();
+    }
+    if (which == SIZE_MAX) pairs_.clear();
+  }
+  size_t pairs() const { return pairs_.size(); }
+  bool deaf = false;  // half-open: connections stay, nothing passes
+
+ private:
+  struct Pair {
+    struct Side final : FdHandler {
+      void on_ready(uint32_t) override { pair->pass(*this); }
+      Pair* pair = nullptr;
+      UniqueFd fd;
+      Side* other = nullptr;
+    };
+    void pass(Side& from) {
+      char bytes[65536];
+      const ssize_t got = ::recv(from.fd.get(), bytes, sizeof(bytes), 0);
+      if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
+      if (got <= 0) return close();
+      if (relay->deaf) return;
+      for (ssize_t sent = 0; sent < got;) {
+        const ssize_t n =
+            ::send(from.other->fd.get(), bytes + sent, static_cast<size_t>(got - sent), MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN) return close();
+        if (n > 0) sent += n;
+      }
+    }
+    void close() {
+      for (Side* side : {&a, &b}) {
+        if (!side->fd.ok()) continue;
+        relay->loop_.unwatch(side->fd.get());
+        side->fd = UniqueFd();
+      }
+    }
+    Relay* relay = nullptr;
+    Side a;
+    Side b;
+  };
+  void on_ready(uint32_t) override {
+    UniqueFd in(::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!in.ok()) return;
+    UniqueFd out(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::connect(out.get(), target_.get(), target_.length) != 0) return;
+    const int flags = ::fcntl(out.get(), F_GETFL);
+    ASSERT_EQ(::fcntl(out.get(), F_SETFL, flags | O_NONBLOCK), 0);
+    auto pair = std::make_unique<Pair>();
+    pair->relay = this;
+    pair->a.pair = pair->b.pair = pair.get();
+    pair->a.fd = std::move(in);
+    pair->b.fd = std::move(out);
+    pair->a.other = &pair->b;
+    pair->b.other = &pair->a;
+    loop_.watch(pair->a.fd.get(), 1, pair->a);
+    loop_.watch(pair->b.fd.get(), 1, pair->b);
+    pairs_.push_back(std::move(pair));
+  }
+  EventLoop& loop_;
+  SocketAddress target_;
+  UniqueFd fd_;
+  std::vector<std::unique_ptr<Pair>> pairs_;
+};
+
+class LinkTest : public testing::TestWithParam<IoEngine> {
+ protected:
+  void SetUp() override {
+    auto made = EventLoop::create(GetParam());
+    if (!made.ok()) GTEST_SKIP() << "no such engine here";
+    loop = std::move(made).value();
+  }
+  LinkSettings settings(uint8_t self, uint8_t peer, const char* key = "key") {
+    LinkSettings s;
+    s.resource = kResource;
+    s.self = Seat{self};
+    s.listen = {"127.0.0.1", "0"};
+    s.secret = secret(key);
+    s.peers = {{Seat{peer}, self == 0 ? "beta" : "alpha", {"127.0.0.1", "1"}}};
+    s.ping_int = milliseconds(100);
+    s.ping_timeout = milliseconds(100);
+    s.connect_int = milliseconds(200);
+    s.timeout = milliseconds(600);
+    s.handshake_timeout = milliseconds(400);
+    return s;
+  }
+  void start_lower(LinkSettings s) {
+    lower = std::make_unique<LinkManager>(*loop, pool_lower, std::move(s), at_lower);
+    ASSERT_TRUE(lower->start().ok());
+    relay = std::make_unique<Relay>(*loop, lower->listening_at());
+  }
+  void start_upper(LinkSettings s) {
+    s.peers[0].where.port = std::to_string(relay->address().port());
+    upper = std::make_unique<LinkManager>(*loop, pool_upper, std::move(s), at_upper);
+    ASSERT_TRUE(upper->start().ok());
+  }
+  void start_both() {
+    start_lower(settings(0, 1));
+    start_upper(settings(1, 0));
+    ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up; }));
+  }
+  template <class F>
+  bool until(F condition, Duration longest = seconds(10)) {
+    const Instant end = loop->now() + longest;
+    while (!condition() && loop->now() < end) loop->run_once(milliseconds(20));
+    return condition();
+  }
+  void run_for(Duration duration) {
+    until([] { return false; }, duration);
+  }
+
+  std::unique_ptr<EventLoop> loop;
+  BufferPool pool_lower{size_t{8} << 20};
+  BufferPool pool_upper{size_t{8} << 20};
+  Recorder at_lower;
+  Recorder at_upper;
+  std::unique_ptr<Relay> relay;
+  std::unique_ptr<LinkManager> lower;
+  std::unique_ptr<LinkManager> upper;
+
+  void TearDown() override {
+    upper.reset();
+    lower.reset();
+    relay.reset();
+    if (loop) loop->run_once({});
+    at_lower.payloads.clear();
+    at_upper.payloads.clear();
+    loop.reset();
+  }
+};
+
+WriteRequest write_of(uint64_t op, uint64_t length) {
+  return {{kResource, 1}, OpId{op}, op, OpKind::write, {0, length}, false};
+}
+
+TEST_P(LinkTest, CarriesMessagesAndPayloadsInOrder) {
+  start_both();
+  EXPECT_EQ(upper->status(Seat{0}).state, LinkState::connected);
+  constexpr uint64_t kCount = 200;
+  for (uint64_t i = 0; i < kCount; ++i) {
+    const uint64_t length = i % 7 == 0 ? 262144 : 4096;
+    ASSERT_TRUE(until([&] { return pool_upper.bytes_out() < (size_t{4} << 20); }));
+    BufferRef payload = pool_upper.allocate(length);
+    ASSERT_TRUE(payload);
+    std::memset(payload->data(), static_cast<int>(i), length);
+    ASSERT_TRUE(upper->send(Seat{0}, at_upper.link, write_of(i, length), std::move(payload)));
+    ASSERT_TRUE(upper->send(Seat{0}, at_upper.link, WriteReply{{kResource, 1}, OpId{i}, IoStatus::ok}, {}));
+    ASSERT_TRUE(until([&] { return at_lower.payloads.size() < 8 || at_lower.messages.size() >= 2 * i; }));
+    if (at_lower.payloads.size() > 16) {
+      for (auto& held : at_lower.payloads) {
+        if (held && held->size() > 4096) held = {};
+      }
+    }
+  }
+  ASSERT_TRUE(until([&] { return at_lower.messages.size() == 2 * kCount; })) << at_lower.messages.size();
+  uint64_t next = 0;
+  for (size_t i = 0; i < at_lower.messages.size(); ++i) {
+    const auto* write = std::get_if<WriteRequest>(&at_lower.messages[i]);
+    if (write == nullptr) continue;
+    EXPECT_EQ(write->op.value, next);
+    if (at_lower.payloads[i]) {
+      EXPECT_EQ(at_lower.payloads[i]->size(), write->range.length);
+      EXPECT_EQ(at_lower.payloads[i]->data()[write->range.length - 1], static_cast<std::byte>(next));
+    }
+    ++next;
+  }
+  EXPECT_EQ(next, kCount);
+  EXPECT_EQ(at_lower.downs, 0);
+}
+
+TEST_P(LinkTest, AnExhaustedPoolStopsReadingAndLosesNothing) {
+  start_both();
+  // Eight times the receiver's pool: it holds everything at first, then lets go.
+  constexpr uint64_t kLength = size_t{1} << 20;
+  for (uint64_t i = 0; i < 20; ++i) {
+    ASSERT_TRUE(until([&] {
+      if (at_lower.payloads.size() >= 4) at_lower.payloads.erase(at_lower.payloads.begin());
+      return pool_upper.bytes_out() < (size_t{6} << 20);
+    }));
+    ASSERT_TRUE(upper->send(Seat{0}, at_upper.link, write_of(i, kLength), pool_upper.allocate(kLength)));
+  }
+  BufferRef hog = pool_lower.allocate(size_t{4} << 20);
+  ASSERT_TRUE(until([&] {
+    if (!at_lower.payloads.empty()) at_lower.payloads.erase(at_lower.payloads.begin());
+    return at_lower.messages.size() == 20;
+  }));
+  EXPECT_EQ(at_lower.downs, 0);
+}
+
+TEST_P(LinkTest, LosingOneLaneLosesTheLinkAndItComesBack) {
+  start_both();
+  const LinkId first = at_upper.link;
+  relay->drop(1);
+  ASSERT_TRUE(until([&] { return at_upper.downs == 1 && at_lower.downs == 1; }));
+  ASSERT_TRUE(until([&] { return at_upper.up && at_lower.up; }));
+  EXPECT_GT(at_upper.link, first);
+  EXPECT_FALSE(upper->send(Seat{0}, first, FlushRequest{}, {}));
+}
+
+TEST_P(LinkTest, AnIdleLinkStaysUp) {
+  start_both();
+  run_for(milliseconds(700));
+  EXPECT_EQ(at_upper.downs + at_lower.downs, 0);
+}
+
+TEST_P(LinkTest, AHalfOpenPeerIsNoticedWithinPingIntAndPingTimeout) {
+  start_both();
+  relay->deaf = true;
+  const Instant cut = loop->now();
+  ASSERT_TRUE(until([&] { return !at_upper.up && !at_lower.up; }));
+  EXPECT_LT(loop->now() - cut, milliseconds(200 + 150));
+  EXPECT_NE(at_upper.why.find("ping-timeout"), std::string::npos) << at_upper.why;
+  relay->deaf = false;
+  ASSERT_TRUE(until([&] { return at_upper.up && at_lower.up; }));
+}
+
+TEST_P(LinkTest, AWrongSecretIsSaidOnBothSidesOnce) {
+  start_lower(settings(0, 1));
+  start_upper(settings(1, 0, "another key"));
+  ASSERT_TRUE(until([&] { return !at_upper.refusals.empty() && !at_lower.refusals.empty(); }));
+  run_for(milliseconds(600));
+  EXPECT_EQ(at_upper.ups, 0);
+  EXPECT_EQ(at_upper.refusals.size(), 1u);
+  EXPECT_EQ(at_lower.refusals.size(), 1u);
+  EXPECT_NE(at_upper.refusals[0].find("alpha refused: wrong secret"), std::string::npos)
+      << at_upper.refusals[0];
+  EXPECT_NE(at_lower.refusals[0].find("wrong secret"), std::string::npos) << at_lower.refusals[0];
+  EXPECT_EQ(upper->status(Seat{0}).state, LinkState::connecting);
+  EXPECT_FALSE(upper->status(Seat{0}).last_error.empty());
+}
+
+TEST_P(LinkTest, AnotherResourceVersionOrNodeIdIsRefused) {
+  start_lower(settings(0, 1));
+  auto other = settings(1, 0);
+  other.resource = Uuid::from_words(9, 9);
+  start_upper(other);
+  ASSERT_TRUE(until([&] { return at_upper.refusals.size() == 1; }));
+  EXPECT_NE(at_upper.refusals[0].find("another resource"), std::string::npos) << at_upper.refusals[0];
+  upper.reset();
+  other = settings(1, 0);
+  other.versions = {7, 8};
+  start_upper(other);
+  ASSERT_TRUE(until([&] { return at_upper.refusals.size() == 2; }));
+  EXPECT_NE(at_upper.refusals[1].find("protocol"), std::string::npos) << at_upper.refusals[1];
+  upper.reset();
+  start_upper(settings(5, 0));
+  ASSERT_TRUE(until([&] { return at_upper.refusals.size() == 3; }));
+  EXPECT_NE(at_upper.refusals[2].find("node-id"), std::string::npos) << at_upper.refusals[2];
+  EXPECT_EQ(at_upper.ups + at_lower.ups, 0);
+}
+
+TEST_P(LinkTest, ARestartedPeerReplacesItsOldLink) {
+  start_both();
+  upper.reset();
+  at_upper = Recorder();
+  relay->deaf = false;
+  start_upper(settings(1, 0));
+  ASSERT_TRUE(until([&] { return at_upper.up && at_lower.up && at_lower.ups == 2; }));
+  EXPECT_EQ(at_lower.downs, 1);
+}
+
+TEST_P(LinkTest, StandAloneLastsUntilConnect) {
+  start_both();
+  lower->set_stand_alone(Seat{1}, "operator");
+  ASSERT_TRUE(until([&] { return !at_upper.up && !at_lower.up; }));
+  run_for(milliseconds(500));
+  EXPECT_EQ(at_upper.ups, 1);
+  EXPECT_EQ(lower->status(Seat{1}).state, LinkState::stand_alone);
+  ASSERT_FALSE(at_upper.refusals.empty());
+  lower->connect(Seat{1});
+  ASSERT_TRUE(until([&] { return at_upper.up && at_lower.up; }));
+
+  upper->set_stand_alone(Seat{0}, "operator");
+  ASSERT_TRUE(until([&] { return !at_upper.up && !at_lower.up; }));
+  run_for(milliseconds(300));
+  EXPECT_EQ(at_upper.ups, 2);
+  upper->connect(Seat{0});
+  ASSERT_TRUE(until([&] { return at_upper.up && at_lower.up; }));
+}
+
+TEST_P(LinkTest, CloseByTheOwnerIsToldOnceAndReconnects) {
+  start_both();
+  const LinkId first = at_lower.link;
+  lower->close(Seat{1}, first, "core said so");
+  EXPECT_EQ(at_lower.downs, 0) << "told from within the call";
+  lower->close(Seat{1}, first, "again");
+  ASSERT_TRUE(until([&] { return at_lower.ups == 2 && at_upper.ups == 2; }));
+  EXPECT_EQ(at_lower.downs, 1);
+  EXPECT_EQ(at_lower.why, "core said so");
+}
+
+TEST_P(LinkTest, AFullQueueClosesTheLink) {
+  start_lower(settings(0, 1));
+  auto bounded = settings(1, 0);
+  bounded.max_queue_bytes = size_t{2} << 20;
+  start_upper(bounded);
+  ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up; }));
+  bool sent = true;
+  for (uint64_t i = 0; i < 4 && sent; ++i) {
+    sent = upper->send(Seat{0}, at_upper.link, write_of(i, 1 << 20), pool_upper.allocate(1 << 20));
+  }
+  EXPECT_FALSE(sent);
+  ASSERT_TRUE(until([&] { return at_upper.downs == 1; }));
+}
+
+TEST_P(LinkTest, ADeadNameOrAddressIsTriedAgain) {
+  auto s = settings(1, 0);
+  s.peers[0].where = {"127.0.0.1", "1"};
+  upper = std::make_unique<LinkManager>(*loop, pool_upper, s, at_upper);
+  ASSERT_TRUE(upper->start().ok());
+  ASSERT_TRUE(until([&] { return !upper->status(Seat{0}).last_error.empty(); }));
+  upper.reset();
+  s.peers[0].where = {"no-such-host.invalid", "7800"};
+  upper = std::make_unique<LinkManager>(*loop, pool_upper, s, at_upper);
+  ASSERT_TRUE(upper->start().ok());
+  ASSERT_TRUE(until([&] { return !upper->status(Seat{0}).last_error.empty(); }));
+}
+
+TEST(Address, IsReadAsTheConfigurationWritesIt) {
+  EXPECT_EQ(split_host_port("10.1.1.31:7800")->host, "10.1.1.31");
+  EXPECT_EQ(split_host_port("[::1]:7800")->host, "::1");
+  EXPECT_EQ(split_host_port(":7799")->host, "");
+  EXPECT_EQ(split_host_port("beta.example:1")->port, "1");
+  for (const char* bad : {"", "host", "host:", "host:x", "host:65536", "::1:7800", "host:123456"}) {
+    EXPECT_FALSE(split_host_port(bad)) << bad;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, LinkTest, testing::Values(IoEngine::io_uring, IoEngine::libaio),
+                         [](const auto& engine) {
+                           return engine.param == IoEngine::io_uring ? "io_uring" : "libaio";
+                         });
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,48 @@
+// The acceptors of all resources, each with its state file. An answer is handed out only after the record
+// that it depends on is durable. An acceptor whose storage failed refuses everything until the program is
+// started anew, and so does one whose file cannot be opened.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+
+#include "core/membership/acceptor.h"
+#include "state_dir.h"
+#include "state_file.h"
+
+namespace lockstep {
+
+class AcceptorStore {
+ public:
+  // `dir` outlives it. `boot` names this run; `started` is when it began. A witness grants no lease that it
+  // would not remember after a start: the run is the boot.
+  AcceptorStore(const StateDir& dir, Boot boot, Instant started)
+      : dir_(dir), boot_(boot), started_(started) {}
+
+  // Makes the resource's acceptor ready. An error when its storage cannot be used.
+  Result<void> prepare(const ResourceId& resource);
+
+  // Handles a register message from `from`, whose identity is proved. Nothing: no answer is due. What a
+  // witness has no business with sets `violation`.
+  std::optional<Message> handle(const ResourceId& resource, Seat from, Instant now, const Message& message,
+                                bool& violation);
+  const Acceptor* find(const ResourceId& resource) const;
+
+ private:
+  struct Entry {
+    StateFile file;
+    Acceptor acceptor;
+  };
+  std::optional<Message> settle(const ResourceId& resource, Entry& entry, VoterAnswer answer);
+  const StateDir& dir_;
+  Boot boot_;
+  Instant started_;
+  std::map<ResourceId, Entry> acceptors_;
+};
+
+// Permille by which this machine's clock may run faster than a holder's. BOOTTIME is disciplined within 0.5
+// permille (the kernel's limit for slewing); both machines may err.
+constexpr int kDriftPermille = 10;
+
+}  // namespace lockstep

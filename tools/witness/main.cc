@@ -1,0 +1,113 @@
+// lockstep-witness: a vote without data, for any number of resources. See docs/wire.md and `lockstep-witness
+// --help`.
+#include <unistd.h>
+
+#include <boost/program_options.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+
+#include "shell/loop/log.h"
+#include "shell/loop/sd_notify.h"
+#include "shell/loop/signals.h"
+#include "witness.h"
+
+#ifndef LOCKSTEP_VERSION
+#define LOCKSTEP_VERSION "0.1.0"
+#endif
+
+namespace lockstep {
+namespace {
+
+namespace po = boost::program_options;
+
+constexpr int kUsage = 2;
+
+struct Options {
+  std::string listen = ":7799";
+  std::string state_dir = "/var/lib/lockstep-witness";
+  std::string verifiers;
+};
+
+// An exit status, or nothing when the program is to run.
+std::optional<int> read_options(int argc, char** argv, Options& options) {
+  po::options_description known(
+      "lockstep-witness: votes for lockstep resources; stays in the foreground.\n\nOptions");
+  auto add = known.add_options();
+  add("listen", po::value(&options.listen)->value_name("HOST:PORT"), "where to listen (default :7799)");
+  add("state-dir", po::value(&options.state_dir)->value_name("DIR"),
+      "durable state, one witness a directory (default /var/lib/lockstep-witness)");
+  add("verifiers", po::value(&options.verifiers)->value_name("DIR"),
+      "serve only the resources whose verifiers lie here as RESOURCE-UUID.pub; without it a verifier is "
+      "stored at "
+      "first contact");
+  add("help", "this text");
+  add("version", "print the version");
+  try {  // the library reports by exception
+    po::variables_map given;
+    const po::positional_options_description none;
+    po::store(po::command_line_parser(argc, argv).options(known).positional(none).run(), given);
+    po::notify(given);
+    if (given.contains("help")) {
+      std::cout << known;
+      return 0;
+    }
+    if (given.contains("version")) {
+      std::cout << "lockstep-witness " << LOCKSTEP_VERSION << "\n";
+      return 0;
+    }
+  } catch (const po::error& error) {
+    std::cerr << "lockstep-witness: " << error.what() << "\nTry lockstep-witness --help.\n";
+    return kUsage;
+  }
+  return std::nullopt;
+}
+
+int complain(const std::string& what, const Error& error) {
+  const std::string why = error.os != 0 ? std::strerror(error.os) : "failed";
+  log_format(LogLevel::error, "", "", "{}: {}: {}", what, error.where, why);
+  return 1;
+}
+
+int run(const Options& options) {
+  const auto where = split_host_port(options.listen);
+  if (!where) {
+    std::cerr << "lockstep-witness: --listen " << options.listen << ": not HOST:PORT\n";
+    return kUsage;
+  }
+  auto dir = StateDir::open(options.state_dir);
+  if (!dir.ok()) {
+    if (dir.error().os != EWOULDBLOCK) return complain(options.state_dir, dir.error());
+    log_format(LogLevel::error, "", "", "{}: another witness uses this state directory", options.state_dir);
+    return 1;
+  }
+  auto loop = EventLoop::create(IoEngine::automatic);
+  if (!loop.ok()) return complain("event loop", loop.error());
+  auto signals =
+      SignalWatch::create(*loop.value(), {SIGTERM, SIGINT}, [&loop](int) { loop.value()->stop(); });
+  if (!signals.ok()) return complain("signals", signals.error());
+
+  WitnessSettings settings;
+  settings.listen = *where;
+  settings.verifiers = options.verifiers;
+  Witness witness(*loop.value(), dir.value(), settings);
+  if (auto started = witness.start(); !started.ok()) return complain(options.listen, started.error());
+  log_format(LogLevel::info, "", "", "listening on {}, state in {}", witness.listening_at().to_string(),
+             options.state_dir);
+  if (auto told = sd_notify("READY=1"); !told.ok()) complain("systemd", told.error());
+  loop.value()->run();
+  if (auto told = sd_notify("STOPPING=1"); !told.ok()) complain("systemd", told.error());
+  log_line(LogLevel::info, "", "stopped");
+  return 0;
+}
+
+}  // namespace
+}  // namespace lockstep
+
+int main(int argc, char** argv) {
+  lockstep::Options options;
+  if (const auto status = lockstep::read_options(argc, argv, options)) return *status;
+  lockstep::log_to(STDERR_FILENO, "lockstep-witness", lockstep::LogLevel::info);
+  return lockstep::run(options);
+}

@@ -1,0 +1,40 @@
+// Who may speak for a resource. At first contact with a resource id its verifier (a public key, wire/auth.h)
+// is stored, and from then on only who holds the private key is answered. With a directory of preloaded
+// verifiers unknown resources are refused. A file is named RESOURCE-UUID.pub and holds 64 hexadecimal digits
+// and a newline.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+
+#include "state_dir.h"
+#include "wire/auth.h"
+
+namespace lockstep {
+
+std::string verifier_text(const Verifier& verifier);  // with the newline
+std::optional<Verifier> parse_verifier(std::string_view text);
+
+class VerifierStore {
+ public:
+  // `preloaded`: the directory of --verifiers, empty: none, learn at first contact. `dir` outlives it.
+  VerifierStore(const StateDir& dir, std::string preloaded) : dir_(dir), preloaded_(std::move(preloaded)) {}
+
+  // May this resource be spoken for at all? False only with preloaded verifiers.
+  bool knows_or_learns(const ResourceId& resource) const;
+  // Is `verifier`, whose private key was proved, the resource's? Stores it at first contact, durably, before
+  // saying yes. A file that cannot be read or parsed is an error: a damaged verifier must not let a stranger
+  // take its place.
+  Result<bool> accept(const ResourceId& resource, const Verifier& verifier);
+
+ private:
+  std::string path_of(const ResourceId& resource) const;
+  // Nothing: there is no such file.
+  Result<std::optional<Verifier>> load(const ResourceId& resource) const;
+
+  const StateDir& dir_;
+  std::string preloaded_;
+};
+
+}  // namespace lockstep
