@@ -26,6 +26,9 @@ class Includes(unittest.TestCase):
             ("daemon/meta/a.cc", "wire/frame.h"),
             ("daemon/shell/a.cc", "control/status.h"),
             ("nbd/a.cc", "core/io.h"),
+            ("daemon/shell/loop/a.cc", "core/io.h"),
+            ("daemon/shell/loop/a.cc", "shell/link/listener.h"),
+            ("daemon/control/config/a.cc", "control/status.h"),
         ]:
             self.assertEqual(len(breaches(path, f'#include "{header}"\n')), 1, f"{path} -> {header}")
 
