@@ -145,8 +145,6 @@ int run_in_daemon(const Arguments& arguments) {
     if (!arguments.target.all) {
       const config::Resource* resource = loaded->config.resource(arguments.target.resource);
       if (!resource) return print(unknown_resource(loaded->config, arguments.target.resource));
-      if (!resource->host(arguments.node) && arguments.config_given)
-        return print(not_a_host(arguments, *resource));
     }
   }
   if (!arguments.target.all) return ask(arguments, arguments.target.resource);

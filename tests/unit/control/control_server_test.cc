@@ -130,8 +130,10 @@ TEST_F(ControlServerTest, NoticesAHangUp) {
 
 TEST_F(ControlServerTest, ConnectionsAreBounded) {
   std::vector<int> fds;
-  for (int i = 0; i < 80; ++i) fds.push_back(dial());
-  turn();
+  for (int i = 0; i < 80; ++i) {
+    fds.push_back(dial());
+    turn(2);
+  }
   EXPECT_LE(server_->connections(), 64u);
   for (int fd : fds) ::close(fd);
   turn();
