@@ -56,8 +56,9 @@ Plan plan_for(uint64_t seed) {
     plan.core.fence_handler = true;
     plan.core.fencing = FencingPolicy::resource_and_stonith;
   }
-  plan.active = seconds(prng.between(20, 50));
-  plan.fault_gap_most = milliseconds(prng.between(1500, 6000));
+  plan.active = seconds(prng.between(12, 40));
+  plan.fault_gap_least = milliseconds(100);
+  plan.fault_gap_most = milliseconds(prng.between(800, 5000));
   plan.workload.clients = static_cast<int>(prng.between(1, 6));
   plan.workload.think_slowest = milliseconds(prng.between(20, 90));
   if (prng.chance(15)) plan.disk.slowest = milliseconds(20);

@@ -47,7 +47,7 @@ History::Writer History::writer_of(uint64_t block, uint64_t value) const {
     if (found == zeroed_.end()) return {false, std::nullopt};
     return {true, found->second};
   }
-  const uint64_t index = value - version_of(0);
+  const uint64_t index = value - version_of(0);  // garbage is far beyond
   if (index >= ops_.size() || ops_[index].kind != OpKind::write ||
       !ops_[index].range.contains({block * kBlockBytes, kBlockBytes})) {
     return {false, std::nullopt};

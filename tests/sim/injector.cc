@@ -18,8 +18,28 @@ void Injector::next() {
   later(world_.plan().fault_gap_least, world_.plan().fault_gap_most, [this] {
     if (stopped_) return;
     const auto& classes = world_.plan().faults;
-    if (!classes.empty()) inject(classes[prng_.below(classes.size())]);
+    const Fault fault = classes[prng_.below(classes.size())];
+    if (!ambush_.waiting(world_.queue().now()) && prng_.chance(60)) {
+      ambush_.lay(prng_, fault, world_.queue().now() + seconds(6));
+    } else {
+      inject(fault);
+    }
     next();
+  });
+}
+
+// The victim is who did it, or the other one; a moment later, so that what was begun is still under way.
+void Injector::seen(Seat seat, const Effect& effect) {
+  if (stopped_) return;
+  const std::optional<Fault> fault = ambush_.sprung(effect, world_.queue().now());
+  if (!fault) return;
+  SimNode* victim = &world_.node(prng_.chance(65) ? seat.value : prng_.below(world_.node_count()));
+  const Duration delay = prng_.chance(50) ? microseconds(1) : prng_.between(microseconds(1), milliseconds(2));
+  world_.queue().after(delay, [this, victim, fault = *fault] {
+    if (stopped_) return;
+    target_ = victim;
+    inject(fault);
+    target_ = nullptr;
   });
 }
 
@@ -84,17 +104,19 @@ void Injector::inject(Fault fault) {
 }
 
 SimNode& Injector::any_node() {
+  if (target_ != nullptr) return *target_;
   return world_.node(prng_.below(world_.node_count()));
 }
 
 SimNode& Injector::likely_primary() {
+  if (target_ != nullptr) return *target_;
   SimNode* primary = world_.manager().primary();
   return primary != nullptr && prng_.chance(55) ? *primary : any_node();
 }
 
 std::pair<Seat, Seat> Injector::any_pair() {
   const size_t n = world_.node_count();
-  const size_t a = prng_.below(n);
+  const size_t a = target_ != nullptr ? target_->seat().value : prng_.below(n);
   const size_t b = prng_.below(n + world_.witness_count() - 1);
   const Seat one = world_.node(a).seat();
   if (b >= n - 1) return {one, world_.witness(b - (n - 1)).seat()};
@@ -220,7 +242,7 @@ void Injector::wipe_node() {
   world_.coverage().hit(Fault::node_wiped);
   later(milliseconds(100), seconds(4), [this, &node, resource] {
     if (node.state() == SimNode::State::stopped && !node.disk().busy() && may_wipe(node.seat())) {
-      node.create_metadata(resource, 1 + prng_.below(2));
+      node.create_metadata(resource, kGarbage);
     }
     node.start();
   });

@@ -4,6 +4,8 @@
 #include <functional>
 #include <vector>
 
+#include "core/effect.h"
+#include "sim/ambush.h"
 #include "sim/coverage.h"
 #include "sim/fault_plan.h"
 #include "sim/prng.h"
@@ -20,6 +22,7 @@ class Injector {
   void begin();  // faults from now on
   void stop() { stopped_ = true; }
   void inject(Fault fault);
+  void seen(Seat node, const Effect& effect);
 
  private:
   void next();
@@ -43,6 +46,8 @@ class Injector {
   World& world_;
   Prng prng_;
   bool stopped_ = false;
+  Ambush ambush_;
+  SimNode* target_ = nullptr;  // of the fault that an ambush sprung
 };
 
 }  // namespace lockstep::sim

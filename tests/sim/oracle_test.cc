@@ -270,7 +270,10 @@ class CopiesTest : public testing::Test {
       record.peers[other.value].disk = acceptor(other);
       record.acceptor = accepted(seat, both(), both().origin);
       disk->create(record, kFirstVersion);
+      disk->write(WriteBitmapPage{{}, other, 0, std::make_shared<BitPage>()},
+                  [](bool) {});  // nothing is dirty
     }
+    settle();
     for (Seat seat : {kA, kB}) oracle_.acceptor_durable(seat, accepted(seat, both(), both().origin));
   }
   static Tenure both() { return tenure(1, kA, {kA, kB}); }

@@ -2,13 +2,22 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "sim/describe.h"
 
 namespace lockstep::sim {
 
 bool RegisterOracle::majority(const Tenure& electorate, const Voted& accepted) const {
   size_t votes = 0;
-  for (const Voter& voter : electorate.voters) votes += accepted.count({voter.seat, voter.acceptor});
+  for (const Voter& voter : electorate.voters) {
+    // At the creation a seat is counted whichever acceptor answers there: nobody was named before.
+    const bool any = electorate.number == 1 && voter.acceptor.is_nil();
+    const bool voted = std::any_of(accepted.begin(), accepted.end(), [&](const auto& v) {
+      return v.first == voter.seat && (any || v.second == voter.acceptor);
+    });
+    votes += voted ? 1 : 0;
+  }
   return votes * 2 > electorate.voters.size();
 }
 

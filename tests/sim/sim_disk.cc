@@ -186,7 +186,8 @@ BitVector SimDisk::durable_intent() const {
 }
 
 BitVector SimDisk::durable_bitmap(Seat peer) const {
-  BitVector bits(cached_.size());
+  // create-md writes no bitmap page: until one is written it cannot be read.
+  BitVector bits(cached_.size(), true);
   BitPage ones;
   ones.fill(~uint64_t{0});
   for (const auto& [key, page] : bitmaps_) {

@@ -28,7 +28,8 @@ namespace lockstep::sim {
 using Payload = std::shared_ptr<const std::vector<uint64_t>>;
 
 constexpr uint64_t kZeroVersion = 0;
-constexpr uint64_t kFirstVersion = 1;  // what every block holds before the first write
+constexpr uint64_t kFirstVersion = 1;             // what every block holds before the first write
+constexpr uint64_t kGarbage = uint64_t{1} << 60;  // what a replaced disk holds: no client ever wrote it
 
 class DiskObserver {
  public:

@@ -188,6 +188,7 @@ void SimNode::step(const Event& event) {
     if (life != life_) return;
     if (leaving_) context_.oracle.fail("P12", "an effect follows the reply to `stop`: " + describe(effect));
     std::visit([this](const auto& e) { execute(e); }, effect);
+    context_.listener.effect_done(seat(), effect);
   }
   for (const Effect& effect : effects) {
     if (const auto* gone = std::get_if<Release>(&effect)) release(gone->payload);

@@ -29,6 +29,8 @@ class NodeListener {
   virtual void admin_answered(Seat node, AdminId id, bool ok, Reason reason) = 0;
   virtual void fence_wanted(Seat node, Seat peer, Boot evidence) = 0;
   virtual void process_ended(Seat node) = 0;
+  // After the effect was carried out. Must not change the node at once.
+  virtual void effect_done(Seat node, const Effect& effect) = 0;
 };
 
 struct SimContext {

@@ -79,7 +79,8 @@ void World::run_for(Duration time) {
 void World::run() {
   boot();
   if (!run_until(seconds(30), [this] { return manager_.created() && manager_.primary() != nullptr; })) {
-    oracle_.fail("P9", "no Primary 30 s after the creation of the resource; " + describe_state());
+    if (!oracle_.failed())
+      oracle_.fail("P9", "no Primary 30 s after the creation of the resource; " + describe_state());
     return;
   }
   injector_.begin();
@@ -88,10 +89,21 @@ void World::run() {
   heal();
   constexpr Duration kHealing = seconds(120);
   if (!run_until(kHealing, [this] { return settled(); })) {
-    oracle_.fail("P9", "not healed after 120 s; " + describe_state());
+    if (!oracle_.failed()) oracle_.fail("P9", "not healed after 120 s; " + describe_state());
     return;
   }
-  prove();
+  stay_whole();
+  if (!oracle_.failed()) prove();
+}
+
+// Nothing is wrong any more, so nothing may go wrong: under load, no peer is dropped and nobody is deposed.
+// Longer than any time-out of the core.
+void World::stay_whole() {
+  const uint64_t decided = oracle_.tenures_decided();
+  run_for(seconds(7));
+  if (oracle_.failed()) return;
+  if (!settled() || oracle_.tenures_decided() != decided)
+    oracle_.fail("P9", "healed, and without a fault no longer whole; " + describe_state());
 }
 
 void World::heal() {
@@ -149,7 +161,8 @@ void World::prove() {
     });
   };
   if (!run_until(seconds(30), idle)) {
-    oracle_.fail("P10", "requests, disk operations or payloads stay for ever; " + describe_state());
+    if (!oracle_.failed())
+      oracle_.fail("P10", "requests, disk operations or payloads stay for ever; " + describe_state());
     return;
   }
   SimNode* primary = manager_.primary();

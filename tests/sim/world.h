@@ -65,6 +65,7 @@ class World : public NodeListener {
   void fence_wanted(Seat node, Seat peer, Boot evidence) override {
     manager_.fence_wanted(node, peer, evidence);
   }
+  void effect_done(Seat node, const Effect& effect) override { injector_.seen(node, effect); }
   void process_ended(Seat node) override {
     workload_.process_ended(node);
     manager_.process_ended(node);
@@ -73,6 +74,7 @@ class World : public NodeListener {
  private:
   SimContext context() { return {queue_, trace_, coverage_, oracle_, net_, *this}; }
   void watch_copies();
+  void stay_whole();
   std::string describe_state() const;
 
   Plan plan_;
