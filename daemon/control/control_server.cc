@@ -64,8 +64,8 @@ class Server final : public ControlServer, public FdHandler {
   std::map<Connection*, std::shared_ptr<Connection>> connections_;
 };
 
-// One client. The server owns it while the socket is open; the handler shares it as its Responder.
-class Connection final : public Responder, public FdHandler, public std::enable_shared_from_this<Connection> {
+// One client. The server owns it while the socket is open; the handler shares it as its ControlResponder.
+class Connection final : public ControlResponder, public FdHandler, public std::enable_shared_from_this<Connection> {
  public:
   Connection(Server& server, Fd fd) : server_(&server), fd_(std::move(fd)) {}
   void start();

@@ -18,9 +18,9 @@ namespace lockstep {
 
 // The way back to one client. Kept by the handler until it has answered; usable only on the control thread.
 // After the client hung up, or after finish(), everything is a no-op.
-class Responder {
+class ControlResponder {
  public:
-  virtual ~Responder() = default;
+  virtual ~ControlResponder() = default;
   virtual void event(std::string_view line) = 0;  // a line for the client's standard output, without newline
   virtual void progress(const nlohmann::json& value) = 0;
   virtual void finish(const ControlReply& reply) = 0;
@@ -33,7 +33,7 @@ class ControlHandler {
  public:
   virtual ~ControlHandler() = default;
   // On the control thread; must not block. Answers at once or later, exactly once, by responder->finish().
-  virtual void handle(ControlRequest request, std::shared_ptr<Responder> responder) = 0;
+  virtual void handle(ControlRequest request, std::shared_ptr<ControlResponder> responder) = 0;
 };
 
 class ControlServer {

@@ -16,7 +16,7 @@ std::string ResourceStatus::name_of(Seat seat) const {
 }
 
 std::string ResourceStatus::connection_state(Seat peer) const {
-  for (const LinkStatus& link : links) {
+  for (const ConnectionStatus& link : links) {
     if (link.peer == peer) return link.connection_state;
   }
   for (const PeerSnapshot& one : snapshot.peers) {

@@ -17,7 +17,7 @@ struct NodeName {
   std::string name;
 };
 
-struct LinkStatus {
+struct ConnectionStatus {
   Seat peer;
   std::string connection_state =
       "Connecting";  // StandAlone, Unconnected, Connecting, Connected, ... in DRBD's words
@@ -28,7 +28,7 @@ struct ResourceStatus {
   std::string name;
   Seat self;
   std::vector<NodeName> names;  // of all seats, witnesses and self included
-  std::vector<LinkStatus>
+  std::vector<ConnectionStatus>
       links;  // of data peers; one that is missing shows as StandAlone, or Connected if the core met it
   uint16_t volume = 0;
   bool open = false;            // a client has the export open

@@ -34,7 +34,7 @@ struct NodeRecord {
   Seat node;
   Uuid disk;                   // drawn by create-md
   uint64_t size_bytes = 0;     // data area, from offset 0 of the backing device
-  uint64_t start = 0;          // grows by one with each attach, durably, before anything else
+  uint64_t start = 0;          // from a random base (create-md); grows by one with each attach, durably, before anything else
   Boot boot;                   // at the last attach
   bool inconsistent = false;   // this copy is a mixture of old and new: never a source, never promoted
   std::optional<Tenure> adopted;  // the newest decided tenure that this copy has adopted; none: never used

@@ -112,7 +112,10 @@ void ReplicaImpl::dispatch(const Event& event) {
       const Instant oldest = peer(seat).link_up ? write_path.oldest_leg(seat) : kNever;
       if (oldest != kNever && now_past(oldest)) close_link(seat, Reason::acknowledgement_timeout);
     }
-    if (!membership.holds_tenure()) secondary.cool();
+    if (!membership.holds_tenure()) {
+      secondary.cool();
+      dirty.pump();
+    }
   }
 }
 

@@ -19,15 +19,20 @@ void Membership::adopt(const Tenure& tenure) {
 }
 
 void Membership::finish_adopting() {
-  if (!adopting_ || adopting_recorded_) return;
+  if (!adopting_) return;
+  // Diskless by now: nothing will become durable here any more; the voters remember the tenure.
+  if (adopting_recorded_ && r_.records.failed()) return adopted_now();
+  if (adopting_recorded_) return;
   const bool same_primary = adopted() && adopted()->primary == adopting_->primary && adopting_->primary == r_.ctx.self_holder();
   // Whoever writes on stays the same: its own writes go on. Everybody else first drains what came under the older tenure.
   if (!same_primary && (r_.disk.changes_in_flight() > 0 || r_.secondary.waiting() > 0)) return;
   const std::optional<Tenure> old = adopted();
   apply_set_change(old, *adopting_);
+  r_.dirty.pump();
   r_.ctx.record.adopted = *adopting_;
   adopting_recorded_ = true;
-  if (r_.records.failed()) return adopted_now();  // diskless: the voters remember it
+  tell_peers();  // before the first frame that is stamped with it
+  if (r_.records.failed()) return adopted_now();
   r_.records.changed([this] { adopted_now(); });
 }
 
@@ -72,6 +77,11 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     if (self_added || (kept && other_primary && next.primary && next.primary->node != self) || (kept && next.clean))
       r_.intents.settle_all();
     if (other_primary) r_.secondary.reset_settled();
+    // Clean says that all members hold the same bytes, flushed: what their maps still have against each other is history.
+    if (kept && (old->clean || next.clean)) {
+      for (Seat seat : (old->members & next.members) - SeatSet{self}) r_.dirty.clear_all(seat);
+      r_.intents.settle_all();
+    }
   }
   if (next.members.contains(self)) {
     for (Seat seat : next.members - SeatSet{self}) {
@@ -86,7 +96,9 @@ void Membership::adopted_now() {
   adopting_.reset();
   if (undecided_ && undecided_->number <= tenure.number) undecided_.reset();
   r_.ctx.note(Notice::tenure_adopted, kNoSeat, tenure.number);
-  tell_peers();
+  for (Seat seat : r_.data_peers()) {
+    if (r_.peer(seat).hello_sent) r_.send(seat, TenureAdopted{stamp()});
+  }
   take_role();
   r_.write_path.set_changed();
   r_.source.set_changed();
@@ -105,13 +117,14 @@ void Membership::tell_peers() {
   for (Seat seat : r_.data_peers()) {
     if (!r_.peer(seat).hello_sent) continue;
     r_.send(seat, TenureDecided{*adopted()});
-    r_.send(seat, TenureAdopted{stamp()});
   }
 }
 
 void Membership::take_role() {
   const Tenure& tenure = *adopted();
-  const bool mine = tenure.primary == r_.ctx.self_holder();
+  // Only what this very run proposed makes it Primary: a fresh disk must not step into the place of the one that it replaced.
+  const bool mine = tenure.primary == r_.ctx.self_holder() && tenure.origin.node == r_.self() &&
+                    tenure.origin.start == r_.ctx.record.start && !r_.ctx.record.inconsistent;
   if (mine && role_ == Standing::secondary) {
     role_ = Standing::becoming_primary;
     confirm_needed_ = false;

@@ -6,6 +6,9 @@
 
 namespace lockstep {
 
+// A failed disk records nothing any more: what waited goes on, and is refused for want of a disk.
+bool ResyncTarget::recording() const { return recording_ && !r_.records.failed(); }
+
 void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   if (begin.stamp != r_.membership.stamp() || r_.membership.member(r_.self()) || r_.membership.holds_tenure()) return;
   if (!r_.disk_usable) return r_.send(from, DiskCondition{false, r_.ctx.record.inconsistent});

@@ -15,7 +15,7 @@ class ResyncTarget {
 
   void begin(Seat from, const ResyncBegin& begin);
   void join_prepare(Seat from, const JoinPrepare& prepare);
-  bool recording() const { return recording_; }
+  bool recording() const;
   bool active() const { return source_ != kNoSeat; }
   Seat source() const { return source_; }
   void abort(Seat from);

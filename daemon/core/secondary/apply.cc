@@ -9,6 +9,11 @@ constexpr Duration kHot = seconds(3);
 }
 
 bool Secondary::acceptable(Seat from, const Stamp& stamp) const {
+  // A tenure is told before the first frame that is stamped with it; silence would leave the sender waiting for ever.
+  if (r_.membership.adopted() && stamp.history == r_.membership.stamp().history && stamp.number > r_.membership.stamp().number) {
+    r_.close_link(from, Reason::protocol_violation);
+    return false;
+  }
   return r_.disk_usable && !r_.membership.holds_tenure() && stamp == r_.membership.stamp() && r_.peer(from).met;
 }
 

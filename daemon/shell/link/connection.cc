@@ -109,8 +109,7 @@ void Connection::finish_connecting() {
   if (owner_ != nullptr) owner_->on_connected(*this);
 }
 
-// --- receiving
-// -----------------------------------------------------------------------------------------------------------
+// --- receiving -------------------------------------------------------------------------------------------
 
 void Connection::read_now() {
   const auto self = shared_from_this();
@@ -190,8 +189,7 @@ void Connection::resume() {
   });
 }
 
-// --- sending
-// -------------------------------------------------------------------------------------------------------------
+// --- sending ---------------------------------------------------------------------------------------------
 
 std::vector<std::byte>& Connection::head_for_more() {
   if (queue_.empty() || queue_.back().payload || queue_.back().head.size() >= kHeadBytes)

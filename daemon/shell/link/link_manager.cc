@@ -76,8 +76,7 @@ LinkStatus LinkManager::status(Seat peer) const {
   return found != nullptr ? found->status() : LinkStatus{};
 }
 
-// --- who may come in
-// -----------------------------------------------------------------------------------------------------
+// --- who may come in -------------------------------------------------------------------------------------
 
 std::optional<Refusal> LinkManager::admit(const Hello& hello) {
   if (hello.resource != settings_.resource) {

@@ -85,8 +85,7 @@ LinkStatus PeerLink::status() const {
   return status;
 }
 
-// --- getting there
-// -------------------------------------------------------------------------------------------------------
+// --- getting there ---------------------------------------------------------------------------------------
 
 void PeerLink::start() {
   if (dials() && !stand_alone_ && !up_ && !dialer_.dialing()) dialer_.dial();
@@ -174,8 +173,7 @@ void PeerLink::go_up(std::shared_ptr<Connection> control, std::shared_ptr<Connec
   owner_.link_up(peer_.seat, id);
 }
 
-// --- being there
-// ---------------------------------------------------------------------------------------------------------
+// --- being there -----------------------------------------------------------------------------------------
 
 void PeerLink::on_connected(Connection&) {}
 
@@ -262,8 +260,7 @@ bool PeerLink::send(LinkId link, const Message& message, BufferRef payload) {
   return true;
 }
 
-// --- going
-// ---------------------------------------------------------------------------------------------------------------
+// --- going -----------------------------------------------------------------------------------------------
 
 void PeerLink::take_down(const std::string& why) {
   if (!up_) return;

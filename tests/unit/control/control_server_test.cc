@@ -15,7 +15,7 @@ namespace {
 
 class Handler final : public ControlHandler {
  public:
-  void handle(ControlRequest request, std::shared_ptr<Responder> responder) override {
+  void handle(ControlRequest request, std::shared_ptr<ControlResponder> responder) override {
     last = request.command;
     if (request.command == "slow") {
       responder->on_hangup([this] { ++hangups; });
@@ -28,7 +28,7 @@ class Handler final : public ControlHandler {
   }
   std::string last;
   int hangups = 0;
-  std::shared_ptr<Responder> waiting;
+  std::shared_ptr<ControlResponder> waiting;
 };
 
 class ControlServerTest : public testing::Test {

@@ -1,0 +1,137 @@
+#include "control/node.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+#include "control/explain.h"
+#include "control/resource_settings.h"
+#include "shell/loop/log.h"
+
+namespace lockstep {
+
+Node::Node(EventLoop& loop, NodeOptions options, Boot boot) : loop_(loop), options_(std::move(options)), boot_(boot) {}
+Node::~Node() { *alive_ = false; }
+
+const std::map<std::string, Node::Handler, std::less<>>& Node::handlers() {
+  static const std::map<std::string, Handler, std::less<>> table = {
+      {"up", &Node::up},
+      {"down", &Node::down},
+      {"adjust", &Node::adjust},
+      {"connect", &Node::connect},
+      {"disconnect", &Node::disconnect},
+      {"primary", &Node::primary},
+      {"secondary", &Node::secondary},
+      {"new-current-uuid", &Node::new_current_uuid},
+      {"invalidate", &Node::invalidate},
+      {"invalidate-remote", &Node::invalidate_remote},
+      {"attach", &Node::not_built},
+      {"detach", &Node::not_built},
+      {"outdate", &Node::not_built},
+      {"verify", &Node::not_built},
+      {"pause-sync", &Node::not_built},
+      {"resume-sync", &Node::not_built},
+      {"resize", &Node::not_built},
+      {"suspend-io", &Node::not_built},
+      {"resume-io", &Node::not_built},
+      {"status", &Node::status},
+      {"events", &Node::events},
+      {"role", &Node::role},
+      {"cstate", &Node::cstate},
+      {"dstate", &Node::dstate},
+      {"show-gi", &Node::show_gi},
+      {"explain", &Node::explain},
+  };
+  return table;
+}
+
+void Node::handle(ControlRequest request, std::shared_ptr<ControlResponder> responder) {
+  const auto at = handlers().find(request.command);
+  if (at == handlers().end())
+    return responder->finish({1, "", fmt::format("lockstepd knows no command \"{}\"\n", request.command)});
+  (this->*at->second)(request, std::move(responder));
+}
+
+Node::Up* Node::find(const std::string& name) {
+  const auto at = up_.find(name);
+  return at == up_.end() || at->second.going_down ? nullptr : &at->second;
+}
+
+Node::Up* Node::need(const ControlRequest& request, const Shared& responder) {
+  Up* up = find(request.resource);
+  if (up == nullptr)
+    responder->finish({20, "", fmt::format("{0}: this resource is not up on this node\n  lockstep up {0} brings it up.\n",
+                                           request.resource)});
+  return up;
+}
+
+// Reads the configuration anew: what an operator changed since the start counts from the next `up`.
+ControlReply Node::open(const std::string& name) {
+  const config::Loaded loaded = config::load(options_.config_path);
+  if (!loaded.ok()) return {10, "", loaded.errors()};
+  const config::Resource* resource = loaded.config.resource(name);
+  if (resource == nullptr) return {10, "", fmt::format("{}: not a resource of {}\n", name, options_.config_path)};
+  const config::Host* self = resource->host(options_.node);
+  if (self == nullptr)
+    return {10, "", fmt::format("{}: node {} is not one of its hosts\n  Give --node, or add an `on {}` section.\n", name,
+                                options_.node, options_.node)};
+  auto settings = settings_for(*resource, *self, boot_, options_.engine);
+  if (!settings)
+    return {10, "", fmt::format("{}: cannot {} {}: {}\n", name, settings.error().where, self->net.shared_secret_file,
+                                std::strerror(settings.error().os))};
+  if (settings.value().links.secret.empty())
+    log_line(LogLevel::warning, name, "no shared-secret: whoever reaches the port can be its peer");
+  OpenFailure failure;
+  auto opened = Resource::open(std::move(settings).value(), failure);
+  if (opened == nullptr) return {failure.exit_status, "", failure.text};
+  up_[name] = Up{*resource, std::move(opened), false};
+  return {0, "", loaded.warnings()};
+}
+
+void Node::close(const std::string& name, Shared responder, std::function<void(ControlReply)> then) {
+  Up* up = find(name);
+  up->resource->admin(AdminOp::stop, kNoSeat, [this, name, responder, then, alive = alive_](const AdminReply& reply) {
+    loop_.post([this, name, responder, then, reply, alive] {
+      if (!*alive || find(name) == nullptr) return;
+      if (!reply.ok)
+        return with_status(name, [then, reply](std::vector<ResourceStatus> all) {
+          then(all.empty() ? ControlReply{20, "", ""} : refusal(all.front(), reply.reason));
+        });
+      up_.erase(name);
+      log_line(LogLevel::notice, name, "down");
+      then({});
+    });
+  });
+}
+
+void Node::run_admin(Up& up, AdminOp op, Seat peer, Shared responder) {
+  const std::string name = up.config.name;
+  up.resource->admin(op, peer, [this, name, responder, alive = alive_](const AdminReply& reply) {
+    loop_.post([this, name, responder, reply, alive] {
+      if (!*alive) return;
+      if (reply.ok) return responder->finish({});
+      with_status(name, [responder, reply](std::vector<ResourceStatus> all) {
+        responder->finish(all.empty() ? ControlReply{20, "", "the resource went down\n"} : refusal(all.front(), reply.reason));
+      });
+    });
+  });
+}
+
+void Node::shut_down(std::function<void()> done) {
+  auto left = std::make_shared<size_t>(up_.size());
+  auto finish = std::make_shared<std::function<void()>>(std::move(done));
+  if (*left == 0) return (*finish)();
+  // A Primary with clients does not wait for them: the daemon's end is the operator's decision.
+  loop_.call_at(loop_.now() + seconds(8), [finish] {
+    if (*finish) std::exchange(*finish, nullptr)();
+  });
+  for (auto& [name, up] : up_) {
+    up.resource->admin(AdminOp::stop, kNoSeat, [this, left, finish](const AdminReply&) {
+      loop_.post([left, finish] {
+        if (--*left == 0 && *finish) std::exchange(*finish, nullptr)();
+      });
+    });
+  }
+}
+
+}  // namespace lockstep

@@ -1,0 +1,85 @@
+// One lockstepd: the resources that are up on this node, and operators' commands on them. Lives on the control thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "control/config/model.h"
+#include "control/control_server.h"
+#include "control/event_feed.h"
+#include "control/status.h"
+#include "shell/resource/resource.h"
+
+namespace lockstep {
+
+struct NodeOptions {
+  std::string config_path;
+  std::string node;
+  std::string run_dir;
+  IoEngine engine = IoEngine::automatic;
+};
+
+class Node final : public ControlHandler {
+ public:
+  // `loop` outlives it.
+  Node(EventLoop& loop, NodeOptions options, Boot boot);
+  ~Node() override;
+
+  void handle(ControlRequest request, std::shared_ptr<ControlResponder> responder) override;
+  // Takes every resource down, cleanly where that is possible within a few seconds, then calls `done`.
+  void shut_down(std::function<void()> done);
+
+ private:
+  struct Up {
+    config::Resource config;
+    std::unique_ptr<Resource> resource;
+    bool going_down = false;
+  };
+  using Shared = std::shared_ptr<ControlResponder>;
+  using Handler = void (Node::*)(const ControlRequest&, Shared);
+
+  static const std::map<std::string, Handler, std::less<>>& handlers();
+
+  // node_commands.cc
+  void up(const ControlRequest& request, Shared responder);
+  void down(const ControlRequest& request, Shared responder);
+  void adjust(const ControlRequest& request, Shared responder);
+  void connect(const ControlRequest& request, Shared responder);
+  void disconnect(const ControlRequest& request, Shared responder);
+  void primary(const ControlRequest& request, Shared responder);
+  void secondary(const ControlRequest& request, Shared responder);
+  void new_current_uuid(const ControlRequest& request, Shared responder);
+  void invalidate(const ControlRequest& request, Shared responder);
+  void invalidate_remote(const ControlRequest& request, Shared responder);
+  void not_built(const ControlRequest& request, Shared responder);
+  // node_views.cc
+  void status(const ControlRequest& request, Shared responder);
+  void events(const ControlRequest& request, Shared responder);
+  void role(const ControlRequest& request, Shared responder);
+  void cstate(const ControlRequest& request, Shared responder);
+  void dstate(const ControlRequest& request, Shared responder);
+  void show_gi(const ControlRequest& request, Shared responder);
+  void explain(const ControlRequest& request, Shared responder);
+
+  Up* find(const std::string& name);
+  // Answers with "not up" and gives null, or the resource.
+  Up* need(const ControlRequest& request, const Shared& responder);
+  std::vector<Seat> peers_of(const Up& up, const std::string& name, const Shared& responder);
+  ControlReply open(const std::string& name);
+  void close(const std::string& name, Shared responder, std::function<void(ControlReply)> then);
+  void run_admin(Up& up, AdminOp op, Seat peer, Shared responder);
+  void with_status(const std::string& name, std::function<void(std::vector<ResourceStatus>)> then);
+  void show_one(const ControlRequest& request, const Shared& responder, std::function<std::string(const ResourceStatus&)> text);
+  ResourceStatus status_of(const Up& up, const ResourceView& view) const;
+  void feed_events(std::shared_ptr<EventFeed> feed, std::string resource, bool once, Shared responder);
+
+  EventLoop& loop_;
+  NodeOptions options_;
+  Boot boot_;
+  std::map<std::string, Up> up_;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace lockstep

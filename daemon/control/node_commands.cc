@@ -1,0 +1,109 @@
+// Commands that change something.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "control/explain.h"
+#include "control/node.h"
+
+namespace lockstep {
+
+void Node::up(const ControlRequest& request, Shared responder) {
+  if (find(request.resource) != nullptr) return responder->finish({});
+  responder->finish(open(request.resource));
+}
+
+void Node::down(const ControlRequest& request, Shared responder) {
+  if (find(request.resource) == nullptr) return responder->finish({});
+  close(request.resource, responder, [responder](ControlReply reply) { responder->finish(reply); });
+}
+
+// What changed since `up` takes effect by going down and up again, where no client is in the way; connections that an operator
+// took down come back.
+void Node::adjust(const ControlRequest& request, Shared responder) {
+  Up* running = find(request.resource);
+  if (running == nullptr) return responder->finish(open(request.resource));
+  const config::Loaded loaded = config::load(options_.config_path);
+  if (!loaded.ok()) return responder->finish({10, "", loaded.errors()});
+  const config::Resource* wanted = loaded.config.resource(request.resource);
+  if (wanted != nullptr && config::dump(*wanted) == config::dump(running->config)) {
+    for (const PeerSettings& peer : running->resource->settings().links.peers) running->resource->connect(peer.seat);
+    return responder->finish({});
+  }
+  close(request.resource, responder, [this, name = request.resource, wanted = wanted != nullptr, responder](ControlReply reply) {
+    if (reply.exit_status != 0) {
+      reply.err += "  The changed configuration takes effect at the next down and up.\n";
+      return responder->finish(reply);
+    }
+    responder->finish(wanted ? open(name) : ControlReply{});
+  });
+}
+
+std::vector<Seat> Node::peers_of(const Up& up, const std::string& name, const Shared& responder) {
+  std::vector<Seat> seats;
+  for (const config::Host& host : up.config.hosts) {
+    const bool self = host.seat() == up.resource->settings().core.self;
+    if (!self && (name.empty() || host.name == name)) seats.push_back(host.seat());
+  }
+  if (seats.empty())
+    responder->finish({10, "", fmt::format("{}: \"{}\" is not one of its peers\n", up.config.name, name)});
+  return seats;
+}
+
+void Node::connect(const ControlRequest& request, Shared responder) {
+  Up* up = need(request, responder);
+  if (up == nullptr) return;
+  if (request.flag("discard-my-data"))
+    return responder->finish({11, "", fmt::format("{}: State change failed: reunion of two histories is not built yet [not-built]\n",
+                                                  request.resource)});
+  const auto peers = peers_of(*up, request.peer, responder);
+  if (peers.empty()) return;
+  for (Seat peer : peers) up->resource->connect(peer);
+  responder->finish({});
+}
+
+void Node::disconnect(const ControlRequest& request, Shared responder) {
+  Up* up = need(request, responder);
+  if (up == nullptr) return;
+  const auto peers = peers_of(*up, request.peer, responder);
+  if (peers.empty()) return;
+  for (Seat peer : peers) up->resource->disconnect(peer);
+  responder->finish({});
+}
+
+void Node::primary(const ControlRequest& request, Shared responder) {
+  Up* up = need(request, responder);
+  if (up == nullptr) return;
+  run_admin(*up, request.flag("force") ? AdminOp::primary_force : AdminOp::primary, kNoSeat, std::move(responder));
+}
+
+void Node::secondary(const ControlRequest& request, Shared responder) {
+  Up* up = need(request, responder);
+  if (up != nullptr) run_admin(*up, AdminOp::secondary, kNoSeat, std::move(responder));
+}
+
+void Node::new_current_uuid(const ControlRequest& request, Shared responder) {
+  Up* up = need(request, responder);
+  if (up == nullptr) return;
+  if (!request.flag("clear-bitmap"))
+    return responder->finish({1, "", "new-current-uuid needs --clear-bitmap here: it declares fresh disks identical\n"});
+  run_admin(*up, AdminOp::new_current_uuid, kNoSeat, std::move(responder));
+}
+
+void Node::invalidate(const ControlRequest& request, Shared responder) {
+  Up* up = need(request, responder);
+  if (up != nullptr) run_admin(*up, AdminOp::invalidate, kNoSeat, std::move(responder));
+}
+
+void Node::invalidate_remote(const ControlRequest& request, Shared responder) {
+  Up* up = need(request, responder);
+  if (up == nullptr) return;
+  const auto peers = peers_of(*up, request.peer, responder);
+  if (!peers.empty()) run_admin(*up, AdminOp::invalidate_remote, peers.front(), std::move(responder));
+}
+
+void Node::not_built(const ControlRequest& request, Shared responder) {
+  responder->finish({20, "", fmt::format("{}: {} is not built yet [not-built]\n", request.resource, request.command)});
+}
+
+}  // namespace lockstep

@@ -1,0 +1,126 @@
+// Commands that only look.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "control/explain.h"
+#include "control/node.h"
+#include "control/status_json.h"
+
+namespace lockstep {
+
+ResourceStatus Node::status_of(const Up& up, const ResourceView& view) const {
+  ResourceStatus status;
+  status.name = up.config.name;
+  status.self = up.resource->settings().core.self;
+  for (const config::Host& host : up.config.hosts) status.names.push_back({host.seat(), host.name});
+  for (size_t i = 0; i < up.config.witnesses.size(); ++i)
+    status.names.push_back({witness_seat(static_cast<uint8_t>(i)), up.config.witnesses[i].name});
+  for (const auto& [seat, link] : view.links) {
+    if (seat.is_witness()) continue;
+    ConnectionStatus shown;
+    shown.peer = seat;
+    // Connected in DRBD's sense: both sides have met, not merely a socket.
+    shown.connection_state = name_of(link.state);
+    if (link.state == LinkState::connected) {
+      for (const PeerSnapshot& peer : view.snapshot.peers) {
+        if (peer.node == seat && !peer.connected) shown.connection_state = name_of(LinkState::connecting);
+      }
+    }
+    for (const config::Host& host : up.config.hosts) {
+      if (host.seat() == seat) shown.address = host.address.to_string();
+    }
+    status.links.push_back(std::move(shown));
+  }
+  status.open = view.open;
+  status.read_kib = view.read_bytes / 1024;
+  status.written_kib = view.written_bytes / 1024;
+  status.snapshot = view.snapshot;
+  return status;
+}
+
+// Asks every resource's loop and gives all answers at once, in the order of names. Empty name: all that are up.
+void Node::with_status(const std::string& name, std::function<void(std::vector<ResourceStatus>)> then) {
+  std::vector<std::string> names;
+  for (const auto& [known, up] : up_) {
+    if (name.empty() || known == name) names.push_back(known);
+  }
+  if (names.empty()) return then({});
+  struct Gathering {
+    std::map<std::string, ResourceView> views;
+    size_t missing;
+  };
+  auto gathering = std::make_shared<Gathering>(Gathering{{}, names.size()});
+  for (const std::string& one : names) {
+    up_.at(one).resource->view([this, one, gathering, then, alive = alive_](ResourceView view) {
+      loop_.post([this, one, gathering, then, alive, view = std::move(view)] {
+        if (!*alive) return;
+        gathering->views[one] = view;
+        if (--gathering->missing > 0) return;
+        std::vector<ResourceStatus> all;
+        for (const auto& [known, seen] : gathering->views) {
+          const auto at = up_.find(known);
+          if (at != up_.end()) all.push_back(status_of(at->second, seen));
+        }
+        then(std::move(all));
+      });
+    });
+  }
+}
+
+void Node::status(const ControlRequest& request, Shared responder) {
+  if (!request.resource.empty() && need(request, responder) == nullptr) return;
+  with_status(request.resource, [responder, json = request.flag("json")](const std::vector<ResourceStatus>& all) {
+    std::string text = json ? status_json_text(all) : status_text(all);
+    if (!json && all.empty()) text = "# No resource is up on this node.\n";
+    responder->finish({0, std::move(text), ""});
+  });
+}
+
+void Node::show_one(const ControlRequest& request, const Shared& responder,
+                    std::function<std::string(const ResourceStatus&)> text) {
+  if (need(request, responder) == nullptr) return;
+  with_status(request.resource, [responder, text = std::move(text)](const std::vector<ResourceStatus>& all) {
+    responder->finish(all.empty() ? ControlReply{20, "", "the resource went down\n"} : ControlReply{0, text(all.front()), ""});
+  });
+}
+
+void Node::role(const ControlRequest& request, Shared responder) {
+  show_one(request, responder, [](const ResourceStatus& status) { return role_text(status); });
+}
+
+void Node::cstate(const ControlRequest& request, Shared responder) {
+  show_one(request, responder, [peer = request.peer](const ResourceStatus& status) { return cstate_text(status, peer); });
+}
+
+void Node::dstate(const ControlRequest& request, Shared responder) {
+  show_one(request, responder, [](const ResourceStatus& status) { return dstate_text(status); });
+}
+
+void Node::show_gi(const ControlRequest& request, Shared responder) {
+  show_one(request, responder, [](const ResourceStatus& status) { return show_gi_text(status); });
+}
+
+void Node::explain(const ControlRequest& request, Shared responder) {
+  const auto topic = parse_topic(request.text("topic"));
+  if (!topic) return responder->finish({1, "", "explain knows promote, io and resync\n"});
+  show_one(request, responder, [topic = *topic](const ResourceStatus& status) { return explain_text(status, topic); });
+}
+
+void Node::events(const ControlRequest& request, Shared responder) {
+  if (!request.resource.empty() && need(request, responder) == nullptr) return;
+  feed_events(std::make_shared<EventFeed>(request.flag("json")), request.resource, request.flag("now"), std::move(responder));
+}
+
+void Node::feed_events(std::shared_ptr<EventFeed> feed, std::string resource, bool once, Shared responder) {
+  with_status(resource, [this, feed, resource, once, responder, alive = alive_](const std::vector<ResourceStatus>& all) {
+    for (const std::string& line : feed->update(all)) responder->event(line);
+    if (once) return responder->finish({});
+    if (!responder->open()) return;
+    loop_.call_at(loop_.now() + milliseconds(100), [this, feed, resource, responder, alive] {
+      if (*alive) feed_events(feed, resource, false, responder);
+    });
+  });
+}
+
+}  // namespace lockstep

@@ -1,0 +1,74 @@
+#include "control/resource_settings.h"
+
+namespace lockstep {
+
+namespace {
+
+FencingPolicy policy_of(config::Fencing fencing) {
+  switch (fencing) {
+    case config::Fencing::dont_care:
+      return FencingPolicy::dont_care;
+    case config::Fencing::resource_only:
+      return FencingPolicy::resource_only;
+    case config::Fencing::resource_and_stonith:
+      return FencingPolicy::resource_and_stonith;
+  }
+  return FencingPolicy::dont_care;
+}
+
+HostPort host_port(const config::Endpoint& endpoint) { return {endpoint.host, std::to_string(endpoint.port)}; }
+
+CoreConfig core_config(const config::Resource& resource, const config::Host& self) {
+  CoreConfig core;
+  core.self = self.seat();
+  for (const config::Host& host : resource.hosts) core.data_nodes.insert(host.seat());
+  for (size_t i = 0; i < resource.witnesses.size(); ++i) core.witnesses.insert(witness_seat(static_cast<uint8_t>(i)));
+  core.lease = self.options.lease_time;
+  core.promote_patience = self.options.lease_time * 2 + seconds(3);
+  core.ack_timeout = self.net.timeout;
+  core.fail_on_no_quorum = self.options.on_no_quorum == config::OnNoQuorum::io_error;
+  core.fencing = policy_of(self.net.fencing);
+  core.fence_handler = !self.handlers.fence_peer.empty();
+  return core;
+}
+
+LinkSettings link_settings(const config::Resource& resource, const config::Host& self, const std::string& secret) {
+  LinkSettings links;
+  links.resource = resource.id;
+  links.self = self.seat();
+  links.listen = host_port(self.address);
+  for (char c : secret) links.secret.push_back(static_cast<std::byte>(c));
+  for (const config::Host& host : resource.hosts) {
+    if (host.seat() != self.seat()) links.peers.push_back({host.seat(), host.name, host_port(host.address)});
+  }
+  for (size_t i = 0; i < resource.witnesses.size(); ++i) {
+    const config::Witness& witness = resource.witnesses[i];
+    links.peers.push_back({witness_seat(static_cast<uint8_t>(i)), witness.name, host_port(witness.address)});
+  }
+  links.ping_int = self.net.ping_int;
+  links.ping_timeout = self.net.ping_timeout;
+  links.connect_int = self.net.connect_int;
+  links.timeout = self.net.timeout;
+  return links;
+}
+
+}  // namespace
+
+Result<ResourceSettings> settings_for(const config::Resource& resource, const config::Host& self, Boot boot, IoEngine engine) {
+  auto secret = config::read_secret(self.net);
+  if (!secret) return secret.error();
+  ResourceSettings settings;
+  settings.name = resource.name;
+  settings.id = resource.id;
+  settings.core = core_config(resource, self);
+  settings.links = link_settings(resource, self, secret.value());
+  for (const config::NbdListen& listen : self.nbd) settings.nbd.push_back({listen.unix_path, host_port(listen.tcp)});
+  const config::Volume& volume = self.volumes.front();  // the configuration refuses more than one
+  settings.disk = volume.disk;
+  if (!volume.internal()) settings.meta_disk = volume.meta_disk;
+  settings.boot = boot;
+  settings.engine = engine;
+  return settings;
+}
+
+}  // namespace lockstep

@@ -1,0 +1,12 @@
+// From the configuration's words to a resource's settings.
+#pragma once
+
+#include "base/result.h"
+#include "control/config/model.h"
+#include "shell/resource/settings.h"
+
+namespace lockstep {
+
+Result<ResourceSettings> settings_for(const config::Resource& resource, const config::Host& self, Boot boot, IoEngine engine);
+
+}  // namespace lockstep

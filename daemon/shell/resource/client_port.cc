@@ -1,0 +1,206 @@
+#include "shell/resource/client_port.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "shell/link/address.h"
+#include "shell/loop/log.h"
+#include "shell/resource/client_connection.h"
+
+namespace lockstep {
+
+namespace {
+
+int error_number(IoStatus status) {
+  switch (status) {
+    case IoStatus::ok:
+      return 0;
+    case IoStatus::io_error:
+      return EIO;
+    case IoStatus::no_space:
+      return ENOSPC;
+    case IoStatus::invalid:
+      return EINVAL;
+    case IoStatus::shut_down:
+      return ESHUTDOWN;
+  }
+  return EIO;
+}
+
+OpKind kind_of(nbd::RequestType type) {
+  switch (type) {
+    case nbd::RequestType::read:
+      return OpKind::read;
+    case nbd::RequestType::write:
+      return OpKind::write;
+    case nbd::RequestType::write_zeroes:
+      return OpKind::write_zeroes;
+    case nbd::RequestType::trim:
+      return OpKind::trim;
+    case nbd::RequestType::flush:
+      return OpKind::flush;
+    case nbd::RequestType::block_status:
+      break;  // the session answers it itself: the export reports no extents
+  }
+  UNREACHABLE("a block status request that the session should have answered");
+}
+
+// A socket that a dead daemon left is replaced; one that somebody listens on is not.
+Result<UniqueFd> listen_unix(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) return Error{ENAMETOOLONG, "bind"};
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.ok()) return Error{errno, "socket"};
+  const auto* where = reinterpret_cast<const sockaddr*>(&address);
+  if (::connect(fd.get(), where, sizeof address) == 0) return Error{EADDRINUSE, "bind"};
+  fd = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd.ok()) return Error{errno, "socket"};
+  struct stat what {};
+  if (::lstat(path.c_str(), &what) == 0 && S_ISSOCK(what.st_mode)) ::unlink(path.c_str());
+  if (::bind(fd.get(), where, sizeof address) != 0) return Error{errno, "bind"};
+  if (::chmod(path.c_str(), 0660) != 0) return Error{errno, "chmod"};
+  if (::listen(fd.get(), 64) != 0) return Error{errno, "listen"};
+  return fd;
+}
+
+}  // namespace
+
+class ClientListener final : public FdHandler {
+ public:
+  ClientListener(ClientPort& port, UniqueFd fd, std::string unix_path)
+      : port_(port), fd_(std::move(fd)), unix_path_(std::move(unix_path)) {
+    port_.loop_.watch(fd_.get(), EPOLLIN, *this);
+  }
+  ~ClientListener() override {
+    port_.loop_.unwatch(fd_.get());
+    if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
+  }
+  void on_ready(uint32_t) override {
+    for (int i = 0; i < 16; ++i) {
+      UniqueFd client(::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+      if (!client.ok()) return;
+      if (unix_path_.empty()) set_no_delay(client.get());
+      port_.accepted(std::move(client));
+    }
+  }
+
+ private:
+  ClientPort& port_;
+  UniqueFd fd_;
+  std::string unix_path_;
+};
+
+ClientPort::ClientPort(EventLoop& loop, const ResourceSettings& settings, Upstream upstream)
+    : loop_(loop), settings_(settings), upstream_(std::move(upstream)), pool_(settings.pool_bytes) {}
+
+ClientPort::~ClientPort() {
+  listeners_.clear();
+  connections_.clear();
+  queue_.clear();
+}
+
+Result<void> ClientPort::start() {
+  for (const NbdAddress& address : settings_.nbd) {
+    const bool local = !address.unix_path.empty();
+    Result<UniqueFd> fd = local ? listen_unix(address.unix_path) : listen_on(address.tcp);
+    if (!fd) {
+      log_format(LogLevel::error, settings_.name, "", "cannot listen for NBD clients on {}: {}",
+                 local ? address.unix_path : address.tcp.host + ":" + address.tcp.port, std::strerror(fd.error().os));
+      return fd.error();
+    }
+    listeners_.push_back(std::make_unique<ClientListener>(*this, std::move(fd).value(), address.unix_path));
+  }
+  return {};
+}
+
+void ClientPort::accepted(UniqueFd fd) {
+  if (connections_.size() >= settings_.max_clients) {
+    log_format(LogLevel::warning, settings_.name, "", "refused an NBD client: {} connections are the limit",
+               settings_.max_clients);
+    return;
+  }
+  const uint64_t id = ++last_id_;
+  connections_.emplace(id, std::make_unique<ClientConnection>(*this, id, std::move(fd)));
+}
+
+void ClientPort::request(uint64_t connection, nbd::Request request) {
+  const uint64_t id = ++last_id_;
+  Pending& pending = pending_[id];
+  pending = {connection, request.slot, 0, IoStatus::ok};
+  const OpKind kind = kind_of(request.type);
+  const uint64_t longest = settings_.core.max_op_bytes;
+  uint64_t offset = request.offset;
+  uint64_t left = request.length;
+  do {
+    const uint64_t length = std::min(left, longest);
+    const ClientIo io{++last_id_};
+    owner_[io.value] = id;
+    ++pending.pieces;
+    queue_.push_back({ClientRequest{io, kind, {offset, length}, request.fua, {}}, request.payload});
+    offset += length;
+    left -= length;
+  } while (left > 0);
+  if (kind == OpKind::write) bytes_written_ += request.length;
+  if (kind == OpKind::read) bytes_read_ += request.length;
+  hand_on();
+}
+
+void ClientPort::hand_on() {
+  while (!queue_.empty() && in_core_ < settings_.core.max_client_ops) {
+    Piece piece = std::move(queue_.front());
+    queue_.pop_front();
+    ++in_core_;
+    upstream_.submit(piece.request, std::move(piece.payload));
+  }
+}
+
+void ClientPort::replied(ClientIo io, IoStatus status, BufferRef data) {
+  --in_core_;
+  const auto owner = owner_.find(io.value);
+  CHECK(owner != owner_.end());
+  const auto at = pending_.find(owner->second);
+  owner_.erase(owner);
+  Pending& pending = at->second;
+  if (status != IoStatus::ok) pending.status = status;
+  if (--pending.pieces == 0) {
+    const Pending done = pending;
+    pending_.erase(at);
+    const auto connection = connections_.find(done.connection);
+    if (connection != connections_.end())
+      connection->second->complete(done.slot, error_number(done.status),
+                                   done.status == IoStatus::ok ? std::move(data) : BufferRef{});
+  }
+  hand_on();
+}
+
+void ClientPort::shut_down_clients() {
+  for (auto& [id, connection] : connections_) connection->shut_down();
+}
+
+size_t ClientPort::open_exports() const {
+  return static_cast<size_t>(std::count_if(connections_.begin(), connections_.end(),
+                                           [](const auto& entry) { return entry.second->open() && !entry.second->over(); }));
+}
+
+void ClientPort::drop_finished() {
+  for (auto at = connections_.begin(); at != connections_.end();) {
+    at = at->second->over() ? connections_.erase(at) : std::next(at);
+  }
+  resume_waiting();
+}
+
+// Memory that a request gave back may be what another session waits for.
+void ClientPort::resume_waiting() {
+  for (auto& [id, connection] : connections_) connection->resume_if_waiting();
+}
+
+}  // namespace lockstep

@@ -1,0 +1,82 @@
+// The NBD side of a running resource: listeners, connections, and the way of a request from a session to the core and back.
+//
+// Requests that the core would not take as one (longer than max_op_bytes) are split here; those beyond the core's bound wait here,
+// and the sessions' own bounds make the clients wait.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "core/event.h"
+#include "nbd/session.h"
+#include "shell/event_loop.h"
+#include "shell/loop/unique_fd.h"
+#include "shell/resource/settings.h"
+
+namespace lockstep {
+
+class ClientConnection;
+class ClientListener;
+
+class ClientPort {
+ public:
+  // What the port asks of the resource. `submit` hands a request to the core; the answer comes by replied().
+  struct Upstream {
+    std::function<void(const ClientRequest&, BufferRef payload)> submit;
+    std::function<nbd::Lookup(std::string_view name)> look_up;
+    std::function<std::vector<nbd::ExportListing>()> list;
+  };
+  ClientPort(EventLoop& loop, const ResourceSettings& settings, Upstream upstream);
+  ~ClientPort();
+
+  // Listens on every configured address. An error names the address in `where` by way of the log.
+  Result<void> start();
+  void replied(ClientIo io, IoStatus status, BufferRef data);
+  // Fails what waits with ESHUTDOWN and closes every client.
+  void shut_down_clients();
+  size_t open_exports() const;  // clients that have chosen the export
+  size_t connections() const { return connections_.size(); }
+  uint64_t bytes_read() const { return bytes_read_; }
+  uint64_t bytes_written() const { return bytes_written_; }
+
+ private:
+  friend class ClientConnection;
+  friend class ClientListener;
+  struct Pending {  // a client's request, in one or several pieces
+    uint64_t connection = 0;
+    nbd::SlotId slot;
+    uint32_t pieces = 0;
+    IoStatus status = IoStatus::ok;
+  };
+  struct Piece {
+    ClientRequest request;
+    BufferRef payload;
+  };
+  void accepted(UniqueFd fd);
+  void request(uint64_t connection, nbd::Request request);
+  void hand_on();
+  void drop_finished();
+  void resume_waiting();
+
+  EventLoop& loop_;
+  const ResourceSettings& settings_;
+  Upstream upstream_;
+  BufferPool pool_;
+  std::vector<std::unique_ptr<ClientListener>> listeners_;
+  std::map<uint64_t, std::unique_ptr<ClientConnection>> connections_;
+  std::map<uint64_t, Pending> pending_;   // by request
+  std::map<uint64_t, uint64_t> owner_;    // ClientIo -> request
+  std::deque<Piece> queue_;               // beyond what the core takes at once
+  uint64_t last_id_ = 0;
+  size_t in_core_ = 0;
+  uint64_t bytes_read_ = 0;
+  uint64_t bytes_written_ = 0;
+};
+
+}  // namespace lockstep

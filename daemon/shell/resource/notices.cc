@@ -1,0 +1,73 @@
+#include "shell/resource/notices.h"
+
+#include <fmt/format.h>
+
+#include "core/durable.h"
+
+namespace lockstep {
+
+namespace {
+uint64_t mib(uint64_t blocks) { return blocks * kBlockBytes >> 20; }
+}  // namespace
+
+NoticeText describe(const Note& note, const ResourceSettings& settings) {
+  const std::string who = note.seat == kNoSeat ? std::string() : settings.name_of(note.seat);
+  const auto reason = [&note] { return code_of(static_cast<Reason>(note.a)); };
+  switch (note.notice) {
+    case Notice::attached:
+      return {LogLevel::notice, "disk attached", {}};
+    case Notice::peer_connected:
+      return {LogLevel::notice, fmt::format("{}: Connected", who), {}};
+    case Notice::peer_refused:
+      return {LogLevel::error, fmt::format("{}: refused: {}", who, text_of(static_cast<Reason>(note.a))), reason()};
+    case Notice::peer_lost:
+      return {LogLevel::warning, fmt::format("{}: connection lost", who), {}};
+    case Notice::round_started:
+      return {LogLevel::debug, fmt::format("round {} begins", note.a), {}};
+    case Notice::tenure_decided:
+      return {LogLevel::info, fmt::format("tenure {} is decided", note.a), {}};
+    case Notice::tenure_adopted:
+      return {LogLevel::notice, fmt::format("tenure {} adopted", note.a), {}};
+    case Notice::became_primary:
+      return {LogLevel::notice, "role Primary", {}};
+    case Notice::became_secondary:
+      return {LogLevel::notice, "role Secondary", {}};
+    case Notice::deposed:
+      return {LogLevel::error, fmt::format("{} became Primary: this node is Secondary, its clients are closed", who), "deposed"};
+    case Notice::frozen:
+      return {LogLevel::error, "I/O is frozen", reason()};
+    case Notice::thawed:
+      return {LogLevel::notice, "I/O goes on", {}};
+    case Notice::peer_dropped:
+      return {LogLevel::warning, fmt::format("{}: no longer in the current set; {} blocks ({} MiB) to resync", who, note.a,
+                                             mib(note.a)), {}};
+    case Notice::resync_started:
+      return {LogLevel::notice, fmt::format("{}: resync begins, {} blocks ({} MiB)", who, note.a, mib(note.a)), {}};
+    case Notice::resync_finished:
+      return {LogLevel::notice, fmt::format("{}: resync done, {} blocks ({} MiB)", who, note.a, mib(note.a)), {}};
+    case Notice::resync_aborted:
+      return {LogLevel::warning, fmt::format("{}: resync interrupted; it will go on", who), {}};
+    case Notice::peer_joined:
+      return {LogLevel::notice, fmt::format("{}: UpToDate", who), {}};
+    case Notice::disk_failed:
+      return {LogLevel::error, "the disk failed and is given up", "disk-failed"};
+    case Notice::metadata_failed:
+      return {LogLevel::error, "the metadata could not be written: the disk is given up, this node votes no more",
+              "metadata-failed"};
+    case Notice::voter_lost:
+      return {LogLevel::warning, fmt::format("{}: this voter no longer answers", who), {}};
+    case Notice::voter_back:
+      return {LogLevel::notice, fmt::format("{}: this voter answers", who), {}};
+    case Notice::voter_replaced:
+      return {LogLevel::notice, fmt::format("{}: its new acceptor votes from now on", who), {}};
+    case Notice::fence_started:
+      return {LogLevel::warning, fmt::format("{}: fence-peer started", who), {}};
+    case Notice::fence_finished:
+      return {LogLevel::warning, fmt::format("{}: fence-peer ended with {}", who, note.a), {}};
+    case Notice::fence_ignored:
+      return {LogLevel::warning, fmt::format("{}: fence-peer's {} changes nothing", who, note.a), {}};
+  }
+  UNREACHABLE("a Notice without words");
+}
+
+}  // namespace lockstep

@@ -1,0 +1,185 @@
+#include "shell/resource/resource.h"
+
+#include <sys/prctl.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "shell/loop/device_open.h"
+#include "shell/loop/log.h"
+#include "shell/metadata_attach.h"
+
+namespace lockstep {
+
+std::string ResourceSettings::name_of(Seat seat) const {
+  for (const PeerSettings& peer : links.peers) {
+    if (peer.seat == seat) return peer.name;
+  }
+  return seat == core.self ? "this node" : "node " + std::to_string(seat.value);
+}
+
+// What is open before the loop has it.
+struct Resource::Disks {
+  OpenedDevice data;
+  OpenedDevice meta;  // external only
+  AttachedMetadata attached;
+
+  Disks() = default;
+  Disks(const Disks&) = delete;
+  Disks(Disks&& other) noexcept : data(other.data), meta(other.meta), attached(std::move(other.attached)) {
+    other.data.fd = -1;
+    other.meta.fd = -1;
+  }
+  ~Disks() {
+    if (data.fd >= 0) close_device(data);
+    if (meta.fd >= 0) close_device(meta);
+  }
+};
+
+namespace {
+
+std::string cannot_open(const std::string& resource, const std::string& path, const Error& error) {
+  std::string text = resource + ": cannot use " + path + ": ";
+  if (error.os == EBUSY) {
+    return text + "it is in use by another process or mounted.\n  Stop what uses it (lsof, findmnt), then try again.\n";
+  }
+  if (error.os == ENOENT) return text + "it does not exist.\n  Correct `disk` or `meta-disk` in the configuration.\n";
+  return text + std::strerror(error.os) + " (" + error.where + ").\n";
+}
+
+}  // namespace
+
+std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure& failure) {
+  Disks disks;
+  const bool internal = settings.meta_disk.empty();
+  for (auto [path, device] : {std::pair{&settings.disk, &disks.data}, std::pair{&settings.meta_disk, &disks.meta}}) {
+    if (path->empty()) continue;
+    auto opened = open_device(*path);
+    if (!opened) {
+      failure = {16, cannot_open(settings.name, *path, opened.error())};
+      return nullptr;
+    }
+    *device = opened.value();
+  }
+  FdMetadataIo io(internal ? disks.data : disks.meta);
+  MetadataExpectation expected;
+  expected.resource = settings.id;
+  expected.node = settings.core.self;
+  expected.placement = internal ? Placement::internal : Placement::external;
+  expected.data_device_bytes = disks.data.size_bytes;
+  expected.peers = settings.core.data_nodes - SeatSet{settings.core.self};
+  expected.boot = settings.boot;
+  AttachOutcome outcome = attach_metadata(io, expected);
+  if (!outcome.attached) {
+    failure = {16, settings.name + ": " + outcome.error.text};
+    if (failure.text.back() != '\n') failure.text.push_back('\n');
+    return nullptr;
+  }
+  disks.attached = std::move(*outcome.attached);
+  auto loop = EventLoop::create(settings.engine);
+  if (!loop) {
+    failure = {20, settings.name + ": no I/O engine can be had: " + std::strerror(loop.error().os) + "\n"};
+    return nullptr;
+  }
+  std::unique_ptr<Resource> resource(new Resource(std::move(settings), std::move(loop).value()));
+  resource->adopt(std::move(disks));
+  const auto listening = resource->links_->start();
+  const auto exporting = listening.ok() ? resource->clients_->start() : Result<void>();
+  if (!listening.ok() || !exporting.ok()) {
+    const Error error = !listening.ok() ? listening.error() : exporting.error();
+    const std::string what = !listening.ok() ? "its replication address" : "an NBD address";
+    failure = {20, resource->settings_.name + ": cannot listen on " + what + ": " + std::strerror(error.os) + " (" + error.where +
+                       ").\n  Correct the address in the configuration, or stop what uses it.\n"};
+    return nullptr;
+  }
+  resource->start_thread();
+  return resource;
+}
+
+Resource::Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop)
+    : settings_(std::move(settings)),
+      loop_(std::move(loop)),
+      peer_pool_(settings_.peer_pool_bytes),
+      read_pool_(settings_.read_pool_bytes) {}
+
+void Resource::adopt(Disks disks) {
+  if (!loop_->fallback_reason().empty())
+    log_format(LogLevel::notice, settings_.name, "", "I/O engine libaio: {}", loop_->fallback_reason());
+  const AttachedMetadata& attached = disks.attached;
+  if (attached.repaired_copies > 0)
+    log_format(LogLevel::warning, settings_.name, "", "repaired {} of 4 superblock copies", attached.repaired_copies);
+  if (attached.unreadable_intent_pages + attached.unreadable_bitmap_pages > 0)
+    log_format(LogLevel::warning, settings_.name, "", "{} pages of the maps could not be read and count as dirty",
+               attached.unreadable_intent_pages + attached.unreadable_bitmap_pages);
+  if (!disks.data.direct)
+    log_format(LogLevel::warning, settings_.name, "", "{} does not do direct I/O: the page cache is used", disks.data.path);
+  disk_ = loop_->adopt_device(std::exchange(disks.data, OpenedDevice{}));
+  if (disks.meta.fd >= 0) meta_device_ = loop_->adopt_device(std::exchange(disks.meta, OpenedDevice{}));
+  meta_ = std::make_unique<MetaStore>(meta_device_ ? *meta_device_ : *disk_, attached.chain);
+  replica_ = std::make_unique<Replica>(settings_.core, attached.loaded, loop_->now());
+  links_ = std::make_unique<LinkManager>(*loop_, peer_pool_, settings_.links, *this);
+  ClientPort::Upstream upstream;
+  upstream.submit = [this](const ClientRequest& request, BufferRef payload) {
+    ClientRequest copy = request;
+    if (request.kind == OpKind::write) copy.payload = payloads_.add(std::move(payload));
+    happen(copy);
+  };
+  upstream.look_up = [this](std::string_view name) { return look_up(name); };
+  upstream.list = [this] { return std::vector<nbd::ExportListing>{{settings_.name + "/0", "Lockstep resource"}}; };
+  clients_ = std::make_unique<ClientPort>(*loop_, settings_, std::move(upstream));
+  fences_ = std::make_unique<FenceRunner>(*loop_);
+}
+
+void Resource::start_thread() {
+  thread_ = std::thread([this] {
+    ::prctl(PR_SET_NAME, settings_.name.substr(0, 15).c_str());
+    log_format(LogLevel::notice, settings_.name, "", "up: {} ({}), start {}", settings_.disk, loop_->engine_name(),
+               replica_->record().start);
+    arm_timer();
+    loop_->run();
+    // The parts go on the thread that used them, in the order in which they depend on each other.
+    fences_.reset();
+    clients_.reset();
+    links_.reset();
+    while (disk_->outstanding() > 0 || meta_->outstanding() > 0) loop_->run_once(milliseconds(100));
+    events_.clear();
+    reads_waiting_.clear();
+    payloads_ = {};
+    replica_.reset();
+    meta_.reset();
+    meta_device_.reset();
+    disk_.reset();
+  });
+}
+
+Resource::~Resource() {
+  loop_->stop();
+  if (thread_.joinable()) {
+    thread_.join();
+  } else {
+    clients_.reset();
+    links_.reset();
+  }
+}
+
+void Resource::link_up(Seat peer, LinkId link) {
+  log_format(LogLevel::notice, settings_.name, "", "{}: link up", settings_.name_of(peer));
+  happen(LinkUp{peer, link});
+}
+
+void Resource::link_down(Seat peer, LinkId link, const std::string& why) {
+  log_format(LogLevel::warning, settings_.name, "", "{}: link down: {}", settings_.name_of(peer), why);
+  happen(LinkDown{peer, link});
+}
+
+void Resource::message(Seat peer, LinkId link, Message message, BufferRef payload) {
+  MessageReceived received{peer, link, std::move(message), payloads_.add(std::move(payload))};
+  happen(std::move(received));
+}
+
+void Resource::refused(Seat peer, const std::string& why) {
+  log_format(LogLevel::error, settings_.name, "refused", "{}: {}",
+             peer == kNoSeat ? std::string("unknown caller") : settings_.name_of(peer), why);
+}
+
+}  // namespace lockstep

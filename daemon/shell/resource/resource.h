@@ -1,0 +1,119 @@
+// A running resource: its own thread and event loop, the Replica, and everything that the Replica's effects need: disk, metadata,
+// links, NBD clients, timer, handlers.
+//
+// Opened and destroyed on the control thread. All other members are for the control thread too and hand their work to the
+// resource's loop by post(); answers come on the resource's loop, and the caller posts them back to its own.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/replica.h"
+#include "shell/event_loop.h"
+#include "shell/link/link_manager.h"
+#include "shell/meta_store.h"
+#include "shell/resource/client_port.h"
+#include "shell/resource/fence_runner.h"
+#include "shell/resource/payload_table.h"
+#include "shell/resource/settings.h"
+
+namespace lockstep {
+
+// What a resource shows; made on its loop.
+struct ResourceView {
+  Snapshot snapshot;
+  std::vector<std::pair<Seat, LinkStatus>> links;
+  bool open = false;
+  uint64_t read_bytes = 0;
+  uint64_t written_bytes = 0;
+  std::string engine;
+};
+
+struct OpenFailure {
+  int exit_status = 20;
+  std::string text;  // lines for a person
+};
+
+class Resource final : public LinkOwner {
+ public:
+  // Claims the disks, reads and repairs the metadata, listens. On failure nothing is left open.
+  static std::unique_ptr<Resource> open(ResourceSettings settings, OpenFailure& failure);
+  // Stops the loop and waits for its thread. Ask for AdminOp::stop before, where there is time.
+  ~Resource() override;
+
+  const ResourceSettings& settings() const { return settings_; }
+
+  using AdminDone = std::function<void(const AdminReply&)>;
+  void admin(AdminOp op, Seat peer, AdminDone done);
+  void view(std::function<void(ResourceView)> done);
+  void connect(Seat peer);
+  void disconnect(Seat peer);
+
+ private:
+  struct Disks;
+  Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop);
+  void adopt(Disks disks);
+  void start_thread();
+
+  // LinkOwner, on the loop
+  void link_up(Seat peer, LinkId link) override;
+  void link_down(Seat peer, LinkId link, const std::string& why) override;
+  void message(Seat peer, LinkId link, Message message, BufferRef payload) override;
+  void refused(Seat peer, const std::string& why) override;
+
+  // events and effects (resource_effects.cc)
+  void happen(Event event);
+  void drain();
+  void arm_timer();
+  void run(const DiskIo& effect);
+  void run(const WriteRecord& effect);
+  void run(const WriteIntentPage& effect);
+  void run(const WriteBitmapPage& effect);
+  void run(const Send& effect);
+  void run(const CloseLink& effect);
+  void run(const ClientReply& effect);
+  void run(const Release& effect);
+  void run(const AdminReply& effect);
+  void run(const RoleChanged& effect);
+  void run(const RunFence& effect);
+  void run(const Note& effect);
+  void start_read(const DiskIo& effect);
+  void disk_done(DiskIoId io, int error, OpKind kind);
+
+  // commands (resource_commands.cc)
+  void begin_admin(AdminOp op, Seat peer, AdminDone done);
+  void when_clients_left(Instant deadline, std::function<void(bool left)> then);
+  nbd::Lookup look_up(std::string_view name);
+
+  ResourceSettings settings_;
+  std::unique_ptr<EventLoop> loop_;
+  BufferPool peer_pool_;
+  BufferPool read_pool_;
+  PayloadTable payloads_;
+  std::unique_ptr<BlockDevice> disk_;
+  std::unique_ptr<BlockDevice> meta_device_;  // external metadata only
+  std::unique_ptr<MetaStore> meta_;
+  std::unique_ptr<Replica> replica_;
+  std::unique_ptr<LinkManager> links_;
+  std::unique_ptr<ClientPort> clients_;
+  std::unique_ptr<FenceRunner> fences_;
+
+  std::deque<Event> events_;
+  Effects effects_;
+  bool draining_ = false;
+  std::deque<DiskIo> reads_waiting_;  // for memory
+  TimerId timer_;
+  Instant timer_due_ = kNever;
+  bool primary_ = false;
+  bool closing_to_clients_ = false;
+  uint64_t last_admin_ = 0;
+  std::vector<std::pair<AdminId, AdminDone>> admins_;
+  std::thread thread_;
+};
+
+}  // namespace lockstep

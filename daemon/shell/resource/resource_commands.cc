@@ -1,0 +1,92 @@
+// What the control thread asks of a resource, on the resource's loop.
+#include <sys/random.h>
+
+#include <algorithm>
+
+#include "shell/resource/resource.h"
+
+namespace lockstep {
+
+namespace {
+
+Uuid random_uuid() {
+  Uuid id;
+  CHECK(::getrandom(id.bytes.data(), id.bytes.size(), 0) == static_cast<ssize_t>(id.bytes.size()));
+  id.bytes[6] = static_cast<uint8_t>((id.bytes[6] & 0x0f) | 0x40);  // RFC 9562, version 4
+  id.bytes[8] = static_cast<uint8_t>((id.bytes[8] & 0x3f) | 0x80);
+  return id;
+}
+
+}  // namespace
+
+void Resource::admin(AdminOp op, Seat peer, AdminDone done) {
+  loop_->post([this, op, peer, done = std::move(done)]() mutable {
+    // Clients first: a Primary that they use does not step down.
+    const bool leaves = op == AdminOp::secondary || op == AdminOp::stop;
+    if (!leaves || !primary_) return begin_admin(op, peer, std::move(done));
+    when_clients_left(loop_->now() + settings_.client_leave_time, [this, op, peer, done = std::move(done)](bool left) mutable {
+      if (!left) return done(AdminReply{{}, false, Reason::device_in_use});
+      closing_to_clients_ = true;
+      begin_admin(op, peer, [this, done = std::move(done)](const AdminReply& reply) {
+        closing_to_clients_ = false;
+        done(reply);
+      });
+    });
+  });
+}
+
+void Resource::begin_admin(AdminOp op, Seat peer, AdminDone done) {
+  const AdminId id{++last_admin_};
+  admins_.emplace_back(id, std::move(done));
+  happen(AdminRequest{id, op, peer, random_uuid()});
+}
+
+void Resource::when_clients_left(Instant deadline, std::function<void(bool)> then) {
+  if (clients_->open_exports() == 0) return then(true);
+  if (loop_->now() >= deadline) return then(false);
+  loop_->call_at(loop_->now() + milliseconds(50), [this, deadline, then = std::move(then)]() mutable {
+    when_clients_left(deadline, std::move(then));
+  });
+}
+
+void Resource::view(std::function<void(ResourceView)> done) {
+  loop_->post([this, done = std::move(done)] {
+    ResourceView view;
+    view.snapshot = replica_->inspect(loop_->now());
+    for (const PeerSettings& peer : settings_.links.peers) view.links.emplace_back(peer.seat, links_->status(peer.seat));
+    view.open = clients_->open_exports() > 0;
+    view.read_bytes = clients_->bytes_read();
+    view.written_bytes = clients_->bytes_written();
+    view.engine = loop_->engine_name();
+    done(std::move(view));
+  });
+}
+
+void Resource::connect(Seat peer) {
+  loop_->post([this, peer] { links_->connect(peer); });
+}
+
+void Resource::disconnect(Seat peer) {
+  loop_->post([this, peer] { links_->set_stand_alone(peer, "disconnected by an operator"); });
+}
+
+nbd::Lookup Resource::look_up(std::string_view name) {
+  const std::string full = settings_.name + "/0";
+  if (name != settings_.name && name != full)
+    return nbd::Refusal{nbd::Refusal::Kind::unknown, "no such export here; there is " + full};
+  if (!primary_ || closing_to_clients_) {
+    std::string text = settings_.name + " is Secondary on this node";
+    const auto& tenure = replica_->record().adopted;
+    if (tenure && tenure->primary && tenure->primary->node != settings_.core.self)
+      text += "; its Primary is " + settings_.name_of(tenure->primary->node);
+    return nbd::Refusal{nbd::Refusal::Kind::policy, text + " (lockstep primary " + settings_.name + " makes it Primary)"};
+  }
+  nbd::ExportInfo info;
+  info.name = full;
+  info.description = "Lockstep resource " + full;
+  info.size = replica_->record().adopted->volumes[0].size_bytes;
+  info.minimum_block = std::max<uint32_t>(512, disk_->info().block_bytes);
+  return info;
+}
+
+}  // namespace lockstep

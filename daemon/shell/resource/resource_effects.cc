@@ -1,0 +1,164 @@
+// Events in, effects out: the pump between the loop and the Replica. The order of effects needs no care here: whatever depends on
+// durability is an effect of the step that hears of it.
+#include <cerrno>
+#include <cstring>
+
+#include "shell/loop/log.h"
+#include "shell/resource/notices.h"
+#include "shell/resource/resource.h"
+
+namespace lockstep {
+
+namespace {
+
+IoStatus status_of(int error) {
+  if (error == 0) return IoStatus::ok;
+  return error == ENOSPC ? IoStatus::no_space : IoStatus::io_error;
+}
+
+BlockOp block_op(OpKind kind) {
+  switch (kind) {
+    case OpKind::read:
+      return BlockOp::read;
+    case OpKind::write:
+      return BlockOp::write;
+    case OpKind::write_zeroes:
+      return BlockOp::write_zeroes;
+    case OpKind::trim:
+      return BlockOp::trim;
+    case OpKind::flush:
+      return BlockOp::flush;
+  }
+  UNREACHABLE("an operation kind");
+}
+
+}  // namespace
+
+// Effects can cause events at once (a reply lets a client's next request in); those wait their turn.
+void Resource::happen(Event event) {
+  events_.push_back(std::move(event));
+  if (!draining_) drain();
+}
+
+void Resource::drain() {
+  draining_ = true;
+  while (!events_.empty()) {
+    const Event event = std::move(events_.front());
+    events_.pop_front();
+    effects_.clear();
+    replica_->step(loop_->now(), event, effects_);
+    for (const Effect& effect : effects_) {
+      std::visit([this](const auto& e) { run(e); }, effect);
+    }
+  }
+  draining_ = false;
+  arm_timer();
+}
+
+void Resource::arm_timer() {
+  const Instant due = replica_->next_deadline();
+  if (due == kNever || due >= timer_due_) return;  // a timer that fires early costs one Tick
+  if (timer_.value != 0) loop_->cancel(timer_);
+  timer_due_ = due;
+  timer_ = loop_->call_at(due, [this] {
+    timer_ = {};
+    timer_due_ = kNever;
+    happen(Tick{});
+  });
+}
+
+void Resource::run(const DiskIo& effect) {
+  if (effect.kind == OpKind::read) return start_read(effect);
+  BufferRef payload = payloads_.get(effect.payload);
+  std::byte* data = payload ? payload->data() : nullptr;
+  // The buffer lives as long as the I/O may touch it.
+  disk_->submit(block_op(effect.kind), effect.range.offset, effect.range.length, data, effect.fua,
+                [this, io = effect.io, kind = effect.kind, payload = std::move(payload)](int error) {
+                  disk_done(io, error, kind);
+                });
+}
+
+void Resource::start_read(const DiskIo& effect) {
+  BufferRef buffer = read_pool_.allocate(effect.range.length);
+  if (!buffer) {
+    reads_waiting_.push_back(effect);
+    return;
+  }
+  std::byte* data = buffer->data();
+  payloads_.put(effect.payload, buffer);
+  disk_->submit(BlockOp::read, effect.range.offset, effect.range.length, data, false,
+                [this, io = effect.io, buffer = std::move(buffer)](int error) { disk_done(io, error, OpKind::read); });
+}
+
+void Resource::disk_done(DiskIoId io, int error, OpKind kind) {
+  if (error != 0) {
+    static constexpr const char* kNames[] = {"read", "write", "write of zeroes", "trim", "flush"};
+    log_format(LogLevel::error, settings_.name, "disk-failed", "{}: {} failed: {}", settings_.disk,
+               kNames[static_cast<size_t>(kind)], std::strerror(error));
+  }
+  happen(DiskDone{io, status_of(error)});
+}
+
+void Resource::run(const WriteRecord& effect) {
+  meta_->write_record(effect.record, [this, token = effect.token](int error) { happen(MetaDone{token, error == 0}); });
+}
+
+void Resource::run(const WriteIntentPage& effect) {
+  meta_->write_intent_page(effect.page, effect.sequence, effect.bits,
+                           [this, token = effect.token](int error) { happen(MetaDone{token, error == 0}); });
+}
+
+void Resource::run(const WriteBitmapPage& effect) {
+  meta_->write_bitmap_page(effect.peer, effect.page, effect.bits,
+                           [this, token = effect.token](int error) { happen(MetaDone{token, error == 0}); });
+}
+
+void Resource::run(const Send& effect) {
+  // False: the link is gone and its link_down is on the way; the core hears of it then.
+  static_cast<void>(links_->send(effect.to, effect.link, effect.message, payloads_.get(effect.payload)));
+}
+
+void Resource::run(const CloseLink& effect) {
+  const std::string why(text_of(effect.reason));
+  if (effect.stand_alone) {
+    log_format(LogLevel::error, settings_.name, code_of(effect.reason), "{}: StandAlone: {} {}", settings_.name_of(effect.peer),
+               text_of(effect.reason), remedy_of(effect.reason));
+    links_->set_stand_alone(effect.peer, why);
+  } else {
+    links_->close(effect.peer, effect.link, why);
+  }
+}
+
+void Resource::run(const ClientReply& effect) { clients_->replied(effect.io, effect.status, payloads_.get(effect.payload)); }
+
+void Resource::run(const Release& effect) {
+  payloads_.release(effect.payload);
+  if (reads_waiting_.empty()) return;
+  std::deque<DiskIo> waiting;
+  waiting.swap(reads_waiting_);
+  for (const DiskIo& read : waiting) start_read(read);
+}
+
+void Resource::run(const AdminReply& effect) {
+  for (auto at = admins_.begin(); at != admins_.end(); ++at) {
+    if (at->first != effect.id) continue;
+    const AdminDone done = std::move(at->second);
+    admins_.erase(at);
+    done(effect);
+    return;
+  }
+}
+
+void Resource::run(const RoleChanged& effect) {
+  primary_ = effect.primary;
+  if (!primary_) clients_->shut_down_clients();
+}
+
+void Resource::run(const RunFence&) { UNREACHABLE("fence handlers are refused by the configuration until they are built"); }
+
+void Resource::run(const Note& effect) {
+  const NoticeText text = describe(effect, settings_);
+  log_line(text.level, settings_.name, text.text, text.reason);
+}
+
+}  // namespace lockstep

@@ -1,0 +1,37 @@
+// Everything that a running resource needs to know, as plain values; made from the configuration by daemon/control.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/config.h"
+#include "shell/event_loop.h"
+#include "shell/link/link_settings.h"
+
+namespace lockstep {
+
+struct NbdAddress {
+  std::string unix_path;  // empty: `tcp` is meant
+  HostPort tcp;
+};
+
+struct ResourceSettings {
+  std::string name;
+  ResourceId id;
+  CoreConfig core;
+  LinkSettings links;
+  std::vector<NbdAddress> nbd;
+  std::string disk;
+  std::string meta_disk;  // empty: internal
+  Boot boot;
+  IoEngine engine = IoEngine::automatic;
+  size_t pool_bytes = size_t{256} << 20;       // payloads from clients
+  size_t peer_pool_bytes = size_t{256} << 20;  // payloads from peers
+  size_t read_pool_bytes = size_t{256} << 20;  // payloads that the disk fills
+  size_t max_clients = 128;                    // connections
+  Duration client_leave_time = seconds(5);     // how long `secondary` waits for clients to go
+
+  std::string name_of(Seat seat) const;
+};
+
+}  // namespace lockstep
