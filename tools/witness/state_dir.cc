@@ -7,6 +7,8 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
+#include <system_error>
 
 namespace lockstep {
 
@@ -22,6 +24,16 @@ Result<StateDir> StateDir::open(const std::string& path) {
 
 std::string StateDir::file_of(const ResourceId& resource, const char* suffix) const {
   return path_ + "/" + resource.to_string() + suffix;
+}
+
+size_t StateDir::count(const char* suffix) const {
+  size_t files = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(path_, error), end; !error && entry != end;
+       entry.increment(error)) {
+    if (entry->path().extension() == suffix) ++files;
+  }
+  return files;
 }
 
 Result<void> StateDir::sync() const {

@@ -17,6 +17,8 @@ class StateDir {
   static Result<StateDir> open(const std::string& path);
 
   std::string file_of(const ResourceId& resource, const char* suffix) const;
+  // How many files with this suffix there are.
+  size_t count(const char* suffix) const;
   // Makes names durable: after a file was created.
   Result<void> sync() const;
   // Writes a small file whole or not at all: temporary file, sync, rename, sync of the directory.

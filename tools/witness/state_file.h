@@ -4,9 +4,9 @@
 // therefore no torn write but damage, it may have held a promise, and the file is given up for a new, empty
 // acceptor.
 //
-//   0 magic u64 | 8 layout version u32 | 12 body bytes u32 | 16 sequence u64 | 24 inode u64 | 32 birth
-//   seconds u64 40 birth nanoseconds u32 | 44 reserved u32 | 48 resource uuid | 64 body: AcceptorRecord |
-//   zeroes | 508 CRC32C u32
+//   0 magic u64 | 8 layout version u32 | 12 body bytes u32 | 16 sequence u64 | 24 inode u64
+//   32 birth seconds u64 | 40 birth nanoseconds u32 | 44 reserved u32 | 48 resource uuid
+//   64 body: AcceptorRecord | zeroes | 508 CRC32C u32
 //
 // A slot names the inode and birth time of its own file. A file that names another's is a copy or came out of
 // a backup: what it promised since is lost, so it must not vote as that acceptor.

@@ -71,6 +71,7 @@ Result<bool> VerifierStore::accept(const ResourceId& resource, const Verifier& v
   if (!known.ok()) return known.error();
   if (known.value()) return *known.value() == verifier;
   if (!preloaded_.empty()) return false;
+  if (dir_.count(".pub") >= max_learned_) return Error{0, "this witness serves as many resources as it may"};
   if (auto stored = dir_.replace(path_of(resource), verifier_text(verifier)); !stored.ok())
     return stored.error();
   return true;

@@ -4,9 +4,10 @@
 // and a newline.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "state_dir.h"
 #include "wire/auth.h"
@@ -19,7 +20,9 @@ std::optional<Verifier> parse_verifier(std::string_view text);
 class VerifierStore {
  public:
   // `preloaded`: the directory of --verifiers, empty: none, learn at first contact. `dir` outlives it.
-  VerifierStore(const StateDir& dir, std::string preloaded) : dir_(dir), preloaded_(std::move(preloaded)) {}
+  // max_learned bounds the disk that strangers can make us use.
+  VerifierStore(const StateDir& dir, std::string preloaded, size_t max_learned = 4096)
+      : dir_(dir), preloaded_(std::move(preloaded)), max_learned_(max_learned) {}
 
   // May this resource be spoken for at all? False only with preloaded verifiers.
   bool knows_or_learns(const ResourceId& resource) const;
@@ -35,6 +38,7 @@ class VerifierStore {
 
   const StateDir& dir_;
   std::string preloaded_;
+  size_t max_learned_;
 };
 
 }  // namespace lockstep

@@ -46,8 +46,7 @@ Result<void> Witness::start() {
   return {};
 }
 
-// --- who may come in
-// -----------------------------------------------------------------------------------------------------
+// --- who may come in -------------------------------------------------------------------------------------
 
 std::optional<Refusal> Witness::admit(const Hello& hello) {
   if (!hello.to.is_witness()) return Refusal{RefusalCode::seat, "this is a witness"};
@@ -107,8 +106,7 @@ void Witness::drop_older(const ResourceId& resource, Seat seat) {
   }
 }
 
-// --- serving
-// -------------------------------------------------------------------------------------------------------------
+// --- serving ---------------------------------------------------------------------------------------------
 
 void Witness::on_connected(Connection&) {}
 

@@ -43,8 +43,7 @@ AcceptorRecord record_of(uint64_t n) {
   return record;
 }
 
-// --- state files
-// ---------------------------------------------------------------------------------------------------------
+// --- state files -----------------------------------------------------------------------------------------
 
 StateFile::Opened open_state(const fs::path& path) {
   auto opened = StateFile::open(path, kA);
@@ -130,8 +129,20 @@ TEST(Verifier, TextComesBackAsItWas) {
   EXPECT_EQ(parse_verifier(std::string(64, 'g')), std::nullopt);
 }
 
-// --- acceptors
-// -----------------------------------------------------------------------------------------------------------
+TEST(Verifier, StrangersCannotFillTheDisk) {
+  const Scratch path;
+  const auto dir = StateDir::open(path.path);
+  ASSERT_TRUE(dir.ok());
+  VerifierStore store(dir.value(), "", 1);
+  const LinkKeys keys(secret("s"), kA);
+  EXPECT_TRUE(store.accept(kA, keys.verifier()).ok());
+  EXPECT_FALSE(store.accept(kB, keys.verifier()).ok());
+  const auto again = store.accept(kA, keys.verifier());
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again.value());
+}
+
+// --- acceptors -------------------------------------------------------------------------------------------
 
 Prepare prepare_of(uint64_t counter, uint8_t node) {
   const Holder candidate{Seat{node}, Uuid::from_words(node, 1), 1};
@@ -199,8 +210,7 @@ TEST(AcceptorStore, NobodySpeaksForAnotherNode) {
   EXPECT_TRUE(violation);
 }
 
-// --- the whole, over loopback
-// ----------------------------------------------------------------------------------------------
+// --- the whole, over loopback ----------------------------------------------------------------------------
 
 struct Voter final : LinkOwner {
   void link_up(Seat, LinkId id) override {
