@@ -9,6 +9,7 @@ namespace lockstep {
 namespace {
 constexpr Duration kLinkPatience = milliseconds(1500);  // links that come up right after `up` are waited for so long
 constexpr Duration kPatience = seconds(15);
+constexpr Duration kSignOfLife = milliseconds(300);  // what a Primary that died a moment ago had still sent is in by then
 }  // namespace
 
 void Admin::request(const AdminRequest& request) {
@@ -81,11 +82,14 @@ Reason Admin::promotion_obstacle() const {
 void Admin::pump_primary() {
   if (r_.membership.is_primary()) return finish(true);
   const Reason obstacle = promotion_obstacle();
-  const bool may_pass = obstacle == Reason::none || obstacle == Reason::no_quorum;
+  bool may_pass = obstacle == Reason::none || obstacle == Reason::no_quorum;
+  // A Primary that lives asks for its lease again and again. One that was killed or hangs is silent, and its link will end.
+  if (obstacle == Reason::peer_is_primary)
+    may_pass = r_.peer(r_.membership.adopted()->primary->node).heard < since_ + kSignOfLife;
   if (!may_pass && !r_.membership.holds_tenure() && !r_.membership.adopting()) return finish(false, obstacle);
   if (obstacle == Reason::no_quorum && r_.ctx.now >= since_ + kLinkPatience) return finish(false, obstacle);
   if (r_.ctx.now < deadline_) return;
-  const Reason last = r_.membership.last_obstacle();
+  const Reason last = obstacle != Reason::none ? obstacle : r_.membership.last_obstacle();
   finish(false, last == Reason::none ? Reason::timed_out : last);
 }
 

@@ -16,6 +16,7 @@ struct Peer {
   bool link_up = false;
   LinkId link;
   Instant since;            // link went up or down
+  Instant heard = kLongAgo; // last message from there on this link
   Uuid seen_acceptor;       // last acceptor that answered from there
 
   // Data nodes only, valid while link_up:

@@ -171,6 +171,7 @@ void ReplicaImpl::link_down(Seat seat) {
 void ReplicaImpl::message_received(const MessageReceived& event) {
   Peer& p = peer(event.from);
   if (!p.link_up || p.link != event.link) return release(event.payload);
+  p.heard = ctx.now;
   const Message& message = event.message;
   if (message.index() <= kLastRegisterMessage) return membership.register_message(event.from, message);
   if (event.from.is_witness()) return close_link(event.from, Reason::protocol_violation);
