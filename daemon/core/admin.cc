@@ -157,7 +157,7 @@ void Admin::pump_invalidate() {
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   Seat other = kNoSeat;
   for (Seat seat : tenure->members - SeatSet{r_.self()}) {
-    if (r_.peer(seat).met && r_.peer(seat).disk_usable && !r_.peer(seat).inconsistent) other = seat;
+    if (r_.good_copy(seat)) other = seat;
   }
   if (other == kNoSeat) return finish(false, Reason::not_a_target);
   if (!tenure->members.contains(r_.self())) {

@@ -73,6 +73,11 @@ void ReplicaImpl::disk_failed(Reason reason) {
   secondary.intents_progressed();
 }
 
+bool ReplicaImpl::good_copy(Seat seat) const {
+  const Peer& p = peer(seat);
+  return p.met && p.disk_usable && !p.inconsistent && p.hello->disk == ctx.record.peers[seat.value].disk;
+}
+
 void ReplicaImpl::step(Instant now, const Event& event, Effects& out) {
   ctx.now = now;
   ctx.out = &out;

@@ -46,6 +46,9 @@ class ReplicaImpl {
   void send(Seat to, Message message, PayloadId payload = {});  // dropped when the link is down
   void release(PayloadId payload);
   void close_link(Seat seat, Reason reason, bool stand_alone = false);
+  // The peer has met this node with the very disk that this copy was levelled with, and it is good: only then is a seat in the set
+  // a copy in the set. A replaced disk does not inherit its seat's membership.
+  bool good_copy(Seat seat) const;
   // This copy's disk failed on data or metadata.
   void disk_failed(Reason reason);
   // Replication messages wait: a tenure is being adopted, or a state recorded.

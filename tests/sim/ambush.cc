@@ -71,6 +71,8 @@ bool is(Moment moment, const Effect& effect) {
 void Ambush::lay(Prng& prng, Fault fault, Instant until) {
   armed_ = true;
   moment_ = static_cast<Moment>(prng.below(kMoments));
+  // A power loss is at its worst while metadata is being written.
+  if (fault == Fault::power_loss && prng.chance(50)) moment_ = static_cast<Moment>(prng.below(3));
   fault_ = fault;
   pass_ = frequent(moment_) ? prng.below(60) : prng.below(2);
   until_ = until;

@@ -12,6 +12,7 @@
 namespace lockstep::sim {
 
 enum class Moment : uint8_t {
+  // Writes of metadata come first: Ambush::lay counts on it.
   record_write,
   intent_write,
   bitmap_write,

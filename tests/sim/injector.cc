@@ -223,15 +223,7 @@ bool Injector::may_wipe(Seat seat) const {
   const auto& tenure = world_.oracle().latest_tenure();
   if (!tenure || tenure->voters.size() < 3) return false;
   if ((tenure->members - SeatSet{seat}).empty()) return false;
-  for (const Voter& voter : tenure->voters) {
-    if (voter.acceptor.is_nil()) return false;
-    if (voter.seat.is_witness()) {
-      if (world_.witness(0).acceptor() != voter.acceptor) return false;
-    } else if (world_.node(voter.seat.value).disk().record().acceptor.acceptor != voter.acceptor) {
-      return false;
-    }
-  }
-  return true;
+  return world_.voters_seated();
 }
 
 void Injector::wipe_node() {

@@ -29,7 +29,8 @@ void SimNode::create_metadata(ResourceId resource, uint64_t content) {
   record.disk = prng_.uuid();
   record.size_bytes = disk_.blocks() * kBlockBytes;
   record.acceptor.acceptor = prng_.uuid();
-  record.start = uint64_t{record.acceptor.acceptor.bytes[0]} << 24;  // as create-md: never the one of the disk before
+  record.start = uint64_t{record.acceptor.acceptor.bytes[0]}
+                 << 24;  // as create-md: never the one of the disk before
   disk_.create(record, content);
 }
 

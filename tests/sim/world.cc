@@ -135,10 +135,21 @@ void World::heal() {
   }
 }
 
+bool World::voters_seated() const {
+  const auto& tenure = oracle_.latest_tenure();
+  if (!tenure) return false;
+  return std::all_of(tenure->voters.begin(), tenure->voters.end(), [this](const Voter& voter) {
+    const Uuid& there = voter.seat.is_witness()
+                            ? witnesses_.at(voter.seat.value - kMaxDataNodes)->acceptor()
+                            : nodes_.at(voter.seat.value)->disk().record().acceptor.acceptor;
+    return there == voter.acceptor;
+  });
+}
+
 bool World::settled() const {
   const SimNode* primary = manager_.primary();
   const auto& tenure = oracle_.latest_tenure();
-  if (primary == nullptr || !tenure || tenure->members.size() != static_cast<int>(nodes_.size()))
+  if (primary == nullptr || !voters_seated() || tenure->members.size() != static_cast<int>(nodes_.size()))
     return false;
   for (const auto& node : nodes_) {
     if (!node->alive()) return false;

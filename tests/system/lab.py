@@ -336,6 +336,10 @@ class Cluster:
 
     def close(self, failed):
         trouble = []
+        for process in self.processes():
+            process.resume()
+            if process.alive():
+                process.child.terminate()  # all at once, as when a machine shuts down
         for process in reversed(self.processes()):
             stopped = process.child is not None and not process.alive()
             status = process.child.returncode if stopped else 0

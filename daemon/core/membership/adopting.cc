@@ -83,8 +83,10 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
       r_.intents.settle_all();
     }
   }
+  // The disk that was levelled with this one: seen at the founding, or at a join.
   if (next.members.contains(self)) {
-    for (Seat seat : next.members - SeatSet{self}) {
+    const SeatSet before = old && old->members.contains(self) ? old->members : SeatSet{};
+    for (Seat seat : next.members - before - SeatSet{self}) {
       const Peer& peer = r_.peer(seat);
       if (peer.met && peer.hello) r_.ctx.record.peers[seat.value].disk = peer.hello->disk;
     }
@@ -132,8 +134,7 @@ void Membership::take_role() {
     lease_.forget();
     next_lease_request_ = kLongAgo;
     for (Seat seat : tenure.members - SeatSet{r_.self()}) {
-      Peer& peer = r_.peer(seat);
-      peer.replicating = peer.met && peer.disk_usable && !peer.inconsistent;
+      r_.peer(seat).replicating = r_.good_copy(seat);
     }
   } else if (!mine && role_ != Standing::secondary) {  // handed over
     role_ = Standing::secondary;

@@ -49,7 +49,7 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
     const Peer& peer = r_.peer(seat);
     // Without a Primary nothing is written: a member that is away has missed nothing.
     const bool good = primary ? peer.met && peer.replicating && peer.disk_usable
-                              : !peer.met || (peer.disk_usable && !peer.inconsistent);
+                              : !peer.met || r_.good_copy(seat);
     if (good) healthy.insert(seat);
   }
   return healthy.empty() ? from.members : healthy;
@@ -99,6 +99,9 @@ Tenure Membership::promoted(const Tenure& from) const {
   next.origin = round_->ballot();
   next.primary = r_.ctx.self_holder();
   if (!from.clean) next.members = SeatSet{r_.self()};
+  for (Seat seat : from.members - SeatSet{r_.self()}) {
+    if (r_.peer(seat).met && !r_.good_copy(seat)) next.members.erase(seat);
+  }
   next.clean = false;
   return next;
 }

@@ -22,8 +22,7 @@ bool Membership::is_resync_source() const {
   if (adopted()->primary || !adopted()->clean || r_.admin.stopping()) return false;
   for (Seat seat : adopted()->members) {
     if (seat == r_.self()) return true;
-    const Peer& peer = r_.peer(seat);
-    if (peer.met && peer.disk_usable && !peer.inconsistent) return false;
+    if (r_.good_copy(seat)) return false;
   }
   return false;
 }

@@ -47,6 +47,10 @@ void Secondary::take(Seat from, const Stamp& stamp, OpId op, OpKind kind, const 
   }
   const Pending pending{from, r_.peer(from).link, stamp, op, kind, range, fua, payload};
   ++r_.peer(from).writes_in_flight;
+  // Whoever is outside the set misses this, a Primary without a disk included: every copy keeps account of that.
+  for (Seat seat : r_.data_peers()) {
+    if (!r_.membership.member(seat)) r_.dirty.mark(seat, range);
+  }
   if (r_.intents.hold(range, position)) {
     submit(pending);
   } else {
