@@ -59,22 +59,25 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
   } else {
     for (Seat seat : (old->members - next.members) - SeatSet{self}) {
       r_.dirty.mark_extents(seat, r_.intents.bits());
+      // Given up although it answers (invalidate): from here on writes are recorded against it, until a resync begins.
+      r_.peer(seat).replicating = false;
+      r_.write_path.leg_lost(seat);
       r_.ctx.note(Notice::peer_dropped, seat, r_.dirty.of(seat).count());
     }
     const SeatSet added = next.members - old->members;
     const bool self_added = added.contains(self);
-    if (next.members.contains(self)) {
+    // A copy that a further resync has begun to overwrite is not what the join was about: it stays in doubt until it is dropped.
+    if (next.members.contains(self) && !r_.ctx.record.inconsistent) {
       for (Seat seat : (self_added ? next.members : added) - SeatSet{self}) {
         r_.dirty.clear_all(seat);
         r_.ctx.note(Notice::peer_joined, seat);
       }
     }
     if (!next.members.contains(self)) r_.intents.pin_all();
-    if (self_added) r_.ctx.record.inconsistent = false;
     const bool kept = old->members.contains(self) && next.members.contains(self);
     const bool other_primary = old->primary != next.primary;
     // A new Primary that kept this copy in the set followed a clean hand-over: all that was written before is settled.
-    if (self_added || (kept && other_primary && next.primary && next.primary->node != self) || (kept && next.clean))
+    if ((self_added && !r_.ctx.record.inconsistent) || (kept && other_primary && next.primary && next.primary->node != self) || (kept && next.clean))
       r_.intents.settle_all();
     if (other_primary) r_.secondary.reset_settled();
     // Clean says that all members hold the same bytes, flushed: what their maps still have against each other is history.

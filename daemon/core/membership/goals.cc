@@ -43,7 +43,8 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
   for (Seat seat : from.members) {
     if (r_.admin.wants_dropped(seat)) continue;
     if (seat == r_.self()) {
-      if (r_.disk_usable) healthy.insert(seat);
+      // A promotion is carried through first: a Primary may then go on without its own disk.
+      if (r_.disk_usable || role_ == Standing::becoming_primary) healthy.insert(seat);
       continue;
     }
     const Peer& peer = r_.peer(seat);

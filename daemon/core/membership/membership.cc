@@ -54,7 +54,7 @@ Instant Membership::next_deadline() const {
     due = std::min(due, next_round_at_);
   }
   if (holds_tenure()) {
-    due = std::min(due, next_lease_request_);
+    if (!adopting_) due = std::min(due, next_lease_request_);
     if (serving()) due = std::min(due, lease_.valid_until(adopted()->voters));
   }
   return due;

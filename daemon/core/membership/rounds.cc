@@ -127,7 +127,8 @@ std::optional<Tenure> Membership::value_for(const std::optional<Tenure>& found) 
     const Reason obstacle = r_.admin.promotion_obstacle();
     if (obstacle == Reason::none) return promoted(*found);
   }
-  return desired(*found);
+  // Only who holds the tenure, or copies to others while nobody does, changes it; anybody may settle it.
+  return holds_tenure() || is_resync_source() ? desired(*found) : *found;
 }
 
 void Membership::decided(const Tenure& value) {

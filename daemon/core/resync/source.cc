@@ -8,7 +8,8 @@ namespace lockstep {
 
 bool ResyncSource::may_begin(Seat peer) const {
   const Peer& p = r_.peer(peer);
-  return runs_[peer.value].phase == Phase::none && p.met && p.disk_usable && !r_.membership.member(peer) &&
+  // Not while a join may have been decided: that must be known first, and undone if this node lost the peer meanwhile.
+  return runs_[peer.value].phase == Phase::none && p.met && p.disk_usable && !r_.membership.completions_need(peer) &&
          p.adopted == r_.membership.stamp();
 }
 
@@ -38,6 +39,7 @@ void ResyncSource::begin(Seat peer) {
   const bool common = !remembered.is_nil() && remembered == p.hello->disk && p.hello->remembered_disk == r_.ctx.record.disk;
   if (!common) r_.dirty.mark_all(peer);
   p.replicating = true;
+  p.inconsistent = true;
   r_.send(peer, ResyncBegin{r_.membership.stamp(), !common});
 }
 
@@ -173,6 +175,7 @@ void ResyncSource::join_ready(Seat from, const JoinReady& ready) {
   Run& run = runs_[from.value];
   if (run.phase != Phase::preparing || run.join != ready.op) return;
   if (ready.status != IoStatus::ok) return abort(from);
+  r_.peer(from).inconsistent = false;
   run.phase = Phase::joining;  // Membership sees may_join() and proposes a tenure with the peer
 }
 
@@ -180,7 +183,11 @@ void ResyncSource::set_changed() {
   for (Seat peer : r_.data_peers()) {
     Run& run = runs_[peer.value];
     if (run.phase == Phase::none || !r_.membership.member(peer)) continue;
-    if (run.phase == Phase::joining) r_.ctx.note(Notice::resync_finished, peer, run.copied);
+    if (run.phase != Phase::joining) {
+      abort(peer);
+      continue;
+    }
+    r_.ctx.note(Notice::resync_finished, peer, run.copied);
     run = Run{};
     if (!r_.membership.holds_tenure()) r_.peer(peer).replicating = false;
   }
