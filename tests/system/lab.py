@@ -338,9 +338,7 @@ class Cluster:
         trouble = []
         for process in self.processes():
             process.resume()
-            if process.alive():
-                process.child.terminate()  # all at once, as when a machine shuts down
-        for process in reversed(self.processes()):
+        for process in self.others + [node.daemon for node in self.nodes] + ([self.gamma] if self.gamma else []):
             stopped = process.child is not None and not process.alive()
             status = process.child.returncode if stopped else 0
             if status not in (0, -signal.SIGKILL) and process not in self.others:

@@ -37,7 +37,7 @@ def libnbd_tools(cluster, uri):
     expect(hashlib.sha256(back.read_bytes()).digest() == hashlib.sha256(image.read_bytes()).digest(), "nbdcopy")
     step("nbdcopy: there and back, equal")
 
-    tool("nbdsh", "-u", uri, "-c", "h.pwrite(b'x' * 512, 0); h.flush(); assert h.pread(4, 0) == b'xxxx'",
+    tool("nbdsh", "-u", uri, "-c", "h.pwrite(b'x' * 512, 0); h.flush(); assert h.pread(512, 0) == b'x' * 512",
          "-c", "h.pwrite(b'y' * 4096, 8192, nbd.CMD_FLAG_FUA); assert h.pread(1024, 7680) == h.pread(512, 7680) + b'y' * 512",
          "-c", "h.zero(4096, 8192); assert h.pread(4096, 8192) == bytes(4096)",
          "-c", "h.pwrite(b'z' * 1536, 12800); assert h.pread(1536, 12800) == b'z' * 1536",
