@@ -16,9 +16,10 @@ using Named = std::vector<std::pair<std::string_view, uint64_t>>;
 // What a few thousand seeds must have reached. Grows with the core; what is not listed is printed all the
 // same.
 constexpr std::array kRequiredFaults = {
-    Fault::process_kill, Fault::power_loss,   Fault::blackout,   Fault::pause,       Fault::cut,
-    Fault::one_way_cut,  Fault::reset,        Fault::flapping,   Fault::slow_disk,   Fault::data_error,
-    Fault::meta_error,   Fault::witness_kill, Fault::clean_stop, Fault::switch_over, Fault::invalidate,
+    Fault::process_kill,      Fault::power_loss,    Fault::blackout,   Fault::pause,      Fault::cut,
+    Fault::one_way_cut,       Fault::reset,         Fault::flapping,   Fault::slow_disk,  Fault::data_error,
+    Fault::volatile_blackout, Fault::witness_wiped, Fault::node_wiped, Fault::meta_error, Fault::witness_kill,
+    Fault::clean_stop,        Fault::switch_over,   Fault::invalidate,
 };
 constexpr std::array kRequiredNotices = {
     Notice::peer_connected, Notice::peer_lost,        Notice::tenure_decided,  Notice::tenure_adopted,
@@ -158,7 +159,8 @@ int Coverage::print() const {
                           {"torn page", torn_pages},
                           {"orphan write landed", orphans_landed},
                           {"differing copies", differing_covered},
-                          {"refused promotion", promotions_refused}};
+                          {"refused promotion", promotions_refused},
+                          {"unflushed write lost", lost_blocks}};
   for (const auto& [name, count] : counters) {
     if (count > 0) continue;
     fmt::print("never reached: {}\n", name);

@@ -30,7 +30,7 @@ enum class Fault : uint8_t {
   switch_over,
   invalidate,
   outdate,
-  volatile_blackout,    // unflushed writes are lost everywhere at once: off in this version
+  volatile_blackout,    // unflushed writes are lost everywhere at once
   volatile_power_loss,  // unflushed writes are lost on one node: needs the doubtful mark, off in this version
 };
 constexpr size_t kFaults = static_cast<size_t>(Fault::volatile_power_loss) + 1;

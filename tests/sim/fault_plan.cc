@@ -1,5 +1,7 @@
 #include "sim/fault_plan.h"
 
+#include <algorithm>
+
 namespace lockstep::sim {
 namespace {
 
@@ -39,6 +41,13 @@ void draw_faults(Prng& prng, Plan& plan) {
     if (prng.chance(density)) plan.faults.push_back(Fault::witness_kill);
     if (prng.chance(density / 2)) plan.faults.push_back(Fault::witness_wiped);
     if (prng.chance(density / 2)) plan.faults.push_back(Fault::node_wiped);
+  }
+  if (prng.chance(15)) {
+    // Everybody at once, so that a copy never lacks what its peers have acknowledged for it.
+    plan.volatile_cache = true;
+    std::erase(plan.faults, Fault::power_loss);
+    std::replace(plan.faults.begin(), plan.faults.end(), Fault::blackout, Fault::volatile_blackout);
+    plan.faults.push_back(Fault::volatile_blackout);
   }
   if (plan.faults.empty()) plan.faults.push_back(Fault::process_kill);
 }

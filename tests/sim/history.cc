@@ -182,8 +182,11 @@ bool History::may_survive(uint64_t block, uint64_t value, const std::vector<Acce
 bool History::flushed_before(const ClientOp& write, Instant loss) const {
   if (!write.acknowledged || write.answered >= loss) return false;
   if (write.fua) return true;
+  // A flush in a later era says nothing: the write may have been lost before.
+  const auto next = std::upper_bound(losses_.begin(), losses_.end(), write.answered);
+  const Instant end = next == losses_.end() ? loss : std::min(*next, loss);
   return std::any_of(ops_.begin(), ops_.end(), [&](const ClientOp& op) {
-    return op.kind == OpKind::flush && op.acknowledged && op.answered < loss && op.invoked > write.answered;
+    return op.kind == OpKind::flush && op.acknowledged && op.answered < end && op.invoked > write.answered;
   });
 }
 

@@ -195,7 +195,9 @@ void Injector::flap() {
   Duration at{0};
   for (int64_t i = 0; i < times; ++i) {
     at = at + prng_.between(milliseconds(5), milliseconds(700));
-    world_.queue().after(at, [this, a = a, b = b] { world_.net().reset(a, b); });
+    world_.queue().after(at, [this, a = a, b = b] {
+      if (!stopped_) world_.net().reset(a, b);
+    });
   }
 }
 
@@ -223,6 +225,11 @@ bool Injector::may_wipe(Seat seat) const {
   const auto& tenure = world_.oracle().latest_tenure();
   if (!tenure || tenure->voters.size() < 3) return false;
   if ((tenure->members - SeatSet{seat}).empty()) return false;
+  // What one acceptor has accepted may yet turn out to be decided: it must not leave this copy as the only
+  // one either.
+  for (const Tenure& open : world_.accepted_tenures()) {
+    if ((open.members - SeatSet{seat}).empty()) return false;
+  }
   return world_.voters_seated();
 }
 

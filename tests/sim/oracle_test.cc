@@ -153,6 +153,17 @@ TEST_F(HistoryTest, ObjectsWhenAForcedWriteIsLost) {
   EXPECT_FALSE(right());
 }
 
+TEST_F(HistoryTest, AFlushAfterALossDoesNotBringBackWhatWasLost) {
+  const uint64_t a = write(1, 2);
+  op(OpKind::flush, 3, 4);
+  write(5, 6);
+  history_.all_lost_unflushed(Instant{10});
+  op(OpKind::flush, 11, 12);
+  history_.all_lost_unflushed(Instant{20});
+  read(21, 22, a);
+  EXPECT_EQ(history_.check(), "");
+}
+
 TEST_F(HistoryTest, ObjectsToTwoSurvivorsOfOneLoss) {
   const uint64_t a = write(1, 2);
   const uint64_t b = write(3, 4);

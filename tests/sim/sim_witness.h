@@ -24,6 +24,7 @@ class SimWitness : public Endpoint {
   bool paused() const { return paused_; }
   Seat seat() const { return seat_; }
   const Uuid& acceptor() const { return stable_.acceptor; }
+  const AcceptorRecord& stable() const { return stable_; }
 
   bool running() const override { return up(); }
   bool silent() const override { return paused_; }

@@ -135,6 +135,18 @@ void World::heal() {
   }
 }
 
+std::vector<Tenure> World::accepted_tenures() const {
+  std::vector<Tenure> open;
+  for (const auto& node : nodes_) {
+    const auto& tenure = node->disk().record().acceptor.tenure;
+    if (tenure) open.push_back(*tenure);
+  }
+  for (const auto& witness : witnesses_) {
+    if (witness->stable().tenure) open.push_back(*witness->stable().tenure);
+  }
+  return open;
+}
+
 bool World::voters_seated() const {
   const auto& tenure = oracle_.latest_tenure();
   if (!tenure) return false;
