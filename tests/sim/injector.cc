@@ -230,6 +230,11 @@ bool Injector::may_wipe(Seat seat) const {
   for (const Tenure& open : world_.accepted_tenures()) {
     if ((open.members - SeatSet{seat}).empty()) return false;
   }
+  // Nor may this node be the last that knows of a decided tenure.
+  for (size_t i = 0; i < world_.node_count(); ++i) {
+    const SimNode& other = world_.node(i);
+    if (other.seat() != seat && other.disk().record().adopted != tenure) return false;
+  }
   return world_.voters_seated();
 }
 
