@@ -24,6 +24,9 @@ class Client:
     def write(self, offset, byte):
         return self.handle.aio_pwrite(nbd.Buffer.from_bytearray(bytearray([byte]) * BLOCK), offset)
 
+    def read(self, offset):
+        return self.handle.aio_pread(nbd.Buffer(BLOCK), offset)
+
     def outcome(self, cookie, seconds):
         """'done', 'failed' or 'waiting' after at most so many seconds."""
         end = time.monotonic() + seconds
@@ -97,7 +100,7 @@ def cut_off():
             time.sleep(5)  # longer than the lease of 3 s, so that nothing may be answered any more
             write = client.write(byte * BLOCK, byte)
             expect(client.outcome(write, 4) == "waiting", "a write was answered without peer, witness and lease")
-            read = client.handle.aio_pread(nbd.Buffer(BLOCK), 0)
+            read = client.read(0)
             expect(client.outcome(read, 2) == "waiting", "a read was answered without a lease")
             state = alpha.status()
             expect(state.get("suspended"), f"status doesn't say suspended: {state}")
@@ -128,8 +131,7 @@ def paused_primary():
         alpha.daemon.pause()
         write = client.write(BLOCK, 2)
         client.handle.poll(100)
-        buffer = nbd.Buffer(BLOCK)
-        read = reader.handle.aio_pread(buffer, 0)
+        read = reader.read(0)
         reader.handle.poll(100)
         step(f"alpha paused; beta Primary after {beta.promote():.2f} s")
         write_through(beta, 0, 3)

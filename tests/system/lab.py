@@ -93,6 +93,7 @@ class Process:
 
     def start(self):
         expect(not self.alive(), f"{self.name} runs already")
+        expect(shutil.which(self.argv[0]), f"{self.argv[0]} is missing")
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
                 self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, user=self.user,
@@ -173,18 +174,17 @@ class Node:
         with self.disk.open("wb") as disk:
             disk.truncate(size)
         self.socket = self.directory / "nbd.sock"
+        self.address, prefix = cluster.place(name)
         self.port, self.nbd_port = free_port(), free_port()
-        self.secret = cluster.secret
-        self.extra = ""  # more lines for this node's `on` section
-        self.daemon = Process(name, [BIN / "lockstepd", *self.options()], self.directory / "log", cluster.outlive)
+        self.daemon = Process(name, [*prefix, BIN / "lockstepd", *self.options()], self.directory / "log", cluster.outlive)
 
     def options(self):
         return ["--config", self.cluster.config, "--node", self.name, "--run-dir", self.run_dir]
 
     def section(self):
-        return (f"  on {self.name} {{\n    node-id {self.index};\n    address 127.0.0.1:{self.port};\n"
+        return (f"  on {self.name} {{\n    node-id {self.index};\n    address {self.address}:{self.port};\n"
                 f"    nbd unix:{self.socket};\n    nbd 127.0.0.1:{self.nbd_port};\n"
-                f"    volume 0 {{ disk {self.disk}; meta-disk internal; }}\n{self.extra}  }}\n")
+                f"    volume 0 {{ disk {self.disk}; meta-disk internal; }}\n  }}\n")
 
     def uri(self, export="r0/0", tcp=False):
         if tcp:
@@ -265,8 +265,10 @@ class Node:
 class Cluster:
     """`with Cluster() as cluster:` gives alpha, beta and the witness gamma, configured and not started."""
 
-    def __init__(self, size=64 * MIB, sizes=None, witness=True, options="", net="", directory=None, outlive=False):
+    def __init__(self, size=64 * MIB, sizes=None, witness=True, options="", net="", directory=None, outlive=False,
+                 network=None):
         self.outlive = outlive
+        self.network = network
         self.directory = Path(directory or tempfile.mkdtemp(prefix="lockstep-"))
         self.directory.mkdir(exist_ok=True)
         self.directory.chmod(0o755)
@@ -281,21 +283,26 @@ class Cluster:
         self.others = []
         self.gamma = None
         if witness:
-            self.witness_port = free_port()
+            host, prefix = self.place("gamma")
+            self.witness_address = f"{host}:{free_port()}"
             self.witness_state = self.directory / "gamma"
             self.witness_state.mkdir()
             self.gamma = Process(
-                "gamma", [BIN / "lockstep-witness", "--listen", f"127.0.0.1:{self.witness_port}",
+                "gamma", [*prefix, BIN / "lockstep-witness", "--listen", self.witness_address,
                           "--state-dir", self.witness_state], self.directory / "gamma.log", outlive)
         self.write_config()
 
     def write_config(self):
-        gamma = f"  witness gamma {{ address 127.0.0.1:{self.witness_port}; }}\n" if self.gamma else ""
+        gamma = f"  witness gamma {{ address {self.witness_address}; }}\n" if self.gamma else ""
         self.config.write_text(
             "resource r0 {\n"
             f"  options {{ quorum majority; on-no-quorum suspend-io; {self.options} }}\n"
             f"  net {{ protocol C; shared-secret-file {self.secret}; {self.net} }}\n"
             + "".join(node.section() for node in self.nodes) + gamma + "}\n", encoding="utf-8")
+
+    def place(self, name):
+        """Where a program of that name runs: its address, and what to put before its command line."""
+        return self.network.place(name) if self.network else ("127.0.0.1", [])
 
     def peer(self, node):
         return self.nodes[1 - node.index]
