@@ -81,6 +81,8 @@ ControlReply Node::open(const std::string& name) {
                                 std::strerror(settings.error().os))};
   if (settings.value().links.secret.empty())
     log_line(LogLevel::warning, name, "no shared-secret: whoever reaches the port can be its peer");
+  settings.value().handler_environment = {"LOCKSTEP_NODE=" + self->name, "LOCKSTEP_CONFIG=" + options_.config_path,
+                                          "LOCKSTEP_RUN_DIR=" + options_.run_dir};
   OpenFailure failure;
   auto opened = Resource::open(std::move(settings).value(), failure);
   if (opened == nullptr) return {failure.exit_status, "", failure.text};

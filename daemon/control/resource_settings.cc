@@ -67,6 +67,8 @@ Result<ResourceSettings> settings_for(const config::Resource& resource, const co
   settings.disk = volume.disk;
   if (!volume.internal()) settings.meta_disk = volume.meta_disk;
   settings.boot = boot;
+  settings.fence_peer = self.handlers.fence_peer;
+  settings.fence_timeout = self.handlers.fence_timeout;
   settings.engine = engine;
   return settings;
 }

@@ -75,7 +75,7 @@ Reason Admin::promotion_obstacle() const {
   }
   if (record.inconsistent) return Reason::copy_inconsistent;
   if (!tenure.members.contains(r_.self())) return Reason::no_current_copy;
-  if (r_.membership.votes_answering() < r_.membership.votes_needed()) return Reason::no_quorum;
+  if (!r_.membership.may_decide()) return Reason::no_quorum;
   return Reason::none;
 }
 
@@ -87,10 +87,15 @@ void Admin::pump_primary() {
   if (obstacle == Reason::peer_is_primary)
     may_pass = r_.peer(r_.membership.adopted()->primary->node).heard < since_ + kSignOfLife;
   if (!may_pass && !r_.membership.holds_tenure() && !r_.membership.adopting()) return finish(false, obstacle);
+  if (r_.membership.fence_running()) return;  // its result may change the answer
   if (obstacle == Reason::no_quorum && r_.ctx.now >= since_ + kLinkPatience) return finish(false, obstacle);
   if (r_.ctx.now < deadline_) return;
   const Reason last = obstacle != Reason::none ? obstacle : r_.membership.last_obstacle();
   finish(false, last == Reason::none ? Reason::timed_out : last);
+}
+
+void Admin::peer_found_primary() {
+  if (running(AdminOp::primary)) finish(false, Reason::peer_is_primary);
 }
 
 void Admin::pump_secondary() {

@@ -28,6 +28,8 @@ class Admin {
   bool wants_dropped(Seat peer) const { return drop_ == peer; }
   void drop_requested(Seat peer) { drop_ = peer; }
   void drop_done(Seat peer) { if (drop_ == peer) drop_ = kNoSeat; }
+  // A fence handler says that the peer is Primary (6): a promotion that runs is over.
+  void peer_found_primary();
   bool stopping() const { return stopped_; }
   // Why this node could not be promoted now; none if it could.
   Reason promotion_obstacle() const;

@@ -79,7 +79,7 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
   shown.size_bytes = shown.tenure ? shown.tenure->volumes[0].size_bytes : ctx.record.size_bytes;
   shown.votes_needed = membership.votes_needed();
   shown.votes_answering = membership.votes_answering();
-  shown.quorum = shown.votes_answering >= shown.votes_needed;
+  shown.quorum = membership.may_decide();
   shown.client_ops = write_path.client_ops();
   shown.hot_extents = static_cast<uint32_t>(intents.set_count());
   if (membership.is_primary()) {

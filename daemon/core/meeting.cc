@@ -82,6 +82,7 @@ void Meeting::meet(Seat from) {
   peer.inconsistent = theirs.inconsistent;
   peer.adopted = theirs.tenure ? stamp_of(*theirs.tenure) : Stamp{};
   peer.seen_acceptor = theirs.acceptor;
+  r_.membership.met(from, theirs);
   r_.ctx.note(Notice::peer_connected, from);
   if (judgement.verdict == Verdict::adopt_theirs) r_.membership.decided_elsewhere(*theirs.tenure);
 }

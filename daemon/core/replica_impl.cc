@@ -112,6 +112,7 @@ void ReplicaImpl::dispatch(const Event& event) {
     return;
   }
   if (const auto* request = std::get_if<AdminRequest>(&event)) return admin.request(*request);
+  if (const auto* fence = std::get_if<FenceDone>(&event)) return membership.fence_done(*fence);
   if (std::holds_alternative<Tick>(event)) {
     for (Seat seat : data_peers()) {
       const Instant oldest = peer(seat).link_up ? write_path.oldest_leg(seat) : kNever;

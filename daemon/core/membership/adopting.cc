@@ -101,6 +101,7 @@ void Membership::adopted_now() {
   adopting_.reset();
   if (undecided_ && undecided_->number <= tenure.number) undecided_.reset();
   r_.ctx.note(Notice::tenure_adopted, kNoSeat, tenure.number);
+  if (tenure.primary && boots_[tenure.primary->node.value].is_nil()) known_boot(tenure.primary->node, tenure.primary->boot);
   for (Seat seat : r_.data_peers()) {
     if (r_.peer(seat).hello_sent) r_.send(seat, TenureAdopted{stamp()});
   }

@@ -59,7 +59,7 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
 // A seat whose voter answers as another acceptor than the tenure names (never heard before, or its storage was emptied), when the
 // other voters are a majority without it.
 std::optional<Voter> Membership::seat_to_fill(const Tenure& from) const {
-  if (!serving() || votes_answering() < votes_needed()) return std::nullopt;
+  if (!serving() || votes_answering() < votes_needed()) return std::nullopt;  // a broken tie seats nobody
   for (const Voter& voter : from.voters) {
     if (voter.seat == r_.self() || !r_.peer(voter.seat).link_up) continue;
     const Uuid& seen = r_.peer(voter.seat).seen_acceptor;

@@ -6,21 +6,21 @@
 namespace lockstep {
 
 bool Membership::serving() const {
-  return role_ == Standing::primary && !confirm_needed_ && lease_.valid(adopted()->voters, r_.ctx.now);
+  return role_ == Standing::primary && !confirm_needed_ && lease_.valid(adopted()->voters, r_.ctx.now, broken_tie());
 }
 
 Instant Membership::lease_until() const {
-  return adopted() && holds_tenure() ? lease_.valid_until(adopted()->voters) : kLongAgo;
+  return adopted() && holds_tenure() ? lease_.valid_until(adopted()->voters, broken_tie()) : kLongAgo;
 }
 
 // Called before anything else in a step. A lease that ran out is lost even if a late grant would revive it: while it was not
 // held, another node may have become Primary. A round that finds our tenure decided says that none did.
 void Membership::time_passed() {
-  if (role_ == Standing::primary && !confirm_needed_ && !lease_.valid(adopted()->voters, r_.ctx.now)) confirm_needed_ = true;
+  if (role_ == Standing::primary && !confirm_needed_ && !lease_.valid(adopted()->voters, r_.ctx.now, broken_tie())) confirm_needed_ = true;
 }
 
 void Membership::update_serving() {
-  if (role_ == Standing::becoming_primary && lease_.valid(adopted()->voters, r_.ctx.now)) {
+  if (role_ == Standing::becoming_primary && lease_.valid(adopted()->voters, r_.ctx.now, broken_tie())) {
     role_ = Standing::primary;
     r_.write_path.became_primary();
     r_.ctx.note(Notice::became_primary);
@@ -43,7 +43,7 @@ void Membership::pump_lease() {
 void Membership::request_lease() {
   const Duration length = r_.ctx.config.lease;
   // While the lease is being won or won back, ask more often: every answer counts.
-  const bool steady = lease_.valid(adopted()->voters, r_.ctx.now) && !confirm_needed_;
+  const bool steady = lease_.valid(adopted()->voters, r_.ctx.now, broken_tie()) && !confirm_needed_;
   next_lease_request_ = r_.ctx.now + (steady ? length / 3 : std::min(length / 3, r_.ctx.config.retry));
   ask_voters(LeaseRequest{lease_.begin_request(r_.ctx.now), r_.ctx.self_holder(), stamp(), adopted()->origin, length});
 }

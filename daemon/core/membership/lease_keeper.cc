@@ -24,12 +24,21 @@ void LeaseKeeper::granted(const Voters& voters, Seat seat, const LeaseGranted& g
   }
 }
 
-Instant LeaseKeeper::valid_until(const Voters& voters) const {
+Instant LeaseKeeper::valid_until(const Voters& voters, SeatSet half) const {
   InplaceVector<Instant, kMaxVoters> times;
   for (const Voter& voter : voters) times.push_back(until_[voter.seat.value]);
   if (times.empty()) return kLongAgo;
   std::sort(times.begin(), times.end(), [](Instant a, Instant b) { return a > b; });
-  return times[times.size() / 2];  // the (n/2 + 1)-th latest: so many have granted at least until then
+  const Instant by_majority = times[times.size() / 2];  // the (n/2 + 1)-th latest: so many have granted at least until then
+  size_t seats = 0;
+  Instant by_half = kNever;
+  for (const Voter& voter : voters) {
+    if (!half.contains(voter.seat)) continue;
+    ++seats;
+    by_half = std::min(by_half, until_[voter.seat.value]);
+  }
+  const bool tie = seats > 0 && 2 * seats == voters.size();
+  return tie ? std::max(by_majority, by_half) : by_majority;
 }
 
 }  // namespace lockstep

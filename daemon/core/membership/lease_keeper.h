@@ -19,8 +19,9 @@ class LeaseKeeper {
   // A grant counts only from the acceptor that the tenure names at that seat, and only if its request is remembered.
   void granted(const Voters& voters, Seat seat, const LeaseGranted& grant);
   // Until when a majority of these voters has granted.
-  Instant valid_until(const Voters& voters) const;
-  bool valid(const Voters& voters, Instant now) const { return now < valid_until(voters); }
+  // `half`: seats that suffice as one half of an even number, because a fence broke the tie.
+  Instant valid_until(const Voters& voters, SeatSet half = {}) const;
+  bool valid(const Voters& voters, Instant now, SeatSet half = {}) const { return now < valid_until(voters, half); }
   void forget();
 
  private:

@@ -38,6 +38,7 @@ void Membership::link_changed(Seat seat) {
 
 void Membership::evaluate() {
   finish_adopting();
+  pump_fences();
   update_serving();
   pump_lease();
   if (round_ && round_->ready()) prepared();
@@ -55,7 +56,10 @@ Instant Membership::next_deadline() const {
   }
   if (holds_tenure()) {
     if (!adopting_) due = std::min(due, next_lease_request_);
-    if (serving()) due = std::min(due, lease_.valid_until(adopted()->voters));
+    if (serving()) due = std::min(due, lease_until());
+  }
+  for (Seat seat : r_.data_peers()) {
+    if (fence_wanted(seat) && next_fence_[seat.value] > r_.ctx.now) due = std::min(due, next_fence_[seat.value]);
   }
   return due;
 }

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "core/context.h"
+#include "core/event.h"
 #include "core/membership/acceptor.h"
 #include "core/membership/lease_keeper.h"
 #include "core/membership/round.h"
@@ -43,11 +44,19 @@ class Membership {
   Instant lease_until() const;
   Reason last_obstacle() const { return obstacle_; }
 
+  // --- fences (fencing.cc) ---
+  void fence_done(const FenceDone& done);
+  bool fence_running() const { return !fences_running_.empty(); }
+  bool fenced(Seat seat) const;                // its last known boot has ended, by a completed fence
+  // Enough voters answer, or this node is the half that a fence lets decide.
+  bool may_decide() const;
+
   // --- events ---
   void register_message(Seat from, const Message& message);
   void time_passed();                          // first of all in a step: has the lease run out?
   void decided_elsewhere(const Tenure& tenure);  // a peer says that this one is decided
   void link_changed(Seat seat);
+  void met(Seat seat, const PeerHello& hello);
   void evaluate();
   Instant next_deadline() const;
   void release_lease();
@@ -87,6 +96,13 @@ class Membership {
   void take_role();
   void depose(Seat by);
 
+  // fencing.cc
+  SeatSet broken_tie() const;                  // the seats that decide as one half; none without a completed fence
+  void count_acceptances(const Round& round);
+  void pump_fences();
+  bool fence_wanted(Seat peer) const;
+  void known_boot(Seat seat, const Boot& boot);
+
   // lease.cc
   void pump_lease();
   void request_lease();
@@ -109,6 +125,12 @@ class Membership {
   std::optional<Tenure> undecided_;      // proposed, outcome unknown: a further round settles it
   std::optional<Tenure> rumoured_;       // a voter set later than ours, met in a refusal
   Reason obstacle_ = Reason::none;       // why the last round did not decide
+
+  std::array<Boot, kMaxSeats> boots_{};        // the last boot known of each seat
+  std::array<Boot, kMaxSeats> ended_{};        // the boot that a completed fence has ended; nil: none
+  SeatSet fences_running_;
+  std::array<Instant, kMaxSeats> next_fence_{};
+  bool seasoned_ = false;                      // our acceptance, given in this boot, was counted in a real majority
 
   LeaseKeeper lease_;
   Instant next_lease_request_ = kLongAgo;

@@ -13,19 +13,30 @@ void Round::add_electorate(const Voters& voters) {
   electorates_.push_back(voters);
 }
 
-bool Round::majority(const Voters& voters, const Answers& answers) const {
+bool Round::majority(const Voters& voters, const Answers& answers, bool with_half) const {
   size_t agreeing = 0;
+  bool all_in_half = true;
   for (const Voter& voter : voters) {
     const Uuid& answered = answers[voter.seat.value];
     if (answered.is_nil()) continue;
-    if (creating_ || answered == voter.acceptor) ++agreeing;
+    if (!creating_ && answered != voter.acceptor) continue;
+    ++agreeing;
+    all_in_half = all_in_half && half_.contains(voter.seat);
   }
+  if (with_half && all_in_half && agreeing > 0 && 2 * agreeing == voters.size()) return true;
   return 2 * agreeing > voters.size();
 }
 
 bool Round::agreed(const Answers& answers) const {
   for (const Voters& voters : electorates_) {
-    if (!majority(voters, answers)) return false;
+    if (!majority(voters, answers, true)) return false;
+  }
+  return true;
+}
+
+bool Round::real_majority() const {
+  for (const Voters& voters : electorates_) {
+    if (!majority(voters, accepted_, false)) return false;
   }
   return true;
 }
@@ -51,6 +62,7 @@ void Round::propose(const Tenure& value) {
 bool Round::accepted(Seat seat, const Accepted& answer) {
   if (phase_ != Phase::proposing || answer.ballot != ballot_ || seat.value >= kMaxSeats) return false;
   accepted_[seat.value] = answer.who.acceptor;
+  voices_[seat.value] = answer.who;
   if (!agreed(accepted_)) return false;
   phase_ = Phase::decided;
   return true;

@@ -26,6 +26,8 @@ class Round {
 
   const Ballot& ballot() const { return ballot_; }
   Phase phase() const { return phase_; }
+  // With exactly half of an even number of voters: those of `half` suffice. See Membership::tie_broken().
+  void allow_half(SeatSet half) { half_ = half; }
   // A tenure with another voter set may have been decided: its electorate must agree too.
   void add_electorate(const Voters& voters);
 
@@ -36,6 +38,11 @@ class Round {
   // True when this answer decided the value.
   bool accepted(Seat seat, const Accepted& answer);
 
+  // A majority of every electorate accepted, counted without a broken tie.
+  bool real_majority() const;
+  // The acceptor and boot that accepted at a seat.
+  const VoterIdentity& accepted_by(Seat seat) const { return voices_[seat.value]; }
+
   // What the promises showed: the value accepted under the highest ballot, if any.
   const std::optional<Tenure>& found() const { return found_; }
   const Ballot& found_ballot() const { return found_ballot_; }
@@ -45,15 +52,17 @@ class Round {
 
  private:
   using Answers = std::array<Uuid, kMaxSeats>;
-  bool majority(const Voters& voters, const Answers& answers) const;
+  bool majority(const Voters& voters, const Answers& answers, bool with_half) const;
   bool agreed(const Answers& answers) const;
 
   Ballot ballot_;
+  SeatSet half_;
   bool creating_;
   Phase phase_ = Phase::preparing;
   InplaceVector<Voters, 4> electorates_;
   Answers acceptors_{};  // who promised
   Answers accepted_{};   // who accepted
+  std::array<VoterIdentity, kMaxSeats> voices_{};
   Ballot found_ballot_;
   std::optional<Tenure> found_;
   std::optional<Tenure> proposed_;

@@ -10,7 +10,9 @@ constexpr Duration kCreationPatience = milliseconds(700);  // how long creation 
 }
 
 void Membership::heard(Seat from, const VoterIdentity& who) {
-  if (from != r_.self()) r_.peer(from).seen_acceptor = who.acceptor;
+  if (from == r_.self()) return;
+  r_.peer(from).seen_acceptor = who.acceptor;
+  known_boot(from, who.boot);
 }
 
 void Membership::register_message(Seat from, const Message& message) {
@@ -20,6 +22,10 @@ void Membership::register_message(Seat from, const Message& message) {
   if (const auto* lease = std::get_if<LeaseRequest>(&message)) return answer(from, r_.acceptor.lease(now, *lease));
   if (const auto* released = std::get_if<LeaseReleased>(&message)) return r_.acceptor.released(*released);
   if (const auto* ended = std::get_if<BootEnded>(&message)) return r_.acceptor.boot_ended(*ended);
+  if (const auto* counted = std::get_if<AcceptanceCounted>(&message)) {
+    if (counted->boot == r_.ctx.record.boot && counted->ballot == r_.acceptor.record().accepted) seasoned_ = true;
+    return;
+  }
   if (const auto* granted = std::get_if<LeaseGranted>(&message)) return lease_answer(from, *granted);
   if (const auto* denied = std::get_if<LeaseRefused>(&message)) return lease_answer(from, *denied);
   if (const auto* no = std::get_if<VoteRefused>(&message)) return refused(from, *no);
@@ -32,6 +38,7 @@ void Membership::register_message(Seat from, const Message& message) {
   if (const auto* accepted = std::get_if<Accepted>(&message)) {
     heard(from, accepted->who);
     if (!round_ || !round_->accepted(from, *accepted)) return;
+    count_acceptances(*round_);
     const Tenure value = *round_->proposed();
     decided(value);
   }
@@ -57,7 +64,7 @@ void Membership::ask_voters(const Message& message) {
 
 bool Membership::wants_round() const {
   if (round_ || adopting_ || r_.ctx.now < next_round_at_) return false;
-  if (votes_answering() < votes_needed()) return false;
+  if (!may_decide()) return false;
   if (!adopted()) return r_.admin.wants_creation();
   if (undecided_ || rumoured_) return true;
   if (holds_tenure()) return confirm_needed_ || rebase_needed_ || desired(*adopted()) != *adopted();
@@ -70,6 +77,7 @@ void Membership::start_round() {
   const Ballot ballot{highest_counter_, r_.self(), r_.ctx.record.start};
   round_creating_ = !adopted();
   round_.emplace(ballot, round_creating_ ? configured_voters() : adopted()->voters, round_creating_);
+  round_->allow_half(broken_tie());
   round_started_ = r_.ctx.now;
   round_refused_ = {};
   uint32_t voter_set = adopted() ? adopted()->voter_set : 0;
@@ -188,7 +196,7 @@ bool Membership::can_still_decide() const {
   for (const Voter& voter : voters) possible += reachable(voter.seat) && !round_refused_.contains(voter.seat) ? 1 : 0;
   // A creation gives up at once when a voter knows the resource from before: its word must not be outvoted.
   if (round_creating_ && obstacle_ == Reason::earlier_life) return false;
-  return 2 * possible > voters.size();
+  return 2 * possible > voters.size() || (2 * possible == voters.size() && !broken_tie().empty());
 }
 
 }  // namespace lockstep

@@ -123,7 +123,11 @@ void Resource::run(const CloseLink& effect) {
   if (effect.stand_alone) {
     log_format(LogLevel::error, settings_.name, code_of(effect.reason), "{}: StandAlone: {} {}", settings_.name_of(effect.peer),
                text_of(effect.reason), remedy_of(effect.reason));
-    links_->set_stand_alone(effect.peer, why);
+    // A moment later: our own hello should reach the other side first, so that it comes to the same verdict and says so.
+    loop_->call_at(loop_->now() + milliseconds(200), [this, peer = effect.peer, link = effect.link, why] {
+      const LinkStatus now = links_->status(peer);
+      if (now.state != LinkState::connected || now.link == link) links_->set_stand_alone(peer, why);
+    });
   } else {
     links_->close(effect.peer, effect.link, why);
   }
@@ -154,7 +158,19 @@ void Resource::run(const RoleChanged& effect) {
   if (!primary_) clients_->shut_down_clients();
 }
 
-void Resource::run(const RunFence&) { UNREACHABLE("fence handlers are refused by the configuration until they are built"); }
+void Resource::run(const RunFence& effect) {
+  FenceCommand command;
+  command.argv = settings_.fence_peer;
+  command.timeout = settings_.fence_timeout;
+  command.environment = settings_.handler_environment;
+  command.environment.push_back("LOCKSTEP_RESOURCE=" + settings_.name);
+  command.environment.push_back("LOCKSTEP_PEER=" + settings_.name_of(effect.peer));
+  const auto& tenure = replica_->record().adopted;
+  command.environment.push_back("LOCKSTEP_TENURE=" + std::to_string(tenure ? tenure->number : 0));
+  fences_->start(effect.peer, command, [this, peer = effect.peer, evidence = effect.evidence](int exit_status) {
+    happen(FenceDone{peer, evidence, exit_status});
+  });
+}
 
 void Resource::run(const Note& effect) {
   const NoticeText text = describe(effect, settings_);

@@ -24,6 +24,9 @@ struct ResourceSettings {
   std::string disk;
   std::string meta_disk;  // empty: internal
   Boot boot;
+  std::vector<std::string> fence_peer;           // argv; empty: no handler
+  Duration fence_timeout = seconds(60);
+  std::vector<std::string> handler_environment;  // "NAME=value": LOCKSTEP_NODE, LOCKSTEP_CONFIG, LOCKSTEP_RUN_DIR
   IoEngine engine = IoEngine::automatic;
   size_t pool_bytes = size_t{256} << 20;       // payloads from clients
   size_t peer_pool_bytes = size_t{256} << 20;  // payloads from peers

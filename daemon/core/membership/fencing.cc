@@ -1,0 +1,94 @@
+// Completed fences: what evidence that a boot has ended may change, and what it may not (design, section 2).
+//
+// It ends the leases of that boot. With an even number of voters it can break a tie: exactly half of them decide, if each voter of
+// that half knows, in this boot, that an acceptance of its own was one of a real majority, and the fenced node is in the other half.
+// Built for the half that is this node alone (two data nodes without a witness); a half of several voters is refused for now.
+// Evidence names the boot that was known when the handler was started; a later boot of that node voids it.
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+namespace {
+constexpr Duration kFenceAgain = seconds(5);  // after a handler that did not complete, while it still matters
+constexpr int kStonithed = 7;
+constexpr int kPeerIsPrimary = 6;
+}  // namespace
+
+void Membership::known_boot(Seat seat, const Boot& boot) {
+  if (boot.is_nil() || boots_[seat.value] == boot) return;
+  boots_[seat.value] = boot;
+  ended_[seat.value] = {};
+}
+
+void Membership::met(Seat seat, const PeerHello& hello) {
+  known_boot(seat, hello.boot);
+  ended_[seat.value] = {};  // it speaks: whatever was fenced is not gone
+}
+
+bool Membership::fenced(Seat seat) const {
+  return !ended_[seat.value].is_nil() && ended_[seat.value] == boots_[seat.value];
+}
+
+SeatSet Membership::broken_tie() const {
+  if (!adopted() || adopted()->voters.size() != 2 || !seasoned_ || r_.acceptor.failed()) return {};
+  for (const Voter& voter : adopted()->voters) {
+    if (voter.seat != r_.self() && (voter.seat.is_witness() || !fenced(voter.seat) || r_.peer(voter.seat).link_up)) return {};
+  }
+  return SeatSet{r_.self()};
+}
+
+bool Membership::may_decide() const { return votes_answering() >= votes_needed() || !broken_tie().empty(); }
+
+// Tells every voter whose acceptance was counted in a real majority: only such a voter may later decide as half.
+void Membership::count_acceptances(const Round& round) {
+  if (!round.real_majority()) return;
+  for (Seat seat : r_.ctx.config.data_nodes | r_.ctx.config.witnesses) {
+    const VoterIdentity& voice = round.accepted_by(seat);
+    if (voice.acceptor.is_nil()) continue;
+    if (seat == r_.self()) {
+      seasoned_ = true;
+    } else {
+      r_.send(seat, AcceptanceCounted{round.ballot(), voice.boot});
+    }
+  }
+}
+
+bool Membership::fence_wanted(Seat peer) const {
+  const CoreConfig& config = r_.ctx.config;
+  if (!config.fence_handler || config.fencing == FencingPolicy::dont_care || !adopted() || r_.peer(peer).link_up) return false;
+  if (boots_[peer.value].is_nil() || fenced(peer)) return false;
+  const Tenure& tenure = *adopted();
+  const bool always = config.fencing == FencingPolicy::resource_and_stonith;
+  if (holds_tenure()) return tenure.members.contains(peer) && (always || !may_decide());
+  // A candidate: the Primary before may be alive, and its lease with it.
+  const bool was_primary = tenure.primary && tenure.primary->node == peer;
+  if (!r_.admin.wants_promotion() || r_.ctx.record.inconsistent || !tenure.members.contains(r_.self())) return false;
+  return !may_decide() || (always && was_primary);
+}
+
+void Membership::pump_fences() {
+  for (Seat seat : r_.data_peers()) {
+    if (fences_running_.contains(seat) || r_.ctx.now < next_fence_[seat.value] || !fence_wanted(seat)) continue;
+    fences_running_.insert(seat);
+    r_.ctx.note(Notice::fence_started, seat);
+    r_.ctx.emit(RunFence{seat, boots_[seat.value]});
+  }
+}
+
+void Membership::fence_done(const FenceDone& done) {
+  fences_running_.erase(done.peer);
+  next_fence_[done.peer.value] = r_.ctx.now + kFenceAgain;
+  r_.ctx.note(Notice::fence_finished, done.peer, static_cast<uint64_t>(done.exit_status));
+  if (done.exit_status == kPeerIsPrimary) {
+    r_.admin.peer_found_primary();
+    return;
+  }
+  const bool current = done.evidence == boots_[done.peer.value] && !done.evidence.is_nil() && !r_.peer(done.peer).link_up;
+  if (done.exit_status != kStonithed || !current) return r_.ctx.note(Notice::fence_ignored, done.peer, static_cast<uint64_t>(done.exit_status));
+  ended_[done.peer.value] = done.evidence;
+  next_round_at_ = r_.ctx.now;
+  next_lease_request_ = kLongAgo;
+  ask_voters(BootEnded{done.peer, done.evidence});
+}
+
+}  // namespace lockstep
