@@ -58,6 +58,7 @@ void Admin::pump() {
 
 Instant Admin::next_deadline() const {
   if (!current_) return kNever;
+  if (running(AdminOp::primary) && r_.membership.fence_running()) return kNever;  // its end is an event
   return std::min(deadline_, since_ + kLinkPatience > r_.ctx.now ? since_ + kLinkPatience : kNever);
 }
 
