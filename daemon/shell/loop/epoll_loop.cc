@@ -36,6 +36,8 @@ void EpollLoop::control(int operation, int fd, uint32_t events, uint64_t key) {
   CHECK(epoll_ctl(epoll_.get(), operation, fd, &event) == 0);
 }
 
+EpollLoop::~EpollLoop() { forget_calls(); }
+
 void EpollLoop::watch(int fd, uint32_t events, FdHandler& handler) {
   control(EPOLL_CTL_ADD, fd, events, watches_.key(watches_.add(fd, events, handler)));
 }

@@ -18,6 +18,7 @@ class EpollLoop : public LoopBase {
  public:
   // Errors: of epoll_create1(), eventfd(), and io_setup() (ENOSYS without kernel AIO).
   static Result<std::unique_ptr<EpollLoop>> create();
+  ~EpollLoop() override;
   EpollLoop(const EpollLoop&) = delete;
   EpollLoop& operator=(const EpollLoop&) = delete;
 

@@ -43,6 +43,17 @@ void LoopBase::run_once(Duration longest) {
   in_turn_ = false;
 }
 
+void LoopBase::forget_calls() {
+  // What goes may defer or post more; it is dropped as well.
+  for (int i = 0; i < 8; ++i) {
+    posted_.forget();
+    std::vector<std::function<void()>> dropped;
+    dropped.swap(deferred_);
+    TimerQueue no_timers;
+    std::swap(timers_, no_timers);
+  }
+}
+
 void LoopBase::run_deferred() {
   running_deferred_.swap(deferred_);
   for (std::function<void()>& what : running_deferred_) what();

@@ -42,6 +42,10 @@ class LoopBase : public EventLoop, protected DiskEngine {
   // happened.
   virtual void submit_wait_dispatch(Duration longest) = 0;
 
+  // For the destructors of engines, first of all: a call that is dropped may own a socket, and unwatches it while it goes. After the
+  // engine's part is gone there is nobody left to do that.
+  void forget_calls();
+
   WatchTable watches_;
   PostedCalls posted_;
   DiskIoQueue waiting_io_;  // not yet with the kernel

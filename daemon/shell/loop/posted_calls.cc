@@ -31,6 +31,12 @@ void PostedCalls::wake() {
   CHECK(written == sizeof one || errno == EAGAIN);
 }
 
+void PostedCalls::forget() {
+  std::vector<std::function<void()>> dropped;
+  const std::lock_guard<std::mutex> hold(mutex_);
+  dropped.swap(waiting_);
+}
+
 void PostedCalls::on_ready(uint32_t) {
   uint64_t count = 0;
   // Cleared before the list is taken: a call posted in between sets it again, at worst for an empty list.

@@ -17,6 +17,7 @@ class PostedCalls : public FdHandler {
   int fd() const { return event_.get(); }  // readable while something waits; the loop watches it
 
   void post(std::function<void()> what);    // from any thread
+  void forget();                            // drops what waits, unrun
   void wake();                              // from any thread: ends the loop's wait
   void on_ready(uint32_t events) override;  // on the loop's thread: runs what was posted, in that order
 

@@ -101,6 +101,7 @@ Result<void> UringLoop::open() {
 }
 
 UringLoop::~UringLoop() {
+  forget_calls();
   if (open_) io_uring_queue_exit(&ring_);
 }
 
