@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lab import PATIENCE, expect, tool, wait_until
 
-SCALE = 2
+SCALE = 1
 ACCOUNTS, TELLERS, BRANCHES = 100000 * SCALE, 10 * SCALE, SCALE
 
 # pgbench's transaction, and a row of our own by which the commit is found again.
@@ -49,7 +49,9 @@ class Database:
         self.server = None
 
     def create(self):
-        tool(self.bin / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--data-checksums", cwd="/", **as_owner())
+        tool(self.bin / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--data-checksums", "--no-sync", cwd="/",
+             patience=300, **as_owner())
+        tool(self.bin / "initdb", "-D", self.data, "--sync-only", cwd="/", patience=300, **as_owner())
 
     def start(self):
         self.server = self.cluster.spawn(

@@ -164,7 +164,7 @@ def how_to_use(cluster):
     beta = cluster.beta
     stop = cluster.directory / "stop"
     pids = " ".join(str(process.pid) for process in cluster.processes() if process.alive())
-    stop.write_text(f"#!/bin/sh\nkill {pids}\nsleep 2\nrm -rf {cluster.directory}\n", encoding="utf-8")
+    stop.write_text(f"#!/bin/sh\nkill {pids} 2>/dev/null\nsleep 2\nrm -rf {cluster.directory}\n", encoding="utf-8")
     stop.chmod(0o755)
     print(f"""
 The cluster is left running: alpha, beta (Primary) and the witness gamma, in {cluster.directory}
@@ -176,8 +176,7 @@ The cluster is left running: alpha, beta (Primary) and the witness gamma, in {cl
   fio-profiles/run '{beta.uri("r0")}'        # overwrites the device
   kill -9 {beta.daemon.pid}; lockstep primary r0 --node alpha --run-dir {cluster.alpha.run_dir}
 
-To stop it and remove its files: {stop}
-""")
+To stop it and remove its files: {stop}""")
 
 
 def main():
@@ -187,6 +186,7 @@ def main():
     args = parser.parse_args()
     lab.set_clock(args.began)
 
+    told = []
     directory = Path(tempfile.mkdtemp(prefix="lockstep-demo-", dir=os.environ.get("TMPDIR") or "/var/tmp"))
 
     def tell():
@@ -203,18 +203,19 @@ def main():
             finally:
                 if not (finished and args.keep):
                     cluster.close(not finished)
-        print()
-        for name, value in demo.table:
-            print(f"  {name:32} {value}")
-        print(flush=True)
-        if args.keep:
-            how_to_use(cluster)
+        told.append(demo)
 
     try:
         lab.run(tell)
     finally:
         if not args.keep and not os.environ.get("LOCKSTEP_KEEP"):
             shutil.rmtree(directory, ignore_errors=True)
+    for demo in told:  # not reached if anything was not as promised
+        if args.keep:
+            how_to_use(demo.cluster)
+        print()
+        for name, value in demo.table:
+            print(f"  {name:32} {value}")
 
 
 if __name__ == "__main__":
