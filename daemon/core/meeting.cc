@@ -80,7 +80,9 @@ void Meeting::meet(Seat from) {
   peer.refused = Reason::none;
   peer.disk_usable = theirs.disk_usable;
   peer.inconsistent = theirs.inconsistent;
-  peer.adopted = theirs.tenure ? stamp_of(*theirs.tenure) : Stamp{};
+  // Its word that it has adopted a later one may have come before this hello: that goes on the other lane.
+  const Stamp hello_stamp = theirs.tenure ? stamp_of(*theirs.tenure) : Stamp{};
+  if (peer.adopted.number < hello_stamp.number || peer.adopted.history != hello_stamp.history) peer.adopted = hello_stamp;
   peer.seen_acceptor = theirs.acceptor;
   r_.membership.met(from, theirs);
   r_.ctx.note(Notice::peer_connected, from);

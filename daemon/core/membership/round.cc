@@ -2,7 +2,8 @@
 
 namespace lockstep {
 
-Round::Round(Ballot ballot, const Voters& voters, bool creating) : ballot_(ballot), creating_(creating) {
+Round::Round(Ballot ballot, const Voters& voters, uint32_t voter_set, bool creating)
+    : ballot_(ballot), voter_set_(voter_set), creating_(creating) {
   add_electorate(voters);
 }
 
@@ -10,7 +11,8 @@ void Round::add_electorate(const Voters& voters) {
   for (const Voters& known : electorates_) {
     if (known == voters) return;
   }
-  electorates_.push_back(voters);
+  too_many_ = too_many_ || electorates_.full();
+  if (!too_many_) electorates_.push_back(voters);
 }
 
 bool Round::majority(const Voters& voters, const Answers& answers, bool with_half) const {
@@ -28,6 +30,7 @@ bool Round::majority(const Voters& voters, const Answers& answers, bool with_hal
 }
 
 bool Round::agreed(const Answers& answers) const {
+  if (too_many_) return false;
   for (const Voters& voters : electorates_) {
     if (!majority(voters, answers, true)) return false;
   }
@@ -48,8 +51,8 @@ void Round::promised(Seat seat, const Promise& answer) {
     found_ballot_ = answer.accepted;
     found_ = answer.tenure;
   }
-  // A value with other voters may be decided by them: their majority has to be heard as well before anything is proposed.
-  if (answer.tenure) add_electorate(answer.tenure->voters);
+  // A value with later voters may be decided by them: their majority has to be heard as well before anything is proposed.
+  if (answer.tenure && answer.tenure->voter_set > voter_set_) add_electorate(answer.tenure->voters);
 }
 
 void Round::propose(const Tenure& value) {

@@ -22,7 +22,8 @@ class Round {
   enum class Phase : uint8_t { preparing, proposing, decided };
 
   // `creating`: the resource has no tenure yet, so seats are counted whatever acceptor answers there.
-  Round(Ballot ballot, const Voters& voters, bool creating);
+  // `voter_set`: the number of `voters`, which are decided; what an older set accepted needs no agreement of that set any more.
+  Round(Ballot ballot, const Voters& voters, uint32_t voter_set, bool creating);
 
   const Ballot& ballot() const { return ballot_; }
   Phase phase() const { return phase_; }
@@ -56,10 +57,12 @@ class Round {
   bool agreed(const Answers& answers) const;
 
   Ballot ballot_;
+  uint32_t voter_set_;
   SeatSet half_;
   bool creating_;
   Phase phase_ = Phase::preparing;
-  InplaceVector<Voters, 4> electorates_;
+  InplaceVector<Voters, 8> electorates_;
+  bool too_many_ = false;  // electorates: more than can honestly meet in one round, so it decides nothing
   Answers acceptors_{};  // who promised
   Answers accepted_{};   // who accepted
   std::array<VoterIdentity, kMaxSeats> voices_{};

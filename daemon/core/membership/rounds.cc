@@ -76,7 +76,8 @@ void Membership::start_round() {
   highest_counter_ = std::max(highest_counter_, r_.acceptor.record().promised.counter) + 1;
   const Ballot ballot{highest_counter_, r_.self(), r_.ctx.record.start};
   round_creating_ = !adopted();
-  round_.emplace(ballot, round_creating_ ? configured_voters() : adopted()->voters, round_creating_);
+  round_.emplace(ballot, round_creating_ ? configured_voters() : adopted()->voters, adopted() ? adopted()->voter_set : 0,
+                 round_creating_);
   round_->allow_half(broken_tie());
   round_started_ = r_.ctx.now;
   round_refused_ = {};
