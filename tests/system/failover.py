@@ -201,18 +201,16 @@ def new_witness():
         shutil.rmtree(cluster.witness_state)
         cluster.witness_state.mkdir()
         write_through(alpha, BLOCK, 2)
+        tenure = alpha.status()["tenure"]
         cluster.gamma.start()
-
-        def counted():
-            voters = alpha.status().get("voters") or []
-            return any(voter["name"] == "gamma" and voter["answers"] for voter in voters)
-
-        wait_until(counted, "alpha to hear the new witness")
+        # The Primary gives the witness's seat to the new acceptor by a commit; beta and gamma are then a majority again.
+        for node in cluster.nodes:
+            wait_until(lambda: (node.status().get("tenure") or 0) > tenure, "the new witness to get its seat")
+        voters = alpha.status()["voters"]
+        expect(any(voter["name"] == "gamma" and voter["answers"] for voter in voters), f"gamma doesn't answer: {voters}")
         write_through(alpha, 2 * BLOCK, 3)
         for node in cluster.nodes:
             node.wait_sync()
-        # The witness's seat was given to the new acceptor by a commit; beta and gamma are then a majority again.
-        time.sleep(5)
         alpha.daemon.kill()
         step(f"alpha killed; beta Primary with the new witness after {beta.promote():.2f} s")
         expect([byte_at(beta, byte * BLOCK) for byte in range(3)] == [1, 2, 3], "an acknowledged write is lost")
