@@ -69,10 +69,9 @@ void Node::with_status(const std::string& name, std::function<void(std::vector<R
 }
 
 void Node::status(const ControlRequest& request, Shared responder) {
-  if (!request.resource.empty() && need(request, responder) == nullptr) return;
-  with_status(request.resource, [responder, json = request.flag("json")](const std::vector<ResourceStatus>& all) {
+  with_status(request.resource, [responder, name = request.resource, json = request.flag("json")](const std::vector<ResourceStatus>& all) {
     std::string text = json ? status_json_text(all) : status_text(all);
-    if (!json && all.empty()) text = "# No resource is up on this node.\n";
+    if (!json && all.empty()) text = name.empty() ? "# No resource is up on this node.\n" : "# " + name + " is not up on this node.\n";
     responder->finish({0, std::move(text), ""});
   });
 }

@@ -84,6 +84,8 @@ void Admin::pump_primary() {
   if (r_.membership.is_primary()) return finish(true);
   const Reason obstacle = promotion_obstacle();
   bool may_pass = obstacle == Reason::none || obstacle == Reason::no_quorum;
+  // A later tenure may have been decided in which this copy counts: a round will tell.
+  if (r_.membership.accepted_unsettled() && r_.membership.may_decide()) may_pass = true;
   // A Primary that lives asks for its lease again and again. One that was killed or hangs is silent, and its link will end.
   if (obstacle == Reason::peer_is_primary)
     may_pass = r_.peer(r_.membership.adopted()->primary->node).heard < since_ + kSignOfLife;

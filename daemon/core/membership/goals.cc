@@ -26,6 +26,7 @@ uint32_t Membership::votes_answering() const {
   uint32_t answering = 0;
   for (const Voter& voter : adopted() ? adopted()->voters : configured_voters()) {
     if (!reachable(voter.seat)) continue;
+    if (voter.seat == r_.self() && adopted() && voter.acceptor != r_.ctx.record.acceptor.acceptor) continue;
     if (voter.seat != r_.self() && adopted()) {
       const Uuid& seen = r_.peer(voter.seat).seen_acceptor;
       if (voter.acceptor.is_nil() || (!seen.is_nil() && seen != voter.acceptor)) continue;
@@ -61,8 +62,8 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
 std::optional<Voter> Membership::seat_to_fill(const Tenure& from) const {
   if (!serving() || votes_answering() < votes_needed()) return std::nullopt;  // a broken tie seats nobody
   for (const Voter& voter : from.voters) {
-    if (voter.seat == r_.self() || !r_.peer(voter.seat).link_up) continue;
-    const Uuid& seen = r_.peer(voter.seat).seen_acceptor;
+    if (!reachable(voter.seat)) continue;
+    const Uuid& seen = voter.seat == r_.self() ? r_.ctx.record.acceptor.acceptor : r_.peer(voter.seat).seen_acceptor;
     if (!seen.is_nil() && seen != voter.acceptor) return Voter{voter.seat, seen};
   }
   return std::nullopt;
@@ -74,7 +75,9 @@ Tenure Membership::desired(const Tenure& from) const {
   for (Seat seat : r_.data_peers()) {
     if (r_.source.may_join(seat) && r_.peer(seat).met && !r_.admin.wants_dropped(seat)) next.members.insert(seat);
   }
-  if (from.primary == r_.ctx.self_holder() && r_.admin.wants_demotion()) {
+  // Handed over by command; or handed back, because the command that wanted it has ended: nothing was served under this tenure.
+  const bool handed_back = role_ == Standing::becoming_primary && !promotion_wished();
+  if (from.primary == r_.ctx.self_holder() && (r_.admin.wants_demotion() || handed_back)) {
     next.primary.reset();
     next.clean = true;
   }

@@ -20,7 +20,7 @@ void Membership::time_passed() {
 }
 
 void Membership::update_serving() {
-  if (role_ == Standing::becoming_primary && lease_.valid(adopted()->voters, r_.ctx.now, broken_tie())) {
+  if (role_ == Standing::becoming_primary && promotion_wished() && lease_.valid(adopted()->voters, r_.ctx.now, broken_tie())) {
     role_ = Standing::primary;
     r_.write_path.became_primary();
     r_.ctx.note(Notice::became_primary);

@@ -58,6 +58,7 @@ Instant Membership::next_deadline() const {
     if (!adopting_) due = std::min(due, next_lease_request_);
     if (serving()) due = std::min(due, lease_until());
   }
+  if (!round_ && !holds_tenure() && accepted_unsettled()) due = std::min(due, r_.ctx.now + seconds(1));
   for (Seat seat : r_.data_peers()) {
     if (fence_wanted(seat) && next_fence_[seat.value] > r_.ctx.now) due = std::min(due, next_fence_[seat.value]);
   }

@@ -50,6 +50,8 @@ class Membership {
   bool fenced(Seat seat) const;                // its last known boot has ended, by a completed fence
   // Enough voters answer, or this node is the half that a fence lets decide.
   bool may_decide() const;
+  // Our acceptor has accepted a tenure later than the adopted one: whether it was decided is for a round to find out.
+  bool accepted_unsettled() const;
 
   // --- events ---
   void register_message(Seat from, const Message& message);
@@ -66,6 +68,8 @@ class Membership {
 
   // rounds.cc
   bool wants_round() const;
+  bool primary_away() const;
+  bool promotion_wished() const;
   void start_round();
   void fail_round(Duration wait);
   void prepared();

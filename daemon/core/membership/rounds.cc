@@ -62,11 +62,27 @@ void Membership::ask_voters(const Message& message) {
   register_message(r_.self(), message);
 }
 
+bool Membership::accepted_unsettled() const {
+  const auto& accepted = r_.acceptor.record().tenure;
+  return accepted && adopted() && accepted->history == adopted()->history && accepted->number > adopted()->number;
+}
+
+// Nobody is there who would tell how the tenure that we accepted ended.
+bool Membership::primary_away() const {
+  const auto& holder = r_.acceptor.record().tenure->primary;
+  if (!holder || holder->node == r_.self()) return true;
+  const Peer& peer = r_.peer(holder->node);
+  return !peer.met && r_.ctx.now >= peer.since + seconds(1);
+}
+
+bool Membership::promotion_wished() const { return r_.admin.wants_promotion() || r_.admin.create_as_primary(); }
+
 bool Membership::wants_round() const {
   if (round_ || adopting_ || r_.ctx.now < next_round_at_) return false;
   if (!may_decide()) return false;
   if (!adopted()) return r_.admin.wants_creation();
   if (undecided_ || rumoured_) return true;
+  if (!holds_tenure() && accepted_unsettled() && (r_.admin.wants_promotion() || primary_away())) return true;
   if (holds_tenure()) return confirm_needed_ || rebase_needed_ || desired(*adopted()) != *adopted();
   if (r_.admin.wants_promotion()) return r_.admin.promotion_obstacle() == Reason::none;
   return is_resync_source() && desired(*adopted()) != *adopted();

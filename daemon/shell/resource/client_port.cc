@@ -109,6 +109,7 @@ ClientPort::~ClientPort() {
 }
 
 Result<void> ClientPort::start() {
+  listeners_.clear();
   for (const NbdAddress& address : settings_.nbd) {
     const bool local = !address.unix_path.empty();
     Result<UniqueFd> fd = local ? listen_unix(address.unix_path) : listen_on(address.tcp);

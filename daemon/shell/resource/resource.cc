@@ -3,6 +3,7 @@
 #include <sys/prctl.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 
 #include "shell/loop/device_open.h"
@@ -47,6 +48,17 @@ std::string cannot_open(const std::string& resource, const std::string& path, co
   return text + std::strerror(error.os) + " (" + error.where + ").\n";
 }
 
+// A ring that was closed a moment ago (`down`, or a daemon that was killed) lets go of its sockets only when the kernel has taken it
+// down: an address may be in use for a little longer.
+template <class Listen>
+Result<void> patiently(Listen listen) {
+  for (int attempt = 0;; ++attempt) {
+    Result<void> outcome = listen();
+    if (outcome.ok() || outcome.error().os != EADDRINUSE || attempt == 20) return outcome;
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+}
+
 }  // namespace
 
 std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure& failure) {
@@ -83,8 +95,8 @@ std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure&
   }
   std::unique_ptr<Resource> resource(new Resource(std::move(settings), std::move(loop).value()));
   resource->adopt(std::move(disks));
-  const auto listening = resource->links_->start();
-  const auto exporting = listening.ok() ? resource->clients_->start() : Result<void>();
+  const auto listening = patiently([&] { return resource->links_->start(); });
+  const auto exporting = listening.ok() ? patiently([&] { return resource->clients_->start(); }) : Result<void>();
   if (!listening.ok() || !exporting.ok()) {
     const Error error = !listening.ok() ? listening.error() : exporting.error();
     const std::string what = !listening.ok() ? "its replication address" : "an NBD address";
@@ -137,6 +149,7 @@ void Resource::start_thread() {
                replica_->record().start);
     arm_timer();
     loop_->run();
+    ending_ = true;
     // The parts go on the thread that used them, in the order in which they depend on each other.
     fences_.reset();
     clients_.reset();

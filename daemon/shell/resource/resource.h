@@ -106,6 +106,7 @@ class Resource final : public LinkOwner {
   std::deque<Event> events_;
   Effects effects_;
   bool draining_ = false;
+  bool ending_ = false;  // the loop has stopped: what still completes is nobody's business
   std::deque<DiskIo> reads_waiting_;  // for memory
   TimerId timer_;
   Instant timer_due_ = kNever;

@@ -36,6 +36,7 @@ BlockOp block_op(OpKind kind) {
 
 // Effects can cause events at once (a reply lets a client's next request in); those wait their turn.
 void Resource::happen(Event event) {
+  if (ending_) return;
   events_.push_back(std::move(event));
   if (!draining_) drain();
 }
