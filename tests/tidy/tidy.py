@@ -45,6 +45,8 @@ MAX_LINES, MAX_TEST_LINES = 600, 900
 MACHINE_PATHS = re.compile("|".join(["/wo" + "rk/", "/fa" + "rm/", "/ro" + "ot/" + r"\.", r"\.libr" + "ary/"]))
 TASK_WITHOUT_OWNER = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|X" + r"XX)\b(?!\([\w.-]+\))")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
+NAMESPACE = re.compile(r"^(?:inline )?namespace\b ?([\w:]*) ?{$")
+TYPE = re.compile(r"^(?:struct|class|union|enum|enum class|enum struct)\s+(?:alignas\([^)]*\)\s*)?(\w+)(?: final)?(?: : [^;]*| :)?(?: {.*)?$")
 DEFAULT_LABEL = re.compile(r"^\s*default\s*:")
 
 
@@ -96,6 +98,32 @@ def check_text(path, text):
     yield from check_words(path, lines)
 
 
+def types_defined(text):
+    """The types that a file defines at namespace level, outside unnamed namespaces, as (line, qualified name)."""
+    spaces = []
+    for number, line in enumerate(text.splitlines(), 1):
+        opened = NAMESPACE.match(line)
+        if opened:
+            spaces.append(opened[1] or "")
+        elif line.startswith("}") and "namespace" in line and spaces:
+            spaces.pop()
+        elif all(spaces):
+            defined = TYPE.match(line)
+            if defined:
+                yield number, "::".join([*spaces, defined[1]])
+
+
+def check_twins(files):
+    """Two types of one name end up as one in the linker's eyes, and each part of a program believes in another layout."""
+    seen = {}
+    for path, text in files.items():
+        if path.startswith(("daemon/", "nbd/", "tools/")) and path.endswith((".h", ".cc")):
+            for number, name in types_defined(text):
+                if name in seen:
+                    yield f"{path}:{number}: {name} is defined in {seen[name]} too"
+                seen[name] = f"{path}:{number}"
+
+
 def interpreter(text):
     first = text.split("\n", 1)[0]
     return first[2:].strip() if first.startswith("#!") else ""
@@ -135,6 +163,7 @@ def main():
     root = Path(sys.argv[1] if len(sys.argv) > 1 else ".").resolve()
     files = tracked_files(root)
     breaches = [f"{path}:{line}: {message}" for path, text in files.items() for line, message in check_text(path, text)]
+    breaches += check_twins(files)
     breaches += check_scripts(root, files)
     for breach in breaches:
         print(breach)

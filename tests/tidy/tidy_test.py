@@ -3,7 +3,7 @@
 
 import unittest
 
-from tidy import check_text
+from tidy import check_text, check_twins
 
 TASK = "TO" + "DO"
 
@@ -55,6 +55,19 @@ class Lines(unittest.TestCase):
         self.assertEqual(breaches("nbd/a.cc", f"// {TASK}(ana): later\n"), [])
         self.assertEqual(len(breaches("daemon/core/a.cc", "  default:\n")), 1)
         self.assertEqual(breaches("daemon/core/a.h", "  X() = default;\n"), [])
+
+
+class Twins(unittest.TestCase):
+    def test_one_name_for_two_types(self):
+        one = "namespace lockstep {\nstruct Io {\n  int a;\n};\n}  // namespace lockstep\n"
+        self.assertEqual(len(list(check_twins({"daemon/core/a.h": one, "daemon/shell/b.h": one}))), 1)
+        self.assertEqual(len(list(check_twins({"daemon/core/a.h": one, "nbd/b.h": one.replace("Io {", "Io final : Base {")}))), 1)
+
+    def test_what_may_have_one_name(self):
+        one = "namespace lockstep {\nstruct Io {\n  int a;\n};\n}  // namespace lockstep\n"
+        for other in [one.replace("lockstep", "lockstep::nbd"), one.replace("Io {\n  int a;\n}", "Io"),
+                      "namespace lockstep {\nnamespace {\nstruct Io {\n};\n}  // namespace\n}  // namespace lockstep\n"]:
+            self.assertEqual(list(check_twins({"daemon/core/a.h": one, "daemon/shell/b.cc": other})), [])
 
 
 if __name__ == "__main__":
