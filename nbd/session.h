@@ -87,6 +87,8 @@ class Session {
   // session until zero, or does not complete them.
   size_t outstanding() const { return in_flight_.outstanding(); }
   bool negotiating() const { return std::holds_alternative<Negotiating>(state_); }  // bound this in time
+  // In the middle of a WRITE's payload, whose memory is taken already: bound this in time, too.
+  bool receiving_payload() const { return std::holds_alternative<ReceivingPayload>(state_); }
   bool waits_for_memory() const { return pause_ == Pause::memory; }        // call resume() when some is back
   bool waits_for_directory() const { return pause_ == Pause::directory; }  // call resume() when it knows
   // What was agreed on; its export_info is empty while negotiating.

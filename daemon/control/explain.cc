@@ -11,6 +11,10 @@ std::string labelled(const ResourceStatus& status, Seat seat) {
 }
 
 std::string silence_text(const ResourceStatus& status, const VoterSnapshot& voter) {
+  if (voter.answers && voter.empty_seat)
+    return fmt::format("{} answers but has no vote: its memory is not the one that the tenure names, until the Primary seats it",
+                       status.name_of(voter.seat));
+  if (voter.seat == status.self) return fmt::format("{}: its own metadata failed", status.name_of(voter.seat));
   const std::string name = labelled(status, voter.seat);
   if (voter.empty_seat) return fmt::format("{}: an empty seat, never heard as a voter", name);
   return fmt::format("{}: {} for {}", name, voter.seat.is_witness() ? "no answer" : "no connection",
@@ -147,7 +151,7 @@ std::string votes_text(const ResourceStatus& status) {
   std::string silent;
   size_t count = 0;
   for (const VoterSnapshot& voter : snapshot.voters) {
-    if (voter.answers) {
+    if (voter.answers && !voter.empty_seat) {
       ++count;
       answering += fmt::format("{}{}", answering.empty() ? "" : ", ", status.name_of(voter.seat));
     } else {

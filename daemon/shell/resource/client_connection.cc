@@ -10,7 +10,7 @@
 namespace lockstep {
 
 namespace {
-constexpr Duration kHandshakeTime = seconds(10);
+constexpr Duration kProgressTime = seconds(10);
 constexpr size_t kIovecs = 64;
 constexpr int kReadsPerTurn = 16;  // then the other sockets have their turn
 }  // namespace
@@ -20,15 +20,23 @@ ClientConnection::ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd)
                {256, 64u << 20, static_cast<uint32_t>(port.settings_.core.max_op_bytes)}) {
   watched_ = EPOLLIN | EPOLLOUT;
   port_.loop_.watch(fd_.get(), watched_, *this);
-  handshake_timer_ = port_.loop_.call_at(port_.loop_.now() + kHandshakeTime, [this] {
-    handshake_timer_ = {};
-    if (session_.negotiating()) close();
+  watch_progress();
+}
+
+// A client that negotiates for ever, or that stops in the middle of a payload, holds a place or memory that others need.
+void ClientConnection::watch_progress() {
+  progress_timer_ = port_.loop_.call_at(port_.loop_.now() + kProgressTime, [this] {
+    progress_timer_ = {};
+    const bool stuck = bytes_received_ == bytes_at_last_look_ && session_.receiving_payload();
+    if (session_.negotiating() || stuck) return close();
+    bytes_at_last_look_ = bytes_received_;
+    if (!closed_) watch_progress();
   });
 }
 
 ClientConnection::~ClientConnection() {
   *alive_ = false;
-  if (handshake_timer_.value != 0) port_.loop_.cancel(handshake_timer_);
+  if (progress_timer_.value != 0) port_.loop_.cancel(progress_timer_);
   if (!closed_) port_.loop_.unwatch(fd_.get());
 }
 
@@ -44,6 +52,7 @@ void ClientConnection::read_some() {
     if (to.empty()) return;
     const ssize_t n = ::recv(fd_.get(), to.data(), to.size(), 0);
     if (n > 0) {
+      bytes_received_ += static_cast<uint64_t>(n);
       session_.received(static_cast<size_t>(n));
       // A short read has emptied the socket; asking again would cost a system call to hear so.
       if (static_cast<size_t>(n) < to.size()) return;

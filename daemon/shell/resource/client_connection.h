@@ -39,7 +39,11 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   uint64_t id_;
   UniqueFd fd_;
   nbd::Session session_;
-  TimerId handshake_timer_;
+  void watch_progress();
+
+  TimerId progress_timer_;
+  uint64_t bytes_received_ = 0;
+  uint64_t bytes_at_last_look_ = 0;
   uint32_t watched_ = 0;
   bool flush_queued_ = false;
   bool opened_ = false;

@@ -151,13 +151,15 @@ void Resource::start_thread() {
     loop_->run();
     ending_ = true;
     // The parts go on the thread that used them, in the order in which they depend on each other.
+    // Clients come last of those that hold payloads: their pool wants its memory back.
     fences_.reset();
-    clients_.reset();
     links_.reset();
     while (disk_->outstanding() > 0 || meta_->outstanding() > 0) loop_->run_once(milliseconds(100));
     events_.clear();
+    effects_.clear();
     reads_waiting_.clear();
     payloads_ = {};
+    clients_.reset();
     replica_.reset();
     meta_.reset();
     meta_device_.reset();

@@ -83,6 +83,7 @@ class Resource final : public LinkOwner {
   void run(const RunFence& effect);
   void run(const Note& effect);
   void start_read(const DiskIo& effect);
+  void retry_reads_soon();
   void disk_done(DiskIoId io, int error, OpKind kind);
 
   // commands (resource_commands.cc)
@@ -108,6 +109,7 @@ class Resource final : public LinkOwner {
   bool draining_ = false;
   bool ending_ = false;  // the loop has stopped: what still completes is nobody's business
   std::deque<DiskIo> reads_waiting_;  // for memory
+  bool retry_queued_ = false;
   TimerId timer_;
   Instant timer_due_ = kNever;
   bool primary_ = false;

@@ -83,7 +83,7 @@ void Resource::start_read(const DiskIo& effect) {
   BufferRef buffer = read_pool_.allocate(effect.range.length);
   if (!buffer) {
     reads_waiting_.push_back(effect);
-    return;
+    return retry_reads_soon();
   }
   std::byte* data = buffer->data();
   payloads_.put(effect.payload, buffer);
@@ -138,10 +138,18 @@ void Resource::run(const ClientReply& effect) { clients_->replied(effect.io, eff
 
 void Resource::run(const Release& effect) {
   payloads_.release(effect.payload);
-  if (reads_waiting_.empty()) return;
-  std::deque<DiskIo> waiting;
-  waiting.swap(reads_waiting_);
-  for (const DiskIo& read : waiting) start_read(read);
+}
+
+// Memory comes back when a peer or a client has taken its bytes, or is gone: nobody announces that, so it is asked for.
+void Resource::retry_reads_soon() {
+  if (retry_queued_) return;
+  retry_queued_ = true;
+  loop_->call_at(loop_->now() + milliseconds(2), [this] {
+    retry_queued_ = false;
+    std::deque<DiskIo> waiting;
+    waiting.swap(reads_waiting_);
+    for (const DiskIo& read : waiting) start_read(read);
+  });
 }
 
 void Resource::run(const AdminReply& effect) {
