@@ -16,10 +16,26 @@ using Named = std::vector<std::pair<std::string_view, uint64_t>>;
 // What a few thousand seeds must have reached. Grows with the core; what is not listed is printed all the
 // same.
 constexpr std::array kRequiredFaults = {
-    Fault::process_kill,      Fault::power_loss,    Fault::blackout,   Fault::pause,      Fault::cut,
-    Fault::one_way_cut,       Fault::reset,         Fault::flapping,   Fault::slow_disk,  Fault::data_error,
-    Fault::volatile_blackout, Fault::witness_wiped, Fault::node_wiped, Fault::meta_error, Fault::witness_kill,
-    Fault::clean_stop,        Fault::switch_over,   Fault::invalidate,
+    Fault::process_kill,
+    Fault::power_loss,
+    Fault::blackout,
+    Fault::pause,
+    Fault::cut,
+    Fault::one_way_cut,
+    Fault::reset,
+    Fault::flapping,
+    Fault::slow_disk,
+    Fault::data_error,
+    Fault::rival,
+    Fault::usurp,
+    Fault::volatile_blackout,
+    Fault::witness_wiped,
+    Fault::node_wiped,
+    Fault::meta_error,
+    Fault::witness_kill,
+    Fault::clean_stop,
+    Fault::switch_over,
+    Fault::invalidate,
 };
 constexpr std::array kRequiredNotices = {
     Notice::peer_connected, Notice::peer_lost,        Notice::tenure_decided,  Notice::tenure_adopted,
@@ -86,6 +102,10 @@ std::string_view name_of(Fault fault) {
       return "invalidate";
     case Fault::outdate:
       return "outdate";
+    case Fault::rival:
+      return "rival";
+    case Fault::usurp:
+      return "usurp";
     case Fault::volatile_blackout:
       return "volatile-blackout";
     case Fault::volatile_power_loss:

@@ -30,6 +30,8 @@ enum class Fault : uint8_t {
   switch_over,
   invalidate,
   outdate,
+  rival,                // another operator promotes the other node
+  usurp,                // the Primary is cut off, frozen or slow while the other is promoted
   volatile_blackout,    // unflushed writes are lost everywhere at once
   volatile_power_loss,  // unflushed writes are lost on one node: needs the doubtful mark, off in this version
 };

@@ -27,10 +27,11 @@ void draw_core(Prng& prng, CoreConfig& config) {
 
 // Each class is in or out as a whole: runs with few classes go deeper into one.
 void draw_faults(Prng& prng, Plan& plan) {
-  constexpr Fault kClasses[] = {Fault::process_kill, Fault::power_loss,  Fault::blackout,   Fault::pause,
-                                Fault::cut,          Fault::one_way_cut, Fault::reset,      Fault::flapping,
-                                Fault::slow_disk,    Fault::data_error,  Fault::meta_error, Fault::clean_stop,
-                                Fault::switch_over,  Fault::invalidate,  Fault::switch_over};
+  constexpr Fault kClasses[] = {
+      Fault::process_kill, Fault::power_loss, Fault::blackout,    Fault::pause,      Fault::cut,
+      Fault::one_way_cut,  Fault::reset,      Fault::flapping,    Fault::slow_disk,  Fault::data_error,
+      Fault::meta_error,   Fault::clean_stop, Fault::switch_over, Fault::invalidate, Fault::switch_over,
+      Fault::rival,        Fault::usurp,      Fault::usurp};
   const int density = static_cast<int>(prng.between(25, 75));
   for (Fault fault : kClasses) {
     if (!prng.chance(density)) continue;
@@ -72,6 +73,7 @@ Plan plan_for(uint64_t seed) {
   plan.workload.think_slowest = milliseconds(prng.between(20, 90));
   if (prng.chance(15)) plan.disk.slowest = milliseconds(20);
   if (prng.chance(15)) plan.net.slowest = milliseconds(15);
+  if (prng.chance(20)) plan.net.stall_permille = static_cast<int>(prng.between(1, 20));
   if (prng.chance(25)) plan.workload.flushes = 0;
   draw_faults(prng, plan);
   return plan;

@@ -31,10 +31,11 @@ void Injector::next() {
 // The victim is who did it, or the other one; a moment later, so that what was begun is still under way.
 void Injector::seen(Seat seat, const Effect& effect) {
   if (stopped_) return;
-  const std::optional<Fault> fault = ambush_.sprung(effect, world_.queue().now());
+  std::optional<Fault> fault = ambush_.sprung(effect, world_.queue().now());
   if (!fault) return;
   SimNode* victim = &world_.node(prng_.chance(65) ? seat.value : prng_.below(world_.node_count()));
   const Duration delay = prng_.chance(50) ? microseconds(1) : prng_.between(microseconds(1), milliseconds(2));
+  if (*fault == Fault::process_kill && prng_.chance(15)) fault = Fault::witness_kill;
   world_.queue().after(delay, [this, victim, fault = *fault] {
     if (stopped_) return;
     target_ = victim;
@@ -96,6 +97,12 @@ void Injector::inject(Fault fault) {
     case Fault::outdate:
       command(fault);
       return;
+    case Fault::rival:
+      rival();
+      break;
+    case Fault::usurp:
+      usurp();
+      break;
     case Fault::switch_over:
       world_.manager().request_switch_over();
       break;
@@ -164,29 +171,64 @@ void Injector::pause() {
 void Injector::cut(bool one_way) {
   const Duration length = prng_.chance(40) ? prng_.between(milliseconds(20), milliseconds(900))
                                            : prng_.between(seconds(1), seconds(8));
-  auto block = [this](Seat from, Seat to, bool on) { world_.net().block(from, to, on); };
-  std::vector<std::pair<Seat, Seat>> directions;
-  if (prng_.chance(35)) {  // a node loses everybody
-    const Seat lonely = likely_primary().seat();
-    for (size_t i = 0; i < world_.node_count(); ++i) {
-      if (world_.node(i).seat() != lonely) directions.emplace_back(lonely, world_.node(i).seat());
-    }
-    for (size_t i = 0; i < world_.witness_count(); ++i)
-      directions.emplace_back(lonely, world_.witness(i).seat());
-  } else {
-    directions.push_back(any_pair());
-  }
   const bool outward = prng_.chance(50);
-  for (const auto& [a, b] : directions) {
-    if (!one_way || outward) block(a, b, true);
-    if (!one_way || !outward) block(b, a, true);
+  const bool out = !one_way || outward;
+  const bool in = !one_way || !outward;
+  if (prng_.chance(35)) return cut_off(likely_primary().seat(), out, in, length);
+  const auto [a, b] = any_pair();
+  if (out) world_.net().block(a, b, true);
+  if (in) world_.net().block(b, a, true);
+  world_.queue().after(length, [this, a = a, b = b] {
+    world_.net().block(a, b, false);
+    world_.net().block(b, a, false);
+  });
+}
+
+// A node loses everybody, in one direction or both.
+void Injector::cut_off(Seat lonely, bool out, bool in, Duration length) {
+  std::vector<Seat> others;
+  for (size_t i = 0; i < world_.node_count(); ++i) {
+    if (world_.node(i).seat() != lonely) others.push_back(world_.node(i).seat());
   }
-  world_.queue().after(length, [block, directions] {
-    for (const auto& [a, b] : directions) {
-      block(a, b, false);
-      block(b, a, false);
+  for (size_t i = 0; i < world_.witness_count(); ++i) others.push_back(world_.witness(i).seat());
+  for (Seat other : others) {
+    if (out) world_.net().block(lonely, other, true);
+    if (in) world_.net().block(other, lonely, true);
+  }
+  world_.queue().after(length, [this, lonely, others] {
+    for (Seat other : others) {
+      world_.net().block(lonely, other, false);
+      world_.net().block(other, lonely, false);
     }
   });
+}
+
+void Injector::rival() {
+  SimNode* primary = world_.manager().primary();
+  SimNode& node = any_node();
+  SimNode& rival = primary == &node ? world_.node((node.seat().value + 1U) % world_.node_count()) : node;
+  world_.manager().rival(rival, prng_.between(seconds(1), seconds(8)));
+}
+
+// What P2 is about: the Primary goes on in the belief that it is Primary while another takes over.
+void Injector::usurp() {
+  SimNode* primary = world_.manager().primary();
+  if (primary == nullptr) return;
+  const Duration length = prng_.between(seconds(3), seconds(12));
+  switch (prng_.below(3)) {
+    case 0:
+      cut_off(primary->seat(), true, true, length);
+      break;
+    case 1:
+      cut_off(primary->seat(), prng_.chance(50), true, length);
+      break;
+    default:
+      primary->pause();
+      world_.queue().after(length, [primary] { primary->resume(); });
+      break;
+  }
+  world_.manager().rival(world_.node((primary->seat().value + 1U) % world_.node_count()),
+                         length + seconds(2));
 }
 
 void Injector::flap() {

@@ -32,6 +32,9 @@ class Injector {
   void pause();
   void cut(bool one_way);
   void flap();
+  void rival();
+  void usurp();
+  void cut_off(Seat lonely, bool out, bool in, Duration length);
   void disk_trouble(Fault fault);
   void wipe_node();
   void witness_trouble(bool wipe);

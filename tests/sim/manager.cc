@@ -61,6 +61,10 @@ bool Manager::command(SimNode& node, AdminOp op, std::function<void(bool)> then)
 }
 
 void Manager::admin_answered(Seat node, AdminId id, bool ok, Reason reason) {
+  if (rivals_.erase(id) > 0) {
+    context_.trace.note(node, fmt::format("rival primary: {} {}", ok, code_of(reason)));
+    return count_promotion(node, ok, reason);
+  }
   if (!command_ || command_->id != id || command_->node != node) return;
   const Then then = std::move(command_->then);
   command_.reset();
@@ -147,21 +151,41 @@ void Manager::promote_somebody() {
   next_try_ = context_.queue.now() + prng_.between(milliseconds(200), milliseconds(1200));
   send(*chosen, AdminOp::primary, [this, seat = chosen->seat()](bool ok, Reason reason) {
     context_.trace.note(seat, fmt::format("primary: {} {}", ok, code_of(reason)));
-    if (ok) {
-      ++context_.coverage.promotions;
-      if (last_primary_ && *last_primary_ != seat) ++context_.coverage.survivor_promotions;
-      preferred_ = seat;
-    } else {
-      ++context_.coverage.promotions_refused;
-      ++context_.coverage.promotion_refused[static_cast<size_t>(reason)];
-    }
+    count_promotion(seat, ok, reason);
+    if (ok) preferred_ = seat;
   });
+}
+
+void Manager::count_promotion(Seat seat, bool ok, Reason reason) {
+  if (ok) {
+    ++context_.coverage.promotions;
+    if (last_primary_ && *last_primary_ != seat) ++context_.coverage.survivor_promotions;
+  } else {
+    ++context_.coverage.promotions_refused;
+    ++context_.coverage.promotion_refused[static_cast<size_t>(reason)];
+  }
+}
+
+void Manager::rival(SimNode& node, Duration patience) {
+  rival_try(node, context_.queue.now() + patience);
+}
+
+void Manager::rival_try(SimNode& node, Instant until) {
+  if (calm_ || !created_ || context_.queue.now() > until) return;
+  if (node.alive() && !node.primary()) {
+    const AdminId id{next_admin_++};
+    rivals_.insert(id);
+    node.post(AdminRequest{id, AdminOp::primary, {}, prng_.uuid()});
+  }
+  context_.queue.after(prng_.between(milliseconds(20), milliseconds(900)),
+                       [this, &node, until] { rival_try(node, until); });
 }
 
 // The handler always tells the truth: 7 only once the power is off. Late, doubled and failing ones are part
 // of the truth.
 void Manager::fence_wanted(Seat seat, Seat peer, Boot evidence) {
   const uint64_t start = node(seat).start_count();
+  ++fences_under_way_;
   const bool late = !calm_ && prng_.chance(shape_.fence_late);
   const Duration delay =
       late ? prng_.between(seconds(8), seconds(20)) : prng_.between(milliseconds(200), seconds(3));
@@ -186,6 +210,7 @@ void Manager::fence_wanted(Seat seat, Seat peer, Boot evidence) {
 }
 
 void Manager::finish_fence(Seat seat, uint64_t start, Seat peer, Boot evidence, int exit_status) {
+  --fences_under_way_;
   SimNode& asker = node(seat);
   if (asker.start_count() != start) return;
   if (exit_status == 7) {

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "sim/sim_node.h"
@@ -33,10 +34,13 @@ class Manager {
   void process_ended(Seat node);
   void fence_wanted(Seat node, Seat peer, Boot evidence);
   void request_switch_over() { switch_wanted_ = true; }
+  // Another operator promotes this node, again and again for a while, whatever the manager does meanwhile.
+  void rival(SimNode& node, Duration patience);
   // A command of the fault plan, besides the manager's own. False when something is under way.
   bool command(SimNode& node, AdminOp op, std::function<void(bool)> then);
 
   bool created() const { return created_; }
+  int fences_under_way() const { return fences_under_way_; }
   SimNode* primary() const;
   // While healing: no more switch-overs, no fences that fail.
   void calm() {
@@ -59,6 +63,8 @@ class Manager {
   void supervise_primary(SimNode& node);
   void switch_over(SimNode& node);
   void promote_somebody();
+  void rival_try(SimNode& node, Instant until);
+  void count_promotion(Seat node, bool ok, Reason reason);
   void send(SimNode& node, AdminOp op, Then then);
   void finish_fence(Seat node, uint64_t start, Seat peer, Boot evidence, int exit_status);
   SimNode& node(Seat seat);
@@ -77,7 +83,9 @@ class Manager {
   std::optional<Seat> preferred_;
   Instant primary_seen_{0};
   Instant next_try_{0};
+  int fences_under_way_ = 0;
   uint64_t next_admin_ = 1;
+  std::set<AdminId> rivals_;
   std::optional<Command> command_;
 };
 

@@ -56,7 +56,7 @@ void Oracle::check_members_have(uint64_t index) {
   if (!latest) return;
   const ClientOp& op = history_.op(index);
   const uint64_t mine = op.kind == OpKind::write ? History::version_of(index) : kZeroVersion;
-  for (Seat member : latest->members) {
+  for (Seat member : tenures_.members_owed()) {
     const auto disk = disks_.find(member);
     if (disk == disks_.end()) continue;
     for (uint64_t b = op.range.offset / kBlockBytes; b < op.range.end() / kBlockBytes; ++b) {
@@ -74,6 +74,7 @@ void Oracle::check_members_have(uint64_t index) {
 // P5: on a member of the decided set nothing acknowledged gives way to something certainly older.
 void Oracle::block_written(Seat node, uint64_t block, uint64_t before, uint64_t after) {
   if (before == after) return;
+  note_difference(node, block);
   const auto& latest = tenures_.latest();
   if (!latest || !latest->members.contains(node)) return;
   const auto old_writer = history_.writer_of(block, before);
@@ -93,6 +94,7 @@ void Oracle::block_written(Seat node, uint64_t block, uint64_t before, uint64_t 
 void Oracle::record_durable(Seat node, const NodeRecord& record) {
   acceptor_durable(node, record.acceptor);
   if (record.adopted) report("P8", tenures_.adopted(node, *record.adopted));
+  compare_copies();
 }
 
 void Oracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {
@@ -108,34 +110,63 @@ void Oracle::refused(Seat node, std::string_view what, Reason reason) {
     fail("P12", fmt::format("{}: {} refused without a reason", describe(node), what));
 }
 
-void Oracle::compare_copies() {
-  for (auto a = disks_.begin(); a != disks_.end(); ++a) {
-    for (auto b = std::next(a); b != disks_.end(); ++b) compare_pair(a->first, b->first);
+void Oracle::add_disk(Seat node, const SimDisk* disk) {
+  for (const auto& [other, there] : disks_) pairs_.push_back({other, node, {}});
+  disks_[node] = disk;
+}
+
+void Oracle::disk_replaced(Seat node) {
+  for (Pair& pair : pairs_) {
+    if (pair.a != node && pair.b != node) continue;
+    const auto& one = disks_.at(pair.a)->data();
+    const auto& two = disks_.at(pair.b)->data();
+    pair.differing.clear();
+    for (uint64_t block = 0; block < one.size(); ++block) {
+      if (one[block] != two[block]) pair.differing.insert(block);
+    }
   }
 }
 
-void Oracle::compare_pair(Seat a, Seat b) {
-  const SimDisk& one = *disks_.at(a);
-  const SimDisk& two = *disks_.at(b);
-  ++coverage_.copies_compared;
-  if (!one.record().adopted || !two.record().adopted)
-    return;  // no history yet: the meeting makes a full resync
-  const bool remembered = one.record().peers[b.value].disk == two.record().disk &&
-                          two.record().peers[a.value].disk == one.record().disk;
-  if (!remembered) return;  // no common ground: the resync will be full
-  if (one.data() == two.data()) return;
-  const std::array maps = {one.durable_intent(), two.durable_intent()};
-  const std::array bitmaps = {one.durable_bitmap(b), two.durable_bitmap(a)};
-  for (uint64_t block = 0; block < one.blocks(); ++block) {
-    if (one.read_block(block) == two.read_block(block)) continue;
-    const bool covered = maps[0].test(block / kBlocksPerExtent) || maps[1].test(block / kBlocksPerExtent) ||
-                         bitmaps[0].test(block) || bitmaps[1].test(block);
-    ++coverage_.differing_covered;
-    if (covered) continue;
-    fail("P4", fmt::format("block {}: {} has {}, {} has {}, and no durable bit says so", block, describe(a),
-                           one.read_block(block), describe(b), two.read_block(block)));
-    return;
+void Oracle::note_difference(Seat node, uint64_t block) {
+  for (Pair& pair : pairs_) {
+    if (pair.a != node && pair.b != node) continue;
+    if (disks_.at(pair.a)->read_block(block) == disks_.at(pair.b)->read_block(block)) {
+      pair.differing.erase(block);
+      continue;
+    }
+    pair.differing.insert(block);
+    if (common_ground(pair)) check_covered(pair, block);
   }
+}
+
+void Oracle::block_lost(Seat node, uint64_t block) {
+  note_difference(node, block);
+}
+
+void Oracle::compare_copies() {
+  for (Pair& pair : pairs_) compare(pair);
+}
+
+void Oracle::compare(Pair& pair) {
+  ++coverage_.copies_compared;
+  if (pair.differing.empty() || !common_ground(pair)) return;
+  for (uint64_t block : pair.differing) check_covered(pair, block);
+}
+
+bool Oracle::common_ground(const Pair& pair) const {
+  const NodeRecord& one = disks_.at(pair.a)->record();
+  const NodeRecord& two = disks_.at(pair.b)->record();
+  if (!one.adopted || !two.adopted) return false;
+  return one.peers[pair.b.value].disk == two.disk && two.peers[pair.a.value].disk == one.disk;
+}
+
+void Oracle::check_covered(const Pair& pair, uint64_t block) {
+  const SimDisk& one = *disks_.at(pair.a);
+  const SimDisk& two = *disks_.at(pair.b);
+  ++coverage_.differing_covered;
+  if (one.marked(pair.b, block) || two.marked(pair.a, block)) return;
+  fail("P4", fmt::format("block {}: {} has {}, {} has {}, and no durable bit says so", block,
+                         describe(pair.a), one.read_block(block), describe(pair.b), two.read_block(block)));
 }
 
 void Oracle::compare_identical() {

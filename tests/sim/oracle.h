@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,7 +28,7 @@ class Oracle : public DiskObserver {
  public:
   Oracle(const EventQueue& queue, Coverage& coverage) : queue_(queue), coverage_(coverage) {}
 
-  void add_disk(Seat node, const SimDisk* disk) { disks_[node] = disk; }
+  void add_disk(Seat node, const SimDisk* disk);
 
   // --- what clients do
   uint64_t invoked(const ClientOp& op);
@@ -39,14 +40,18 @@ class Oracle : public DiskObserver {
 
   // --- what nodes do
   void block_written(Seat node, uint64_t block, uint64_t before, uint64_t after) override;
+  void block_lost(Seat node, uint64_t block) override;
   void record_durable(Seat node, const NodeRecord& record) override;
+  void bits_changed(Seat) override { compare_copies(); }
+  void disk_replaced(Seat node) override;
   void acceptor_durable(Seat seat, const AcceptorRecord& record);
   void promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure);
   void fence_completed(Seat fenced) { tenures_.fence_completed(fenced); }
   void refused(Seat node, std::string_view what, Reason reason);
 
   // --- at instants that the world chooses
-  // P4: valid at every instant, since intent bits are durable before data.
+  // P4 is valid at every instant, since intent bits are durable before data: this is called whenever
+  // something changed.
   void compare_copies();
   // P9, at the end of a healed run.
   void compare_identical();
@@ -64,13 +69,23 @@ class Oracle : public DiskObserver {
   }
   void check_members_have(uint64_t op);
   void check_server(Seat node, uint64_t start, const std::optional<Tenure>& tenure);
-  void compare_pair(Seat a, Seat b);
+  struct Pair {
+    Seat a;
+    Seat b;
+    std::set<uint64_t> differing;  // blocks
+  };
+  void compare(Pair& pair);
+  // False when the next meeting copies everything anyway.
+  bool common_ground(const Pair& pair) const;
+  void check_covered(const Pair& pair, uint64_t block);
+  void note_difference(Seat node, uint64_t block);
 
   const EventQueue& queue_;
   Coverage& coverage_;
   History history_;
   RegisterOracle tenures_;
   std::map<Seat, const SimDisk*> disks_;
+  std::vector<Pair> pairs_;
   std::vector<Violation> violations_;
   struct Server {
     Uuid history;

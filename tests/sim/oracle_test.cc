@@ -253,7 +253,9 @@ TEST_F(RegisterTest, HalfAndACompletedFenceDecide) {
   EXPECT_EQ(accept(value, {kA}), "");
   EXPECT_NE(register_.adopted(kA, value), "");
   register_.fence_completed(kB);
+  EXPECT_EQ(register_.members_owed(), SeatSet{});  // nothing was decided before
   EXPECT_EQ(register_.adopted(kA, value), "");
+  EXPECT_EQ(register_.members_owed(), SeatSet{kA});
 }
 
 TEST_F(RegisterTest, ObjectsToAPrimaryOutsideTheSet) {
@@ -347,6 +349,7 @@ TEST_F(CopiesTest, AnIntentBitOfEitherCopyCoversADifference) {
   auto bits = std::make_shared<BitPage>();
   (*bits)[0] = 1;
   b_.write(WriteIntentPage{{}, 0, 1, bits}, [](bool) {});
+  settle();
   put(a_, 3, History::version_of(invoke(3)));
   oracle_.compare_copies();
   EXPECT_EQ(promise(), "");
@@ -361,6 +364,7 @@ TEST_F(CopiesTest, ADirtyBitCoversADifference) {
   auto bits = std::make_shared<BitPage>();
   (*bits)[0] = 1U << 3;
   a_.write(WriteBitmapPage{{}, kB, 0, bits}, [](bool) {});
+  settle();
   put(a_, 3, History::version_of(invoke(3)));
   oracle_.compare_copies();
   EXPECT_EQ(promise(), "");

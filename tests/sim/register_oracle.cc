@@ -67,6 +67,17 @@ std::string RegisterOracle::decide(const Tenure& tenure) {
   return "";
 }
 
+SeatSet RegisterOracle::members_owed() const {
+  if (!latest_) return {};
+  for (const auto& [ballot, proposal] : proposals_) {
+    const bool successor =
+        proposal.value.history == latest_->history && proposal.value.number == latest_->number + 1;
+    if (successor && half_and_fence(proposal.value, proposal.accepted))
+      return proposal.value.members & latest_->members;
+  }
+  return latest_->members;
+}
+
 std::string RegisterOracle::adopted(Seat node, const Tenure& tenure) {
   const auto found = chain_.find({tenure.history, tenure.number});
   if (found != chain_.end()) {

@@ -24,6 +24,9 @@ class RegisterOracle {
   void fence_completed(Seat fenced) { fenced_.insert(fenced); }
 
   const std::optional<Tenure>& latest() const { return latest_; }
+  // The set that must have what is acknowledged now. A successor that half of the voters and a fence may have
+  // decided counts as soon as it can: whoever counted the votes may act on it before any disk shows it.
+  SeatSet members_owed() const;
   uint64_t decided() const { return chain_.size(); }
 
  private:

@@ -14,6 +14,7 @@ void SimDisk::create(const NodeRecord& record, uint64_t content) {
   bitmaps_.clear();
   unflushed_.clear();
   cached_.assign(cached_.size(), content);
+  observer_.disk_replaced(node_);
 }
 
 void SimDisk::submit(const DiskIo& io, Payload payload, DataDone done) {
@@ -125,8 +126,10 @@ void SimDisk::apply_meta(const MetaOp& op) {
     observer_.record_durable(node_, record_);
   } else if (const auto* intent = std::get_if<WriteIntentPage>(&op.what)) {
     intent_[intent->page].slots[intent->sequence % 2] = {true, intent->sequence, *intent->bits};
+    observer_.bits_changed(node_);
   } else if (const auto* bitmap = std::get_if<WriteBitmapPage>(&op.what)) {
     bitmaps_[{bitmap->peer.value, bitmap->page}] = {true, 0, *bitmap->bits};
+    observer_.bits_changed(node_);
   }
 }
 
@@ -135,6 +138,7 @@ void SimDisk::tear_meta(const MetaOp& op) {
   if (const auto* intent = std::get_if<WriteIntentPage>(&op.what)) {
     intent_[intent->page].slots[intent->sequence % 2].readable = false;
     ++counters.torn_pages;
+    observer_.bits_changed(node_);
   } else if (const auto* bitmap = std::get_if<WriteBitmapPage>(&op.what)) {
     bitmaps_[{bitmap->peer.value, bitmap->page}].readable = false;
     ++counters.torn_pages;
@@ -160,8 +164,10 @@ void SimDisk::power_lost() {
   // Every block keeps one of the versions that were on their way through the cache, most often the last.
   for (auto& [block, pending] : unflushed_) {
     const Unflushed& kept = prng_.chance(50) ? pending.back() : pending[prng_.below(pending.size())];
-    if (kept.version != cached_[block]) ++counters.lost_blocks;
+    if (kept.version == cached_[block]) continue;
+    ++counters.lost_blocks;
     cached_[block] = kept.version;
+    observer_.block_lost(node_, block);
   }
   unflushed_.clear();
 }
@@ -172,6 +178,19 @@ const SimDisk::Page* SimDisk::newest(const IntentPage& page) const {
     if (slot.readable && (best == nullptr || slot.sequence > best->sequence)) best = &slot;
   }
   return best;
+}
+
+bool SimDisk::marked(Seat peer, uint64_t block) const {
+  const auto bit = [](const BitPage& bits, uint64_t i) {
+    return ((bits[i / 64 % kWordsPerPage] >> (i % 64)) & 1) != 0;
+  };
+  const auto bitmap = bitmaps_.find({peer.value, static_cast<uint32_t>(block / kBitsPerPage)});
+  if (bitmap == bitmaps_.end() || !bitmap->second.readable || bit(bitmap->second.bits, block)) return true;
+  const uint64_t extent = block / kBlocksPerExtent;
+  const auto intent = intent_.find(static_cast<uint32_t>(extent / kBitsPerPage));
+  if (intent == intent_.end()) return false;
+  const Page* best = newest(intent->second);
+  return best == nullptr || bit(best->bits, extent);
 }
 
 BitVector SimDisk::durable_intent() const {

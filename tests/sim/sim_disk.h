@@ -35,7 +35,12 @@ class DiskObserver {
  public:
   virtual ~DiskObserver() = default;
   virtual void block_written(Seat node, uint64_t block, uint64_t before, uint64_t after) = 0;
+  // A power loss took back what the volatile cache held.
+  virtual void block_lost(Seat node, uint64_t block) = 0;
   virtual void record_durable(Seat node, const NodeRecord& record) = 0;
+  // A page of the intent map or of a bitmap changed, or was torn.
+  virtual void bits_changed(Seat node) = 0;
+  virtual void disk_replaced(Seat node) = 0;
 };
 
 struct DiskBehaviour {
@@ -71,6 +76,8 @@ class SimDisk {
   uint64_t read_block(uint64_t block) const { return cached_[block]; }
   uint64_t blocks() const { return cached_.size(); }
   const std::vector<uint64_t>& data() const { return cached_; }
+  // Whether a durable bit of this node says that the block may differ from the peer's.
+  bool marked(Seat peer, uint64_t block) const;
   // What a resync would use: readable durable bits, all ones where a page cannot be read.
   BitVector durable_intent() const;
   BitVector durable_bitmap(Seat peer) const;

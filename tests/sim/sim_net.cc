@@ -94,7 +94,10 @@ void SimNet::send(Seat from, Seat to, LinkId link, const Message& message, Paylo
   const Lane lane = lane_of(message);
   const int to_side = 1 - from_side;
   Instant& last = connection->last[at(to_side)][at(lane)];
-  last = std::max(last + Duration{1}, queue_.now() + prng_.between(behaviour.fastest, behaviour.slowest));
+  Duration delay = prng_.between(behaviour.fastest, behaviour.slowest);
+  if (prng_.permille(behaviour.stall_permille))
+    delay = prng_.between(behaviour.slowest, behaviour.stall_slowest);
+  last = std::max(last + Duration{1}, queue_.now() + delay);
   Waiting waiting{std::make_shared<const Message>(message), std::move(payload)};
   queue_.at(last, [this, &p, id = connection->id, to_side, lane, waiting = std::move(waiting)]() mutable {
     deliver(p, id, to_side, lane, std::move(waiting));

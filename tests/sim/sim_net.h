@@ -32,6 +32,9 @@ class Endpoint {
 struct NetBehaviour {
   Duration fastest = microseconds(80);
   Duration slowest = microseconds(600);
+  int stall_permille =
+      0;  // messages that take up to stall_slowest, and all behind them on their lane with them
+  Duration stall_slowest = milliseconds(1800);
   Duration ping_fastest = milliseconds(700);  // silence noticed
   Duration ping_slowest = milliseconds(2000);
   Duration connect_fastest = milliseconds(50);

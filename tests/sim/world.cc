@@ -51,12 +51,6 @@ void World::boot() {
     queue_.after(prng_.between(milliseconds(1), seconds(1)), [n = node.get()] { n->start(); });
   }
   manager_.begin();
-  watch_copies();
-}
-
-void World::watch_copies() {
-  oracle_.compare_copies();
-  queue_.after(prng_.between(milliseconds(50), milliseconds(700)), [this] { watch_copies(); });
 }
 
 bool World::run_until(Duration limit, const std::function<bool()>& condition) {
@@ -110,6 +104,7 @@ void World::heal() {
   trace_.note(kNoSeat, "everything is healed");
   injector_.stop();
   manager_.calm();
+  net_.behaviour.stall_permille = 0;
   for (size_t a = 0; a < nodes_.size(); ++a) {
     auto free_direction = [&](Seat one, Seat two) {
       net_.block(one, two, false);
@@ -161,7 +156,8 @@ bool World::voters_seated() const {
 bool World::settled() const {
   const SimNode* primary = manager_.primary();
   const auto& tenure = oracle_.latest_tenure();
-  if (primary == nullptr || !voters_seated() || tenure->members.size() != static_cast<int>(nodes_.size()))
+  if (primary == nullptr || !voters_seated() || manager_.fences_under_way() > 0 ||
+      tenure->members.size() != static_cast<int>(nodes_.size()))
     return false;
   for (const auto& node : nodes_) {
     if (!node->alive()) return false;

@@ -75,7 +75,6 @@ class World : public NodeListener {
 
  private:
   SimContext context() { return {queue_, trace_, coverage_, oracle_, net_, *this}; }
-  void watch_copies();
   void stay_whole();
   std::string describe_state() const;
 

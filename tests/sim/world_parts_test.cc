@@ -9,7 +9,10 @@ namespace {
 
 struct Nobody : DiskObserver {
   void block_written(Seat, uint64_t, uint64_t, uint64_t) override {}
+  void block_lost(Seat, uint64_t) override {}
   void record_durable(Seat, const NodeRecord&) override {}
+  void bits_changed(Seat) override {}
+  void disk_replaced(Seat) override {}
 };
 
 class DiskTest : public testing::Test {
