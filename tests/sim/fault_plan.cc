@@ -43,7 +43,7 @@ void draw_faults(Prng& prng, Plan& plan) {
     if (prng.chance(density / 2)) plan.faults.push_back(Fault::witness_wiped);
     if (prng.chance(density / 2)) plan.faults.push_back(Fault::node_wiped);
   }
-  if (prng.chance(15)) {
+  if (prng.chance(18) && !plan.core.fence_handler) {
     // Everybody at once, so that a copy never lacks what its peers have acknowledged for it.
     plan.volatile_cache = true;
     std::erase(plan.faults, Fault::power_loss);
