@@ -49,7 +49,7 @@ Arguments parse(int argc, char** argv) {
       "holds control.sock (LOCKSTEP_RUN_DIR)")("io-engine", po::value(&engine)->default_value("auto"), "auto, io_uring or libaio");
   po::variables_map given;
   try {
-    po::store(po::parse_command_line(argc, argv, options), given);
+    po::store(po::command_line_parser(argc, argv).options(options).positional({}).run(), given);
     po::notify(given);
   } catch (const po::error& error) {
     std::cerr << "lockstepd: " << error.what() << "\n" << options;

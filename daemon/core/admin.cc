@@ -20,6 +20,7 @@ void Admin::request(const AdminRequest& request) {
   current_ = request;
   since_ = r_.ctx.now;
   asked_ = false;
+  recording_ = false;
   demoting_ready_ = false;
   creating_ = false;
   deadline_ = r_.ctx.now + (request.op == AdminOp::primary ? r_.ctx.config.promote_patience : kPatience);
@@ -157,6 +158,15 @@ void Admin::pump_force() {
   if (r_.ctx.now >= deadline_) finish(false, Reason::no_quorum);
 }
 
+// The operator is told only what a crash can no longer undo. A resync that ran on the old ground begins again after the next meeting.
+void Admin::finish_when_durable(Seat reconnect) {
+  recording_ = true;
+  r_.records.changed([this, reconnect, id = current_->id] {
+    if (reconnect != kNoSeat) r_.close_link(reconnect, Reason::operator_request);
+    if (current_ && current_->id == id) finish(true);
+  });
+}
+
 // This copy leaves the set, forgets that it was good, and is copied anew.
 void Admin::pump_invalidate() {
   const auto& tenure = r_.membership.adopted();
@@ -169,12 +179,15 @@ void Admin::pump_invalidate() {
   }
   if (other == kNoSeat) return finish(false, Reason::not_a_target);
   if (!tenure->members.contains(r_.self())) {
-    for (Seat seat : r_.data_peers()) r_.dirty.mark_all(seat);
+    if (recording_) return;
+    // Forgetting whose copy this was levelled with makes the next resync a full one, whatever the bitmaps on disk say by then.
+    for (Seat seat : r_.data_peers()) {
+      r_.dirty.mark_all(seat);
+      r_.ctx.record.peers[seat.value].disk = {};
+    }
     r_.ctx.record.inconsistent = true;
     r_.target.abort(r_.target.source());
-    // The next meeting carries the new state; a resync that was running begins again.
-    r_.records.changed([this, other] { r_.close_link(other, Reason::operator_request); });
-    return finish(true);
+    return finish_when_durable(other);
   }
   if (!asked_) {
     asked_ = true;
@@ -194,9 +207,11 @@ void Admin::pump_invalidate_remote() {
     return finish(false, Reason::no_current_copy);
   }
   if (!tenure->members.contains(peer)) {
+    if (recording_) return;
     r_.dirty.mark_all(peer);
+    r_.ctx.record.peers[peer.value].disk = {};
     r_.source.abort(peer);
-    return finish(true);
+    return finish_when_durable(kNoSeat);
   }
   asked_ = true;
   drop_ = peer;

@@ -41,6 +41,7 @@ class Admin {
   void pump_force();
   void pump_secondary();
   void pump_creation();
+  void finish_when_durable(Seat reconnect);
   void pump_invalidate();
   void pump_invalidate_remote();
   void pump_stop();
@@ -53,6 +54,7 @@ class Admin {
   bool demoting_ready_ = false;
   bool creating_ = false;
   bool asked_ = false;
+  bool recording_ = false;  // the answer waits for a durable record
   bool stopped_ = false;
   Seat drop_ = kNoSeat;
 };

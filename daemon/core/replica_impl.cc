@@ -69,6 +69,7 @@ void ReplicaImpl::disk_failed(Reason reason) {
   ctx.note(reason == Reason::metadata_failed ? Notice::metadata_failed : Notice::disk_failed);
   for (Seat seat : data_peers()) send(seat, DiskCondition{false, ctx.record.inconsistent});
   source.abort_all();
+  write_path.retry_waiting_for_room();
   write_path.intents_progressed();
   secondary.intents_progressed();
 }
@@ -92,6 +93,7 @@ void ReplicaImpl::settle() {
   for (int round = 0; round < 3; ++round) {
     meeting.pump();
     membership.evaluate();
+    target.pump();
     run_deferred();
     source.pump();
     write_path.pump();

@@ -91,6 +91,7 @@ void SimWitness::answer(const Mail& mail, const VoterAnswer& answer) {
   context_.queue.at(last_written_, [this, record = acceptor_->record(), life = life_, lands, send] {
     if (life != life_ && (!lands || up() || record.acceptor != stable_.acceptor)) return;
     stable_ = record;
+    if (life == life_) acceptor_->longest_lease_durable(record.longest_lease);
     context_.oracle.acceptor_durable(seat_, stable_);
     send();
   });

@@ -65,7 +65,10 @@ Result<void> AcceptorStore::prepare(const ResourceId& resource) {
 std::optional<Message> AcceptorStore::settle(const ResourceId& resource, Entry& entry, VoterAnswer answer) {
   if (!answer.durable_first) return answer.message;
   const auto stored = entry.file.store(entry.acceptor.record());
-  if (stored.ok()) return answer.message;
+  if (stored.ok()) {
+    entry.acceptor.longest_lease_durable(entry.acceptor.record().longest_lease);
+    return answer.message;
+  }
   entry.acceptor.storage_failed();
   log_format(LogLevel::error, resource.to_string(), "",
              "{}: {}; this acceptor answers no more until a restart", stored.error().where,

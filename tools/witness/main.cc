@@ -22,7 +22,7 @@ namespace {
 
 namespace po = boost::program_options;
 
-constexpr int kUsage = 2;
+constexpr int kUsage = 1;
 
 struct Options {
   std::string listen = ":7799";

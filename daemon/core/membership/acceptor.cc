@@ -7,6 +7,7 @@ namespace lockstep {
 
 Acceptor::Acceptor(AcceptorRecord record, Boot boot, int drift_permille, Instant started)
     : record_(std::move(record)), boot_(boot), drift_permille_(drift_permille), silent_until_(started) {
+  durable_longest_ = record_.longest_lease;
   if (record_.longest_lease > Duration{}) silent_until_ = started + with_drift(record_.longest_lease);
 }
 
@@ -76,11 +77,10 @@ VoterAnswer Acceptor::lease(Instant now, const LeaseRequest& request) {
     refusal.why = VoteRefusal::lower_ballot;
     return {refusal, false};
   }
-  const bool longer = request.length > record_.longest_lease;
-  if (longer) record_.longest_lease = request.length;
+  record_.longest_lease = std::max(record_.longest_lease, request.length);
   lease_holder_ = request.holder;
   lease_until_ = std::max(lease_until_, now + with_drift(request.length));
-  return {LeaseGranted{request.sequence, identity()}, longer};
+  return {LeaseGranted{request.sequence, identity()}, request.length > durable_longest_};
 }
 
 void Acceptor::released(const LeaseReleased& notice) {

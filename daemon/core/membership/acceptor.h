@@ -7,6 +7,7 @@
 // Register: Rystsov, "CASPaxos" (2018), sections 2.1 and 2.2. Lease: Gray and Cheriton (1989).
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "base/time.h"
@@ -27,6 +28,8 @@ class Acceptor {
   Acceptor(AcceptorRecord record, Boot boot, int drift_permille, Instant started);
 
   const AcceptorRecord& record() const { return record_; }
+  // The owner says which longest lease has reached stable storage: until its own has, a grant waits (durable_first).
+  void longest_lease_durable(Duration length) { durable_longest_ = std::max(durable_longest_, length); }
 
   VoterAnswer prepare(Instant now, const Prepare& request);
   VoterAnswer accept(Instant now, const Accept& request);
@@ -58,6 +61,7 @@ class Acceptor {
   AcceptorRecord record_;
   Boot boot_;
   int drift_permille_;
+  Duration durable_longest_;
   bool failed_ = false;
   Instant silent_until_;
   std::optional<Holder> lease_holder_;

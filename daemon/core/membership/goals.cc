@@ -73,7 +73,9 @@ Tenure Membership::desired(const Tenure& from) const {
   Tenure next = from;
   next.members = healthy_members(from);
   for (Seat seat : r_.data_peers()) {
-    if (r_.source.may_join(seat) && r_.peer(seat).met && !r_.admin.wants_dropped(seat)) next.members.insert(seat);
+    const Peer& peer = r_.peer(seat);
+    const bool whole = peer.met && peer.disk_usable && peer.replicating;
+    if (r_.source.may_join(seat) && whole && !r_.admin.wants_dropped(seat)) next.members.insert(seat);
   }
   // Handed over by command; or handed back, because the command that wanted it has ended: nothing was served under this tenure.
   const bool handed_back = role_ == Standing::becoming_primary && !promotion_wished();

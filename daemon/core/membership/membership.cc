@@ -36,8 +36,20 @@ void Membership::link_changed(Seat seat) {
   }
 }
 
+// A Primary whose own disk failed cannot drop its last member, and a resync needs a disk to read from.
+void Membership::take_back_last_member() {
+  if (role_ != Standing::primary || r_.disk_usable || adopting_ || round_ || undecided_) return;
+  for (Seat seat : adopted()->members - SeatSet{r_.self()}) {
+    Peer& peer = r_.peer(seat);
+    if (peer.replicating || !r_.good_copy(seat) || peer.adopted != stamp()) continue;
+    peer.replicating = true;
+    r_.write_path.resend(seat);
+  }
+}
+
 void Membership::evaluate() {
   finish_adopting();
+  take_back_last_member();
   pump_fences();
   update_serving();
   pump_lease();

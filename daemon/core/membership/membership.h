@@ -109,6 +109,7 @@ class Membership {
 
   // lease.cc
   void pump_lease();
+  void take_back_last_member();
   void request_lease();
   void lease_answer(Seat from, const LeaseGranted& grant);
   void lease_answer(Seat from, const LeaseRefused& refusal);

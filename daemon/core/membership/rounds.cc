@@ -47,7 +47,10 @@ void Membership::register_message(Seat from, const Message& message) {
 void Membership::answer(Seat to, VoterAnswer answer) {
   r_.ctx.record.acceptor = r_.acceptor.record();
   if (!answer.durable_first) return deliver(to, answer.message);
-  r_.records.changed([this, to, message = std::move(answer.message)] { deliver(to, message); });
+  r_.records.changed([this, to, message = std::move(answer.message), longest = r_.ctx.record.acceptor.longest_lease] {
+    r_.acceptor.longest_lease_durable(longest);
+    deliver(to, message);
+  });
 }
 
 void Membership::deliver(Seat to, const Message& answer) {
@@ -132,6 +135,7 @@ void Membership::prepared() {
 // proposed again as it is, so that its outcome is known before anything depends on it.
 std::optional<Tenure> Membership::value_for(const std::optional<Tenure>& found) {
   if (!adopted()) {
+    if (!r_.admin.wants_creation()) return std::nullopt;  // the command has ended meanwhile
     if (!found) return created();
     for (const Voter& voter : found->voters) {
       if (voter.seat == r_.self() && voter.acceptor == r_.ctx.record.acceptor.acceptor) return found;

@@ -208,6 +208,8 @@ void ResyncSource::abort(Seat peer) {
     holders_.erase(op);
     r_.write_path.let_go_for_resync(op);
   }
+  // Before a new resync begins: a leg that was lost with this one counts no more.
+  r_.write_path.release_lost();
 }
 
 void ResyncSource::abort_all() {

@@ -7,13 +7,26 @@
 namespace lockstep {
 
 // A failed disk records nothing any more: what waited goes on, and is refused for want of a disk.
-bool ResyncTarget::recording() const { return recording_ && !r_.records.failed(); }
+bool ResyncTarget::recording() const { return (recording_ || begun_) && !r_.records.failed(); }
 
 void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   if (begin.stamp != r_.membership.stamp() || r_.membership.member(r_.self()) || r_.membership.holds_tenure()) return;
   if (!r_.disk_usable) return r_.send(from, DiskCondition{false, r_.ctx.record.inconsistent});
   source_ = from;
-  if (begin.full) r_.dirty.mark_all(from);
+  begun_ = begin;
+  pump();
+}
+
+// Chunks of an aborted run may still be on their way to this disk: they land first, or they would land on newer writes.
+void ResyncTarget::pump() {
+  if (!begun_ || r_.peer(source_).writes_in_flight > 0) return;
+  const bool full = begun_->full;
+  begun_.reset();
+  record_begin(source_, full);
+}
+
+void ResyncTarget::record_begin(Seat from, bool full) {
+  if (full) r_.dirty.mark_all(from);
   // What is in the intent map stems from older writers; it is levelled by this resync and by nothing else.
   r_.intents.pin_all();
   r_.secondary.reset_settled();
@@ -66,7 +79,9 @@ void ResyncTarget::flushed_for_join(Seat from, LinkId link, OpId op, IoStatus st
 }
 
 void ResyncTarget::abort(Seat from) {
-  if (source_ == from) source_ = kNoSeat;
+  if (source_ != from) return;
+  source_ = kNoSeat;
+  begun_.reset();
 }
 
 }  // namespace lockstep

@@ -2,6 +2,8 @@
 // records itself Consistent, flushed, before it may join.
 #pragma once
 
+#include <optional>
+
 #include "base/ids.h"
 #include "core/message.h"
 
@@ -16,17 +18,20 @@ class ResyncTarget {
   void begin(Seat from, const ResyncBegin& begin);
   void join_prepare(Seat from, const JoinPrepare& prepare);
   bool recording() const;
+  void pump();
   bool active() const { return source_ != kNoSeat; }
   Seat source() const { return source_; }
   void abort(Seat from);
-  void joined() { source_ = kNoSeat; }
+  void joined() { abort(source_); }
 
  private:
+  void record_begin(Seat from, bool full);
   void send_map(Seat to);
   void flushed_for_join(Seat from, LinkId link, OpId op, IoStatus status);
   ReplicaImpl& r_;
   Seat source_ = kNoSeat;
   bool recording_ = false;
+  std::optional<ResyncBegin> begun_;  // waits until what came before it over the same link has landed
 };
 
 }  // namespace lockstep

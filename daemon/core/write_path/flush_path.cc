@@ -70,7 +70,11 @@ void WritePath::answer_flushes(IoStatus status) {
 }
 
 void WritePath::cool() {
-  if (!r_.disk_usable) return;
+  if (r_.disk_usable) cool_intents();
+  retry_waiting_for_room();
+}
+
+void WritePath::cool_intents() {
   uint64_t room = 0;
   for (OpId id : waiting_for_room_) {
     const Op* op = find(id);
@@ -83,6 +87,9 @@ void WritePath::cool() {
     return true;
   };
   r_.intents.cool(settled_, r_.ctx.now - kHot, room, covered);
+}
+
+void WritePath::retry_waiting_for_room() {
   std::deque<OpId> waiting;
   waiting.swap(waiting_for_room_);
   for (OpId id : waiting) {

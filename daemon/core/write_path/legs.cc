@@ -39,6 +39,7 @@ void WritePath::leg_failed(Op& op, Seat peer) {
   r_.peer(peer).replicating = false;
   r_.peer(peer).disk_usable = false;
   leg_lost(peer);
+  r_.source.abort(peer);  // a copy that refuses a write must not join, whatever its resync had come to
 }
 
 void WritePath::leg_lost(Seat peer) {
@@ -64,6 +65,25 @@ void WritePath::release_lost() {
       if (is_change(op.kind)) r_.dirty.mark(seat, op.range);
     }
     if (op.stage == OpStage::running && op.kind != OpKind::read) try_finish(op);
+  }
+}
+
+// A Primary without a disk of its own lost its link to the last member and has it back. Nothing was acknowledged meanwhile, so that
+// copy still has every acknowledged write, and what it may lack is what is in flight: sent again, under the ranges still held.
+void WritePath::resend(Seat peer) {
+  for (Op& op : ops_) {
+    if (op.id.value == 0 || !op.lost.contains(peer)) continue;
+    op.lost.erase(peer);
+    op.started = r_.ctx.now;
+    const Stamp stamp = r_.membership.stamp();
+    if (op.kind == OpKind::read) {
+      r_.send(peer, ReadRequest{stamp, op.id, op.range});
+    } else if (op.kind == OpKind::flush) {
+      r_.send(peer, FlushRequest{stamp, op.id});
+    } else {
+      r_.send(peer, WriteRequest{stamp, op.id, op.position, op.kind, op.range, op.fua},
+              op.kind == OpKind::write ? op.payload : PayloadId{});
+    }
   }
 }
 

@@ -33,6 +33,9 @@ class WritePath {
   void read_reply(Seat from, OpId op, IoStatus status, PayloadId payload);
   void leg_lost(Seat peer);          // its link broke or its disk failed
   void intents_progressed();         // a page became durable, or extents cooled
+  void release_lost();               // legs whose peer is in no set any more
+  void retry_waiting_for_room();
+  void resend(Seat peer);            // a member that a Primary without a disk cannot do without is back
   void set_changed();                // a tenure was adopted: some legs may no longer be needed
   void serving_changed();
   void fail_waiting(IoStatus status);// answer everything that waits; operations go on as orphans
@@ -69,7 +72,6 @@ class WritePath {
   void reply(Op& op, IoStatus status);
   void answer_flushes(IoStatus status);
   void retire(Op& op);
-  void release_lost();
   void admit(const ClientRequest& request);
   void refuse(const ClientRequest& request, IoStatus status);
   void leave_gate(OpId id);
@@ -80,6 +82,7 @@ class WritePath {
   void begin_flush();
   void flush_done(Op& op);
   void cool();
+  void cool_intents();
   uint64_t watermark() const;
   SeatSet required_peers() const;
 
