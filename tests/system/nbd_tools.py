@@ -77,7 +77,7 @@ def fio_verify(cluster, uri):
               "--output-format=json", f"--output={report}"]
     for name, options in {
             "mixed sizes": ["--bsrange=512-64k", "--blockalign=512", "--size=16M", "--io_size=16M", "--iodepth=16", "--fsync=32"],
-            "queue depth 32": ["--bs=4k", "--size=32M", "--io_size=24M", "--iodepth=32", "--norandommap=0"],
+            "queue depth 32": ["--bs=4k", "--size=32M", "--io_size=16M", "--iodepth=32", "--norandommap=0"],
     }.items():
         tool("fio", f"--name={name.replace(' ', '-')}", *common, *options, cwd=cluster.directory)
         job = json.loads(report.read_text(encoding="utf-8"))["jobs"][0]
@@ -86,7 +86,7 @@ def fio_verify(cluster, uri):
 
 
 def test():
-    with Cluster(size=64 * MIB) as cluster:
+    with Cluster(size=36 * MIB) as cluster:
         cluster.bring_up(primary=cluster.alpha)
         uri = cluster.alpha.uri("r0")
         libnbd_tools(cluster, uri)
