@@ -1,0 +1,256 @@
+#include "core/dirty/intent_map.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <random>
+
+namespace lockstep {
+namespace {
+
+constexpr uint64_t kExtents = kBitsPerPage + 40;  // two pages
+
+Range extents(uint64_t first, uint64_t count = 1) {
+  return {first * kExtentBytes, count * kExtentBytes};
+}
+bool in_page(const BitPage& page, uint64_t extent) {
+  const uint64_t i = extent % kBitsPerPage;
+  return (page[i / 64] >> (i % 64)) & 1;
+}
+
+class IntentMapTest : public testing::Test {
+ protected:
+  IntentMapTest() {
+    context_.out = &effects_;
+    context_.now = Instant{seconds(1000).ns};
+  }
+  std::vector<WriteIntentPage> pump() {
+    effects_.clear();
+    map_.pump();
+    std::vector<WriteIntentPage> writes;
+    for (const Effect& effect : effects_) writes.push_back(std::get<WriteIntentPage>(effect));
+    return writes;
+  }
+  void write_all() {
+    for (const auto& write : pump()) EXPECT_TRUE(map_.done(write.token, true));
+  }
+  // Written at `position` and over.
+  void use(const Range& range, uint64_t position) {
+    map_.hold(range, position);
+    write_all();
+    map_.let_go(range);
+  }
+  void cool(uint64_t position, Duration idle = {}, uint64_t room = 0) {
+    map_.cool(position, context_.now - idle, room, [](uint64_t) { return true; });
+  }
+
+  Context context_;
+  Effects effects_;
+  IntentMap map_{context_, BitVector(kExtents), {}};
+};
+
+TEST_F(IntentMapTest, ABitIsDurableOnceItsPageIsWritten) {
+  EXPECT_EQ(map_.missing(extents(1, 2)), 2u);
+  EXPECT_FALSE(map_.hold(extents(1, 2), 1));
+  EXPECT_EQ(map_.missing(extents(1, 2)), 0u);
+  EXPECT_FALSE(map_.idle());
+  const auto writes = pump();
+  ASSERT_EQ(writes.size(), 1u);
+  EXPECT_EQ(writes[0].page, 0u);
+  EXPECT_EQ(writes[0].sequence, 1u);
+  EXPECT_TRUE(in_page(*writes[0].bits, 1) && in_page(*writes[0].bits, 2));
+  EXPECT_FALSE(map_.durable(extents(1, 2)));
+  EXPECT_FALSE(map_.done({writes[0].token.value + 100}, true));
+  EXPECT_TRUE(map_.done(writes[0].token, true));
+  EXPECT_TRUE(map_.durable(extents(1, 2)));
+  EXPECT_TRUE(map_.idle());
+  EXPECT_TRUE(map_.hold({kExtentBytes + 5, 10}, 2)) << "a hot extent costs no write";
+  EXPECT_TRUE(pump().empty());
+}
+
+TEST_F(IntentMapTest, ABitSetWhileItsPageIsWrittenWaitsForTheNextWrite) {
+  map_.hold(extents(1), 1);
+  const auto first = pump();
+  map_.hold(extents(2), 2);
+  EXPECT_TRUE(pump().empty()) << "one write of a page at a time";
+  EXPECT_TRUE(map_.done(first.at(0).token, true));
+  EXPECT_TRUE(map_.durable(extents(1)));
+  EXPECT_FALSE(map_.durable(extents(2)));
+  const auto second = pump();
+  EXPECT_EQ(second.at(0).sequence, 2u) << "the other slot";
+  EXPECT_TRUE(map_.done(second[0].token, true));
+  EXPECT_TRUE(map_.durable(extents(2)));
+}
+
+TEST_F(IntentMapTest, EachPageIsWrittenOnItsOwn) {
+  map_.hold(extents(kBitsPerPage - 1, 2), 1);
+  const auto writes = pump();
+  ASSERT_EQ(writes.size(), 2u);
+  EXPECT_TRUE(map_.done(writes[1].token, true));
+  EXPECT_FALSE(map_.durable(extents(kBitsPerPage - 1, 2)));
+  EXPECT_TRUE(map_.durable(extents(kBitsPerPage)));
+  EXPECT_TRUE(map_.done(writes[0].token, true));
+  EXPECT_TRUE(map_.durable(extents(kBitsPerPage - 1, 2)));
+}
+
+TEST_F(IntentMapTest, SequencesGoOnFromWhatWasFound) {
+  IntentMap again(context_, BitVector(kExtents), {41, 7});
+  again.hold(extents(kBitsPerPage), 1);
+  effects_.clear();
+  again.pump();
+  EXPECT_EQ(std::get<WriteIntentPage>(effects_.at(0)).sequence, 8u);
+}
+
+TEST_F(IntentMapTest, CoolsOnlyWhatIsSettledIdleAndNotInFlight) {
+  use(extents(1), 10);
+  cool(9);
+  EXPECT_EQ(map_.set_count(), 1u) << "not settled";
+  map_.hold(extents(1), 10);
+  cool(10);
+  EXPECT_EQ(map_.set_count(), 1u) << "in flight";
+  map_.let_go(extents(1));
+  cool(10, seconds(1));
+  EXPECT_EQ(map_.set_count(), 1u) << "written a moment ago";
+  map_.cool(10, context_.now, 0, [](uint64_t) { return false; });
+  EXPECT_EQ(map_.set_count(), 1u) << "the bits of whoever missed it are not durable";
+  cool(10);
+  EXPECT_EQ(map_.set_count(), 0u);
+}
+
+TEST_F(IntentMapTest, WhatAttachFoundSetIsPinnedUntilAllIsSettled) {
+  BitVector found(kExtents);
+  found.set(3);
+  IntentMap again(context_, found, {});
+  const auto all = [](uint64_t) { return true; };
+  again.cool(100, context_.now, 0, all);
+  EXPECT_EQ(again.set_count(), 1u);
+  EXPECT_TRUE(again.durable(extents(3)));
+  again.settle_all();
+  again.cool(0, context_.now, 0, all);
+  EXPECT_EQ(again.set_count(), 0u);
+}
+
+TEST_F(IntentMapTest, SettlingLeavesWhatIsInFlight) {
+  map_.hold(extents(1), 5);
+  map_.settle_all();
+  write_all();
+  cool(4);
+  map_.let_go(extents(1));
+  cool(4);
+  EXPECT_EQ(map_.set_count(), 1u);
+  cool(5);
+  EXPECT_EQ(map_.set_count(), 0u);
+}
+
+TEST_F(IntentMapTest, PinnedExtentsStayUntilANewPrimaryRebases) {
+  use(extents(1, 2), 1);
+  map_.pin(extents(2));
+  cool(10);
+  EXPECT_TRUE(map_.bits().test(2) && !map_.bits().test(1));
+  map_.pin_all();
+  cool(10);
+  EXPECT_TRUE(map_.bits().test(2));
+  map_.rebase(7);
+  cool(6);
+  EXPECT_TRUE(map_.bits().test(2)) << "counts as written at the position given";
+  cool(7);
+  EXPECT_EQ(map_.set_count(), 0u);
+}
+
+TEST_F(IntentMapTest, MakesRoomByClearingTheLeastRecentlyUsedFirst) {
+  for (uint64_t extent : {5U, 1U, 9U}) {
+    use(extents(extent), 1);
+    context_.now = context_.now + milliseconds(1);
+  }
+  cool(1, seconds(10), 1);
+  EXPECT_FALSE(map_.bits().test(5));
+  cool(1, seconds(10), 1);
+  EXPECT_FALSE(map_.bits().test(1));
+  EXPECT_TRUE(map_.bits().test(9));
+  cool(1, seconds(10), 5);
+  EXPECT_EQ(map_.set_count(), 0u);
+}
+
+TEST_F(IntentMapTest, IdleExtentsCountTowardsTheRoomThatIsAskedFor) {
+  use(extents(1), 1);
+  context_.now = context_.now + seconds(20);
+  use(extents(2), 1);
+  cool(1, seconds(10), 1);
+  EXPECT_FALSE(map_.bits().test(1));
+  EXPECT_TRUE(map_.bits().test(2));
+}
+
+TEST_F(IntentMapTest, NothingIsDurableAnyMoreOnceAWriteFailed) {
+  map_.hold(extents(1), 1);
+  EXPECT_TRUE(map_.done(pump().at(0).token, false));
+  EXPECT_FALSE(map_.durable(extents(1)));
+  map_.hold(extents(2), 1);
+  EXPECT_TRUE(pump().empty());
+}
+
+TEST_F(IntentMapTest, NothingIsWrittenOnceStopped) {
+  map_.stop();
+  map_.hold(extents(1), 1);
+  EXPECT_TRUE(pump().empty());
+}
+
+TEST_F(IntentMapTest, LettingGoOfWhatIsNotHeldIsABug) {
+  EXPECT_DEATH(map_.let_go(extents(1)), "in_flight");
+}
+
+// A crash after any step: whichever version of a page survives (the last durable one, or the one that was
+// being written), every extent with data in flight on the disk is set in it. Data goes to the disk only where
+// durable() says so.
+TEST_F(IntentMapTest, ACrashAfterAnyStepFindsEveryExtentWithDataInFlight) {
+  constexpr uint64_t kUsed = 12;
+  std::mt19937_64 random(4);
+  BitPage durable{};
+  std::optional<WriteIntentPage> writing;
+  std::vector<uint64_t> held;        // extents that wait or are being written
+  std::array<int, kUsed> on_disk{};  // data submitted and not yet done
+  uint64_t position = 0;
+  for (int step = 0; step < 20000; ++step) {
+    context_.now = context_.now + milliseconds(1);
+    const uint64_t extent = random() % kUsed;
+    switch (random() % 6) {
+      case 0:
+        map_.hold(extents(extent), ++position);
+        held.push_back(extent);
+        break;
+      case 1:
+        for (uint64_t waiting : held) {
+          if (map_.durable(extents(waiting))) on_disk[waiting] = 1;
+        }
+        break;
+      case 2:
+        if (held.empty()) break;
+        map_.let_go(extents(held.back()));
+        if (std::count(held.begin(), held.end(), held.back()) == 1) on_disk[held.back()] = 0;
+        held.pop_back();
+        break;
+      case 3:
+        cool(position, milliseconds(static_cast<int64_t>(random() % 20)), random() % 3);
+        break;
+      case 4:
+        if (const auto writes = pump(); !writes.empty()) {
+          ASSERT_FALSE(writing) << "a page has one write under way";
+          writing = writes[0];
+        }
+        break;
+      case 5:
+        if (!writing) break;
+        ASSERT_TRUE(map_.done(writing->token, true));
+        durable = *writing->bits;
+        writing.reset();
+        break;
+    }
+    for (uint64_t i = 0; i < kUsed; ++i) {
+      if (on_disk[i] == 0) continue;
+      ASSERT_TRUE(in_page(durable, i)) << step;
+      ASSERT_TRUE(!writing || in_page(*writing->bits, i)) << step;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,57 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/replica_harness.h"
+
+namespace lockstep {
+namespace {
+
+TEST(Inspect, ShowsANodeThatWasNeverUsed) {
+  Lab lab;
+  lab.advance(seconds(2));
+  const Snapshot shown = lab.show(kA);
+  EXPECT_EQ(shown.role, Role::secondary);
+  EXPECT_EQ(shown.disk, DiskState::inconsistent);
+  EXPECT_EQ(shown.reason, Reason::never_used);
+  EXPECT_EQ(shown.size_bytes, kLabBytes);
+  EXPECT_FALSE(shown.quorum);
+  EXPECT_EQ(shown.votes_needed, 2u);
+  EXPECT_EQ(shown.votes_answering, 1u);
+  EXPECT_EQ(shown.peers.at(0).disk, DiskState::unknown);
+  EXPECT_EQ(shown.peers.at(0).role, Role::unknown);
+  EXPECT_GE(shown.peers.at(0).silent_for, seconds(2));
+  EXPECT_GE(shown.voters.at(2).silent_for, seconds(2));
+  lab.connect_all();
+  EXPECT_EQ(lab.show(kA).peers.at(0).disk, DiskState::inconsistent);
+}
+
+TEST(Inspect, ShowsARunningPair) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  const Snapshot primary = lab.show(kA);
+  EXPECT_EQ(primary.role, Role::primary);
+  EXPECT_EQ(primary.disk, DiskState::up_to_date);
+  EXPECT_EQ(primary.reason, Reason::none);
+  EXPECT_GT(primary.lease_left, Duration{});
+  EXPECT_FALSE(primary.suspended);
+  EXPECT_EQ(primary.peers.at(0).role, Role::secondary);
+  EXPECT_EQ(primary.peers.at(0).disk, DiskState::up_to_date);
+  EXPECT_EQ(primary.peers.at(0).replication, ReplicationState::established);
+  EXPECT_EQ(primary.votes_answering, 3u);
+  const Snapshot secondary = lab.show(kB);
+  EXPECT_EQ(secondary.reason, Reason::peer_is_primary);
+  EXPECT_EQ(secondary.peers.at(0).role, Role::primary);
+}
+
+TEST(Inspect, ShowsAPeerThatIsGoneAndOutOfTheSetAsOutdated) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kB);
+  lab.advance(milliseconds(500));
+  EXPECT_EQ(lab.show(kA).peers.at(0).disk, DiskState::outdated);
+  EXPECT_EQ(lab.show(kA).peers.at(0).replication, ReplicationState::off);
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,151 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/replica_harness.h"
+
+namespace lockstep {
+namespace {
+
+bool is_accepted(const Lab::Mail& letter) {
+  return std::holds_alternative<Accepted>(letter.send.message);
+}
+bool none(const Lab::Mail&) {
+  return false;
+}
+
+TEST(Rounds, AProposalWhoseOutcomeIsUnknownIsSettledBeforeAnythingElse) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.lose_mail = is_accepted;
+  lab.cut(kA, kB);
+  const ClientIo io = lab.write(kA);
+  lab.advance(milliseconds(500));
+  EXPECT_EQ(lab.witness().record().tenure->members, SeatSet{kA})
+      << "accepted, and the proposer does not know";
+  EXPECT_FALSE(lab.answer(kA, io));
+  const uint64_t number = lab.witness().record().tenure->number;
+  lab.lose_mail = none;
+  lab.advance(seconds(2));
+  EXPECT_EQ(lab.answer(kA, io), IoStatus::ok);
+  EXPECT_EQ(lab.node(kA).tenure().number, number) << "the very value, proposed again";
+}
+
+TEST(Rounds, OfTwoCandidatesOneBecomesPrimary) {
+  Lab lab;
+  lab.create();
+  lab.hold_mail = [](const Lab::Mail&) { return true; };
+  const AdminId a = lab.admin(kA, AdminOp::primary);
+  const AdminId b = lab.admin(kB, AdminOp::primary);
+  lab.hold_mail = none;
+  lab.advance(seconds(9));
+  EXPECT_NE(lab.ok(kA, a), lab.ok(kB, b));
+  EXPECT_NE(lab.node(kA).primary, lab.node(kB).primary);
+}
+
+TEST(Rounds, APromotionWaitsForVotersThatStartedAMomentAgo) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.kill(kA);
+  lab.kill(kB);
+  lab.start(kB);
+  lab.connect(kB, kW);
+  const AdminId id = lab.admin(kB, AdminOp::primary);
+  EXPECT_FALSE(lab.result(kB, id));
+  lab.advance(milliseconds(500));
+  EXPECT_NE(lab.show(kB).reason, Reason::none);
+  lab.advance(seconds(4));
+  EXPECT_TRUE(lab.ok(kB, id));
+}
+
+TEST(Rounds, AnEmptiedWitnessIsSeatedAgainByThePrimary) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kW);
+  lab.cut(kB, kW);
+  lab.start_witness(kW, uuid(777));
+  lab.connect_all();
+  lab.advance(seconds(2));
+  EXPECT_EQ(lab.node(kA).tenure().voters[2], (Voter{kW, uuid(777)}));
+  EXPECT_EQ(lab.node(kA).tenure().voter_set, 2u);
+  EXPECT_EQ(lab.witness().record().tenure, lab.node(kA).tenure());
+}
+
+TEST(Rounds, AnEmptiedWitnessIsNotSeatedWhereTheOthersAreNoMajority) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kW);
+  lab.cut(kB, kW);
+  lab.cut(kA, kB);
+  lab.start_witness(kW, uuid(777));
+  lab.connect(kA, kW);
+  lab.advance(seconds(10));
+  EXPECT_EQ(lab.node(kA).tenure().voters[2], (Voter{kW, acceptor_of(kW)}));
+  EXPECT_TRUE(lab.show(kA).suspended);
+  EXPECT_TRUE(lab.show(kA).voters.at(2).empty_seat);
+  EXPECT_EQ(lab.show(kA).votes_answering, 1u);
+}
+
+TEST(Rounds, ANodeWithAnOlderVoterSetLearnsTheLaterOneFromTheWitness) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kB);
+  lab.advance(milliseconds(500));
+  Tenure later = lab.node(kA).tenure();
+  lab.kill(kA);
+  lab.advance(seconds(5));
+  later.number += 1;
+  later.voter_set = 2;
+  later.primary.reset();
+  later.clean = true;
+  later.members = {kA, kB};
+  later.origin = ballot(1000, kA);
+  ASSERT_TRUE(lab.witness().accept(lab.now, {ballot(1000, kA), holder_of(kA), later}).durable_first);
+  const AdminId id = lab.admin(kB, AdminOp::primary);
+  lab.advance(seconds(7));
+  EXPECT_TRUE(lab.ok(kB, id));
+  EXPECT_EQ(lab.node(kB).tenure().voter_set, 2u);
+}
+
+TEST(Rounds, AVoterThatNamesAnotherHistoryDecidesNothing) {
+  Lab lab({.data_nodes = {kA}, .witnesses = {kW}});
+  lab.create();
+  Tenure other = lab.node(kA).tenure();
+  other.history = uuid(900);
+  ASSERT_TRUE(lab.witness().accept(lab.now, {ballot(1000, kB), holder_of(kB), other}).durable_first);
+  const AdminId id = lab.admin(kA, AdminOp::primary);
+  lab.advance(seconds(9));
+  EXPECT_EQ(lab.reason(kA, id), Reason::different_history);
+}
+
+TEST(Rounds, AVoterWhoseTenureIsLostIsTaughtAgainByThePrimary) {
+  Lab lab({.data_nodes = {kA, kB}, .witnesses = {kW}});
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kW);
+  lab.kill(kB);
+  lab.advance(milliseconds(10));
+  lab.connect(kA, kW);
+  lab.advance(seconds(2));
+  EXPECT_EQ(lab.witness().record().tenure, lab.node(kA).tenure());
+  EXPECT_EQ(lab.witness().lease_holder(lab.now)->node, kA);
+  EXPECT_FALSE(lab.show(kA).suspended);
+}
+
+TEST(Rounds, ANodeWhoseMetadataFailedIsAVoterNoMore) {
+  Lab lab;
+  lab.create();
+  lab.node(kB).meta_ok = false;
+  lab.promote(kA);
+  EXPECT_TRUE(lab.node(kB).noted(Notice::metadata_failed));
+  lab.write(kA);
+  lab.cut(kA, kW);
+  lab.advance(seconds(4));
+  EXPECT_TRUE(lab.show(kA).suspended) << "B answers no more, for good";
+}
+
+}  // namespace
+}  // namespace lockstep

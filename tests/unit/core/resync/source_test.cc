@@ -1,0 +1,272 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/replica_harness.h"
+
+namespace lockstep {
+namespace {
+
+bool is_change_io(const DiskIo& io) {
+  return is_change(io.kind);
+}
+bool is_flush(const DiskIo& io) {
+  return io.kind == OpKind::flush;
+}
+bool none(const DiskIo&) {
+  return false;
+}
+
+// A is Primary, B missed a write in extent 0 and is out of the set.
+class ResyncTest : public testing::Test {
+ protected:
+  void SetUp() override { lose_b(lab_); }
+  static void lose_b(Lab& lab) {
+    lab.create();
+    lab.promote(kA);
+    lab.cut(kA, kB);
+    lab.write(kA, {0, 8192});
+    lab.advance(milliseconds(100));
+    ASSERT_EQ(lab.node(kA).tenure().members, SeatSet{kA});
+  }
+  void reconnect() {
+    lab_.connect(kA, kB);
+    lab_.run();
+  }
+  bool joined() { return lab_.node(kA).tenure().members == SeatSet{kA, kB}; }
+  uint64_t dirty() { return lab_.show(kA).dirty_blocks[kB.value]; }
+  Lab lab_;
+};
+
+TEST_F(ResyncTest, BringsTheCopyBackIntoTheSet) {
+  reconnect();
+  lab_.advance(milliseconds(500));
+  EXPECT_TRUE(joined());
+  EXPECT_EQ(dirty(), 0u);
+  EXPECT_FALSE(lab_.node(kB).record.inconsistent);
+  EXPECT_EQ(lab_.show(kB).disk, DiskState::up_to_date);
+  EXPECT_EQ(lab_.show(kB).dirty_blocks[kA.value], 0u);
+}
+
+TEST_F(ResyncTest, TheTargetIsDurablyInconsistentBeforeItsFirstByte) {
+  lab_.lose_mail = [](const Lab::Mail& letter) {
+    return std::holds_alternative<ResyncBegin>(letter.send.message);
+  };
+  reconnect();  // only the tenure is adopted
+  EXPECT_FALSE(lab_.node(kB).record.inconsistent);
+  lab_.cut(kA, kB);
+  lab_.lose_mail = [](const Lab::Mail&) { return false; };
+  lab_.node(kB).hold_meta = true;
+  lab_.node(kB).hold_disk = is_change_io;
+  reconnect();
+  EXPECT_TRUE(lab_.node(kB).disk.empty());
+  EXPECT_FALSE(lab_.node(kB).record.inconsistent);
+  lab_.node(kB).hold_meta = false;
+  lab_.run();
+  EXPECT_FALSE(lab_.node(kB).disk.empty());
+  EXPECT_TRUE(lab_.node(kB).record.inconsistent);
+  EXPECT_EQ(lab_.show(kA).peers.at(0).replication, ReplicationState::sync_source);
+  EXPECT_EQ(lab_.show(kB).peers.at(0).replication, ReplicationState::sync_target);
+  EXPECT_EQ(lab_.show(kA).peers.at(0).disk, DiskState::inconsistent);
+}
+
+TEST_F(ResyncTest, BitsAreClearedOnlyAfterTheTargetsFlush) {
+  lab_.node(kB).hold_disk = is_flush;
+  reconnect();
+  EXPECT_EQ(dirty(), lab_.show(kA).peers.at(0).resync_total);
+  EXPECT_EQ(lab_.show(kA).peers.at(0).resync_done, dirty());
+  lab_.cut(kA, kB);
+  EXPECT_TRUE(lab_.node(kA).noted(Notice::resync_aborted));
+  EXPECT_GT(dirty(), 0u);
+  lab_.node(kB).hold_disk = none;
+  lab_.run();
+  reconnect();
+  lab_.advance(milliseconds(500));
+  EXPECT_TRUE(joined());
+  EXPECT_EQ(dirty(), 0u);
+}
+
+TEST_F(ResyncTest, AChunkHoldsItsRangeUntilTheTargetHasIt) {
+  lab_.node(kB).hold_disk = is_change_io;
+  reconnect();
+  const ClientIo io = lab_.write(kA, {0, 4096});
+  EXPECT_FALSE(lab_.answer(kA, io));
+  lab_.node(kB).hold_disk = none;
+  lab_.run();
+  lab_.advance(milliseconds(500));
+  EXPECT_EQ(lab_.answer(kA, io), IoStatus::ok);
+  EXPECT_TRUE(joined());
+}
+
+TEST_F(ResyncTest, AChunkWaitsForAWriteInItsRange) {
+  lab_.node(kA).hold_disk = is_change_io;
+  const ClientIo io = lab_.write(kA, {0, 4096});
+  reconnect();
+  EXPECT_FALSE(joined());
+  lab_.node(kA).hold_disk = none;
+  lab_.advance(milliseconds(500));
+  EXPECT_EQ(lab_.answer(kA, io), IoStatus::ok);
+  EXPECT_TRUE(joined());
+}
+
+TEST_F(ResyncTest, NewWritesFlowToTheTargetAndWaitForIt) {
+  lab_.node(kB).hold_disk = is_change_io;
+  reconnect();
+  const ClientIo io = lab_.write(kA, {9 * kExtentBytes, 4096});
+  EXPECT_FALSE(lab_.answer(kA, io));
+  lab_.node(kB).hold_disk = none;
+  lab_.run();
+  EXPECT_EQ(lab_.answer(kA, io), IoStatus::ok);
+}
+
+TEST_F(ResyncTest, ALostTargetIsGivenUpWithoutATenureUntilItsJoinMayBeDecided) {
+  lab_.node(kB).hold_disk = is_change_io;
+  reconnect();
+  const ClientIo io = lab_.write(kA, {9 * kExtentBytes, 4096});
+  const uint64_t number = lab_.node(kA).tenure().number;
+  lab_.cut(kA, kB);
+  EXPECT_EQ(lab_.answer(kA, io), IoStatus::ok);
+  EXPECT_EQ(lab_.node(kA).tenure().number, number);
+  EXPECT_GE(dirty(), 3u);
+}
+
+// Disabled: the set-up does not reach the moment yet at which the join is accepted and unknown.
+TEST_F(ResyncTest, DISABLED_AJoinThatIsDecidedAfterItsResyncWasLostIsUndone) {
+  lab_.lose_mail = [](const Lab::Mail& letter) {
+    const auto* accept = std::get_if<Accept>(&letter.send.message);
+    return std::holds_alternative<Accepted>(letter.send.message) ||
+           (accept != nullptr && letter.send.to == kB);
+  };
+  reconnect();
+  EXPECT_EQ(lab_.witness().record().tenure->members, (SeatSet{kA, kB}))
+      << "accepted by a majority, unknown to A";
+  EXPECT_FALSE(joined());
+  lab_.cut(kA, kB);
+  const ClientIo io = lab_.write(kA, {9 * kExtentBytes, 4096});
+  EXPECT_FALSE(lab_.answer(kA, io)) << "the join may be decided";
+  lab_.lose_mail = [](const Lab::Mail&) { return false; };
+  lab_.advance(seconds(3));
+  EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kA});
+  EXPECT_EQ(lab_.answer(kA, io), IoStatus::ok);
+  EXPECT_GT(dirty(), 0u);
+  reconnect();
+  lab_.advance(seconds(1));
+  EXPECT_TRUE(joined());
+}
+
+TEST_F(ResyncTest, AnErrorOfTheTargetEndsIt) {
+  for (OpKind failing : {OpKind::write, OpKind::flush}) {
+    Lab lab;
+    lose_b(lab);
+    lab.node(kB).disk_status = [failing](const DiskIo& io) {
+      return io.kind == failing ? IoStatus::io_error : IoStatus::ok;
+    };
+    lab.connect(kA, kB);
+    lab.advance(seconds(1));
+    EXPECT_TRUE(lab.node(kA).noted(Notice::resync_aborted));
+    EXPECT_EQ(lab.show(kB).disk, DiskState::failed);
+    EXPECT_EQ(lab.show(kA).peers.at(0).disk, DiskState::failed);
+    EXPECT_EQ(lab.node(kA).tenure().members, SeatSet{kA});
+  }
+}
+
+TEST_F(ResyncTest, AnErrorOfTheTargetsLastFlushKeepsItOut) {
+  int flushes = 0;
+  lab_.node(kB).disk_status = [&flushes](const DiskIo& io) {
+    return is_flush(io) && ++flushes == 2 ? IoStatus::io_error : IoStatus::ok;
+  };
+  reconnect();
+  lab_.advance(seconds(1));
+  EXPECT_EQ(flushes, 2);
+  EXPECT_FALSE(joined());
+  EXPECT_TRUE(lab_.node(kB).record.inconsistent);
+}
+
+TEST_F(ResyncTest, AnErrorOfTheSourceEndsIt) {
+  lab_.node(kA).disk_status = [](const DiskIo& io) {
+    return io.kind == OpKind::read ? IoStatus::io_error : IoStatus::ok;
+  };
+  reconnect();
+  lab_.advance(seconds(1));
+  EXPECT_TRUE(lab_.node(kA).noted(Notice::resync_aborted));
+  EXPECT_EQ(lab_.show(kA).disk, DiskState::failed);
+  EXPECT_FALSE(joined());
+}
+
+TEST_F(ResyncTest, AChunkThatIsReadAfterTheResyncWasLostIsReleased) {
+  lab_.node(kA).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::read; };
+  reconnect();
+  lab_.cut(kA, kB);
+  const size_t before = lab_.node(kA).released.size();
+  lab_.node(kA).hold_disk = none;
+  lab_.run();
+  EXPECT_GT(lab_.node(kA).released.size(), before);
+}
+
+TEST_F(ResyncTest, WhatTheTargetWroteAloneIsLevelledToo) {
+  // Many separate blocks: its map takes several messages.
+  BitVector mine(kLabBytes / kBlockBytes);
+  for (uint64_t i = 0; i < 200; ++i) mine.set(i * 3);
+  lab_.kill(kB);
+  lab_.node(kB).bitmaps[kA.value] = mine;
+  lab_.node(kB).intent = BitVector(kLabBytes / kExtentBytes);
+  lab_.start(kB);
+  lab_.node(kB).hold_disk = is_change_io;
+  reconnect();
+  EXPECT_GE(lab_.show(kA).peers.at(0).resync_total, 200u);
+  lab_.node(kB).hold_disk = none;
+  lab_.advance(seconds(1));
+  EXPECT_TRUE(joined());
+}
+
+TEST_F(ResyncTest, AReplacedDiskIsCopiedInFullAndItsVoterSeatedAgain) {
+  lab_.kill(kB);
+  LabNode& b = lab_.node(kB);
+  b.record.disk = uuid(900);
+  b.record.acceptor = {};
+  b.record.acceptor.acceptor = uuid(901);
+  b.record.adopted.reset();
+  b.record.peers = {};
+  b.intent = {};
+  b.bitmaps = {};
+  lab_.start(kB);
+  lab_.connect_all();
+  lab_.advance(seconds(3));
+  EXPECT_TRUE(joined());
+  EXPECT_EQ(lab_.node(kA).record.peers[kB.value].disk, uuid(900));
+  EXPECT_EQ(lab_.node(kA).tenure().voters[1], (Voter{kB, uuid(901)}));
+}
+
+TEST_F(ResyncTest, WithoutAPrimaryTheLowestMemberIsTheSource) {
+  ASSERT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::secondary)));
+  reconnect();
+  lab_.advance(seconds(1));
+  EXPECT_TRUE(joined());
+  EXPECT_FALSE(lab_.node(kA).tenure().primary);
+}
+
+TEST_F(ResyncTest, EndsWhenItsSourceStops) {
+  lab_.node(kB).hold_disk = is_change_io;
+  reconnect();
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::stop)));
+  EXPECT_TRUE(lab_.node(kA).noted(Notice::resync_aborted));
+  EXPECT_FALSE(joined());
+}
+
+TEST_F(ResyncTest, RepliesThatItDoesNotWaitForChangeNothing) {
+  lab_.node(kB).hold_disk = is_change_io;
+  reconnect();
+  const Stamp stamp = stamp_of(lab_.node(kA).tenure());
+  const OpId other{(uint64_t{1} << 62) | 987654};
+  const uint64_t before = dirty();
+  lab_.inject(kB, kA, WriteReply{stamp, other, IoStatus::ok});
+  lab_.inject(kB, kA, FlushReply{stamp, other, IoStatus::ok});
+  lab_.inject(kB, kA, JoinReady{stamp, other, IoStatus::ok});
+  ResyncMap map;
+  map.stamp = stamp;
+  map.last = true;
+  lab_.inject(kB, kA, map);
+  EXPECT_EQ(dirty(), before);
+  EXPECT_FALSE(joined());
+}
+
+}  // namespace
+}  // namespace lockstep

@@ -1,0 +1,128 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/replica_harness.h"
+
+namespace lockstep {
+namespace {
+
+bool is_flush(const DiskIo& io) {
+  return io.kind == OpKind::flush;
+}
+bool none(const DiskIo&) {
+  return false;
+}
+size_t flushes_sent(const Lab& lab) {
+  return static_cast<size_t>(std::count_if(
+      lab.delivered.begin(), lab.delivered.end(),
+      [](const Lab::Mail& letter) { return std::holds_alternative<FlushRequest>(letter.send.message); }));
+}
+
+TEST(FlushPath, WaitsForEveryMembersFlush) {
+  for (Seat slow : {kA, kB}) {
+    Lab lab;
+    lab.create();
+    lab.promote(kA);
+    lab.node(slow).hold_disk = is_flush;
+    const ClientIo io = lab.request(kA, OpKind::flush, {});
+    EXPECT_FALSE(lab.answer(kA, io));
+    lab.node(slow).hold_disk = none;
+    lab.run();
+    EXPECT_EQ(lab.answer(kA, io), IoStatus::ok);
+  }
+}
+
+TEST(FlushPath, FlushesThatComeWhileOneRunsShareTheNext) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.node(kB).hold_disk = is_flush;
+  std::vector<ClientIo> all;
+  for (int i = 0; i < 4; ++i) all.push_back(lab.request(kA, OpKind::flush, {}));
+  lab.node(kB).hold_disk = none;
+  lab.run();
+  for (ClientIo io : all) EXPECT_EQ(lab.answer(kA, io), IoStatus::ok);
+  EXPECT_EQ(flushes_sent(lab), 2u);
+}
+
+TEST(FlushPath, AFailedFlushIsAFailureOfTheDisk) {
+  for (Seat failing : {kA, kB}) {
+    Lab lab;
+    lab.create();
+    lab.promote(kA);
+    lab.node(failing).disk_status = [](const DiskIo& io) {
+      return is_flush(io) ? IoStatus::io_error : IoStatus::ok;
+    };
+    const ClientIo io = lab.request(kA, OpKind::flush, {});
+    lab.advance(milliseconds(100));
+    EXPECT_EQ(lab.answer(kA, io), IoStatus::ok) << "by the copy that is left";
+    EXPECT_EQ(lab.node(kA).tenure().members, SeatSet{failing == kA ? kB : kA});
+    EXPECT_EQ(lab.show(failing).disk, DiskState::failed);
+  }
+}
+
+TEST(FlushPath, WhatWasWrittenIsFlushedInTheBackgroundAndExtentsCoolOnBothCopies) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.write(kA);
+  EXPECT_EQ(lab.show(kA).hot_extents, 1u);
+  EXPECT_EQ(lab.show(kB).hot_extents, 1u);
+  lab.advance(seconds(1));
+  EXPECT_EQ(flushes_sent(lab), 1u);
+  lab.advance(seconds(6));
+  EXPECT_EQ(lab.show(kA).hot_extents, 0u);
+  EXPECT_EQ(lab.show(kB).hot_extents, 0u);
+  EXPECT_FALSE(lab.node(kA).intent.test(0));
+  EXPECT_EQ(flushes_sent(lab), 1u);
+}
+
+TEST(FlushPath, ExtentsStayHotForAnAbsentPeerUntilItsBitsAreDurable) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kB);
+  lab.write(kA);
+  lab.advance(milliseconds(10));
+  EXPECT_EQ(lab.node(kA).bitmaps[kB.value].count(), 0u);
+  lab.advance(seconds(6));
+  EXPECT_EQ(lab.node(kA).bitmaps[kB.value].count(), lab.show(kA).dirty_blocks[kB.value]);
+  EXPECT_EQ(lab.show(kA).hot_extents, 0u);
+}
+
+TEST(FlushPath, AWriteWaitsForRoomAmongTheHotExtents) {
+  Lab lab({.configure = [](CoreConfig& config) { config.max_hot_extents = 2; }});
+  lab.create();
+  lab.promote(kA);
+  lab.node(kB).hold_disk = is_flush;
+  lab.write(kA, {0, 4096});
+  lab.write(kA, {kExtentBytes, 4096});
+  const ClientIo third = lab.write(kA, {2 * kExtentBytes, 4096});
+  EXPECT_FALSE(lab.answer(kA, third));
+  EXPECT_EQ(lab.show(kA).hot_extents, 2u);
+  lab.node(kB).hold_disk = none;
+  lab.advance(seconds(1));
+  EXPECT_EQ(lab.answer(kA, third), IoStatus::ok);
+  EXPECT_LE(lab.show(kA).hot_extents, 2u);
+}
+
+TEST(FlushPath, AFlushThatEndsWithoutALeaseIsAnsweredWhenItIsBack) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.node(kA).hold_disk = is_flush;
+  const ClientIo io = lab.request(kA, OpKind::flush, {});
+  lab.lose_mail = [](const Lab::Mail& letter) {
+    return std::holds_alternative<LeaseGranted>(letter.send.message) ||
+           std::holds_alternative<Promise>(letter.send.message);
+  };
+  lab.advance(seconds(4));
+  lab.node(kA).hold_disk = none;
+  lab.run();
+  EXPECT_FALSE(lab.answer(kA, io));
+  lab.lose_mail = [](const Lab::Mail&) { return false; };
+  lab.advance(seconds(2));
+  EXPECT_EQ(lab.answer(kA, io), IoStatus::ok);
+}
+
+}  // namespace
+}  // namespace lockstep
