@@ -18,6 +18,7 @@ void Admin::request(const AdminRequest& request) {
     return;
   }
   current_ = request;
+  if (request.op == AdminOp::new_current_uuid || request.op == AdminOp::primary_force) r_.membership.creation_begins();
   since_ = r_.ctx.now;
   asked_ = false;
   recording_ = false;
@@ -169,6 +170,7 @@ void Admin::finish_when_durable(Seat reconnect) {
 
 // This copy leaves the set, forgets that it was good, and is copied anew.
 void Admin::pump_invalidate() {
+  if (recording_) return;
   const auto& tenure = r_.membership.adopted();
   if (!tenure) return finish(false, Reason::never_used);
   if (r_.membership.holds_tenure()) return finish(false, Reason::invalidate_primary);
@@ -179,7 +181,6 @@ void Admin::pump_invalidate() {
   }
   if (other == kNoSeat) return finish(false, Reason::not_a_target);
   if (!tenure->members.contains(r_.self())) {
-    if (recording_) return;
     // Forgetting whose copy this was levelled with makes the next resync a full one, whatever the bitmaps on disk say by then.
     for (Seat seat : r_.data_peers()) {
       r_.dirty.mark_all(seat);
@@ -197,6 +198,11 @@ void Admin::pump_invalidate() {
 }
 
 void Admin::pump_invalidate_remote() {
+  if (recording_) return;
+  if (r_.ctx.now >= deadline_) {
+    drop_ = kNoSeat;
+    return finish(false, Reason::no_quorum);
+  }
   const auto& tenure = r_.membership.adopted();
   const Seat peer = current_->peer;
   if (!tenure) return finish(false, Reason::never_used);
@@ -207,7 +213,6 @@ void Admin::pump_invalidate_remote() {
     return finish(false, Reason::no_current_copy);
   }
   if (!tenure->members.contains(peer)) {
-    if (recording_) return;
     r_.dirty.mark_all(peer);
     r_.ctx.record.peers[peer.value].disk = {};
     r_.source.abort(peer);
@@ -215,10 +220,6 @@ void Admin::pump_invalidate_remote() {
   }
   asked_ = true;
   drop_ = peer;
-  if (r_.ctx.now >= deadline_) {
-    drop_ = kNoSeat;
-    finish(false, Reason::no_quorum);
-  }
 }
 
 void Admin::pump_stop() {

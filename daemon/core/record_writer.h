@@ -19,7 +19,10 @@ class RecordWriter {
   void pump();
   // True if the token was ours.
   bool done(MetaToken token, bool ok);
-  void stop() { failed_ = true; }
+  void stop() {
+    failed_ = true;
+    waiters_.clear();
+  }
   bool failed() const { return failed_; }
   bool idle() const { return !writing_ && written_ == version_; }
 

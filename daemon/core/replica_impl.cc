@@ -118,7 +118,8 @@ void ReplicaImpl::dispatch(const Event& event) {
   if (std::holds_alternative<Tick>(event)) {
     for (Seat seat : data_peers()) {
       const Instant oldest = peer(seat).link_up ? write_path.oldest_leg(seat) : kNever;
-      if (oldest != kNever && now_past(oldest)) close_link(seat, Reason::acknowledgement_timeout);
+      const Instant resync = source.waiting_since(seat);
+      if ((oldest != kNever && now_past(oldest)) || (resync != kNever && now_past(resync))) close_link(seat, Reason::acknowledgement_timeout);
     }
     if (!membership.holds_tenure()) {
       secondary.cool();
@@ -166,6 +167,7 @@ void ReplicaImpl::link_down(Seat seat) {
   if (!seat.is_witness()) {
     source.abort(seat);
     target.abort(seat);
+    admin.drop_done(seat);
     write_path.leg_lost(seat);
     // Acknowledged there, and not known to be flushed there: in doubt. The intent map covers it.
     if (was_replicating) dirty.mark_extents(seat, intents.bits());
@@ -253,7 +255,9 @@ bool ReplicaImpl::now_past(Instant started) const { return ctx.now >= started + 
 Instant ReplicaImpl::next_deadline() const {
   Instant due = std::min({membership.next_deadline(), write_path.next_deadline(), admin.next_deadline()});
   // Legs without an answer, and hot extents of a Secondary, are looked at once a second while there are any.
-  if (!write_path.quiet() || (!membership.holds_tenure() && intents.set_count() > 0 && disk_usable))
+  bool resyncing = false;
+  for (Seat seat : data_peers()) resyncing = resyncing || source.active(seat);
+  if (resyncing || !write_path.quiet() || (!membership.holds_tenure() && intents.set_count() > 0 && disk_usable))
     due = std::min(due, ctx.now + seconds(1));
   return due;
 }

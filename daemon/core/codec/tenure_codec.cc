@@ -138,6 +138,11 @@ Tenure decode_tenure(ByteReader& in) {
   tenure.voter_set = in.get<uint32_t>();
   decode_voters(in, tenure);
   decode_volumes(in, tenure);
+  // What the core takes for granted of any tenure, so that no peer's nonsense can reach it.
+  bool sane = !tenure.volumes.empty() && !tenure.voters.empty() && (tenure.members.bits() >> kMaxDataNodes) == 0;
+  for (const Voter& voter : tenure.voters) sane = sane && voter.seat.value < kMaxSeats;
+  if (tenure.primary) sane = sane && tenure.primary->node.value < kMaxDataNodes;
+  if (!sane) in.fail();
   return tenure;
 }
 

@@ -22,6 +22,9 @@ DirtyMaps::DirtyMaps(Context& context, std::array<BitVector, kMaxDataNodes> load
     BitVector& found = loaded[peer.value];
     map.bits = found.size() == blocks ? std::move(found) : BitVector(blocks, true);
     map.pages.resize(map.bits.pages());
+    // Set bits may stand for pages that could not be read.
+    for (uint64_t i = map.bits.next_set(0); i < blocks; i = map.bits.next_set((i / kBitsPerPage + 1) * kBitsPerPage))
+      map.pages[i / kBitsPerPage].dirty = true;
   }
 }
 

@@ -5,9 +5,11 @@
 namespace lockstep {
 
 IntentMap::IntentMap(Context& context, BitVector loaded, const std::array<uint64_t, 8>& sequences)
-    : ctx_(context), wanted_(loaded), certain_(std::move(loaded)), extents_(wanted_.size()), pages_(wanted_.pages()) {
+    : ctx_(context), wanted_(loaded), certain_(loaded.size()), extents_(wanted_.size()), pages_(wanted_.pages()) {
   for (size_t i = 0; i < pages_.size() && i < sequences.size(); ++i) pages_[i].sequence = sequences[i];
-  // What is found set may stem from a page of which the other slot is older: written again before it is relied upon.
+  // A set bit may stand for a page that could not be read: all of it is written once before it is relied upon.
+  for (uint64_t i = wanted_.next_set(0); i < wanted_.size(); i = wanted_.next_set((i / kBitsPerPage + 1) * kBitsPerPage))
+    pages_[i / kBitsPerPage].dirty = true;
   pin_all();
 }
 
@@ -83,7 +85,14 @@ void IntentMap::settle_all() {
 }
 
 void IntentMap::pin_all() {
-  for (uint64_t i = wanted_.next_set(0); i < wanted_.size(); i = wanted_.next_set(i + 1)) extents_[i].pinned = true;
+  for (uint64_t i = wanted_.next_set(0); i < wanted_.size(); i = wanted_.next_set(i + 1)) {
+    extents_[i].pinned = true;
+    extents_[i].position = 0;  // of an older numbering
+  }
+}
+
+void IntentMap::unpin_all() {
+  for (Extent& extent : extents_) extent.pinned = false;
 }
 
 void IntentMap::rebase(uint64_t position) {

@@ -77,7 +77,8 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     const bool kept = old->members.contains(self) && next.members.contains(self);
     const bool other_primary = old->primary != next.primary;
     // A new Primary that kept this copy in the set followed a clean hand-over: all that was written before is settled.
-    if ((self_added && !r_.ctx.record.inconsistent) || (kept && other_primary && next.primary && next.primary->node != self) || (kept && next.clean))
+    if (self_added && !r_.ctx.record.inconsistent) r_.intents.unpin_all();
+    if ((kept && other_primary && next.primary && next.primary->node != self) || (kept && next.clean))
       r_.intents.settle_all();
     if (other_primary) r_.secondary.reset_settled();
     // Clean says that all members hold the same bytes, flushed: what their maps still have against each other is history.
@@ -100,6 +101,7 @@ void Membership::adopted_now() {
   const Tenure& tenure = *adopted();
   adopting_.reset();
   if (undecided_ && undecided_->number <= tenure.number) undecided_.reset();
+  if (rumoured_ && rumoured_->voter_set <= tenure.voter_set) rumoured_.reset();
   r_.ctx.note(Notice::tenure_adopted, kNoSeat, tenure.number);
   if (tenure.primary && boots_[tenure.primary->node.value].is_nil()) known_boot(tenure.primary->node, tenure.primary->boot);
   for (Seat seat : r_.data_peers()) {

@@ -5,8 +5,15 @@
 
 namespace lockstep {
 
+bool Membership::handing_over() const {
+  const Holder self = r_.ctx.self_holder();
+  if (role_ != Standing::primary) return false;
+  if (r_.admin.wants_demotion()) return true;
+  return (undecided_ && undecided_->primary != self) || (adopting_ && adopting_->primary != self);
+}
+
 bool Membership::serving() const {
-  return role_ == Standing::primary && !confirm_needed_ && lease_.valid(adopted()->voters, r_.ctx.now, broken_tie());
+  return role_ == Standing::primary && !confirm_needed_ && !handing_over() && lease_.valid(adopted()->voters, r_.ctx.now, broken_tie());
 }
 
 Instant Membership::lease_until() const {
@@ -30,8 +37,9 @@ void Membership::update_serving() {
   if (now_serving == was_serving_) return;
   was_serving_ = now_serving;
   if (role_ != Standing::primary) return;
-  frozen_ = now_serving ? Reason::none : Reason::lease_lost;
-  r_.ctx.note(now_serving ? Notice::thawed : Notice::frozen, kNoSeat, static_cast<uint64_t>(frozen_));
+  const Reason before = frozen_;
+  frozen_ = now_serving || handing_over() ? Reason::none : Reason::lease_lost;
+  if (frozen_ != before) r_.ctx.note(now_serving ? Notice::thawed : Notice::frozen, kNoSeat, static_cast<uint64_t>(frozen_));
   r_.write_path.serving_changed();
 }
 

@@ -22,7 +22,7 @@ bool Membership::is_resync_source() const {
   if (adopted()->primary || !adopted()->clean || r_.admin.stopping()) return false;
   for (Seat seat : adopted()->members) {
     if (seat == r_.self()) return true;
-    if (r_.good_copy(seat)) return false;
+    if (r_.good_copy(seat) && !r_.admin.wants_dropped(seat)) return false;
   }
   return false;
 }

@@ -32,6 +32,8 @@ class Membership {
   bool holds_tenure() const { return role_ != Standing::secondary; }  // Primary, or becoming it
   // The Primary may answer clients now (P2, P6).
   bool serving() const;
+  // A tenure in which this node is not Primary is wanted, proposed or being adopted: nothing new is served until that is settled.
+  bool handing_over() const;
   Reason frozen_reason() const { return frozen_; }
   bool member(Seat seat) const { return adopted() && adopted()->members.contains(seat); }
   // Completions need this seat's acknowledgement: it is in the decided set, or in one that may have been decided.
@@ -62,6 +64,7 @@ class Membership {
   void evaluate();
   Instant next_deadline() const;
   void release_lease();
+  void creation_begins() { obstacle_ = Reason::none; }  // what an earlier attempt met may have been put right
 
  private:
   enum class Standing : uint8_t { secondary, becoming_primary, primary };

@@ -44,9 +44,21 @@ bool Round::real_majority() const {
   return true;
 }
 
+// Some electorate names this acceptor at this seat. Others (an earlier life's, say) are strangers: what they accepted means nothing here.
+bool Round::named(Seat seat, const Uuid& acceptor) const {
+  if (creating_) return true;
+  for (const Voters& voters : electorates_) {
+    for (const Voter& voter : voters) {
+      if (voter.seat == seat && voter.acceptor == acceptor) return true;
+    }
+  }
+  return false;
+}
+
 void Round::promised(Seat seat, const Promise& answer) {
   if (phase_ != Phase::preparing || answer.ballot != ballot_ || seat.value >= kMaxSeats) return;
   acceptors_[seat.value] = answer.who.acceptor;
+  if (!named(seat, answer.who.acceptor)) return;
   if (answer.tenure && answer.accepted > found_ballot_) {
     found_ballot_ = answer.accepted;
     found_ = answer.tenure;

@@ -55,6 +55,7 @@ class Round {
   using Answers = std::array<Uuid, kMaxSeats>;
   bool majority(const Voters& voters, const Answers& answers, bool with_half) const;
   bool agreed(const Answers& answers) const;
+  bool named(Seat seat, const Uuid& acceptor) const;
 
   Ballot ballot_;
   uint32_t voter_set_;

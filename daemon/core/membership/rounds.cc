@@ -72,9 +72,9 @@ bool Membership::accepted_unsettled() const {
 
 // Nobody is there who would tell how the tenure that we accepted ended.
 bool Membership::primary_away() const {
-  const auto& holder = r_.acceptor.record().tenure->primary;
-  if (!holder || holder->node == r_.self()) return true;
-  const Peer& peer = r_.peer(holder->node);
+  const Seat teller = r_.acceptor.record().tenure->origin.node;
+  if (teller == r_.self() || !r_.data_peers().contains(teller)) return true;
+  const Peer& peer = r_.peer(teller);
   return !peer.met && r_.ctx.now >= peer.since + seconds(1);
 }
 
@@ -194,12 +194,15 @@ void Membership::refused(Seat from, const VoteRefused& refusal) {
       wait = refusal.wait + milliseconds(2);
       break;
     case VoteRefusal::later_voter_set: {
+      if (!refusal.tenure) break;  // it says nothing
       bool names_me = false;
       for (const Voter& voter : refusal.tenure->voters)
         names_me = names_me || (voter.seat == r_.self() && voter.acceptor == r_.ctx.record.acceptor.acceptor);
-      if (adopted() || names_me) {
+      const bool of_use = adopted() ? refusal.tenure->history == adopted()->history && refusal.tenure->voter_set > adopted()->voter_set
+                                    : names_me;
+      if (of_use) {
         rumoured_ = refusal.tenure;
-      } else {
+      } else if (!adopted()) {
         obstacle_ = Reason::earlier_life;
       }
       break;

@@ -34,6 +34,7 @@ void ResyncSource::begin(Seat peer) {
   run = Run{};
   run.phase = Phase::waiting_for_map;
   run.started = r_.ctx.now;
+  run.progress = r_.ctx.now;
   Peer& p = r_.peer(peer);
   const Uuid& remembered = r_.ctx.record.peers[peer.value].disk;
   const bool common = !remembered.is_nil() && remembered == p.hello->disk && p.hello->remembered_disk == r_.ctx.record.disk;
@@ -43,8 +44,16 @@ void ResyncSource::begin(Seat peer) {
   r_.send(peer, ResyncBegin{r_.membership.stamp(), !common});
 }
 
+Instant ResyncSource::waiting_since(Seat peer) const {
+  const Run& run = runs_[peer.value];
+  bool asked = run.phase == Phase::waiting_for_map || run.phase == Phase::preparing || run.flush.value != 0;
+  for (const auto& [op, chunk] : run.chunks) asked = asked || chunk.sent;
+  return run.phase != Phase::none && asked ? run.progress : kNever;
+}
+
 void ResyncSource::map_received(Seat from, const ResyncMap& map) {
   Run& run = runs_[from.value];
+  run.progress = r_.ctx.now;
   if (run.phase != Phase::waiting_for_map) return;
   for (const BlockRun& dirty : map.runs) {
     const uint64_t blocks = r_.dirty.of(from).size();
@@ -59,6 +68,9 @@ void ResyncSource::map_received(Seat from, const ResyncMap& map) {
 
 void ResyncSource::copy(Seat peer) {
   Run& run = runs_[peer.value];
+  // A larger disk than the volume needs: what lies beyond belongs to nobody.
+  const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
+  if (volume < r_.ctx.record.size_bytes) r_.dirty.clear(peer, {volume, r_.ctx.record.size_bytes - volume});
   while (run.chunks.size() < r_.ctx.config.resync_window && next_chunk(peer)) {
   }
   const bool pass_done = run.chunks.empty() && run.cursor >= r_.dirty.of(peer).size();
@@ -113,6 +125,7 @@ void ResyncSource::read_done(Seat peer, OpId op, IoStatus status) {
     chunk.payload = {};
     return r_.disk_failed(Reason::disk_failed);
   }
+  if (waiting_since(peer) == kNever) runs_[peer.value].progress = r_.ctx.now;
   r_.send(peer, ResyncWrite{r_.membership.stamp(), op, OpKind::write, chunk.range}, chunk.payload);
   r_.release(chunk.payload);
   chunk.payload = {};
@@ -124,6 +137,7 @@ bool ResyncSource::write_reply(Seat from, OpId op, IoStatus status) {
   Run& run = runs_[from.value];
   const auto at = run.chunks.find(op);
   if (at == run.chunks.end()) return true;
+  run.progress = r_.ctx.now;
   if (status != IoStatus::ok) {
     r_.peer(from).disk_usable = false;
     abort(from);
@@ -142,6 +156,7 @@ void ResyncSource::flush(Seat peer) {
   Run& run = runs_[peer.value];
   run.flush = {kResyncOpBit | r_.ctx.fresh_id()};
   run.flushing = run.written.size();
+  run.progress = r_.ctx.now;
   run.written_blocks = 0;
   r_.send(peer, FlushRequest{r_.membership.stamp(), run.flush});
 }
@@ -152,6 +167,7 @@ bool ResyncSource::flush_reply(Seat from, OpId op, IoStatus status) {
   Run& run = runs_[from.value];
   if (run.flush != op || run.phase == Phase::none) return true;
   run.flush = {};
+  run.progress = r_.ctx.now;
   if (status != IoStatus::ok) {
     r_.peer(from).disk_usable = false;
     abort(from);
@@ -167,6 +183,7 @@ bool ResyncSource::flush_reply(Seat from, OpId op, IoStatus status) {
 void ResyncSource::finish(Seat peer) {
   Run& run = runs_[peer.value];
   run.phase = Phase::preparing;
+  run.progress = r_.ctx.now;
   run.join = {kResyncOpBit | r_.ctx.fresh_id()};
   r_.send(peer, JoinPrepare{r_.membership.stamp(), run.join});
 }

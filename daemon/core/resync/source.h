@@ -33,6 +33,8 @@ class ResyncSource {
   bool active(Seat peer) const { return runs_[peer.value].phase != Phase::none; }
   uint64_t total(Seat peer) const { return runs_[peer.value].total; }
   uint64_t copied(Seat peer) const { return runs_[peer.value].copied; }
+  // Since when an answer of the target has been outstanding; kNever while none is.
+  Instant waiting_since(Seat peer) const;
   Instant started(Seat peer) const { return runs_[peer.value].started; }
 
  private:
@@ -45,6 +47,7 @@ class ResyncSource {
   struct Run {
     Phase phase = Phase::none;
     Instant started;
+    Instant progress;              // last sign of the target, or first thing sent after a pause
     uint64_t cursor = 0;           // next block to look at
     uint64_t total = 0;            // blocks dirty when copying began
     uint64_t copied = 0;

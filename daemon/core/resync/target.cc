@@ -14,6 +14,7 @@ void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   if (!r_.disk_usable) return r_.send(from, DiskCondition{false, r_.ctx.record.inconsistent});
   source_ = from;
   begun_ = begin;
+  ++run_;
   pump();
 }
 
@@ -60,12 +61,13 @@ void ResyncTarget::send_map(Seat to) {
 
 void ResyncTarget::join_prepare(Seat from, const JoinPrepare& prepare) {
   if (source_ != from || prepare.stamp != r_.membership.stamp()) return;
-  r_.disk.submit(OpKind::flush, {}, false, {}, [this, from, prepare, link = r_.peer(from).link](IoStatus status) {
-    flushed_for_join(from, link, prepare.op, status);
+  r_.disk.submit(OpKind::flush, {}, false, {}, [this, from, prepare, link = r_.peer(from).link, run = run_](IoStatus status) {
+    flushed_for_join(from, link, prepare.op, run, status);
   });
 }
 
-void ResyncTarget::flushed_for_join(Seat from, LinkId link, OpId op, IoStatus status) {
+void ResyncTarget::flushed_for_join(Seat from, LinkId link, OpId op, uint64_t run, IoStatus status) {
+  if (run != run_) return;
   if (status != IoStatus::ok) {
     r_.send(from, JoinReady{r_.membership.stamp(), op, status});
     return r_.disk_failed(Reason::disk_failed);

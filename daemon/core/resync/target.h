@@ -27,10 +27,11 @@ class ResyncTarget {
  private:
   void record_begin(Seat from, bool full);
   void send_map(Seat to);
-  void flushed_for_join(Seat from, LinkId link, OpId op, IoStatus status);
+  void flushed_for_join(Seat from, LinkId link, OpId op, uint64_t run, IoStatus status);
   ReplicaImpl& r_;
   Seat source_ = kNoSeat;
   bool recording_ = false;
+  uint64_t run_ = 0;  // counts resyncs: what an earlier one began must not conclude a later one
   std::optional<ResyncBegin> begun_;  // waits until what came before it over the same link has landed
 };
 

@@ -33,6 +33,7 @@ void WritePath::retire(Op& op) {
   free_.push_back(static_cast<uint32_t>(id.value & 0xffff));
   op = Op{};
   --live_;
+  if (!waiting_for_room_.empty()) next_settle_ = r_.ctx.now;  // an extent may have become free
   if (in_gate) leave_gate(id);
 }
 

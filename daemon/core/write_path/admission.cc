@@ -138,10 +138,9 @@ void WritePath::abandon() {
 }
 
 void WritePath::became_primary() {
-  last_position_ = 1;
-  settled_ = 0;
+  ++last_position_;  // never restarts in a run: a peer that missed the tenure between must not take new positions for settled ones
   next_settle_ = r_.ctx.now + r_.ctx.config.settle_interval;
-  r_.intents.rebase(1);
+  r_.intents.rebase(last_position_);
 }
 
 }  // namespace lockstep

@@ -27,7 +27,7 @@ bool WritePath::take_intents(Op& op) {
   const uint64_t missing = r_.intents.missing(op.range);
   if (missing > 0 && r_.intents.set_count() > 0 && r_.intents.set_count() + missing > r_.ctx.config.max_hot_extents) {
     waiting_for_room_.push_back(op.id);
-    flush_wanted_ = true;
+    if (settled_ < watermark()) flush_wanted_ = true;
     return false;
   }
   op.position = ++last_position_;
@@ -38,6 +38,7 @@ bool WritePath::take_intents(Op& op) {
 
 void WritePath::fan_out(Op& op) {
   op.stage = OpStage::running;
+  op.started = r_.ctx.now;  // what the peers' time to acknowledge counts from
   const SeatSet required = required_peers();
   for (Seat seat : r_.data_peers()) {
     if (!required.contains(seat)) {

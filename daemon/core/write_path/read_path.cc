@@ -47,6 +47,7 @@ void WritePath::local_read_done(OpId id, IoStatus status) {
 void WritePath::read_remotely(Op& op) {
   for (Seat seat : r_.data_peers()) {
     if (!r_.membership.member(seat) || !r_.peer(seat).replicating) continue;
+    op.started = r_.ctx.now;
     op.waiting = SeatSet{seat};
     op.lost = {};
     r_.send(seat, ReadRequest{r_.membership.stamp(), op.id, op.range});
