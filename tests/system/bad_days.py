@@ -49,13 +49,13 @@ def down_and_up():
     """`down` leaves nothing behind that is in the way of the `up` right after it, and kills nothing."""
     with Cluster() as cluster:
         cluster.bring_up(primary=cluster.alpha)
-        for number in range(60):
+        for number in range(100):
             cluster.beta.do("down", "r0")
-            time.sleep(number % 7 / 500)
             cluster.beta.do("up", "r0")
-            time.sleep(number % 5 / 100)  # somewhere in the handshake, the resync, the tenure that takes it back
+            if number % 5 == 0:
+                time.sleep(number / 1000)  # somewhere in the handshake, the resync, the tenure that takes it back
         cluster.beta.wait_sync()
-        step("60 rounds on the Secondary")
+        step("100 rounds on the Secondary")
         for _ in range(5):
             cluster.alpha.do("down", "r0")
             cluster.alpha.do("up", "r0")

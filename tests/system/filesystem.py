@@ -73,7 +73,7 @@ def test():
     if not os.path.exists("/dev/fuse") or not os.path.exists("/dev/loop-control"):
         skip("this machine has no FUSE or no loop devices")
     expect(shutil.which("nbdfuse") and shutil.which("mkfs.ext4"), "nbdfuse and e2fsprogs have to be installed")
-    with Cluster(size=128 * MIB) as cluster:
+    with Cluster(size=128 * MIB, on_disk=True) as cluster:
         cluster.bring_up(primary=cluster.alpha)
         size = int(tool("nbdinfo", "--size", cluster.alpha.uri("r0")).stdout)
         with Mounted(cluster, cluster.alpha, fresh=True) as path:

@@ -262,14 +262,27 @@ class Node:
         self.do("wait-sync", "r0", "--timeout", int(patience), patience=patience + 30)
 
 
+def scratch_in_memory():
+    """Where files are quickly made and removed: a roomy tmpfs that takes direct I/O (Linux 6.6 and later), if there is one."""
+    place = "/dev/shm"
+    try:
+        room = os.statvfs(place)
+        with tempfile.NamedTemporaryFile(dir=place) as probe:
+            os.close(os.open(probe.name, os.O_RDWR | os.O_DIRECT))
+    except OSError:
+        return None
+    return place if room.f_bavail * room.f_frsize >= 2048 * MIB else None
+
+
 class Cluster:
     """`with Cluster() as cluster:` gives alpha, beta and the witness gamma, configured and not started."""
 
     def __init__(self, size=64 * MIB, sizes=None, witness=True, options="", net="", directory=None, outlive=False,
-                 network=None):
+                 network=None, on_disk=False):
         self.outlive = outlive
         self.network = network
-        self.directory = Path(directory or tempfile.mkdtemp(prefix="lockstep-"))
+        place = None if on_disk or "TMPDIR" in os.environ else scratch_in_memory()
+        self.directory = Path(directory or tempfile.mkdtemp(prefix="lockstep-", dir=place))
         self.directory.mkdir(exist_ok=True)
         self.directory.chmod(0o755)
         self.options, self.net = options, net

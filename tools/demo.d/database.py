@@ -47,6 +47,7 @@ class Database:
         if owner():
             tool("chown", owner(), self.socket)
         self.server = None
+        self.shared_memory = None
 
     def create(self):
         tool(self.bin / "initdb", "-D", self.data, "-A", "trust", "-U", "postgres", "--data-checksums", "--no-sync", cwd="/",
@@ -57,16 +58,19 @@ class Database:
         self.server = self.cluster.spawn(
             f"{self.node.name}-postgres", self.bin / "postgres", "-D", self.data, "-c", "listen_addresses=",
             "-c", f"unix_socket_directories={self.socket}", "-c", "shared_buffers=64MB", "-c", "max_wal_size=128MB",
-            user=owner())
+            "-c", "dynamic_shared_memory_type=mmap", user=owner())
 
         def ready():
             expect(self.server.alive(), f"PostgreSQL ended\n{self.server.tail()}")
             return tool(self.bin / "pg_isready", "-q", "-h", self.socket, "-U", "postgres", check=False).returncode == 0
         wait_until(ready, "PostgreSQL to answer", 2 * PATIENCE)
+        lock = (self.data / "postmaster.pid").read_text(encoding="ascii").splitlines()
+        self.shared_memory = lock[6].split()[1]
 
     def stop(self):
         self.server.child.send_signal(signal.SIGINT)  # a fast shutdown: open transactions are rolled back
         self.server.child.wait(PATIENCE)
+        self.shared_memory = None
 
     def crash(self):
         """SIGKILL for the server and its children, as when the machine is lost."""
@@ -85,6 +89,9 @@ class Database:
         """After crash(): a process that waited for the device ends when that is gone."""
         if self.server:
             self.server.child.wait(PATIENCE)
+            if self.shared_memory:  # a machine's end takes it too
+                tool("ipcrm", "--shmem-id", self.shared_memory, check=False)
+                self.shared_memory = None
 
     @staticmethod
     def _processes():

@@ -139,6 +139,8 @@ class Demo:
             self.database.crash()
         if self.stack:
             self.stack.crash()
+        if self.database:
+            self.database.wait_gone()
 
 
 def show(text):
