@@ -66,11 +66,11 @@ Plan plan_for(uint64_t seed) {
     plan.core.fence_handler = true;
     plan.core.fencing = FencingPolicy::resource_and_stonith;
   }
-  plan.active = seconds(prng.between(12, 40));
+  plan.active = seconds(prng.between(10, 34));
   plan.fault_gap_least = milliseconds(100);
   plan.fault_gap_most = milliseconds(prng.between(800, 5000));
   plan.workload.clients = static_cast<int>(prng.between(1, 6));
-  plan.workload.think_slowest = milliseconds(prng.between(20, 90));
+  plan.workload.think_slowest = milliseconds(prng.between(40, 140));
   if (prng.chance(15)) plan.disk.slowest = milliseconds(20);
   if (prng.chance(15)) plan.net.slowest = milliseconds(15);
   if (prng.chance(20)) plan.net.stall_permille = static_cast<int>(prng.between(1, 20));
@@ -85,6 +85,7 @@ Plan quiet_plan(uint64_t seed, int witnesses) {
   plan.witnesses = witnesses;
   plan.core = core_config(plan.data_nodes, witnesses);
   plan.workload.clients = 0;
+  plan.workload.readers = 0;
   return plan;
 }
 

@@ -33,6 +33,12 @@ void Injector::seen(Seat seat, const Effect& effect) {
   if (stopped_) return;
   std::optional<Fault> fault = ambush_.sprung(effect, world_.queue().now());
   if (!fault) return;
+  if (seat.is_witness()) {
+    world_.queue().after(microseconds(1), [this] {
+      if (!stopped_) inject(Fault::witness_kill);
+    });
+    return;
+  }
   SimNode* victim = &world_.node(prng_.chance(65) ? seat.value : prng_.below(world_.node_count()));
   const Duration delay = prng_.chance(50) ? microseconds(1) : prng_.between(microseconds(1), milliseconds(2));
   if (*fault == Fault::process_kill && prng_.chance(15)) fault = Fault::witness_kill;
@@ -249,7 +255,8 @@ void Injector::disk_trouble(Fault fault) {
   SimNode& node = any_node();
   DiskBehaviour& disk = node.disk().behaviour;
   const DiskBehaviour healthy = world_.plan().disk;
-  if (fault == Fault::slow_disk) disk.slowest = milliseconds(prng_.between(20, 400));
+  if (fault == Fault::slow_disk)
+    disk.slowest = milliseconds(prng_.chance(70) ? prng_.between(20, 400) : prng_.between(400, 1500));
   if (fault == Fault::data_error) disk.data_error_permille = static_cast<int>(prng_.between(3, 400));
   if (fault == Fault::meta_error) disk.meta_error_permille = static_cast<int>(prng_.between(3, 400));
   later(milliseconds(300), seconds(4), [this, &node, healthy, fault] {

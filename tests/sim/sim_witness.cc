@@ -79,6 +79,7 @@ void SimWitness::answer(const Mail& mail, const VoterAnswer& answer) {
     if (life != life_) return;
     context_.trace.effect(seat_, Send{mail.from, mail.link, message, {}});
     context_.net.send(seat_, mail.from, mail.link, message, nullptr);
+    context_.listener.effect_done(seat_, Send{mail.from, mail.link, message, {}});
   };
   if (!answer.durable_first) {
     send();

@@ -38,20 +38,21 @@ void Workload::stop() {
 void Workload::start_clients(Session& session, Seat seat) {
   ++session.generation;
   if (!session.serving || session.held || stopped_) return;
-  for (int i = 0; i < shape_.clients; ++i) client(seat, session.generation);
+  for (int i = 0; i < shape_.clients; ++i) client(seat, session.generation, false);
+  for (int i = 0; i < shape_.readers; ++i) client(seat, session.generation, true);
 }
 
 // One client: thinks, asks, waits for the answer (answered() goes on with it).
-void Workload::client(Seat seat, uint64_t generation) {
-  queue_.after(prng_.between(shape_.think_fastest, shape_.think_slowest), [this, seat, generation] {
+void Workload::client(Seat seat, uint64_t generation, bool reader) {
+  queue_.after(prng_.between(shape_.think_fastest, shape_.think_slowest), [this, seat, generation, reader] {
     Session& session = sessions_.at(seat);
     if (session.generation != generation || stopped_) return;
-    if (session.outstanding.size() >= static_cast<size_t>(shape_.clients) * 4) return;
-    issue(seat, draw());
+    if (session.outstanding.size() >= static_cast<size_t>(shape_.clients + shape_.readers) * 4) return;
+    issue(seat, draw(reader), reader);
   });
 }
 
-uint64_t Workload::issue(Seat seat, const ClientOp& wanted) {
+uint64_t Workload::issue(Seat seat, const ClientOp& wanted, bool reader) {
   Session& session = sessions_.at(seat);
   ClientOp op = wanted;
   op.node = seat;
@@ -63,7 +64,7 @@ uint64_t Workload::issue(Seat seat, const ClientOp& wanted) {
     request.payload = session.node->add_payload(std::make_shared<const std::vector<uint64_t>>(
         op.range.length / kBlockBytes, History::version_of(index)));
   }
-  session.outstanding[request.io] = index;
+  session.outstanding[request.io] = {index, reader};
   session.node->post(request);
   return index;
 }
@@ -75,7 +76,8 @@ void Workload::answered(Seat seat, ClientIo io, IoStatus status, Payload payload
     oracle_.fail("P6", fmt::format("n{} answers request {} twice", seat.value, io.value));
     return;
   }
-  const uint64_t index = found->second;
+  const uint64_t index = found->second.op;
+  const bool reader = found->second.reader;
   session.outstanding.erase(found);
   const ClientOp& op = oracle_.history().op(index);
   if (status == IoStatus::ok && op.kind == OpKind::read) {
@@ -88,7 +90,7 @@ void Workload::answered(Seat seat, ClientIo io, IoStatus status, Payload payload
     if (--reading_back_ == 0) read_back_done_(read_back_ok_);
     return;
   }
-  if (session.serving && !session.held && !stopped_) client(seat, session.generation);
+  if (session.serving && !session.held && !stopped_) client(seat, session.generation, reader);
 }
 
 void Workload::process_ended(Seat seat) {
@@ -138,11 +140,11 @@ bool Workload::any_zeroed(const Range& range) const {
   return false;
 }
 
-ClientOp Workload::draw() {
+ClientOp Workload::draw(bool reader) {
   ClientOp op;
   op.range = draw_range();
   const int kind = static_cast<int>(prng_.below(100));
-  if (kind < shape_.reads) {
+  if (reader || kind < shape_.reads) {
     op.kind = OpKind::read;
   } else if (kind < shape_.reads + shape_.flushes) {
     op.kind = OpKind::flush;

@@ -16,6 +16,7 @@ namespace lockstep::sim {
 
 struct WorkloadShape {
   int clients = 4;  // per node
+  int readers = 2;  // per node, besides: they go on where a writer would wait for a lost peer
   Duration think_fastest = microseconds(200);
   Duration think_slowest = milliseconds(60);
   int reads = 40, flushes = 5, zeroes = 4, trims = 4;  // percent; the rest writes
@@ -38,7 +39,7 @@ class Workload {
   // Reads every block that was ever in reach of a request; `done(ok)` when all are answered.
   void read_back(Seat seat, std::function<void(bool)> done);
   // One request, for tests. Gives its index in the history.
-  uint64_t issue(Seat seat, const ClientOp& op);
+  uint64_t issue(Seat seat, const ClientOp& op, bool reader = false);
   const std::vector<uint64_t>& windows() const { return windows_; }
   uint64_t issued() const { return issued_; }
 
@@ -49,10 +50,14 @@ class Workload {
     bool held = false;
     uint64_t generation = 0;
     uint64_t next_io = 1;
-    std::map<ClientIo, uint64_t> outstanding;  // -> index in the history
+    struct Asked {
+      uint64_t op = 0;  // index in the history
+      bool reader = false;
+    };
+    std::map<ClientIo, Asked> outstanding;
   };
-  void client(Seat seat, uint64_t generation);
-  ClientOp draw();
+  void client(Seat seat, uint64_t generation, bool reader);
+  ClientOp draw(bool reader);
   Range draw_range();
   bool any_zeroed(const Range& range) const;
   void start_clients(Session& session, Seat seat);

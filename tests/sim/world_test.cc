@@ -11,6 +11,7 @@ class ClusterTest : public testing::Test {
   void build(int witnesses, int clients = 0) {
     Plan plan = quiet_plan(42, witnesses);
     plan.workload.clients = clients;
+    plan.workload.readers = clients / 2;
     if (witnesses == 0) plan.core.fence_handler = false;
     world_.emplace(plan, getenv("LOCKSTEP_SIM_TRACE") != nullptr);
     world_->boot();
