@@ -99,6 +99,10 @@ void Admin::pump_primary() {
   finish(false, last == Reason::none ? Reason::timed_out : last);
 }
 
+void Admin::fence_ended() {
+  if (running(AdminOp::primary)) deadline_ = std::max(deadline_, r_.ctx.now + r_.ctx.config.promote_patience);
+}
+
 void Admin::peer_found_primary() {
   if (running(AdminOp::primary)) finish(false, Reason::peer_is_primary);
 }

@@ -30,6 +30,8 @@ class Admin {
   void drop_done(Seat peer) { if (drop_ == peer) drop_ = kNoSeat; }
   // A fence handler says that the peer is Primary (6): a promotion that runs is over.
   void peer_found_primary();
+  // A handler ended: what it brought gets its time, however long it took.
+  void fence_ended();
   bool stopping() const { return stopped_; }
   // Why this node could not be promoted now; none if it could.
   Reason promotion_obstacle() const;

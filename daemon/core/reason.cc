@@ -37,7 +37,7 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::peer_is_primary, "peer-is-primary", "Another node is Primary.", "Make that node Secondary first.", kTwoPrimaries},
     {Reason::no_current_copy, "no-current-copy",
      "This copy is not in the current set: it may lack acknowledged writes.",
-     "Connect it to a current copy and wait for the resync.", kNoData},
+     "Connect it to a current copy; it is resynced while that one is Primary, or after a clean hand-over.", kNoData},
     {Reason::copy_inconsistent, "copy-inconsistent",
      "This copy is Inconsistent: a resync into it began and did not finish.",
      "Connect it to a current copy and wait for the resync.", kNoData},

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "shell/metadata_tool.h"
 
 namespace lockstep::cli {
@@ -15,6 +17,7 @@ ToolResult run_one(const Arguments& arguments, const config::Resource& resource,
   const bool force = arguments.flag("force");
   if (arguments.command->name == "create-md") {
     CreateOptions options;
+    for (const config::Host& one : resource.hosts) options.max_peers = std::max(options.max_peers, one.node_id);
     options.force = force;
     return create_md(target, owner, options);
   }

@@ -77,6 +77,7 @@ void Membership::pump_fences() {
 
 void Membership::fence_done(const FenceDone& done) {
   fences_running_.erase(done.peer);
+  r_.admin.fence_ended();
   next_fence_[done.peer.value] = r_.ctx.now + kFenceAgain;
   r_.ctx.note(Notice::fence_finished, done.peer, static_cast<uint64_t>(done.exit_status));
   if (done.exit_status == kPeerIsPrimary) {

@@ -57,7 +57,7 @@ TEST(Fencing, ACandidateTakesOverByACompletedFence) {
 
 // Disabled: a handler that takes longer than promote_patience completes, and the promotion is refused in that
 // very step.
-TEST(Fencing, DISABLED_APromotionGoesOnHoweverLongTheHandlerTook) {
+TEST(Fencing, APromotionGoesOnHoweverLongTheHandlerTook) {
   Lab lab(two_voters());
   lab.create();
   lab.promote(kA);
