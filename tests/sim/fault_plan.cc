@@ -55,11 +55,12 @@ void draw_faults(Prng& prng, Plan& plan) {
 
 }  // namespace
 
-Plan plan_for(uint64_t seed) {
+Plan plan_for(uint64_t seed, int data_nodes) {
   Prng prng(seed);
   Plan plan;
   plan.seed = seed;
   plan.witnesses = prng.chance(85) ? 1 : 0;
+  if (data_nodes != 0) plan.data_nodes = data_nodes;
   plan.core = core_config(plan.data_nodes, plan.witnesses);
   draw_core(prng, plan.core);
   if (plan.witnesses == 0 || prng.chance(15)) {

@@ -30,7 +30,8 @@ struct Plan {
   CoreConfig core;  // without `self`
 };
 
-Plan plan_for(uint64_t seed);
+// `data_nodes`: 0 lets the seed decide.
+Plan plan_for(uint64_t seed, int data_nodes = 0);
 // No faults, one witness or none: for deterministic scenarios.
 Plan quiet_plan(uint64_t seed, int witnesses);
 

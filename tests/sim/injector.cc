@@ -221,6 +221,15 @@ void Injector::usurp() {
   SimNode* primary = world_.manager().primary();
   if (primary == nullptr) return;
   const Duration length = prng_.between(seconds(3), seconds(12));
+  // A witness that starts anew meanwhile has forgotten to whom it granted a lease.
+  if (world_.witness_count() > 0 && prng_.chance(25)) {
+    SimWitness& witness = world_.witness(0);
+    later(milliseconds(100), milliseconds(2500), [this, &witness] {
+      if (stopped_) return;
+      witness.kill();
+      later(milliseconds(20), milliseconds(200), [&witness] { witness.start(); });
+    });
+  }
   switch (prng_.below(3)) {
     case 0:
       cut_off(primary->seat(), true, true, length);

@@ -22,6 +22,7 @@ struct Options {
   unsigned threads = 1;
   bool trace = false;
   bool require_coverage = false;
+  int data_nodes = 0;
 };
 
 struct Total {
@@ -43,9 +44,10 @@ void work(const Options& options, std::atomic<uint64_t>& next, Total& total) {
   for (;;) {
     const uint64_t i = next.fetch_add(1);
     if (i >= options.seeds) return;
-    SeedResult result = run_seed(options.first_seed + i, options.trace);
+    SeedResult result = run_seed(options.first_seed + i, options.trace, options.data_nodes);
     // One seed in a hundred runs twice: the same seed must give the same run.
-    if (i % 100 == 0 && !options.trace && run_seed(options.first_seed + i, false).hash != result.hash) {
+    if (i % 100 == 0 && !options.trace &&
+        run_seed(options.first_seed + i, false, options.data_nodes).hash != result.hash) {
       result.violations.push_back({"determinism", Instant{0}, "two runs of this seed differ"});
     }
     const std::lock_guard guard(total.lock);
@@ -94,14 +96,16 @@ int main(int argc, char** argv) {
   lockstep::sim::Options options;
   options.threads = std::max(1U, std::thread::hardware_concurrency());
   po::options_description description("lockstep-sim: the whole cluster on virtual time");
-  description.add_options()("help", "this text")(
-      "first-seed", po::value(&options.first_seed)->default_value(1), "first seed (64 bit)")(
-      "seeds", po::value(&options.seeds)->default_value(1000), "how many")(
-      "threads", po::value(&options.threads), "default: as many as processors")(
-      "trace", po::bool_switch(&options.trace), "print every event and effect")(
-      "require-coverage", po::bool_switch(&options.require_coverage),
-      "what was never reached counts as a violation")("mutants",
-                                                      "break one rule at a time and see that it is noticed");
+  auto add = description.add_options();
+  add("help", "this text");
+  add("first-seed", po::value(&options.first_seed)->default_value(1), "first seed (64 bit)");
+  add("seeds", po::value(&options.seeds)->default_value(1000), "how many");
+  add("threads", po::value(&options.threads), "default: as many as processors");
+  add("trace", po::bool_switch(&options.trace), "print every event and effect");
+  add("require-coverage", po::bool_switch(&options.require_coverage),
+      "what was never reached is a violation");
+  add("data-nodes", po::value(&options.data_nodes), "2 or 3; default: the seed decides");
+  add("mutants", "break one rule at a time and see that it is noticed");
   po::variables_map given;
   try {
     po::store(po::parse_command_line(argc, argv, description), given);

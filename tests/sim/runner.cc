@@ -22,7 +22,7 @@ struct CheckFailure {
 
 }  // namespace
 
-SeedResult run_seed(uint64_t seed, bool trace) {
+SeedResult run_seed(uint64_t seed, bool trace, int data_nodes) {
   static const bool hooked = [] {
     set_check_hook(&on_check);
     return true;
@@ -30,7 +30,7 @@ SeedResult run_seed(uint64_t seed, bool trace) {
   static_cast<void>(hooked);
   SeedResult result;
   result.seed = seed;
-  World world(plan_for(seed), trace);
+  World world(plan_for(seed, data_nodes), trace);
   try {
     world.run();
   } catch (const CheckFailure& failure) {

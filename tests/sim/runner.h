@@ -18,6 +18,6 @@ struct SeedResult {
 };
 
 // A failed CHECK inside is a violation of this seed, not the end of the program.
-SeedResult run_seed(uint64_t seed, bool trace);
+SeedResult run_seed(uint64_t seed, bool trace, int data_nodes = 0);
 
 }  // namespace lockstep::sim
