@@ -105,7 +105,10 @@ void Membership::adopted_now() {
   r_.ctx.note(Notice::tenure_adopted, kNoSeat, tenure.number);
   if (tenure.primary && boots_[tenure.primary->node.value].is_nil()) known_boot(tenure.primary->node, tenure.primary->boot);
   for (Seat seat : r_.data_peers()) {
-    if (r_.peer(seat).hello_sent) r_.send(seat, TenureAdopted{stamp()});
+    if (!r_.peer(seat).hello_sent) continue;
+    r_.send(seat, TenureAdopted{stamp()});
+    // A member that does not count its own bytes as current says so, or others would.
+    if (tenure.members.contains(r_.self()) && r_.ctx.record.inconsistent) r_.send(seat, DiskCondition{r_.disk_usable, true});
   }
   take_role();
   r_.write_path.set_changed();

@@ -50,7 +50,7 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
     }
     const Peer& peer = r_.peer(seat);
     // Without a Primary nothing is written: a member that is away has missed nothing.
-    const bool good = primary ? peer.met && peer.replicating && peer.disk_usable
+    const bool good = primary ? peer.met && peer.replicating && peer.disk_usable && !peer.inconsistent
                               : !peer.met || r_.good_copy(seat);
     if (good) healthy.insert(seat);
   }

@@ -76,6 +76,7 @@ class Membership {
   void start_round();
   void fail_round(Duration wait);
   void prepared();
+  bool founders_heard() const;
   std::optional<Tenure> value_for(const std::optional<Tenure>& found);
   void decided(const Tenure& value);
   void ask_voters(const Message& message);

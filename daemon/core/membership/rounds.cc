@@ -131,12 +131,21 @@ void Membership::prepared() {
   ask_voters(Accept{round_->ballot(), r_.ctx.self_holder(), *value});
 }
 
+// Disks that are declared identical must all be named by the tenure that declares it: a node that finds itself unnamed in its first
+// tenure does not count its bytes as current.
+bool Membership::founders_heard() const {
+  for (Seat seat : r_.ctx.config.data_nodes) {
+    if (!r_.admin.create_as_primary() && round_->acceptor_at(seat).is_nil()) return false;
+  }
+  return true;
+}
+
 // What to propose, given what the promises showed. A value newer than what this node has adopted may be decided or not: it is
 // proposed again as it is, so that its outcome is known before anything depends on it.
 std::optional<Tenure> Membership::value_for(const std::optional<Tenure>& found) {
   if (!adopted()) {
     if (!r_.admin.wants_creation()) return std::nullopt;  // the command has ended meanwhile
-    if (!found) return created();
+    if (!found) return founders_heard() ? std::optional<Tenure>(created()) : std::nullopt;
     for (const Voter& voter : found->voters) {
       if (voter.seat == r_.self() && voter.acceptor == r_.ctx.record.acceptor.acceptor) return found;
     }
