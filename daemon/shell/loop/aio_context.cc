@@ -39,7 +39,7 @@ int64_t call_now(DiskCall call, int fd, off_t offset, off_t length) {
   return result == 0 ? 0 : -errno;
 }
 
-void prepare(iocb& slot, const DiskIo& io) {
+void prepare(iocb& slot, const BlockIo& io) {
   switch (io.call) {
     case DiskCall::read:
       io_prep_pread(&slot, io.fd, io.data, io.length, static_cast<long long>(io.offset));
@@ -125,7 +125,7 @@ bool AioContext::needs_helper(DiskCall call) const {
   UNREACHABLE("a DiskCall");
 }
 
-void AioContext::run_on_helper(DiskIo& io) {
+void AioContext::run_on_helper(BlockIo& io) {
   helper_.run([this, &io, call = io.call, fd = io.fd, offset = static_cast<off_t>(io.offset),
                length = static_cast<off_t>(io.length)] {
     const int64_t outcome = call_now(call, fd, offset, length);
@@ -133,7 +133,7 @@ void AioContext::run_on_helper(DiskIo& io) {
   });
 }
 
-void AioContext::to_batch(DiskIo& io) {
+void AioContext::to_batch(BlockIo& io) {
   iocb& slot = *free_.back();
   free_.pop_back();
   prepare(slot, io);
@@ -142,13 +142,13 @@ void AioContext::to_batch(DiskIo& io) {
   batch_.push_back(&slot);
 }
 
-DiskIo& AioContext::take_back(iocb& slot) {
+BlockIo& AioContext::take_back(iocb& slot) {
   free_.push_back(&slot);
-  return *static_cast<DiskIo*>(slot.data);
+  return *static_cast<BlockIo*>(slot.data);
 }
 
 void AioContext::refused(iocb& slot, int error) {
-  DiskIo& io = take_back(slot);
+  BlockIo& io = take_back(slot);
   const bool no_such_call = error == EINVAL || error == EOPNOTSUPP;
   if (io.call != DiskCall::data_sync || !no_such_call) return done_(io, -error);
   kernel_syncs_ = false;  // the kernel is older than 4.18, or the file system has no asynchronous sync
@@ -157,7 +157,7 @@ void AioContext::refused(iocb& slot, int error) {
 
 bool AioContext::submit(DiskIoQueue& queue) {
   while (!queue.empty() && (!free_.empty() || needs_helper(queue.front().call))) {
-    DiskIo& io = queue.front();
+    BlockIo& io = queue.front();
     queue.pop_front();
     needs_helper(io.call) ? run_on_helper(io) : to_batch(io);
   }
@@ -188,7 +188,7 @@ void AioContext::collect() {
     const int got = io_getevents(context_, 0, most, events.data(), &at_once);
     if (got <= 0) return;
     for (size_t i = 0; i < static_cast<size_t>(got); ++i) {
-      DiskIo& io = take_back(*events[i].obj);
+      BlockIo& io = take_back(*events[i].obj);
       done_(io, static_cast<int64_t>(events[i].res));
     }
     left -= static_cast<size_t>(got);

@@ -1,4 +1,4 @@
-// Kernel AIO for the epoll loop: submits DiskIo in batches and collects what is done. Calls that kernel AIO
+// Kernel AIO for the epoll loop: submits BlockIo in batches and collects what is done. Calls that kernel AIO
 // lacks (fallocate, and fdatasync on some file systems) run on one helper thread. With buffered files
 // io_submit() may block: the file systems in use for real give O_DIRECT.
 #pragma once
@@ -39,7 +39,7 @@ class CallThread {
 class AioContext {
  public:
   // For a completion: bytes or zero, or a negative errno. On the loop's thread.
-  using Done = std::function<void(DiskIo&, int64_t outcome)>;
+  using Done = std::function<void(BlockIo&, int64_t outcome)>;
   // Runs a call on the loop's thread; from any thread.
   using Post = std::function<void(std::function<void()>)>;
 
@@ -58,10 +58,10 @@ class AioContext {
 
  private:
   bool needs_helper(DiskCall call) const;
-  void run_on_helper(DiskIo& io);
-  void to_batch(DiskIo& io);
+  void run_on_helper(BlockIo& io);
+  void to_batch(BlockIo& io);
   void refused(iocb& slot, int error);
-  DiskIo& take_back(iocb& slot);
+  BlockIo& take_back(iocb& slot);
 
   Post post_;
   Done done_;

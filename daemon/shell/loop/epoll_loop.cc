@@ -22,7 +22,7 @@ Result<void> EpollLoop::open() {
   Result<void> opened = posted_.open();
   if (!opened.ok()) return opened;
   opened = aio_.open([this](std::function<void()> what) { post(std::move(what)); },
-                     [](DiskIo& io, int64_t outcome) { io.device->finished(io, outcome); });
+                     [](BlockIo& io, int64_t outcome) { io.device->finished(io, outcome); });
   if (!opened.ok()) return opened;
   watch(posted_.fd(), EPOLLIN, posted_);
   watch(aio_.fd(), EPOLLIN, completions_);

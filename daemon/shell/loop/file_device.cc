@@ -44,7 +44,7 @@ void FileDevice::submit(BlockOp op, uint64_t offset, uint64_t length, std::byte*
     });
     return;
   }
-  DiskIo& io = engine_.slab().take();
+  BlockIo& io = engine_.slab().take();
   io.op = op;
   io.fua = fua;
   io.fd = device_.fd;
@@ -77,8 +77,8 @@ FileDevice::Zeroing FileDevice::zeroing_for(BlockOp op) const {
   return can_zero_ ? Zeroing::zero_range : Zeroing::write;
 }
 
-void FileDevice::start_next_call(DiskIo& io) {
-  const uint64_t piece = std::min(io.left, DiskIo::kLongestTransfer);
+void FileDevice::start_next_call(BlockIo& io) {
+  const uint64_t piece = std::min(io.left, BlockIo::kLongestTransfer);
   io.durable = false;
   switch (io.op) {
     case BlockOp::read:
@@ -111,7 +111,7 @@ void FileDevice::start_next_call(DiskIo& io) {
   engine_.start(io);
 }
 
-void FileDevice::finished(DiskIo& io, int64_t outcome) {
+void FileDevice::finished(BlockIo& io, int64_t outcome) {
   if (interrupted(outcome)) return engine_.start(io);
   if (outcome < 0) {
     const int error = static_cast<int>(-outcome);
@@ -140,7 +140,7 @@ bool FileDevice::give_up_on(DiskCall call, int error) {
   return call == DiskCall::punch_hole || call == DiskCall::zero_range;
 }
 
-void FileDevice::transferred(DiskIo& io, uint64_t bytes) {
+void FileDevice::transferred(BlockIo& io, uint64_t bytes) {
   CHECK(bytes <= io.length);
   if (bytes == 0) return complete(io, EIO);  // the end of a file that shrank behind our back
   io.offset += bytes;
@@ -150,7 +150,7 @@ void FileDevice::transferred(DiskIo& io, uint64_t bytes) {
   start_next_call(io);
 }
 
-void FileDevice::complete(DiskIo& io, int error) {
+void FileDevice::complete(BlockIo& io, int error) {
   const BlockDone done = std::move(io.done);
   engine_.slab().give_back(io);
   --outstanding_;

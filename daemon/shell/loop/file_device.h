@@ -28,18 +28,18 @@ class FileDevice : public BlockDevice {
   size_t outstanding() const override { return outstanding_; }
 
   // From the engine: what the call came to, as the kernel says it: bytes or zero, or a negative errno.
-  void finished(DiskIo& io, int64_t outcome);
+  void finished(BlockIo& io, int64_t outcome);
 
  private:
   // Ways to make a range read as zero, best first.
   enum class Zeroing : uint8_t { punch_hole, zero_range, write };
 
   int validate(BlockOp op, uint64_t offset, uint64_t length, const std::byte* data);
-  void start_next_call(DiskIo& io);
+  void start_next_call(BlockIo& io);
   Zeroing zeroing_for(BlockOp op) const;
   bool give_up_on(DiskCall call, int error);
-  void transferred(DiskIo& io, uint64_t bytes);
-  void complete(DiskIo& io, int error);
+  void transferred(BlockIo& io, uint64_t bytes);
+  void complete(BlockIo& io, int error);
 
   OpenedDevice device_;
   EventLoop& loop_;

@@ -22,7 +22,7 @@ constexpr unsigned kCompletionEntries = 4096;
 // Leaves room in the completion queue for polls, so that it does not overflow under disk load.
 constexpr uint32_t kMostDiskIo = 2048;
 
-// The low bits of user_data say what a completion is for. A DiskIo's address has them clear.
+// The low bits of user_data say what a completion is for. A BlockIo's address has them clear.
 constexpr uint64_t kTagMask = 3;
 constexpr uint64_t kDiskTag = 0;
 constexpr uint64_t kPollTag = 1;
@@ -37,7 +37,7 @@ uint64_t poll_key(uint64_t user_data) {
   return (user_data & ~uint64_t{UINT32_MAX}) | ((user_data & UINT32_MAX) >> 2);
 }
 
-void prepare(io_uring_sqe& sqe, const DiskIo& io) {
+void prepare(io_uring_sqe& sqe, const BlockIo& io) {
   const auto length = static_cast<unsigned>(io.length);
   switch (io.call) {
     case DiskCall::read:
@@ -182,7 +182,7 @@ bool UringLoop::fill_disk_io() {
   while (!waiting_io_.empty() && disk_io_in_kernel_ < kMostDiskIo) {
     io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
     if (sqe == nullptr) return false;
-    DiskIo& io = waiting_io_.front();
+    BlockIo& io = waiting_io_.front();
     waiting_io_.pop_front();
     prepare(*sqe, io);
     io_uring_sqe_set_data(sqe, &io);
@@ -238,7 +238,7 @@ void UringLoop::dispatch_one(uint64_t user_data, int32_t outcome) {
   if (tag == kPollTag) return poll_completed(poll_key(user_data), outcome);
   CHECK(tag == kDiskTag);
   --disk_io_in_kernel_;
-  auto* io = reinterpret_cast<DiskIo*>(user_data);
+  auto* io = reinterpret_cast<BlockIo*>(user_data);
   io->device->finished(*io, outcome);
 }
 

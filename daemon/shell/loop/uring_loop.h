@@ -33,7 +33,7 @@ class UringLoop : public LoopBase {
   void unwatch(int fd) override;
 
  protected:
-  void start(DiskIo& io) override { waiting_io_.push_back(io); }
+  void start(BlockIo& io) override { waiting_io_.push_back(io); }
   void submit_wait_dispatch(Duration longest) override;
 
  private:

@@ -13,8 +13,7 @@ namespace lockstep {
 namespace {
 
 std::string golden_path(const std::string& name) {
-  const std::string here = __FILE__;
-  return here.substr(0, here.rfind('/')) + "/golden/" + name;
+  return std::string(LOCKSTEP_SOURCE_DIR "/tests/unit/meta/golden/") + name;
 }
 
 void expect_golden(const std::string& name, const Sector& sector) {
