@@ -210,6 +210,7 @@ std::optional<Placed<Endpoint>> read_metrics(const Statement& statement, Complai
                      fmt::format("\"{}\" is not an address to listen on: 127.0.0.1:9946", word->text));
     return std::nullopt;
   }
+  complaints.warning(word->at, "metrics has no effect yet: nothing listens there");
   return Placed<Endpoint>{*endpoint, word->at};
 }
 

@@ -279,6 +279,9 @@ void Resolver::check_scopes() {
   if (volumes.size() > 1) {
     complaints_.error(std::next(volumes.begin())->second,
                       "more than one volume a resource is not built yet; use a resource each");
+  } else if (!volumes.empty() && volumes.begin()->first != 0) {
+    complaints_.error(volumes.begin()->second,
+                      "a volume number other than 0 is not built yet: it belongs to several volumes a resource");
   }
   check_secret(draft_.own);
   for (const ConnectionDraft& connection : draft_.connections) check_secret(connection.net);

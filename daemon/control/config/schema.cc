@@ -43,7 +43,7 @@ const std::vector<OptionSpec> kOptions = {
   {net, "fencing", choice, "", 0, 0, "dont-care", "dont-care|resource-only|resource-and-stonith", "", B::yes, "whether and when fence-peer runs"},
   {net, "shared-secret", text, "", 1, 64, "", "", "", B::yes, "proves peers and witnesses to each other"},
   {net, "shared-secret-file", text, "", 1, 4096, "", "", "", B::yes, "the file that holds the secret"},
-  {net, "verify-alg", choice, "", 0, 0, "", "xxh3", "sha1|sha256|md5|crc32c", B::yes, "the digest of the command verify"},
+  {net, "verify-alg", choice, "", 0, 0, "", "xxh3", "sha1|sha256|md5|crc32c", B::parsed, "the digest of the command verify, which is not built yet"},
   {net, "allow-two-primaries", choice, "", 0, 0, "no", "no", "", B::yes, "one Primary at a time"},
   {net, "transport", choice, "", 0, 0, "tcp", "tcp", "rdma|lb-tcp", B::yes, "how nodes talk"},
   {net, "tls", choice, "", 0, 0, "no", "no", "yes", B::yes, "TLS on replication links"},

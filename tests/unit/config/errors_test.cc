@@ -91,6 +91,8 @@ INSTANTIATE_TEST_SUITE_P(
              "c:2:24: shared-secret and shared-secret-file contradict each other: give one of them"},
         Case{"volumes", resource_with("volume 1 { disk /dev/e; }"),
              "c:2:8: more than one volume a resource is not built yet; use a resource each"},
+        Case{"volume_number", "resource r { volume 3 { disk d; } on a { node-id 0; address h:1; } }",
+             "c:1:21: a volume number other than 0 is not built yet: it belongs to several volumes a resource"},
         Case{"node_id", two(kA, "node-id 0; address i:1;"), "c:3:19: node-id 0 belongs to alpha already"},
         Case{"no_node_id", two(kA, "address i:1;"), "c:3:4: on beta has no node-id"},
         Case{"no_address", two("node-id 0;", kB), "c:2:4: on alpha has no address"},
