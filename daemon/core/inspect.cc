@@ -7,7 +7,8 @@ namespace {
 
 DiskState own_disk(const ReplicaImpl& r) {
   const NodeRecord& record = r.ctx.record;
-  if (!r.disk_usable) return DiskState::failed;
+  // Given up at once; what was submitted before may hang in it for a while.
+  if (!r.disk_usable) return r.disk.in_flight() > 0 ? DiskState::failed : DiskState::diskless;
   if (!record.adopted || record.inconsistent) return DiskState::inconsistent;
   return record.adopted->members.contains(r.self()) ? DiskState::up_to_date : DiskState::outdated;
 }
@@ -18,7 +19,7 @@ DiskState peer_disk(const ReplicaImpl& r, const Peer& peer) {
     const bool gone = tenure && !tenure->members.contains(peer.seat);
     return gone ? DiskState::outdated : DiskState::unknown;
   }
-  if (!peer.disk_usable) return DiskState::failed;
+  if (!peer.disk_usable) return DiskState::diskless;
   if (!tenure) return DiskState::inconsistent;
   if (tenure->members.contains(peer.seat)) return peer.inconsistent ? DiskState::inconsistent : DiskState::up_to_date;
   return peer.inconsistent || r.source.active(peer.seat) ? DiskState::inconsistent : DiskState::outdated;

@@ -162,8 +162,8 @@ TEST_F(ResyncTest, AnErrorOfTheTargetEndsIt) {
     lab.connect(kA, kB);
     lab.advance(seconds(1));
     EXPECT_TRUE(lab.node(kA).noted(Notice::resync_aborted));
-    EXPECT_EQ(lab.show(kB).disk, DiskState::failed);
-    EXPECT_EQ(lab.show(kA).peers.at(0).disk, DiskState::failed);
+    EXPECT_EQ(lab.show(kB).disk, DiskState::diskless);
+    EXPECT_EQ(lab.show(kA).peers.at(0).disk, DiskState::diskless);
     EXPECT_EQ(lab.node(kA).tenure().members, SeatSet{kA});
   }
 }
@@ -187,7 +187,7 @@ TEST_F(ResyncTest, AnErrorOfTheSourceEndsIt) {
   reconnect();
   lab_.advance(seconds(1));
   EXPECT_TRUE(lab_.node(kA).noted(Notice::resync_aborted));
-  EXPECT_EQ(lab_.show(kA).disk, DiskState::failed);
+  EXPECT_EQ(lab_.show(kA).disk, DiskState::diskless);
   EXPECT_FALSE(joined());
 }
 

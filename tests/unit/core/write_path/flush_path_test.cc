@@ -56,7 +56,7 @@ TEST(FlushPath, AFailedFlushIsAFailureOfTheDisk) {
     lab.advance(milliseconds(100));
     EXPECT_EQ(lab.answer(kA, io), IoStatus::ok) << "by the copy that is left";
     EXPECT_EQ(lab.node(kA).tenure().members, SeatSet{failing == kA ? kB : kA});
-    EXPECT_EQ(lab.show(failing).disk, DiskState::failed);
+    EXPECT_EQ(lab.show(failing).disk, DiskState::diskless);
   }
 }
 

@@ -87,8 +87,8 @@ TEST_F(LegsTest, APeerWhoseDiskRefusesLeavesTheSetFirst) {
   lab_.advance(seconds(1));
   EXPECT_EQ(lab_.answer(kA, io), IoStatus::ok);
   EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kA});
-  EXPECT_EQ(lab_.show(kA).peers.at(0).disk, DiskState::failed);
-  EXPECT_EQ(lab_.show(kB).disk, DiskState::failed);
+  EXPECT_EQ(lab_.show(kA).peers.at(0).disk, DiskState::diskless);
+  EXPECT_EQ(lab_.show(kB).disk, DiskState::diskless);
 }
 
 TEST_F(LegsTest, AnErrorOfThePrimarysDiskDetachesItAndThePeerServesOn) {
@@ -98,7 +98,7 @@ TEST_F(LegsTest, AnErrorOfThePrimarysDiskDetachesItAndThePeerServesOn) {
   const ClientIo io = lab_.write(kA);
   EXPECT_EQ(lab_.answer(kA, io), IoStatus::ok);
   EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kB});
-  EXPECT_EQ(lab_.show(kA).disk, DiskState::failed);
+  EXPECT_EQ(lab_.show(kA).disk, DiskState::diskless);
   EXPECT_TRUE(lab_.node(kA).primary);
   const size_t local = lab_.node(kA).disk.size();
   EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {8 * kExtentBytes, 4096})), IoStatus::ok);
@@ -128,7 +128,7 @@ TEST_F(LegsTest, AFailureOfTheMetadataIsOneOfTheDisk) {
   lab_.node(kA).hold_meta = false;
   lab_.advance(seconds(1));
   EXPECT_TRUE(lab_.node(kA).noted(Notice::metadata_failed));
-  EXPECT_EQ(lab_.show(kA).disk, DiskState::failed);
+  EXPECT_EQ(lab_.show(kA).disk, DiskState::diskless);
   EXPECT_EQ(lab_.answer(kA, io), IoStatus::ok);
   EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kB});
   EXPECT_FALSE(lab_.show(kA).voters.at(0).answers) << "its acceptor refuses for good";

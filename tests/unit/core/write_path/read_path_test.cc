@@ -47,7 +47,7 @@ TEST_F(ReadPathTest, AWriteWaitsForAnOverlappingRead) {
 TEST_F(ReadPathTest, AReadThatFailsHereIsAnsweredByThePeer) {
   lab_.node(kA).disk_status = reads_fail;
   EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::ok);
-  EXPECT_EQ(lab_.show(kA).disk, DiskState::failed);
+  EXPECT_EQ(lab_.show(kA).disk, DiskState::diskless);
   EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kB});
 }
 
