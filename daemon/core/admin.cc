@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -29,7 +30,7 @@ void Admin::request(const AdminRequest& request) {
 }
 
 void Admin::finish(bool ok, Reason reason) {
-  r_.ctx.emit(AdminReply{current_->id, ok, ok ? Reason::none : reason});
+  r_.ctx.emit(AdminReply{current_->id, ok, ok || MUTANT(refusal_without_reason) ? Reason::none : reason});
   current_.reset();
   demoting_ready_ = false;
   creating_ = false;
@@ -77,7 +78,7 @@ Reason Admin::promotion_obstacle() const {
       return Reason::peer_is_primary;
   }
   if (record.inconsistent) return Reason::copy_inconsistent;
-  if (!tenure.members.contains(r_.self())) return Reason::no_current_copy;
+  if (!tenure.members.contains(r_.self()) && !MUTANT(promoted_outside_set)) return Reason::no_current_copy;
   if (!r_.membership.may_decide()) return Reason::no_quorum;
   return Reason::none;
 }

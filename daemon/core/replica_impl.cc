@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
+
 namespace lockstep {
 
 namespace {
@@ -128,7 +130,8 @@ void ReplicaImpl::dispatch(const Event& event) {
   }
 }
 
-void ReplicaImpl::metadata_done(const MetaDone& event) {
+void ReplicaImpl::metadata_done(const MetaDone& said) {
+  const MetaDone event{said.token, said.ok || MUTANT(metadata_failure_ignored)};
   if (records.done(event.token, event.ok)) {
     if (!event.ok) disk_failed(Reason::metadata_failed);
     return;
@@ -170,7 +173,7 @@ void ReplicaImpl::link_down(Seat seat) {
     admin.drop_done(seat);
     write_path.leg_lost(seat);
     // Acknowledged there, and not known to be flushed there: in doubt. The intent map covers it.
-    if (was_replicating) dirty.mark_extents(seat, intents.bits());
+    if (was_replicating && !MUTANT(lost_peer_not_marked)) dirty.mark_extents(seat, intents.bits());
     if (was_met) ctx.note(Notice::peer_lost, seat);
   } else {
     ctx.note(Notice::voter_lost, seat);

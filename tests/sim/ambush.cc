@@ -15,7 +15,7 @@ bool notes(const Effect& effect, Notice notice) {
 }
 
 bool frequent(Moment moment) {
-  return moment == Moment::intent_write || moment == Moment::write_sent ||
+  return moment == Moment::intent_write || moment == Moment::read_begun || moment == Moment::write_sent ||
          moment == Moment::write_reply_sent || moment == Moment::answered ||
          moment == Moment::resync_write_sent;
 }
@@ -36,6 +36,10 @@ bool is(Moment moment, const Effect& effect) {
       return sends<Accept>(effect);
     case Moment::vote_sent:
       return sends<Accepted>(effect) || sends<Promise>(effect);
+    case Moment::read_begun: {
+      const auto* io = std::get_if<DiskIo>(&effect);
+      return io != nullptr && io->kind == OpKind::read;
+    }
     case Moment::write_sent:
       return sends<WriteRequest>(effect);
     case Moment::write_reply_sent:
@@ -73,6 +77,8 @@ void Ambush::lay(Prng& prng, Fault fault, Instant until) {
   moment_ = static_cast<Moment>(prng.below(kMoments));
   // A power loss is at its worst while metadata is being written.
   if (fault == Fault::power_loss && prng.chance(50)) moment_ = static_cast<Moment>(prng.below(3));
+  // What a frozen Primary had begun is what it must not answer afterwards.
+  if ((fault == Fault::pause || fault == Fault::usurp) && prng.chance(40)) moment_ = Moment::read_begun;
   fault_ = fault;
   pass_ = frequent(moment_) ? prng.below(60) : prng.below(2);
   until_ = until;

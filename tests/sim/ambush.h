@@ -28,6 +28,7 @@ enum class Moment : uint8_t {
   join_ready_sent,
   adopted_sent,
   answered,
+  read_begun,
   tenure_decided,
   tenure_adopted,
   became_primary,

@@ -26,7 +26,7 @@ void draw_core(Prng& prng, CoreConfig& config) {
 }
 
 // Each class is in or out as a whole: runs with few classes go deeper into one.
-void draw_faults(Prng& prng, Plan& plan) {
+void draw_faults(Prng& prng, Plan& plan, bool volatile_cache) {
   constexpr Fault kClasses[] = {
       Fault::process_kill, Fault::power_loss, Fault::blackout,    Fault::pause,      Fault::cut,
       Fault::one_way_cut,  Fault::reset,      Fault::flapping,    Fault::slow_disk,  Fault::data_error,
@@ -43,7 +43,8 @@ void draw_faults(Prng& prng, Plan& plan) {
     if (prng.chance(density / 2)) plan.faults.push_back(Fault::witness_wiped);
     if (prng.chance(density / 2)) plan.faults.push_back(Fault::node_wiped);
   }
-  if (prng.chance(18) && !plan.core.fence_handler) {
+  const bool drawn = prng.chance(18) && !plan.core.fence_handler;
+  if (drawn || volatile_cache) {
     // Everybody at once, so that a copy never lacks what its peers have acknowledged for it.
     plan.volatile_cache = true;
     std::erase(plan.faults, Fault::power_loss);
@@ -55,15 +56,16 @@ void draw_faults(Prng& prng, Plan& plan) {
 
 }  // namespace
 
-Plan plan_for(uint64_t seed, int data_nodes) {
+Plan plan_for(uint64_t seed, const PlanWish& wish) {
   Prng prng(seed);
   Plan plan;
   plan.seed = seed;
   plan.witnesses = prng.chance(85) ? 1 : 0;
-  if (data_nodes != 0) plan.data_nodes = data_nodes;
+  if (wish.volatile_cache) plan.witnesses = 1;
+  if (wish.data_nodes != 0) plan.data_nodes = wish.data_nodes;
   plan.core = core_config(plan.data_nodes, plan.witnesses);
   draw_core(prng, plan.core);
-  if (plan.witnesses == 0 || prng.chance(15)) {
+  if ((plan.witnesses == 0 || prng.chance(15)) && !wish.volatile_cache) {
     plan.core.fence_handler = true;
     plan.core.fencing = FencingPolicy::resource_and_stonith;
   }
@@ -76,7 +78,7 @@ Plan plan_for(uint64_t seed, int data_nodes) {
   if (prng.chance(15)) plan.net.slowest = milliseconds(15);
   if (prng.chance(20)) plan.net.stall_permille = static_cast<int>(prng.between(1, 20));
   if (prng.chance(25)) plan.workload.flushes = 0;
-  draw_faults(prng, plan);
+  draw_faults(prng, plan, wish.volatile_cache);
   return plan;
 }
 

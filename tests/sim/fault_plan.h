@@ -30,8 +30,13 @@ struct Plan {
   CoreConfig core;  // without `self`
 };
 
-// `data_nodes`: 0 lets the seed decide.
-Plan plan_for(uint64_t seed, int data_nodes = 0);
+// What is not left to the seed.
+struct PlanWish {
+  int data_nodes = 0;           // 0: the seed decides
+  bool volatile_cache = false;  // true: certainly
+};
+Plan plan_for(uint64_t seed, const PlanWish& wish);
+inline Plan plan_for(uint64_t seed, int data_nodes = 0) { return plan_for(seed, PlanWish{data_nodes, false}); }
 // No faults, one witness or none: for deterministic scenarios.
 Plan quiet_plan(uint64_t seed, int witnesses);
 

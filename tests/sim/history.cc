@@ -62,7 +62,7 @@ bool History::certainly_before(const Writer& a, const Writer& b) const {
   return first.acknowledged && first.answered < ops_[*b.op].invoked;
 }
 
-std::string History::check() const {
+Verdict History::check() const {
   std::map<uint64_t, std::vector<Access>> blocks;
   for (uint64_t i = 0; i < ops_.size(); ++i) {
     const ClientOp& op = ops_[i];
@@ -76,36 +76,36 @@ std::string History::check() const {
     }
   }
   for (const auto& [block, accesses] : blocks) {
-    std::string wrong = check_block(block, accesses);
-    if (!wrong.empty()) return wrong;
+    Verdict verdict = check_block(block, accesses);
+    if (!verdict.good()) return verdict;
   }
-  return "";
+  return {};
 }
 
-std::string History::check_block(uint64_t block, const std::vector<Access>& accesses) const {
+Verdict History::check_block(uint64_t block, const std::vector<Access>& accesses) const {
   for (const Access& access : accesses) {
     if (!access.read) continue;
     const ClientOp& read = ops_[access.op];
     const Writer writer = writer_of(block, access.value);
     if (!writer.known) {
-      return fmt::format("block {}: the read answered at {:.6f} by n{} saw {}, which nobody wrote", block,
-                         at(read.answered), read.node.value, access.value);
+      return {"P6", fmt::format("block {}: the read answered at {:.6f} by n{} saw {}, which nobody wrote", block,
+                                at(read.answered), read.node.value, access.value)};
     }
     if (writer.op && ops_[*writer.op].invoked >= read.answered) {
-      return fmt::format("block {}: the read answered at {:.6f} saw version {} before it was written", block,
-                         at(read.answered), access.value);
+      return {"P6", fmt::format("block {}: the read answered at {:.6f} saw version {} before it was written", block,
+                                at(read.answered), access.value)};
     }
   }
   for (size_t era = 0; era <= losses_.size(); ++era) {
-    std::string wrong = check_era(block, accesses, era);
-    if (!wrong.empty()) return wrong;
+    Verdict verdict = check_era(block, accesses, era);
+    if (!verdict.good()) return verdict;
   }
-  return "";
+  return {};
 }
 
 // An era lasts from one loss of everything unflushed to the next. An operation belongs to the era in which it
 // began.
-std::string History::check_era(uint64_t block, const std::vector<Access>& accesses, size_t era) const {
+Verdict History::check_era(uint64_t block, const std::vector<Access>& accesses, size_t era) const {
   const Instant begin = era == 0 ? kLongAgo : losses_[era - 1];
   const Instant end = era == losses_.size() ? kNever : losses_[era];
   Zones zones;
@@ -123,16 +123,15 @@ std::string History::check_era(uint64_t block, const std::vector<Access>& access
     // It stems from before this era: as if it had been written when the era began.
     zone.first_response = std::min(zone.first_response, begin);
     if (era > 0 && !may_survive(block, access.value, accesses, begin)) {
-      return fmt::format(
-          "block {}: the read answered at {:.6f} saw {}, but something newer was flushed before {:.6f} (P7)",
-          block, at(op.answered), access.value, at(begin));
+      return {"P7", fmt::format("block {}: the read answered at {:.6f} saw {}, but something newer was flushed before {:.6f}",
+                                block, at(op.answered), access.value, at(begin))};
     }
   }
-  if (!any_read) return "";
+  if (!any_read) return {};
   // A value never read, whose write was not acknowledged, may not have taken effect at all.
   std::erase_if(zones, [](const auto& entry) { return entry.second.first_response == kNever; });
   if (era == 0) zones.emplace(kFirstVersion, Zone{kLongAgo, kLongAgo});
-  return check_zones(block, zones);
+  return {"P6", check_zones(block, zones)};
 }
 
 std::string History::check_zones(uint64_t block, const Zones& zones) {

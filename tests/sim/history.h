@@ -18,6 +18,7 @@
 #include "base/range.h"
 #include "core/io.h"
 #include "sim/sim_disk.h"
+#include "sim/verdict.h"
 
 namespace lockstep::sim {
 
@@ -57,8 +58,8 @@ class History {
   // Whether `a` took effect before `b` for certain: it was acknowledged before `b` was begun.
   bool certainly_before(const Writer& a, const Writer& b) const;
 
-  // Empty when linearizable; otherwise what is wrong.
-  std::string check() const;
+  // P6 when it is not linearizable, P7 when something that was flushed did not survive.
+  Verdict check() const;
 
  private:
   struct Zone {
@@ -72,8 +73,8 @@ class History {
     uint64_t value = 0;
     bool read = false;
   };
-  std::string check_block(uint64_t block, const std::vector<Access>& accesses) const;
-  std::string check_era(uint64_t block, const std::vector<Access>& accesses, size_t era) const;
+  Verdict check_block(uint64_t block, const std::vector<Access>& accesses) const;
+  Verdict check_era(uint64_t block, const std::vector<Access>& accesses, size_t era) const;
   static std::string check_zones(uint64_t block, const Zones& zones);
   bool may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const;
   bool flushed_before(const ClientOp& write, Instant loss) const;

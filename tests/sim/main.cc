@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "sim/mutant_run.h"
 #include "sim/runner.h"
 
 namespace lockstep::sim {
@@ -23,6 +24,7 @@ struct Options {
   bool trace = false;
   bool require_coverage = false;
   int data_nodes = 0;
+  std::string mutant;
 };
 
 struct Total {
@@ -105,7 +107,8 @@ int main(int argc, char** argv) {
   add("require-coverage", po::bool_switch(&options.require_coverage),
       "what was never reached is a violation");
   add("data-nodes", po::value(&options.data_nodes), "2 or 3; default: the seed decides");
-  add("mutants", "break one rule at a time and see that it is noticed");
+  add("mutants", "break one rule at a time; each must be noticed within `seeds` seeds by its promise's checker");
+  add("mutant", po::value(&options.mutant), "with --mutants: only this one");
   po::variables_map given;
   try {
     po::store(po::parse_command_line(argc, argv, description), given);
@@ -119,8 +122,8 @@ int main(int argc, char** argv) {
     return 0;
   }
   if (given.count("mutants") != 0) {
-    std::cerr << "lockstep-sim: mutants are not built yet\n";
-    return 2;
+    const bool all_dead = lockstep::sim::run_mutants(options.first_seed, options.seeds, options.threads, options.mutant);
+    return all_dead ? 0 : 1;
   }
   if (options.trace) options.threads = 1;
   return lockstep::sim::run(options);

@@ -202,7 +202,9 @@ void Manager::fence_wanted(Seat seat, Seat peer, Boot evidence) {
         victim.start();
       });
     }
-    context_.queue.after(prng_.between(milliseconds(10), milliseconds(800)),
+    // The report may come when the machine has long been up again: it is then about a boot that is over.
+    const bool stale = completes && !calm_ && prng_.chance(shape_.report_late);
+    context_.queue.after(stale ? prng_.between(seconds(3), seconds(15)) : prng_.between(milliseconds(10), milliseconds(800)),
                          [this, seat, start, peer, evidence, status = completes ? 7 : failure] {
                            finish_fence(seat, start, peer, evidence, status);
                          });

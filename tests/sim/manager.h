@@ -19,6 +19,7 @@ struct ManagerShape {
   Duration poll = milliseconds(150);
   int fence_completes = 70;  // percent of the wanted fences; the others fail in one way or another
   int fence_late = 15;
+  int report_late = 20;
   Duration patience = seconds(4);  // with a Primary that does not answer, before another is promoted
 };
 

@@ -31,11 +31,41 @@ void Oracle::answered(uint64_t op, Seat node, uint64_t start, const std::optiona
   if (is_change(history_.op(op).kind)) check_members_have(op);
 }
 
+// P5: a copy that joins the decided set has nothing that is certainly older than what a member has.
+void Oracle::check_join(const std::optional<Tenure>& before) {
+  const auto& now = tenures_.latest();
+  if (!before || !now || before->history != now->history || before->number == now->number) return;
+  const SeatSet joined = now->members - before->members;
+  for (const Pair& pair : pairs_) {
+    for (const auto& [joiner, member] : {std::pair{pair.a, pair.b}, std::pair{pair.b, pair.a}}) {
+      if (!joined.contains(joiner) || !before->members.contains(member)) continue;
+      for (uint64_t block : pair.differing) check_not_older(joiner, member, block);
+    }
+  }
+}
+
+void Oracle::check_not_older(Seat joiner, Seat member, uint64_t block) {
+  const uint64_t theirs = disks_.at(joiner)->read_block(block);
+  const uint64_t ours = disks_.at(member)->read_block(block);
+  const auto newer = history_.writer_of(block, ours);
+  const auto older = history_.writer_of(block, theirs);
+  if (!newer.known || !newer.op || !history_.op(*newer.op).acknowledged) return;
+  if (older.known && !history_.certainly_before(older, newer)) return;
+  fail("P5", fmt::format("{} joins with {} in block {}, where {} has the newer {}", describe(joiner), theirs, block,
+                         describe(member), ours));
+}
+
 // P2: once somebody has answered under a later tenure, the holder of an earlier one answers nothing any more.
 void Oracle::check_server(Seat node, uint64_t start, const std::optional<Tenure>& tenure) {
   if (!tenure || !tenure->primary || tenure->primary->node != node || tenure->primary->start != start) {
     fail("P2", fmt::format("{} answers a client under {}", describe(node),
                            tenure ? describe(*tenure) : "no tenure"));
+    return;
+  }
+  const auto& latest = tenures_.latest();
+  if (latest && latest->history == tenure->history && latest->number > tenure->number &&
+      latest->primary != tenure->primary) {
+    fail("P2", fmt::format("{} answers under #{} when {} is decided", describe(node), tenure->number, describe(*latest)));
     return;
   }
   if (server_ && server_->history == tenure->history) {
@@ -64,8 +94,10 @@ void Oracle::check_members_have(uint64_t index) {
       if (there == mine) continue;
       const auto writer = history_.writer_of(b, there);
       if (writer.known && !history_.certainly_before(writer, {true, index})) continue;
-      fail("P1", fmt::format("write {} of block {} is acknowledged, but member {} of {} has {} there", mine,
-                             b, describe(member), describe(*latest), there));
+      // A member that is there was not waited for (P1); one that is lost was not seen out of the set (P3).
+      const bool lost = op.node != member && connected_ && !connected_(op.node, member);
+      fail(lost ? "P3" : "P1", fmt::format("write {} of block {} is acknowledged, but member {} of {} has {} there", mine,
+                                           b, describe(member), describe(*latest), there));
       return;
     }
   }
@@ -93,16 +125,20 @@ void Oracle::block_written(Seat node, uint64_t block, uint64_t before, uint64_t 
 
 void Oracle::record_durable(Seat node, const NodeRecord& record) {
   acceptor_durable(node, record.acceptor);
-  if (record.adopted) report("P8", tenures_.adopted(node, *record.adopted));
+  const std::optional<Tenure> before = tenures_.latest();
+  if (record.adopted) report(tenures_.adopted(node, *record.adopted));
+  check_join(before);
   compare_copies();
 }
 
 void Oracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {
-  report("P2", tenures_.acceptor_durable(seat, record));
+  const std::optional<Tenure> before = tenures_.latest();
+  report(tenures_.acceptor_durable(seat, record));
+  check_join(before);
 }
 
 void Oracle::promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) {
-  report("P8", tenures_.promoted(node, start, tenure));
+  report(tenures_.promoted(node, start, tenure));
 }
 
 void Oracle::refused(Seat node, std::string_view what, Reason reason) {
@@ -183,7 +219,7 @@ void Oracle::compare_identical() {
 }
 
 void Oracle::check_history() {
-  report("P6", history_.check());
+  report(history_.check());
 }
 
 }  // namespace lockstep::sim

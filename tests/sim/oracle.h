@@ -29,6 +29,8 @@ class Oracle : public DiskObserver {
   Oracle(const EventQueue& queue, Coverage& coverage) : queue_(queue), coverage_(coverage) {}
 
   void add_disk(Seat node, const SimDisk* disk);
+  // Whether two nodes have a connection, for telling which promise a missing acknowledgement breaks.
+  void ask_links(std::function<bool(Seat, Seat)> connected) { connected_ = std::move(connected); }
 
   // --- what clients do
   uint64_t invoked(const ClientOp& op);
@@ -64,9 +66,11 @@ class Oracle : public DiskObserver {
   uint64_t tenures_decided() const { return tenures_.decided(); }
 
  private:
-  void report(const char* promise, const std::string& wrong) {
-    if (!wrong.empty()) fail(promise, wrong);
+  void report(const Verdict& verdict) {
+    if (!verdict.good()) fail(verdict.promise, verdict.wrong);
   }
+  void check_not_older(Seat joiner, Seat member, uint64_t block);
+  void check_join(const std::optional<Tenure>& before);
   void check_members_have(uint64_t op);
   void check_server(Seat node, uint64_t start, const std::optional<Tenure>& tenure);
   struct Pair {
@@ -87,6 +91,7 @@ class Oracle : public DiskObserver {
   std::map<Seat, const SimDisk*> disks_;
   std::vector<Pair> pairs_;
   std::vector<Violation> violations_;
+  std::function<bool(Seat, Seat)> connected_;
   struct Server {
     Uuid history;
     uint64_t number = 0;

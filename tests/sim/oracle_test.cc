@@ -40,7 +40,7 @@ class HistoryTest : public testing::Test {
   }
   uint64_t write(int64_t begin, int64_t end) { return op(OpKind::write, begin, end); }
   void read(int64_t begin, int64_t end, uint64_t saw) { op(OpKind::read, begin, end, saw); }
-  bool right() const { return history_.check().empty(); }
+  bool right() const { return history_.check().good(); }
   History history_;
 };
 
@@ -50,7 +50,7 @@ TEST_F(HistoryTest, AcceptsWritesAndReadsInOrder) {
   read(5, 6, a);
   const uint64_t b = write(7, 8);
   read(9, 10, b);
-  EXPECT_EQ(history_.check(), "");
+  EXPECT_EQ(history_.check().wrong, "");
 }
 
 TEST_F(HistoryTest, ObjectsToALostAcknowledgedWrite) {
@@ -133,7 +133,7 @@ TEST_F(HistoryTest, WhatWasNotFlushedMayBeLostEverywhere) {
   write(5, 6);
   history_.all_lost_unflushed(Instant{10});
   read(11, 12, a);
-  EXPECT_EQ(history_.check(), "");
+  EXPECT_EQ(history_.check().wrong, "");
 }
 
 TEST_F(HistoryTest, ObjectsWhenSomethingFlushedIsLost) {
@@ -161,7 +161,7 @@ TEST_F(HistoryTest, AFlushAfterALossDoesNotBringBackWhatWasLost) {
   op(OpKind::flush, 11, 12);
   history_.all_lost_unflushed(Instant{20});
   read(21, 22, a);
-  EXPECT_EQ(history_.check(), "");
+  EXPECT_EQ(history_.check().wrong, "");
 }
 
 TEST_F(HistoryTest, ObjectsToTwoSurvivorsOfOneLoss) {
@@ -203,7 +203,7 @@ class RegisterTest : public testing::Test {
  protected:
   std::string accept(const Tenure& value, std::initializer_list<Seat> seats) {
     std::string wrong;
-    for (Seat seat : seats) wrong += register_.acceptor_durable(seat, accepted(seat, value, value.origin));
+    for (Seat seat : seats) wrong += register_.acceptor_durable(seat, accepted(seat, value, value.origin)).wrong;
     return wrong;
   }
   RegisterOracle register_;
@@ -212,8 +212,8 @@ class RegisterTest : public testing::Test {
 TEST_F(RegisterTest, AChainIsRight) {
   EXPECT_EQ(accept(tenure(1, kA, {kA, kB}), {kA, kB}), "");
   EXPECT_EQ(accept(tenure(2, kB, {kB}), {kB, kW}), "");
-  EXPECT_EQ(register_.adopted(kB, tenure(2, kB, {kB})), "");
-  EXPECT_EQ(register_.promoted(kB, 1, tenure(2, kB, {kB})), "");
+  EXPECT_EQ(register_.adopted(kB, tenure(2, kB, {kB})).wrong, "");
+  EXPECT_EQ(register_.promoted(kB, 1, tenure(2, kB, {kB})).wrong, "");
   EXPECT_EQ(register_.decided(), 2U);
 }
 
@@ -228,13 +228,13 @@ TEST_F(RegisterTest, ObjectsToGoingBack) {
 }
 
 TEST_F(RegisterTest, ObjectsToTwoValuesUnderOneBallot) {
-  EXPECT_EQ(register_.acceptor_durable(kA, accepted(kA, tenure(1, kA, {kA}), {5, kA, 1})), "");
-  EXPECT_NE(register_.acceptor_durable(kB, accepted(kB, tenure(1, kA, {kA, kB}), {5, kA, 1})), "");
+  EXPECT_EQ(register_.acceptor_durable(kA, accepted(kA, tenure(1, kA, {kA}), {5, kA, 1})).wrong, "");
+  EXPECT_NE(register_.acceptor_durable(kB, accepted(kB, tenure(1, kA, {kA, kB}), {5, kA, 1})).wrong, "");
 }
 
 TEST_F(RegisterTest, ObjectsToActingOnAMinority) {
   EXPECT_EQ(accept(tenure(1, kA, {kA}), {kA}), "");
-  EXPECT_NE(register_.adopted(kA, tenure(1, kA, {kA})), "");
+  EXPECT_NE(register_.adopted(kA, tenure(1, kA, {kA})).wrong, "");
 }
 
 TEST_F(RegisterTest, AForeignAcceptorIsNoVote) {
@@ -242,8 +242,8 @@ TEST_F(RegisterTest, AForeignAcceptorIsNoVote) {
   EXPECT_EQ(accept(value, {kA}), "");
   AcceptorRecord stranger = accepted(kW, value, value.origin);
   stranger.acceptor = Uuid::from_words(9, 9);
-  EXPECT_EQ(register_.acceptor_durable(kW, stranger), "");
-  EXPECT_NE(register_.adopted(kA, value), "");
+  EXPECT_EQ(register_.acceptor_durable(kW, stranger).wrong, "");
+  EXPECT_NE(register_.adopted(kA, value).wrong, "");
 }
 
 TEST_F(RegisterTest, HalfAndACompletedFenceDecide) {
@@ -251,21 +251,21 @@ TEST_F(RegisterTest, HalfAndACompletedFenceDecide) {
   value.voters.clear();
   for (Seat seat : {kA, kB}) value.voters.push_back({seat, acceptor(seat)});
   EXPECT_EQ(accept(value, {kA}), "");
-  EXPECT_NE(register_.adopted(kA, value), "");
+  EXPECT_NE(register_.adopted(kA, value).wrong, "");
   register_.fence_completed(kB);
   EXPECT_EQ(register_.members_owed(), SeatSet{});  // nothing was decided before
-  EXPECT_EQ(register_.adopted(kA, value), "");
+  EXPECT_EQ(register_.adopted(kA, value).wrong, "");
   EXPECT_EQ(register_.members_owed(), SeatSet{kA});
 }
 
 TEST_F(RegisterTest, ObjectsToAPrimaryOutsideTheSet) {
   EXPECT_EQ(accept(tenure(1, kA, {kB}), {kA, kB}), "");
-  EXPECT_NE(register_.promoted(kA, 1, tenure(1, kA, {kB})), "");
+  EXPECT_NE(register_.promoted(kA, 1, tenure(1, kA, {kB})).wrong, "");
 }
 
 TEST_F(RegisterTest, ObjectsToAPrimaryOfAnotherStart) {
   EXPECT_EQ(accept(tenure(1, kA, {kA}), {kA, kB}), "");
-  EXPECT_NE(register_.promoted(kA, 2, tenure(1, kA, {kA})), "");
+  EXPECT_NE(register_.promoted(kA, 2, tenure(1, kA, {kA})).wrong, "");
 }
 
 // --- copies and servers: P1, P2, P4, P5, P9, P12

@@ -33,38 +33,46 @@ bool RegisterOracle::half_and_fence(const Tenure& electorate, const Voted& accep
   return fenced && votes * 2 == electorate.voters.size();
 }
 
-std::string RegisterOracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {
-  if (record.accepted.none()) return "";
+Verdict RegisterOracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {
+  if (record.accepted.none()) return {};
   if (!record.tenure)
-    return fmt::format("the acceptor of {} accepted a ballot without a value", describe(seat));
+    return {"P2", fmt::format("the acceptor of {} accepted a ballot without a value", describe(seat))};
   auto [found, fresh] = proposals_.try_emplace(record.accepted, Proposal{*record.tenure, {}});
   Proposal& proposal = found->second;
   if (!(proposal.value == *record.tenure)) {
-    return fmt::format("two values under one ballot: {} and {}", describe(proposal.value),
-                       describe(*record.tenure));
+    return {"P2", fmt::format("two values under one ballot: {} and {}", describe(proposal.value),
+                              describe(*record.tenure))};
   }
-  if (!proposal.accepted.insert({seat, record.acceptor}).second) return "";
-  if (!majority(proposal.value, proposal.accepted)) return "";
+  if (!proposal.accepted.insert({seat, record.acceptor}).second) return {};
+  if (!majority(proposal.value, proposal.accepted)) return {};
   if (latest_ && latest_->history == proposal.value.history && !majority(*latest_, proposal.accepted) &&
       latest_->voter_set < proposal.value.voter_set) {
-    return "";
+    return {};
   }
   return decide(proposal.value);
 }
 
-std::string RegisterOracle::decide(const Tenure& tenure) {
+Verdict RegisterOracle::decide(const Tenure& tenure) {
   const auto [found, fresh] = chain_.try_emplace({tenure.history, tenure.number}, tenure);
   if (!fresh) {
-    if (found->second == tenure) return "";
-    return fmt::format("two tenures of one number are decided: {} and {}", describe(found->second),
-                       describe(tenure));
+    if (found->second == tenure) return {};
+    return {"P2", fmt::format("two tenures of one number are decided: {} and {}", describe(found->second),
+                              describe(tenure))};
   }
-  if (latest_ && latest_->history == tenure.history && tenure.number < latest_->number) {
-    return fmt::format("{} is decided after {}", describe(tenure), describe(*latest_));
-  }
-  if (tenure.members.empty()) return "a tenure without members is decided: " + describe(tenure);
+  if (latest_ && latest_->history == tenure.history && tenure.number < latest_->number)
+    return {"P2", fmt::format("{} is decided after {}", describe(tenure), describe(*latest_))};
+  if (tenure.members.empty()) return {"P1", "a tenure without members is decided: " + describe(tenure)};
+  const Verdict legal = check_promotion(tenure);
   latest_ = tenure;
-  return "";
+  return legal;
+}
+
+// Who takes over is in the set that was decided before, and so is every member that it keeps.
+Verdict RegisterOracle::check_promotion(const Tenure& next) const {
+  if (!latest_ || latest_->history != next.history || next.number != latest_->number + 1) return {};
+  if (!next.primary || next.primary == latest_->primary) return {};
+  if (latest_->members.contains(next.primary->node) && (next.members - latest_->members).empty()) return {};
+  return {"P8", fmt::format("{} follows {}", describe(next), describe(*latest_))};
 }
 
 SeatSet RegisterOracle::members_owed() const {
@@ -78,32 +86,35 @@ SeatSet RegisterOracle::members_owed() const {
   return latest_->members;
 }
 
-std::string RegisterOracle::adopted(Seat node, const Tenure& tenure) {
+Verdict RegisterOracle::adopted(Seat node, const Tenure& tenure) {
   const auto found = chain_.find({tenure.history, tenure.number});
   if (found != chain_.end()) {
-    if (found->second == tenure) return "";
-    return fmt::format("{} adopted {}, decided was {}", describe(node), describe(tenure),
-                       describe(found->second));
+    if (found->second == tenure) return {};
+    return {"P8", fmt::format("{} adopted {}, decided was {}", describe(node), describe(tenure),
+                              describe(found->second))};
   }
   for (const auto& [ballot, proposal] : proposals_) {
     if (proposal.value == tenure && half_and_fence(tenure, proposal.accepted)) return decide(tenure);
   }
-  return fmt::format("{} adopted {}, which is not decided", describe(node), describe(tenure));
+  return {"P8", fmt::format("{} adopted {}, which is not decided", describe(node), describe(tenure))};
 }
 
-std::string RegisterOracle::promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) const {
-  if (!tenure) return fmt::format("{} became Primary without a tenure", describe(node));
+Verdict RegisterOracle::promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) const {
+  const auto wrong = [node](std::string_view how) {
+    return Verdict{"P8", fmt::format("{} became Primary {}", describe(node), how)};
+  };
+  if (!tenure) return wrong("without a tenure");
   const auto found = chain_.find({tenure->history, tenure->number});
   if (found == chain_.end() || !(found->second == *tenure)) {
-    return fmt::format("{} became Primary under {}, which is not decided", describe(node), describe(*tenure));
+    return wrong(fmt::format("under {}, which is not decided", describe(*tenure)));
   }
   if (!tenure->primary || tenure->primary->node != node || tenure->primary->start != start) {
-    return fmt::format("{} became Primary under somebody else's {}", describe(node), describe(*tenure));
+    return wrong(fmt::format("under somebody else's {}", describe(*tenure)));
   }
   if (!tenure->members.contains(node)) {
-    return fmt::format("{} became Primary outside the set of {}", describe(node), describe(*tenure));
+    return wrong(fmt::format("outside the set of {}", describe(*tenure)));
   }
-  return "";
+  return {};
 }
 
 }  // namespace lockstep::sim

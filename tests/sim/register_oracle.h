@@ -10,19 +10,20 @@
 #include <utility>
 
 #include "core/durable.h"
+#include "sim/verdict.h"
 
 namespace lockstep::sim {
 
 class RegisterOracle {
  public:
-  // Each returns what is wrong, empty when nothing is.
-  std::string acceptor_durable(Seat seat, const AcceptorRecord& record);
+  Verdict acceptor_durable(Seat seat, const AcceptorRecord& record);
   // A data node's record says that it has adopted this tenure.
-  std::string adopted(Seat node, const Tenure& tenure);
-  std::string promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) const;
+  Verdict adopted(Seat node, const Tenure& tenure);
+  Verdict promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) const;
   // A fence was completed: from now on exactly half of an even number of voters may have decided.
   void fence_completed(Seat fenced) { fenced_.insert(fenced); }
 
+  // The newest decided tenure.
   const std::optional<Tenure>& latest() const { return latest_; }
   // The set that must have what is acknowledged now. A successor that half of the voters and a fence may have
   // decided counts as soon as it can: whoever counted the votes may act on it before any disk shows it.
@@ -37,7 +38,8 @@ class RegisterOracle {
   };
   bool majority(const Tenure& electorate, const Voted& accepted) const;
   bool half_and_fence(const Tenure& electorate, const Voted& accepted) const;
-  std::string decide(const Tenure& tenure);
+  Verdict decide(const Tenure& tenure);
+  Verdict check_promotion(const Tenure& next) const;
 
   std::map<Ballot, Proposal> proposals_;
   std::map<std::pair<Uuid, uint64_t>, Tenure> chain_;  // by history and number

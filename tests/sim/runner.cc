@@ -22,15 +22,17 @@ struct CheckFailure {
 
 }  // namespace
 
-SeedResult run_seed(uint64_t seed, bool trace, int data_nodes) {
+SeedResult run_seed(uint64_t seed, bool trace, int data_nodes) { return run_plan(plan_for(seed, data_nodes), trace); }
+
+SeedResult run_plan(const Plan& plan, bool trace) {
   static const bool hooked = [] {
     set_check_hook(&on_check);
     return true;
   }();
   static_cast<void>(hooked);
   SeedResult result;
-  result.seed = seed;
-  World world(plan_for(seed, data_nodes), trace);
+  result.seed = plan.seed;
+  World world(plan, trace);
   try {
     world.run();
   } catch (const CheckFailure& failure) {

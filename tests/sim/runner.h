@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/coverage.h"
+#include "sim/fault_plan.h"
 #include "sim/oracle.h"
 
 namespace lockstep::sim {
@@ -19,5 +20,6 @@ struct SeedResult {
 
 // A failed CHECK inside is a violation of this seed, not the end of the program.
 SeedResult run_seed(uint64_t seed, bool trace, int data_nodes = 0);
+SeedResult run_plan(const Plan& plan, bool trace);
 
 }  // namespace lockstep::sim

@@ -194,6 +194,16 @@ bool SimNet::blocked(Seat from, Seat to) const {
   return found != pairs_.end() && found->second.blocked[found->second.seat[0] == from ? 0 : 1];
 }
 
+bool SimNet::connected(Seat a, Seat b) const {
+  const auto found = pairs_.find(key(a, b));
+  if (found == pairs_.end()) return false;
+  const Pair& pair = found->second;
+  const auto current = pair.connections.find(pair.current);
+  if (current == pair.connections.end() || current->second.broken) return false;
+  if (direction_silent(pair, 0) || direction_silent(pair, 1)) return false;
+  return current->second.opened[0] && current->second.opened[1];
+}
+
 void SimNet::block(Seat from, Seat to, bool blocked) {
   Pair& p = pair(from, to);
   const int side = p.seat[0] == from ? 0 : 1;

@@ -56,6 +56,8 @@ class SimNet {
   // Blocks or frees one direction.
   void block(Seat from, Seat to, bool blocked);
   bool blocked(Seat from, Seat to) const;
+  // Both sides take the connection for up, and nothing keeps either from being heard.
+  bool connected(Seat a, Seat b) const;
   // A process ended: its side is gone. `quietly` (power loss): no FIN, the peers find out by silence.
   void process_ended(Seat seat, bool quietly);
   // The endpoint's silent() may have changed.

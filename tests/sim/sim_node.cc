@@ -84,6 +84,8 @@ void SimNode::attached(uint64_t life, const NodeRecord& record) {
   primary_ = false;
   timer_ = kNever;
   meta_outstanding_.clear();
+  reads_.clear();
+  metadata_failed_ = disk_failed_ = failing_step_ = false;
   context_.trace.note(seat(), fmt::format("starts, start {} boot {}", start_, describe(boot_)));
   if (context_.trace.printing()) context_.trace.note(seat(), describe(record));
   replica_.emplace(config_, std::move(loaded), clock_.local(context_.queue.now()));
@@ -178,6 +180,7 @@ void SimNode::receive(Seat from, LinkId link, std::shared_ptr<const Message> mes
 void SimNode::step(const Event& event) {
   context_.trace.event(seat(), event);
   guard_against_spinning();
+  note_failure(event);
   CHECK(effects_.empty());
   Effects effects;
   effects.swap(effects_);
@@ -189,6 +192,7 @@ void SimNode::step(const Event& event) {
     context_.trace.effect(seat(), effect);
     if (life != life_) return;
     if (leaving_) context_.oracle.fail("P12", "an effect follows the reply to `stop`: " + describe(effect));
+    check_failed_storage(effect);
     std::visit([this](const auto& e) { execute(e); }, effect);
     context_.listener.effect_done(seat(), effect);
   }
@@ -200,6 +204,43 @@ void SimNode::step(const Event& event) {
   if (payloads_.size() > kMaxPayloads)
     context_.oracle.fail("P10", fmt::format("{} payloads held", payloads_.size()));
   arm_timer();
+}
+
+void SimNode::note_failure(const Event& event) {
+  const auto* done = std::get_if<DiskDone>(&event);
+  const auto* meta = std::get_if<MetaDone>(&event);
+  const bool disk = done != nullptr && done->status != IoStatus::ok && !reads_.contains(done->io);
+  const bool metadata = meta != nullptr && !meta->ok;
+  if (done != nullptr) reads_.erase(done->io);
+  failing_step_ = disk || metadata;
+  disk_failed_ = disk_failed_ || disk;
+  metadata_failed_ = metadata_failed_ || metadata;
+}
+
+// P11: what failed is given up. No write of metadata after one that failed, no vote by such an acceptor; no change of a disk that
+// refused one, and no word that it has one.
+void SimNode::check_failed_storage(const Effect& effect) {
+  const auto give = [&](const char* what) {
+    context_.oracle.fail("P11", fmt::format("{}: {} after a failure: {}", describe(seat()), what, describe(effect)));
+  };
+  const auto* send = std::get_if<Send>(&effect);
+  if (metadata_failed_) {
+    if (std::holds_alternative<WriteRecord>(effect) || std::holds_alternative<WriteIntentPage>(effect) ||
+        std::holds_alternative<WriteBitmapPage>(effect))
+      give("metadata is written");
+    if (send != nullptr && (std::holds_alternative<Promise>(send->message) || std::holds_alternative<Accepted>(send->message) ||
+                            std::holds_alternative<LeaseGranted>(send->message)))
+      give("a vote is given");
+  }
+  if (!metadata_failed_ && !disk_failed_) return;
+  const auto* io = std::get_if<DiskIo>(&effect);
+  if (io != nullptr && io->kind != OpKind::read) give("the disk is used");
+  if (send == nullptr) return;
+  const auto* wrote = std::get_if<WriteReply>(&send->message);
+  const auto* flushed = std::get_if<FlushReply>(&send->message);
+  // What was under way beside it may still succeed and be confirmed; this one may not.
+  if (failing_step_ && flushed != nullptr && flushed->status == IoStatus::ok) give("the flush is confirmed");
+  if (failing_step_ && wrote != nullptr && wrote->status == IoStatus::ok) give("the write is confirmed");
 }
 
 void SimNode::guard_against_spinning() {
@@ -248,6 +289,7 @@ void SimNode::execute(const DiskIo& effect) {
   if (effect.kind == OpKind::read) {
     CHECK((effect.payload.value & kCorePayloadBit) != 0);
     CHECK(payloads_.emplace(effect.payload, nullptr).second);
+    reads_.insert(effect.io);
   }
   if (disk_.in_flight() > kMaxDiskIo) context_.oracle.fail("P10", "too many disk operations in flight");
   disk_.submit(effect, std::move(payload), [this, life = life_, io = effect](IoStatus status, Payload read) {

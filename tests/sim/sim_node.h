@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "core/config.h"
@@ -92,6 +93,8 @@ class SimNode : public Endpoint {
   void step(const Event& event);
   void arm_timer();
   void guard_against_spinning();
+  void note_failure(const Event& event);
+  void check_failed_storage(const Effect& effect);
 
   void execute(const DiskIo& effect);
   void execute(const WriteRecord& effect) { write_meta(effect); }
@@ -119,6 +122,11 @@ class SimNode : public Endpoint {
   State state_ = State::off;
   bool paused_ = false;
   bool primary_ = false;
+  // P11: from the answer that a write of metadata, or a change or flush of data, failed.
+  bool metadata_failed_ = false;
+  bool disk_failed_ = false;
+  bool failing_step_ = false;
+  std::set<DiskIoId> reads_;  // under way
   bool leaving_ = false;  // answered `stop`: nothing more may come
   uint64_t life_ = 0;     // one run of the process
   uint64_t start_ = 0;

@@ -1,5 +1,6 @@
 // Adopting a decided tenure: finish what was begun under the older one, take over its consequences for the bitmaps, make that
 // durable, then act by it.
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -58,7 +59,7 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     first_adoption(next);
   } else {
     for (Seat seat : (old->members - next.members) - SeatSet{self}) {
-      r_.dirty.mark_extents(seat, r_.intents.bits());
+      if (!MUTANT(lost_peer_not_marked)) r_.dirty.mark_extents(seat, r_.intents.bits());
       // Given up although it answers (invalidate): from here on writes are recorded against it, until a resync begins.
       r_.peer(seat).replicating = false;
       r_.write_path.leg_lost(seat);
@@ -126,7 +127,7 @@ void Membership::adopted_now() {
 
 void Membership::tell_peers() {
   for (Seat seat : r_.data_peers()) {
-    if (!r_.peer(seat).hello_sent) continue;
+    if (!r_.peer(seat).hello_sent || MUTANT(tenure_not_told)) continue;
     r_.send(seat, TenureDecided{*adopted()});
   }
 }

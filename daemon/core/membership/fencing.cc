@@ -4,6 +4,7 @@
 // that half knows, in this boot, that an acceptance of its own was one of a real majority, and the fenced node is in the other half.
 // Built for the half that is this node alone (two data nodes without a witness); a half of several voters is refused for now.
 // Evidence names the boot that was known when the handler was started; a later boot of that node voids it.
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -30,8 +31,11 @@ bool Membership::fenced(Seat seat) const {
 }
 
 SeatSet Membership::broken_tie() const {
-  if (!adopted() || adopted()->voters.size() != 2 || !seasoned_ || r_.acceptor.failed()) return {};
+  if (!adopted() || !seasoned_ || r_.acceptor.failed()) return {};
+  const bool odd_too = MUTANT(fence_is_a_vote);
+  if (adopted()->voters.size() != 2 && !odd_too) return {};
   for (const Voter& voter : adopted()->voters) {
+    if (odd_too && voter.seat.is_witness()) continue;
     if (voter.seat != r_.self() && (voter.seat.is_witness() || !fenced(voter.seat) || r_.peer(voter.seat).link_up)) return {};
   }
   return SeatSet{r_.self()};

@@ -1,4 +1,5 @@
 // What the next tenure should say. Pure questions; membership.cc asks them after every step.
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -60,7 +61,7 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
 // A seat whose voter answers as another acceptor than the tenure names (never heard before, or its storage was emptied), when the
 // other voters are a majority without it.
 std::optional<Voter> Membership::seat_to_fill(const Tenure& from) const {
-  if (!serving() || votes_answering() < votes_needed()) return std::nullopt;  // a broken tie seats nobody
+  if (!serving() || votes_answering() < votes_needed() || MUTANT(seat_stays_empty)) return std::nullopt;  // a broken tie seats nobody
   for (const Voter& voter : from.voters) {
     if (!reachable(voter.seat)) continue;
     const Uuid& seen = voter.seat == r_.self() ? r_.ctx.record.acceptor.acceptor : r_.peer(voter.seat).seen_acceptor;
@@ -75,7 +76,7 @@ Tenure Membership::desired(const Tenure& from) const {
   for (Seat seat : r_.data_peers()) {
     const Peer& peer = r_.peer(seat);
     const bool whole = peer.met && peer.disk_usable && peer.replicating;
-    if (r_.source.may_join(seat) && whole && !r_.admin.wants_dropped(seat)) next.members.insert(seat);
+    if (r_.source.may_join(seat) && !MUTANT(join_not_proposed) && whole && !r_.admin.wants_dropped(seat)) next.members.insert(seat);
   }
   // Handed over by command; or handed back, because the command that wanted it has ended: nothing was served under this tenure.
   const bool handed_back = role_ == Standing::becoming_primary && !promotion_wished();
@@ -104,7 +105,7 @@ Tenure Membership::promoted(const Tenure& from) const {
   next.number = from.number + 1;
   next.origin = round_->ballot();
   next.primary = r_.ctx.self_holder();
-  if (!from.clean) next.members = SeatSet{r_.self()};
+  if (!from.clean && !MUTANT(unclean_set_kept)) next.members = SeatSet{r_.self()};
   for (Seat seat : from.members - SeatSet{r_.self()}) {
     if (r_.peer(seat).met && !r_.good_copy(seat)) next.members.erase(seat);
   }

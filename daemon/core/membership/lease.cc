@@ -1,6 +1,7 @@
 // The Primary's lease and what depends on it: may clients be answered now?
 #include <algorithm>
 
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -13,6 +14,7 @@ bool Membership::handing_over() const {
 }
 
 bool Membership::serving() const {
+  if (MUTANT(serve_without_lease)) return role_ == Standing::primary && !handing_over();
   return role_ == Standing::primary && !confirm_needed_ && !handing_over() && lease_.valid(adopted()->voters, r_.ctx.now, broken_tie());
 }
 
@@ -23,6 +25,7 @@ Instant Membership::lease_until() const {
 // Called before anything else in a step. A lease that ran out is lost even if a late grant would revive it: while it was not
 // held, another node may have become Primary. A round that finds our tenure decided says that none did.
 void Membership::time_passed() {
+  if (MUTANT(lost_lease_taken_again)) return;
   if (role_ == Standing::primary && !confirm_needed_ && !lease_.valid(adopted()->voters, r_.ctx.now, broken_tie())) confirm_needed_ = true;
 }
 
@@ -39,7 +42,8 @@ void Membership::update_serving() {
   if (role_ != Standing::primary) return;
   const Reason before = frozen_;
   frozen_ = now_serving || handing_over() ? Reason::none : Reason::lease_lost;
-  if (frozen_ != before) r_.ctx.note(now_serving ? Notice::thawed : Notice::frozen, kNoSeat, static_cast<uint64_t>(frozen_));
+  const Reason told = MUTANT(freeze_without_reason) ? Reason::none : frozen_;
+  if (frozen_ != before) r_.ctx.note(now_serving ? Notice::thawed : Notice::frozen, kNoSeat, static_cast<uint64_t>(told));
   r_.write_path.serving_changed();
 }
 

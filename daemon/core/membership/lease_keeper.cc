@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
+
 namespace lockstep {
 
 void LeaseKeeper::forget() {
@@ -20,7 +22,8 @@ void LeaseKeeper::granted(const Voters& voters, Seat seat, const LeaseGranted& g
   if (request.sequence != grant.sequence || grant.sequence == 0) return;
   for (const Voter& voter : voters) {
     if (voter.seat != seat || voter.acceptor != grant.who.acceptor) continue;
-    until_[seat.value] = std::max(until_[seat.value], request.sent + length_);
+    const Duration counted = MUTANT(lease_overstayed) ? length_ * 3 : length_;
+    until_[seat.value] = std::max(until_[seat.value], request.sent + counted);
   }
 }
 
@@ -37,7 +40,7 @@ Instant LeaseKeeper::valid_until(const Voters& voters, SeatSet half) const {
     ++seats;
     by_half = std::min(by_half, until_[voter.seat.value]);
   }
-  const bool tie = seats > 0 && 2 * seats == voters.size();
+  const bool tie = seats > 0 && (2 * seats == voters.size() || MUTANT(fence_is_a_vote));
   return tie ? std::max(by_majority, by_half) : by_majority;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -11,7 +12,9 @@ Membership::Membership(ReplicaImpl& replica) : r_(replica), lease_(replica.ctx.c
 const std::optional<Tenure>& Membership::adopted() const { return r_.ctx.record.adopted; }
 
 bool Membership::completions_need(Seat seat) const {
-  if (member(seat) || r_.peer(seat).replicating) return true;
+  if (undecided_ && !undecided_->members.contains(seat) && MUTANT(ack_when_loss_proposed)) return false;
+  if (member(seat) || (r_.peer(seat).replicating && !MUTANT(regaining_copy_not_awaited))) return true;
+  if (MUTANT(undecided_set_ignored)) return false;
   if (undecided_ && undecided_->members.contains(seat)) return true;
   return adopting_ && adopting_->members.contains(seat);
 }

@@ -1,5 +1,7 @@
 #include "core/membership/round.h"
 
+#include "base/mutation.h"
+
 namespace lockstep {
 
 Round::Round(Ballot ballot, const Voters& voters, uint32_t voter_set, bool creating)
@@ -25,7 +27,10 @@ bool Round::majority(const Voters& voters, const Answers& answers, bool with_hal
     ++agreeing;
     all_in_half = all_in_half && half_.contains(voter.seat);
   }
-  if (with_half && all_in_half && agreeing > 0 && 2 * agreeing == voters.size()) return true;
+  const size_t others = voters.size() - agreeing;
+  const bool half = agreeing == others || (MUTANT(fence_is_a_vote) && agreeing + 1 == others);
+  if (with_half && all_in_half && agreeing > 0 && half) return true;
+  if (MUTANT(minority_decides)) return 2 * agreeing + 1 >= voters.size();
   return 2 * agreeing > voters.size();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -71,6 +72,7 @@ void ResyncSource::copy(Seat peer) {
   // A larger disk than the volume needs: what lies beyond belongs to nobody.
   const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
   if (volume < r_.ctx.record.size_bytes) r_.dirty.clear(peer, {volume, r_.ctx.record.size_bytes - volume});
+  if (MUTANT(join_with_bits_left) && run.copied > 0) run.cursor = r_.dirty.of(peer).size();
   while (run.chunks.size() < r_.ctx.config.resync_window && next_chunk(peer)) {
   }
   const bool pass_done = run.chunks.empty() && run.cursor >= r_.dirty.of(peer).size();
@@ -78,7 +80,7 @@ void ResyncSource::copy(Seat peer) {
       (pass_done || run.written_blocks >= r_.ctx.config.resync_flush_blocks))
     return flush(peer);
   if (!pass_done || run.flush.value != 0) return;
-  if (r_.dirty.of(peer).count() > 0) {
+  if (r_.dirty.of(peer).count() > 0 && !MUTANT(join_with_bits_left)) {
     run.cursor = 0;
   } else {
     finish(peer);
@@ -102,7 +104,7 @@ bool ResyncSource::next_chunk(Seat peer) {
   const Range range{first * kBlockBytes, std::min(end * kBlockBytes, r_.ctx.record.size_bytes) - first * kBlockBytes};
   run.chunks[op] = Chunk{range, {}, false};
   holders_[op] = peer;
-  if (r_.write_path.hold_for_resync(op, range)) range_held(op);
+  if (MUTANT(resync_without_gate) || r_.write_path.hold_for_resync(op, range)) range_held(op);
   return true;
 }
 
@@ -127,7 +129,7 @@ void ResyncSource::read_done(Seat peer, OpId op, IoStatus status) {
   }
   if (waiting_since(peer) == kNever) runs_[peer.value].progress = r_.ctx.now;
   r_.send(peer, ResyncWrite{r_.membership.stamp(), op, OpKind::write, chunk.range}, chunk.payload);
-  r_.release(chunk.payload);
+  if (!MUTANT(resync_payload_kept)) r_.release(chunk.payload);
   chunk.payload = {};
   chunk.sent = true;
 }
@@ -217,6 +219,7 @@ void ResyncSource::abort(Seat peer) {
   std::vector<OpId> held;
   for (const auto& [op, chunk] : run.chunks) held.push_back(op);
   run = Run{};
+  if (MUTANT(interrupted_resync_forgotten)) run.phase = Phase::waiting_for_map;
   r_.peer(peer).replicating = false;
   r_.write_path.leg_lost(peer);
   // What flowed there since the resync began may be written there and not flushed, or not written: all of it is in doubt again.

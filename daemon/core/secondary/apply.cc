@@ -1,5 +1,6 @@
 #include "core/secondary/apply.h"
 
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -51,7 +52,7 @@ void Secondary::take(Seat from, const Stamp& stamp, OpId op, OpKind kind, const 
   for (Seat seat : r_.data_peers()) {
     if (!r_.membership.member(seat)) r_.dirty.mark(seat, range);
   }
-  if (r_.intents.hold(range, position)) {
+  if (r_.intents.hold(range, position) || MUTANT(secondary_data_before_intent)) {
     submit(pending);
   } else {
     waiting_.push_back(pending);
@@ -59,7 +60,9 @@ void Secondary::take(Seat from, const Stamp& stamp, OpId op, OpKind kind, const 
 }
 
 void Secondary::submit(const Pending& pending) {
-  r_.disk.submit(pending.kind, pending.range, pending.fua, pending.payload,
+  if (MUTANT(secondary_acks_at_once)) r_.send(pending.from, WriteReply{pending.stamp, pending.op, IoStatus::ok});
+  const bool fua = pending.fua && !MUTANT(fua_lost_on_the_way);
+  r_.disk.submit(pending.kind, pending.range, fua, pending.payload,
                  [this, pending](IoStatus status) { finished(pending, status); });
 }
 
@@ -70,7 +73,7 @@ void Secondary::finished(const Pending& pending, IoStatus status) {
   --peer.writes_in_flight;
   // An acknowledgement counts only on the link that carried the write.
   if (peer.link_up && peer.link == pending.link) r_.send(pending.from, WriteReply{pending.stamp, pending.op, status});
-  if (status != IoStatus::ok) r_.disk_failed(Reason::disk_failed);
+  if (status != IoStatus::ok && !MUTANT(write_failure_ignored)) r_.disk_failed(Reason::disk_failed);
 }
 
 void Secondary::intents_progressed() {
@@ -93,6 +96,7 @@ void Secondary::flush(Seat from, const FlushRequest& request) {
     return;
   }
   r_.disk.submit(OpKind::flush, {}, false, {}, [this, from, request, link = r_.peer(from).link](IoStatus status) {
+    if (MUTANT(flush_failure_ignored)) status = IoStatus::ok;
     if (r_.peer(from).link_up && r_.peer(from).link == link) r_.send(from, FlushReply{request.stamp, request.op, status});
     if (status != IoStatus::ok) r_.disk_failed(Reason::disk_failed);
   });

@@ -1,4 +1,5 @@
 // May the client be told? Every leg is in, and this node holds its lease at this very moment (P2). Then the operation retires.
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -11,7 +12,7 @@ void WritePath::try_finish(Op& op) {
   if (op.stage != OpStage::finished) return;
   if (op.kind == OpKind::flush) return flush_done(op);
   if (op.client.value != 0) {
-    if (!r_.membership.serving()) return;
+    if (!r_.membership.serving() && !(op.kind == OpKind::read && MUTANT(read_without_lease))) return;
     reply(op, op.status);
   }
   retire(op);
@@ -29,7 +30,7 @@ void WritePath::retire(Op& op) {
   const OpId id = op.id;
   const bool in_gate = op.in_gate;
   if (op.intent_held) r_.intents.let_go(op.range);
-  r_.release(op.payload);
+  if (!MUTANT(payload_kept)) r_.release(op.payload);
   free_.push_back(static_cast<uint32_t>(id.value & 0xffff));
   op = Op{};
   --live_;

@@ -1,5 +1,6 @@
 // A change runs: its extents are made durable in the intent map, and meanwhile it goes to every peer that must have it. Each copy
 // writes data only once its own intent is durable, so the legs need no order among them.
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -42,7 +43,7 @@ void WritePath::fan_out(Op& op) {
   const SeatSet required = required_peers();
   for (Seat seat : r_.data_peers()) {
     if (!required.contains(seat)) {
-      r_.dirty.mark(seat, op.range);
+      if (!MUTANT(absent_not_marked)) r_.dirty.mark(seat, op.range);
       continue;
     }
     op.waiting.insert(seat);
@@ -58,7 +59,7 @@ void WritePath::fan_out(Op& op) {
     return try_finish(op);
   }
   op.local_pending = true;
-  if (r_.intents.durable(op.range)) {
+  if (r_.intents.durable(op.range) || MUTANT(data_before_intent)) {
     submit_local(op);
   } else {
     waiting_for_intent_.push_back(op.id);

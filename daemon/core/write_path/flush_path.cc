@@ -1,5 +1,6 @@
 // FLUSH: everything that completed before it came is durable on every member before the answer. Flushes that come while one runs
 // share the next. The same flush, begun by a timer, settles what was acknowledged: extents may then leave the intent maps.
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -15,8 +16,10 @@ void WritePath::begin_flush() {
   Op& op = make_op(OpKind::flush, {});
   op.stage = OpStage::running;
   op.position = watermark();
+  if (flushes_running_.empty() && MUTANT(settled_without_flush)) return flush_done(op);
   const SeatSet required = required_peers();
   for (Seat seat : required) {
+    if (MUTANT(flush_only_here)) continue;
     op.waiting.insert(seat);
     if (r_.peer(seat).replicating) {
       r_.send(seat, FlushRequest{r_.membership.stamp(), op.id});
@@ -24,6 +27,7 @@ void WritePath::begin_flush() {
       op.lost.insert(seat);
     }
   }
+  if (MUTANT(flush_only_there) && !op.waiting.empty()) return;
   if (r_.disk_usable) {
     op.local_pending = true;
     r_.disk.submit(OpKind::flush, {}, false, {}, [this, id = op.id](IoStatus status) { local_done(id, status); });
@@ -81,6 +85,7 @@ void WritePath::cool_intents() {
     if (op != nullptr) room += r_.intents.missing(op->range);
   }
   const auto covered = [this](uint64_t extent) {
+    if (MUTANT(intent_cleared_uncovered)) return true;
     for (Seat seat : r_.data_peers()) {
       if (!r_.membership.member(seat) && !r_.dirty.durable(seat, extent)) return false;
     }

@@ -1,4 +1,5 @@
 // Outcomes of the legs of an operation: the local disk, and one a peer.
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -6,6 +7,7 @@ namespace lockstep {
 void WritePath::local_done(OpId id, IoStatus status) {
   Op* op = find(id);
   if (op == nullptr) return;  // abandoned meanwhile
+  if (op->kind == OpKind::flush && MUTANT(flush_failure_ignored)) status = IoStatus::ok;
   op->local_pending = false;
   if (status != IoStatus::ok) {
     op->local_failed = true;
@@ -49,7 +51,8 @@ void WritePath::leg_lost(Seat peer) {
 }
 
 bool WritePath::all_legs_in(const Op& op) const {
-  if (!op.waiting.empty() || op.local_pending) return false;
+  if (!op.waiting.empty() && !MUTANT(ack_without_peers)) return false;
+  if (op.local_pending && !MUTANT(ack_without_local_disk)) return false;
   return !op.local_failed || !r_.membership.member(r_.self());
 }
 
@@ -59,10 +62,10 @@ void WritePath::release_lost() {
     Op& op = ops_[i];
     if (op.id.value == 0) continue;
     for (Seat seat : op.lost) {
-      if (r_.membership.completions_need(seat)) continue;
+      if (r_.membership.completions_need(seat) && !MUTANT(ack_before_loss_decided)) continue;
       op.lost.erase(seat);
       op.waiting.erase(seat);
-      if (is_change(op.kind)) r_.dirty.mark(seat, op.range);
+      if (is_change(op.kind) && !MUTANT(lost_peer_not_marked)) r_.dirty.mark(seat, op.range);
     }
     if (op.stage == OpStage::running && op.kind != OpKind::read) try_finish(op);
   }

@@ -11,6 +11,7 @@
 #include <deque>
 #include <vector>
 
+#include "base/mutation.h"
 #include "core/context.h"
 #include "core/event.h"
 #include "core/write_path/op.h"
@@ -45,7 +46,9 @@ class WritePath {
 
   // A resync chunk holds its range against changes. True if it does at once; otherwise ResyncSource::range_held() follows.
   bool hold_for_resync(OpId op, const Range& range) { return gate_.enter(op, range, RangeGate::Mode::shared); }
-  void let_go_for_resync(OpId op) { leave_gate(op); }
+  void let_go_for_resync(OpId op) {
+    if (!MUTANT(resync_without_gate)) leave_gate(op);
+  }
 
   bool quiet() const { return live_ == 0; }
   uint32_t client_ops() const { return client_ops_; }

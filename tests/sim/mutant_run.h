@@ -1,0 +1,12 @@
+// Runs every mutant until the checker of its promise notices it, or its seeds are used up.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace lockstep::sim {
+
+// Prints a line a mutant, and how many of how many were killed. `only`: this one alone; empty: all. True if none survived.
+bool run_mutants(uint64_t first_seed, uint64_t most_seeds, unsigned threads, const std::string& only);
+
+}  // namespace lockstep::sim
