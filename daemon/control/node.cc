@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <utility>
 
 #include "control/explain.h"
 #include "control/resource_settings.h"
@@ -54,7 +55,7 @@ void Node::handle(ControlRequest request, std::shared_ptr<ControlResponder> resp
 
 Node::Up* Node::find(const std::string& name) {
   const auto at = up_.find(name);
-  return at == up_.end() || at->second.going_down ? nullptr : &at->second;
+  return at == up_.end() ? nullptr : &at->second;
 }
 
 Node::Up* Node::need(const ControlRequest& request, const Shared& responder) {
@@ -86,24 +87,33 @@ ControlReply Node::open(const std::string& name) {
   OpenFailure failure;
   auto opened = Resource::open(std::move(settings).value(), failure);
   if (opened == nullptr) return {failure.exit_status, "", failure.text};
-  up_[name] = Up{*resource, std::move(opened), false};
+  up_[name] = Up{*resource, std::move(opened), {}};
   return {0, "", loaded.warnings()};
 }
 
-void Node::close(const std::string& name, Shared responder, std::function<void(ControlReply)> then) {
-  Up* up = find(name);
-  up->resource->admin(AdminOp::stop, kNoSeat, [this, name, responder, then, alive = alive_](const AdminReply& reply) {
-    loop_.post([this, name, responder, then, reply, alive] {
-      if (!*alive || find(name) == nullptr) return;
-      if (!reply.ok)
-        return with_status(name, [then, reply](std::vector<ResourceStatus> all) {
-          then(all.empty() ? ControlReply{20, "", ""} : refusal(all.front(), reply.reason));
-        });
-      up_.erase(name);
-      log_line(LogLevel::notice, name, "down");
-      then({});
+void Node::close(const std::string& name, Closed then) {
+  Up& up = up_.at(name);
+  up.closing.push_back(std::move(then));
+  if (up.closing.size() > 1) return;
+  up.resource->admin(AdminOp::stop, kNoSeat, [this, name, alive = alive_](const AdminReply& reply) {
+    loop_.post([this, name, reply, alive] {
+      if (*alive) closed(name, reply);
     });
   });
+}
+
+void Node::closed(const std::string& name, const AdminReply& reply) {
+  const std::vector<Closed> waiting = std::exchange(up_.at(name).closing, {});
+  const auto tell = [waiting](const ControlReply& answer) {
+    for (const Closed& then : waiting) then(answer);
+  };
+  if (!reply.ok)
+    return with_status(name, [tell, reply](const std::vector<ResourceStatus>& all) {
+      tell(all.empty() ? ControlReply{20, "", "the resource went down\n"} : refusal(all.front(), reply.reason));
+    });
+  up_.erase(name);
+  log_line(LogLevel::notice, name, "down");
+  tell({});
 }
 
 void Node::run_admin(Up& up, AdminOp op, Seat peer, Shared responder) {

@@ -9,13 +9,15 @@
 namespace lockstep {
 
 void Node::up(const ControlRequest& request, Shared responder) {
-  if (find(request.resource) != nullptr) return responder->finish({});
-  responder->finish(open(request.resource));
+  Up* running = find(request.resource);
+  if (running == nullptr) return responder->finish(open(request.resource));
+  if (running->closing.empty()) return responder->finish({});
+  close(request.resource, [this, request, responder](const ControlReply&) { up(request, responder); });
 }
 
 void Node::down(const ControlRequest& request, Shared responder) {
   if (find(request.resource) == nullptr) return responder->finish({});
-  close(request.resource, responder, [responder](ControlReply reply) { responder->finish(reply); });
+  close(request.resource, [responder](const ControlReply& reply) { responder->finish(reply); });
 }
 
 // What changed since `up` takes effect by going down and up again, where no client is in the way; connections that an operator
@@ -23,6 +25,8 @@ void Node::down(const ControlRequest& request, Shared responder) {
 void Node::adjust(const ControlRequest& request, Shared responder) {
   Up* running = find(request.resource);
   if (running == nullptr) return responder->finish(open(request.resource));
+  if (!running->closing.empty())
+    return close(request.resource, [this, request, responder](const ControlReply&) { adjust(request, responder); });
   const config::Loaded loaded = config::load(options_.config_path);
   if (!loaded.ok()) return responder->finish({10, "", loaded.errors()});
   const config::Resource* wanted = loaded.config.resource(request.resource);
@@ -30,7 +34,7 @@ void Node::adjust(const ControlRequest& request, Shared responder) {
     for (const PeerSettings& peer : running->resource->settings().links.peers) running->resource->connect(peer.seat);
     return responder->finish({});
   }
-  close(request.resource, responder, [this, name = request.resource, wanted = wanted != nullptr, responder](ControlReply reply) {
+  close(request.resource, [this, name = request.resource, wanted = wanted != nullptr, responder](ControlReply reply) {
     if (reply.exit_status != 0) {
       reply.err += "  The changed configuration takes effect at the next down and up.\n";
       return responder->finish(reply);
