@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -60,14 +61,33 @@ Node::Up* Node::find(const std::string& name) {
 
 Node::Up* Node::need(const ControlRequest& request, const Shared& responder) {
   Up* up = find(request.resource);
-  if (up == nullptr)
+  if (up == nullptr) {
     responder->finish({20, "", fmt::format("{0}: this resource is not up on this node\n  lockstep up {0} brings it up.\n",
                                            request.resource)});
-  return up;
+    return nullptr;
+  }
+  const ControlReply wrong = misnamed(up->config, request);
+  if (wrong.exit_status == 0) return up;
+  responder->finish(wrong);
+  return nullptr;
+}
+
+// A volume or a peer that the resource doesn't have: an operator's slip, which must not act on something else.
+ControlReply Node::misnamed(const config::Resource& resource, const ControlRequest& request) const {
+  const config::Host* self = resource.host(options_.node);
+  if (request.volume && self != nullptr) {
+    const auto same = [&request](const config::Volume& volume) { return volume.number == *request.volume; };
+    if (std::none_of(self->volumes.begin(), self->volumes.end(), same))
+      return {10, "", fmt::format("{}: it has no volume {}\n", resource.name, *request.volume)};
+  }
+  const config::Host* peer = request.peer.empty() ? nullptr : resource.host(request.peer);
+  if (request.peer.empty() || (peer != nullptr && peer != self)) return {};
+  return {10, "", fmt::format("{}: \"{}\" is not one of its peers\n", resource.name, request.peer)};
 }
 
 // Reads the configuration anew: what an operator changed since the start counts from the next `up`.
-ControlReply Node::open(const std::string& name) {
+ControlReply Node::open(const ControlRequest& request) {
+  const std::string& name = request.resource;
   const config::Loaded loaded = config::load(options_.config_path);
   if (!loaded.ok()) return {10, "", loaded.errors()};
   const config::Resource* resource = loaded.config.resource(name);
@@ -76,6 +96,7 @@ ControlReply Node::open(const std::string& name) {
   if (self == nullptr)
     return {10, "", fmt::format("{}: node {} is not one of its hosts\n  Give --node, or add an `on {}` section.\n", name,
                                 options_.node, options_.node)};
+  if (const ControlReply wrong = misnamed(*resource, request); wrong.exit_status != 0) return wrong;
   auto settings = settings_for(*resource, *self, boot_, options_.engine);
   if (!settings)
     return {10, "", fmt::format("{}: cannot {} {}: {}\n", name, settings.error().where, self->net.shared_secret_file,

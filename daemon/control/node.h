@@ -68,7 +68,8 @@ class Node final : public ControlHandler {
   // Answers with "not up" and gives null, or the resource.
   Up* need(const ControlRequest& request, const Shared& responder);
   std::vector<Seat> peers_of(const Up& up, const std::string& name, const Shared& responder);
-  ControlReply open(const std::string& name);
+  ControlReply misnamed(const config::Resource& resource, const ControlRequest& request) const;
+  ControlReply open(const ControlRequest& request);
   // Of a resource that is up. One that goes down already is not asked again; its end is the answer.
   void close(const std::string& name, Closed then);
   void closed(const std::string& name, const AdminReply& reply);

@@ -227,7 +227,64 @@ def spare_file(cluster):
     return spare
 
 
-SCENARIOS = [configuration, control_socket, disks, disks_in_use]
+# What an operator types by mistake, the exit status, and what the message has to name. r0 is up, and nothing else.
+SLIPS = [
+    (["down", "r00"], BAD_CONFIGURATION, "r00"),
+    (["up", "r00"], BAD_CONFIGURATION, "r0"),
+    (["up", "r0/7"], BAD_CONFIGURATION, "volume 7"),
+    (["down", "r0/7"], BAD_CONFIGURATION, "volume 7"),
+    (["role", "r0/1"], BAD_CONFIGURATION, "volume 1"),
+    (["primary", "r0/1"], BAD_CONFIGURATION, "volume 1"),
+    (["disconnect", "r0:alpha"], BAD_CONFIGURATION, "alpha"),
+    (["connect", "r0:gamma"], BAD_CONFIGURATION, "gamma"),
+    (["cstate", "r0:delta"], BAD_CONFIGURATION, "delta"),
+    (["invalidate-remote", "r0:delta"], BAD_CONFIGURATION, "delta"),
+    (["primary", "r1"], FAILURE, "lockstep up r1"),
+    (["wait-sync", "r1"], FAILURE, "lockstep up r1"),
+    (["primary"], 1, "needs a resource"),
+    (["primary", "r0", "r0"], 1, "one word too many"),
+    (["primary", "-f", "r0"], 1, "no option -f"),
+    (["primary", "--forc", "r0"], 1, "no option --forc"),
+    (["primray", "r0"], 1, "primary"),
+    (["role", "r0/x"], 1, "r0/x"),
+    (["wait-sync", "r0", "--timeout", "soon"], 1, "soon"),
+    (["explain", "r0", "everything"], 1, "everything"),
+    (["new-current-uuid", "r0"], 1, "--clear-bitmap"),
+]
+
+
+def slips():
+    """Misspelt and misplaced words act on nothing, end with the contract's status and name what is wrong."""
+    with Cluster() as cluster:
+        alpha = cluster.alpha
+        cluster.gamma.start()
+        alpha.do("create-md", "r0")
+        alpha.start()
+        for word in ("primary", "wait-sync", "role"):
+            expect("up" in alpha.refuses([FAILURE], word, "all"), f"{word} all, with nothing up")
+        alpha.do("down", "all")
+        alpha.do("up", "r0")
+        before = alpha.do("status", "r0")
+        for words, status, named in SLIPS:
+            said = alpha.refuses([status], *words)
+            expect(named in said, f"{words}: the message doesn't name '{named}':\n{said}")
+        expect(alpha.do("status", "r0") == before, "a slip changed something")
+        step(f"{len(SLIPS)} slips")
+        taken = socket.create_server(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        beta = cluster.beta
+        beta.nbd_port = port
+        cluster.write_config()
+        beta.do("create-md", "r0")
+        beta.start()
+        said = beta.refuses([FAILURE], "up", "r0")
+        expect(f"127.0.0.1:{port}" in said and "in use" in said, f"the taken address isn't named:\n{said}")
+        taken.close()
+        beta.do("up", "r0")
+        step(f"a taken address is named: {said.splitlines()[0]}")
+
+
+SCENARIOS = [configuration, control_socket, disks, disks_in_use, slips]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}

@@ -19,6 +19,25 @@ def counts(node, answers=True):
     return any(voter["name"] == "gamma" and voter["answers"] == answers for voter in voters)
 
 
+def restarted_witness():
+    """A witness that is stopped or killed and started at once has its address again, and its vote."""
+    with Cluster() as cluster:
+        cluster.bring_up(primary=cluster.alpha)
+
+        def listened(times):
+            expect(cluster.gamma.alive(), f"the witness ended\n{cluster.gamma.tail()}")
+            return cluster.gamma.log.read_text(encoding="utf-8").count("listening on") == times
+
+        for number, end in enumerate(["stop", "kill"] * 10):
+            getattr(cluster.gamma, end)()
+            cluster.gamma.start()
+            wait_until(lambda number=number: listened(number + 2), "the witness to listen")
+        for node in cluster.nodes:
+            wait_until(lambda node=node: counts(node), f"the witness to answer {node.name}")
+        cluster.alpha.daemon.kill()
+        cluster.beta.promote()
+
+
 def empty_witness(cluster):
     """The witness's machine was installed anew."""
     cluster.gamma.kill()
@@ -152,7 +171,7 @@ def killed_anywhere():
         level_and_compare(cluster, size)
 
 
-SCENARIOS = [witness_gone, emptied_witness, killed_anywhere]
+SCENARIOS = [restarted_witness, witness_gone, emptied_witness, killed_anywhere]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}
