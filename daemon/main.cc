@@ -3,6 +3,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/program_options.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -83,6 +84,9 @@ int serve(const lockstep::NodeOptions& options) {
     return 10;
   }
   if (!loaded.warnings().empty()) std::cerr << loaded.warnings();
+  const auto has_this_node = [&options](const config::Resource& resource) { return resource.host(options.node) != nullptr; };
+  if (std::none_of(loaded.config.resources.begin(), loaded.config.resources.end(), has_this_node))
+    log_format(LogLevel::warning, "", "", "no resource in {} has an \"on {}\"; --node says who this is", options.config_path, options.node);
   auto loop = EventLoop::create(options.engine);
   if (!loop) {
     log_format(LogLevel::error, "", "", "no I/O engine can be had: {} ({})", std::strerror(loop.error().os), loop.error().where);
@@ -92,13 +96,14 @@ int serve(const lockstep::NodeOptions& options) {
   std::function<void()> terminate;
   auto signals = SignalWatch::create(control, {SIGTERM, SIGINT}, [&terminate](int) { terminate(); });
   if (!signals) return 20;
-  if (!prepare_run_dir(options.run_dir).ok()) {
-    log_format(LogLevel::error, "", "", "cannot use the run-dir {}", options.run_dir);
+  if (const auto prepared = prepare_run_dir(options.run_dir); !prepared.ok()) {
+    log_format(LogLevel::error, "", "", "cannot make the run-dir {}: {}; --run-dir names another one", options.run_dir,
+               std::strerror(prepared.error().os));
     return 20;
   }
   const auto boot = this_boot(options.run_dir);
   if (!boot) {
-    log_format(LogLevel::error, "", "", "cannot keep the boot token in {}: {}", options.run_dir, std::strerror(boot.error().os));
+    log_format(LogLevel::error, "", "", "cannot keep the boot token in {}: {}; --run-dir names another directory", options.run_dir, std::strerror(boot.error().os));
     return 20;
   }
   Node node(control, options, boot.value());

@@ -64,7 +64,7 @@ class Server final : public ControlServer, public FdHandler {
   std::map<Connection*, std::shared_ptr<Connection>> connections_;
 };
 
-// One client. The server owns it while the socket is open; the handler shares it as its ControlResponder.
+// One client. The server owns it while the socket is open; the handler reaches it through an Obligation.
 class Connection final : public ControlResponder, public FdHandler, public std::enable_shared_from_this<Connection> {
  public:
   Connection(Server& server, Fd fd) : server_(&server), fd_(std::move(fd)) {}
@@ -98,6 +98,34 @@ class Connection final : public ControlResponder, public FdHandler, public std::
   bool dispatched_ = false;
   bool finished_ = false;
   std::function<void()> on_hangup_;
+};
+
+// What the handler keeps. If it lets go without an answer (the resource went down under the command), the client is told so rather
+// than left waiting.
+class Obligation final : public ControlResponder {
+ public:
+  Obligation(EventLoop& loop, std::shared_ptr<Connection> connection) : loop_(loop), connection_(std::move(connection)) {}
+  Obligation(const Obligation&) = delete;
+  ~Obligation() override {
+    if (finished_) return;
+    // The last one to let go may be another thread.
+    loop_.post([connection = std::move(connection_)] {
+      connection->refuse("the resource went down before this command was done; look at status, then repeat it", 20);
+    });
+  }
+  void event(std::string_view line) override { connection_->event(line); }
+  void progress(const nlohmann::json& value) override { connection_->progress(value); }
+  void finish(const ControlReply& reply) override {
+    finished_ = true;
+    connection_->finish(reply);
+  }
+  bool open() const override { return connection_->open(); }
+  void on_hangup(std::function<void()> what) override { connection_->on_hangup(std::move(what)); }
+
+ private:
+  EventLoop& loop_;
+  std::shared_ptr<Connection> connection_;
+  bool finished_ = false;
 };
 
 void Connection::start() {
@@ -156,7 +184,8 @@ void Connection::dispatch(size_t length) {
     return;
   }
   input_ = std::string();
-  server_->handler().handle(std::move(std::get<ControlRequest>(parsed)), shared_from_this());
+  auto obligation = std::make_shared<Obligation>(server_->loop(), shared_from_this());
+  server_->handler().handle(std::move(std::get<ControlRequest>(parsed)), std::move(obligation));
 }
 
 void Connection::hang_up() {

@@ -32,7 +32,8 @@ class ControlResponder {
 class ControlHandler {
  public:
   virtual ~ControlHandler() = default;
-  // On the control thread; must not block. Answers at once or later, exactly once, by responder->finish().
+  // On the control thread; must not block. Answers at once or later, exactly once, by responder->finish(). A client whose
+  // responder is dropped without an answer gets an error.
   virtual void handle(ControlRequest request, std::shared_ptr<ControlResponder> responder) = 0;
 };
 

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "control/explain.h"
 #include "control/resource_settings.h"
@@ -54,19 +56,38 @@ void Node::handle(ControlRequest request, std::shared_ptr<ControlResponder> resp
 
 Node::Up* Node::find(const std::string& name) {
   const auto at = up_.find(name);
-  return at == up_.end() || at->second.going_down ? nullptr : &at->second;
+  return at == up_.end() ? nullptr : &at->second;
 }
 
 Node::Up* Node::need(const ControlRequest& request, const Shared& responder) {
   Up* up = find(request.resource);
-  if (up == nullptr)
+  if (up == nullptr) {
     responder->finish({20, "", fmt::format("{0}: this resource is not up on this node\n  lockstep up {0} brings it up.\n",
                                            request.resource)});
-  return up;
+    return nullptr;
+  }
+  const ControlReply wrong = misnamed(up->config, request);
+  if (wrong.exit_status == 0) return up;
+  responder->finish(wrong);
+  return nullptr;
+}
+
+// A volume or a peer that the resource doesn't have: an operator's slip, which must not act on something else.
+ControlReply Node::misnamed(const config::Resource& resource, const ControlRequest& request) const {
+  const config::Host* self = resource.host(options_.node);
+  if (request.volume && self != nullptr) {
+    const auto same = [&request](const config::Volume& volume) { return volume.number == *request.volume; };
+    if (std::none_of(self->volumes.begin(), self->volumes.end(), same))
+      return {10, "", fmt::format("{}: it has no volume {}\n", resource.name, *request.volume)};
+  }
+  const config::Host* peer = request.peer.empty() ? nullptr : resource.host(request.peer);
+  if (request.peer.empty() || (peer != nullptr && peer != self)) return {};
+  return {10, "", fmt::format("{}: \"{}\" is not one of its peers\n", resource.name, request.peer)};
 }
 
 // Reads the configuration anew: what an operator changed since the start counts from the next `up`.
-ControlReply Node::open(const std::string& name) {
+ControlReply Node::open(const ControlRequest& request) {
+  const std::string& name = request.resource;
   const config::Loaded loaded = config::load(options_.config_path);
   if (!loaded.ok()) return {10, "", loaded.errors()};
   const config::Resource* resource = loaded.config.resource(name);
@@ -75,6 +96,7 @@ ControlReply Node::open(const std::string& name) {
   if (self == nullptr)
     return {10, "", fmt::format("{}: node {} is not one of its hosts\n  Give --node, or add an `on {}` section.\n", name,
                                 options_.node, options_.node)};
+  if (const ControlReply wrong = misnamed(*resource, request); wrong.exit_status != 0) return wrong;
   auto settings = settings_for(*resource, *self, boot_, options_.engine);
   if (!settings)
     return {10, "", fmt::format("{}: cannot {} {}: {}\n", name, settings.error().where, self->net.shared_secret_file,
@@ -86,24 +108,33 @@ ControlReply Node::open(const std::string& name) {
   OpenFailure failure;
   auto opened = Resource::open(std::move(settings).value(), failure);
   if (opened == nullptr) return {failure.exit_status, "", failure.text};
-  up_[name] = Up{*resource, std::move(opened), false};
+  up_[name] = Up{*resource, std::move(opened), {}};
   return {0, "", loaded.warnings()};
 }
 
-void Node::close(const std::string& name, Shared responder, std::function<void(ControlReply)> then) {
-  Up* up = find(name);
-  up->resource->admin(AdminOp::stop, kNoSeat, [this, name, responder, then, alive = alive_](const AdminReply& reply) {
-    loop_.post([this, name, responder, then, reply, alive] {
-      if (!*alive || find(name) == nullptr) return;
-      if (!reply.ok)
-        return with_status(name, [then, reply](std::vector<ResourceStatus> all) {
-          then(all.empty() ? ControlReply{20, "", ""} : refusal(all.front(), reply.reason));
-        });
-      up_.erase(name);
-      log_line(LogLevel::notice, name, "down");
-      then({});
+void Node::close(const std::string& name, Closed then) {
+  Up& up = up_.at(name);
+  up.closing.push_back(std::move(then));
+  if (up.closing.size() > 1) return;
+  up.resource->admin(AdminOp::stop, kNoSeat, [this, name, alive = alive_](const AdminReply& reply) {
+    loop_.post([this, name, reply, alive] {
+      if (*alive) closed(name, reply);
     });
   });
+}
+
+void Node::closed(const std::string& name, const AdminReply& reply) {
+  const std::vector<Closed> waiting = std::exchange(up_.at(name).closing, {});
+  const auto tell = [waiting](const ControlReply& answer) {
+    for (const Closed& then : waiting) then(answer);
+  };
+  if (!reply.ok)
+    return with_status(name, [tell, reply](const std::vector<ResourceStatus>& all) {
+      tell(all.empty() ? ControlReply{20, "", "the resource went down\n"} : refusal(all.front(), reply.reason));
+    });
+  up_.erase(name);
+  log_line(LogLevel::notice, name, "down");
+  tell({});
 }
 
 void Node::run_admin(Up& up, AdminOp op, Seat peer, Shared responder) {

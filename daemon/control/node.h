@@ -32,10 +32,11 @@ class Node final : public ControlHandler {
   void shut_down(std::function<void()> done);
 
  private:
+  using Closed = std::function<void(ControlReply)>;
   struct Up {
     config::Resource config;
     std::unique_ptr<Resource> resource;
-    bool going_down = false;
+    std::vector<Closed> closing;  // who waits for the end of a `down`; empty: none runs
   };
   using Shared = std::shared_ptr<ControlResponder>;
   using Handler = void (Node::*)(const ControlRequest&, Shared);
@@ -67,10 +68,14 @@ class Node final : public ControlHandler {
   // Answers with "not up" and gives null, or the resource.
   Up* need(const ControlRequest& request, const Shared& responder);
   std::vector<Seat> peers_of(const Up& up, const std::string& name, const Shared& responder);
-  ControlReply open(const std::string& name);
-  void close(const std::string& name, Shared responder, std::function<void(ControlReply)> then);
+  ControlReply misnamed(const config::Resource& resource, const ControlRequest& request) const;
+  ControlReply open(const ControlRequest& request);
+  // Of a resource that is up. One that goes down already is not asked again; its end is the answer.
+  void close(const std::string& name, Closed then);
+  void closed(const std::string& name, const AdminReply& reply);
   void run_admin(Up& up, AdminOp op, Seat peer, Shared responder);
   void with_status(const std::string& name, std::function<void(std::vector<ResourceStatus>)> then);
+  std::vector<ResourceStatus> statuses_of(const std::map<std::string, ResourceView>& views) const;
   void show_one(const ControlRequest& request, const Shared& responder, std::function<std::string(const ResourceStatus&)> text);
   ResourceStatus status_of(const Up& up, const ResourceView& view) const;
   void feed_events(std::shared_ptr<EventFeed> feed, std::string resource, bool once, Shared responder);

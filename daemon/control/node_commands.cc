@@ -9,20 +9,32 @@
 namespace lockstep {
 
 void Node::up(const ControlRequest& request, Shared responder) {
-  if (find(request.resource) != nullptr) return responder->finish({});
-  responder->finish(open(request.resource));
+  Up* running = find(request.resource);
+  if (running == nullptr) return responder->finish(open(request));
+  if (running->closing.empty()) return responder->finish(misnamed(running->config, request));
+  close(request.resource, [this, request, responder](const ControlReply&) { up(request, responder); });
 }
 
 void Node::down(const ControlRequest& request, Shared responder) {
-  if (find(request.resource) == nullptr) return responder->finish({});
-  close(request.resource, responder, [responder](ControlReply reply) { responder->finish(reply); });
+  if (find(request.resource) == nullptr) {
+    // Down already; unless nobody has heard of it, which is a slip of the pen.
+    const config::Loaded loaded = config::load(options_.config_path);
+    if (loaded.ok() && loaded.config.resource(request.resource) == nullptr)
+      return responder->finish({10, "", fmt::format("{}: not a resource of {}\n", request.resource, options_.config_path)});
+    return responder->finish({});
+  }
+  if (need(request, responder) == nullptr) return;
+  close(request.resource, [responder](const ControlReply& reply) { responder->finish(reply); });
 }
 
 // What changed since `up` takes effect by going down and up again, where no client is in the way; connections that an operator
 // took down come back.
 void Node::adjust(const ControlRequest& request, Shared responder) {
   Up* running = find(request.resource);
-  if (running == nullptr) return responder->finish(open(request.resource));
+  if (running == nullptr) return responder->finish(open(request));
+  if (need(request, responder) == nullptr) return;
+  if (!running->closing.empty())
+    return close(request.resource, [this, request, responder](const ControlReply&) { adjust(request, responder); });
   const config::Loaded loaded = config::load(options_.config_path);
   if (!loaded.ok()) return responder->finish({10, "", loaded.errors()});
   const config::Resource* wanted = loaded.config.resource(request.resource);
@@ -30,12 +42,12 @@ void Node::adjust(const ControlRequest& request, Shared responder) {
     for (const PeerSettings& peer : running->resource->settings().links.peers) running->resource->connect(peer.seat);
     return responder->finish({});
   }
-  close(request.resource, responder, [this, name = request.resource, wanted = wanted != nullptr, responder](ControlReply reply) {
+  close(request.resource, [this, request, wanted = wanted != nullptr, responder](ControlReply reply) {
     if (reply.exit_status != 0) {
       reply.err += "  The changed configuration takes effect at the next down and up.\n";
       return responder->finish(reply);
     }
-    responder->finish(wanted ? open(name) : ControlReply{});
+    responder->finish(wanted ? open(request) : ControlReply{});
   });
 }
 

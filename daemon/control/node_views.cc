@@ -46,26 +46,27 @@ void Node::with_status(const std::string& name, std::function<void(std::vector<R
     if (name.empty() || known == name) names.push_back(known);
   }
   if (names.empty()) return then({});
-  struct Gathering {
-    std::map<std::string, ResourceView> views;
-    size_t missing;
-  };
-  auto gathering = std::make_shared<Gathering>(Gathering{{}, names.size()});
+  using Views = std::map<std::string, ResourceView>;
+  // Complete when nobody holds it any more: all have answered, or went down and dropped the question.
+  const std::shared_ptr<Views> views(new Views, [this, &loop = loop_, then = std::move(then), alive = alive_](Views* seen) {
+    loop.post([this, then, alive, seen = std::shared_ptr<Views>(seen)] {
+      if (*alive) then(statuses_of(*seen));
+    });
+  });
   for (const std::string& one : names) {
-    up_.at(one).resource->view([this, one, gathering, then, alive = alive_](ResourceView view) {
-      loop_.post([this, one, gathering, then, alive, view = std::move(view)] {
-        if (!*alive) return;
-        gathering->views[one] = view;
-        if (--gathering->missing > 0) return;
-        std::vector<ResourceStatus> all;
-        for (const auto& [known, seen] : gathering->views) {
-          const auto at = up_.find(known);
-          if (at != up_.end()) all.push_back(status_of(at->second, seen));
-        }
-        then(std::move(all));
-      });
+    up_.at(one).resource->view([this, one, views](ResourceView view) {
+      loop_.post([one, views, view = std::move(view)] { (*views)[one] = view; });
     });
   }
+}
+
+std::vector<ResourceStatus> Node::statuses_of(const std::map<std::string, ResourceView>& views) const {
+  std::vector<ResourceStatus> all;
+  for (const auto& [name, view] : views) {
+    const auto at = up_.find(name);
+    if (at != up_.end()) all.push_back(status_of(at->second, view));
+  }
+  return all;
 }
 
 void Node::status(const ControlRequest& request, Shared responder) {

@@ -238,7 +238,8 @@ void Admin::pump_stop() {
   const bool quiet = r_.disk.in_flight() == 0 && !r_.membership.adopting();
   if (quiet && !asked_ && r_.disk_usable) {
     asked_ = true;
-    r_.secondary.cool();
+    // An extent that stays set would count as out of sync after the next start, until there is a Primary to level it.
+    r_.secondary.cool(Secondary::Heat::is_over);
     r_.dirty.pump();
   }
   if ((quiet && (!r_.disk_usable || (r_.records.idle() && r_.intents.idle() && r_.dirty.idle()))) || late) finish(true);

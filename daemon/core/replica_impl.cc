@@ -124,7 +124,7 @@ void ReplicaImpl::dispatch(const Event& event) {
       if ((oldest != kNever && now_past(oldest)) || (resync != kNever && now_past(resync))) close_link(seat, Reason::acknowledgement_timeout);
     }
     if (!membership.holds_tenure()) {
-      secondary.cool();
+      secondary.cool(Secondary::Heat::matters);
       dirty.pump();
     }
   }

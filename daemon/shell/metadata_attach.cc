@@ -219,7 +219,7 @@ AttachOutcome attach_metadata(MetadataIo& io, const MetadataExpectation& expecte
   const Quorum quorum = read_superblock(io, expected.placement);
   if (quorum.status != MetaStatus::ok) {
     outcome.error =
-        fail(quorum.status, describe_copies(quorum), quorum.status == MetaStatus::io_error ? EIO : 0);
+        fail(quorum.status, quorum.status == MetaStatus::no_metadata ? "" : describe_copies(quorum), quorum.status == MetaStatus::io_error ? EIO : 0);
     return outcome;
   }
   std::optional<MetadataError> mismatch = check_identity(quorum.superblock, expected);

@@ -32,7 +32,9 @@ ToolResult refuse_open(const std::string& path, const Error& error) {
                               "  Take the resource down or unmount it first.\n",
                               path));
   }
-  const char* advice = error.os == ENOTBLK ? "  It is neither a block device nor a regular file.\n" : "";
+  const char* advice = error.os == ENOTBLK  ? "  It is neither a block device nor a regular file.\n"
+                       : error.os == ENOENT ? "  Correct `disk` or `meta-disk` in the configuration.\n"
+                                            : "";
   return refuse(kExitNoDisk,
                 fmt::format("{}: {}: {}.\n{}", path, error.where, std::strerror(error.os), advice));
 }

@@ -2,7 +2,6 @@
 """Bad days that cost something once: bad_days.py SCENARIO (each is a function below)."""
 
 import os
-import shutil
 import socket
 import struct
 import sys
@@ -10,11 +9,11 @@ import time
 
 import nbd
 
-from lab import MIB, Cluster, Writer, expect, run, skip, step, tool, wait_until
+from lab import MIB, Cluster, Writer, expect, run, step, tool, wait_until
 
 SIZE = 64 * MIB
 SECTOR = 4096
-REFUSED, NO_DISK = 11, 16
+NO_DISK = 16
 
 
 def export_size(node):
@@ -175,66 +174,7 @@ def damaged_metadata():
         step("another node's metadata is refused")
 
 
-class FailingDisk:
-    """A node's disk that answers EIO while a file exists; `with` it inside the cluster."""
-
-    def __init__(self, cluster, node):
-        self.node, self.switch = node, cluster.directory / f"{node.name}.eio"
-        store = cluster.directory / f"{node.name}.store"
-        with store.open("wb") as file:
-            file.truncate(SIZE)
-        node.disk.unlink()
-        node.disk.touch()
-        cluster.spawn(f"{node.name}-disk", "nbdfuse", node.disk, "--command", "nbdkit", "-s", "--filter=error", "file", store,
-                      "error=EIO", "error-rate=100%", f"error-file={self.switch}")
-        wait_until(lambda: node.disk.stat().st_size == SIZE, f"{node.name}'s disk")
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, value, trace):
-        self.switch.unlink(missing_ok=True)
-        self.node.daemon.stop(60)
-        tool("fusermount3", "-uz", self.node.disk, check=False)
-
-
-def failing_disk():
-    """A disk that fails under a Secondary, then under a Primary: no client sees an error, the copy comes back."""
-    if not os.access("/dev/fuse", os.W_OK) or os.geteuid() != 0:
-        skip("FUSE can't be used here")
-    expect(shutil.which("nbdfuse") and shutil.which("nbdkit"), "nbdfuse and nbdkit have to be installed")
-    for index in (1, 0):
-        with Cluster(size=SIZE) as cluster:
-            alpha, beta = cluster.nodes
-            victim = cluster.nodes[index]
-            with FailingDisk(cluster, victim) as disk:
-                cluster.bring_up(primary=alpha)
-                size = export_size(alpha)
-                handle = client_of(alpha)
-                handle.pwrite(b"a" * SECTOR, 0)
-                disk.switch.touch()
-                for number in range(32):
-                    handle.pwrite(bytes([number]) * SECTOR, number * MIB)
-                handle.flush()
-                expect(handle.pread(SECTOR, 31 * MIB) == bytes([31]) * SECTOR, "what was written isn't read back")
-                wait_until(lambda: victim.do("dstate", "r0").split("/")[0] in ("Failed", "Diskless"), "the disk to be given up")
-                expect("failed" in victim.daemon.tail(), "the log does not say that the disk failed")
-                handle.shutdown()
-                if victim is alpha:
-                    alpha.do("down", "r0")
-                    beta.promote()
-                    expect(client_of(beta).pread(SECTOR, 0) == bytes(SECTOR), "beta lacks a write")
-                else:
-                    victim.refuses([REFUSED, NO_DISK], "primary", "r0")
-                    victim.do("down", "r0")
-                disk.switch.unlink()
-                victim.do("up", "r0")
-                victim.wait_sync()
-                cluster.compare_disks(size)
-            step(f"{victim.name}'s disk failed, and is back")
-
-
-SCENARIOS = [down_and_up, stopped_under_load, clients_that_do_not_read, invalidated_and_killed, damaged_metadata, failing_disk]
+SCENARIOS = [down_and_up, stopped_under_load, clients_that_do_not_read, invalidated_and_killed, damaged_metadata]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}

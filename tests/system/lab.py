@@ -173,6 +173,7 @@ class Node:
         self.disk = self.directory / "disk"
         with self.disk.open("wb") as disk:
             disk.truncate(size)
+        self.meta_disk = "internal"  # or the path of an external one
         self.socket = self.directory / "nbd.sock"
         self.address, prefix = cluster.place(name)
         self.port, self.nbd_port = free_port(), free_port()
@@ -184,16 +185,20 @@ class Node:
     def section(self):
         return (f"  on {self.name} {{\n    node-id {self.index};\n    address {self.address}:{self.port};\n"
                 f"    nbd unix:{self.socket};\n    nbd 127.0.0.1:{self.nbd_port};\n"
-                f"    volume 0 {{ disk {self.disk}; meta-disk internal; }}\n  }}\n")
+                f"    volume 0 {{ disk {self.disk}; meta-disk {self.meta_disk}; }}\n  }}\n")
 
     def uri(self, export="r0/0", tcp=False):
         if tcp:
             return f"nbd://127.0.0.1:{self.nbd_port}/{export}"
         return f"nbd+unix:///{export}?socket={self.socket}"
 
+    def command(self, *words):
+        """The command line of the CLI on this node."""
+        return [BIN / "lockstep", *words, *self.options()]
+
     def cli(self, *words, patience=PATIENCE):
         """The CLI on this node, whatever its exit status."""
-        return tool(BIN / "lockstep", *words, *self.options(), patience=patience, check=False)
+        return tool(*self.command(*words), patience=patience, check=False)
 
     def do(self, *words, patience=PATIENCE):
         """The CLI on this node; it has to succeed."""

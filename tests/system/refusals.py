@@ -1,15 +1,17 @@
 #!/usr/bin/python3
 """Nonsense in the configuration, on the control socket and under create-md: refused with a reason, and harmless."""
 
+import fcntl
 import os
 import random
 import re
 import socket
 import sys
+from pathlib import Path
 
 from lab import BIN, MIB, Cluster, Process, expect, run, step, tool, wait_until
 
-BAD_CONFIGURATION = 10
+BAD_CONFIGURATION, NO_DISK, FAILURE = 10, 16, 20
 
 # What to replace in a good configuration, by what, and what the message has to name.
 MISTAKES = [
@@ -120,6 +122,7 @@ def disks():
             said = alpha.refuses(range(1, 126), "create-md", "r0", *words)
             expect(alpha.disk.read_bytes() == before, f"{what}: the disk was written to")
             step(f"{what}: {said.strip().splitlines()[0]}")
+            return said
 
         with alpha.disk.open("r+b") as disk:
             disk.truncate(4096)
@@ -130,7 +133,7 @@ def disks():
         with alpha.disk.open("r+b") as disk:
             disk.truncate(64 * MIB)
         tool("mkfs.ext4", "-q", "-F", alpha.disk)
-        untouched("a file system")
+        expect("ext4 file system" in untouched("a file system"), "the file system isn't named")
         alpha.do("create-md", "r0", "--force")
         untouched("metadata of ours")
         alpha.do("dump-md", "r0")
@@ -152,7 +155,136 @@ def disks():
         expect(alpha.daemon.alive() and beta.daemon.alive(), "a daemon ended")
 
 
-SCENARIOS = [configuration, control_socket, disks]
+def look_at_device(cluster, node, device):
+    """A block device in use, one with a mounted file system, one with a file system on it: each is told apart."""
+    node.disk = device
+    cluster.write_config()
+    tool("mkfs.ext4", "-q", "-F", device)
+    mounted = cluster.directory / "mounted"
+    mounted.mkdir()
+    tool("mount", device, mounted)
+    try:
+        for words in (["create-md", "r0"], ["create-md", "r0", "--force"], ["wipe-md", "r0", "--force"]):
+            said = node.refuses([FAILURE], *words)
+            expect("in use" in said and str(device) in said, f"{words} on a mounted device: {said}")
+    finally:
+        tool("umount", mounted)
+    said = node.refuses([FAILURE], "create-md", "r0")
+    expect("ext4 file system" in said and "--force" in said, f"the file system isn't named: {said}")
+    holder = os.open(device, os.O_RDWR | os.O_EXCL)
+    said = node.refuses([FAILURE], "create-md", "r0", "--force")
+    expect("in use" in said, f"a device that another process has: {said}")
+    os.close(holder)
+    node.do("create-md", "r0", "--force")
+    node.start()
+    holder = os.open(device, os.O_RDWR | os.O_EXCL)
+    said = node.refuses([NO_DISK], "up", "r0")
+    expect("in use" in said and str(device) in said, f"up on a device that another process has: {said}")
+    os.close(holder)
+    node.do("up", "r0")
+    node.do("down", "r0")
+    step("a block device: mounted, in use, with a file system")
+
+
+def disks_in_use():
+    """A disk that somebody else has is neither made ours nor brought up; once it is free it is taken."""
+    with Cluster() as cluster:
+        alpha, beta = cluster.nodes
+        with alpha.disk.open("r+b") as holder:
+            fcntl.flock(holder, fcntl.LOCK_EX)
+            said = alpha.refuses([FAILURE], "create-md", "r0", "--force")
+            expect("in use" in said and str(alpha.disk) in said, f"create-md on a locked file: {said}")
+        alpha.do("create-md", "r0")
+        alpha.start()
+        with alpha.disk.open("r+b") as holder:
+            fcntl.flock(holder, fcntl.LOCK_EX)
+            said = alpha.refuses([NO_DISK], "up", "r0")
+            expect("in use" in said and str(alpha.disk) in said, f"up on a locked file: {said}")
+        alpha.do("up", "r0")
+        beta.disk = alpha.disk
+        cluster.write_config()
+        beta.start()
+        said = beta.refuses([NO_DISK], "up", "r0")
+        expect("in use" in said, f"a second daemon on one disk: {said}")
+        expect(alpha.role() == "Secondary", "alpha was disturbed")
+        step(f"a file: locked, or another daemon's: {said.splitlines()[0]}")
+        beta.daemon.stop()
+        loop = tool("losetup", "--find", "--show", "--sector-size", "512", spare_file(cluster), check=False)
+        if loop.returncode != 0:
+            step("no loop devices here: block devices are left out")
+            return
+        try:
+            look_at_device(cluster, beta, Path(loop.stdout.strip()))
+        finally:
+            beta.daemon.stop()
+            tool("losetup", "--detach", loop.stdout.strip())
+
+
+def spare_file(cluster):
+    spare = cluster.directory / "spare"
+    with spare.open("wb") as file:
+        file.truncate(64 * MIB)
+    return spare
+
+
+# What an operator types by mistake, the exit status, and what the message has to name. r0 is up, and nothing else.
+SLIPS = [
+    (["down", "r00"], BAD_CONFIGURATION, "r00"),
+    (["up", "r00"], BAD_CONFIGURATION, "r0"),
+    (["up", "r0/7"], BAD_CONFIGURATION, "volume 7"),
+    (["down", "r0/7"], BAD_CONFIGURATION, "volume 7"),
+    (["role", "r0/1"], BAD_CONFIGURATION, "volume 1"),
+    (["primary", "r0/1"], BAD_CONFIGURATION, "volume 1"),
+    (["disconnect", "r0:alpha"], BAD_CONFIGURATION, "alpha"),
+    (["connect", "r0:gamma"], BAD_CONFIGURATION, "gamma"),
+    (["cstate", "r0:delta"], BAD_CONFIGURATION, "delta"),
+    (["invalidate-remote", "r0:delta"], BAD_CONFIGURATION, "delta"),
+    (["primary", "r1"], FAILURE, "lockstep up r1"),
+    (["wait-sync", "r1"], FAILURE, "lockstep up r1"),
+    (["primary"], 1, "needs a resource"),
+    (["primary", "r0", "r0"], 1, "one word too many"),
+    (["primary", "-f", "r0"], 1, "no option -f"),
+    (["primary", "--forc", "r0"], 1, "no option --forc"),
+    (["primray", "r0"], 1, "primary"),
+    (["role", "r0/x"], 1, "r0/x"),
+    (["wait-sync", "r0", "--timeout", "soon"], 1, "soon"),
+    (["explain", "r0", "everything"], 1, "everything"),
+    (["new-current-uuid", "r0"], 1, "--clear-bitmap"),
+]
+
+
+def slips():
+    """Misspelt and misplaced words act on nothing, end with the contract's status and name what is wrong."""
+    with Cluster() as cluster:
+        alpha = cluster.alpha
+        cluster.gamma.start()
+        alpha.do("create-md", "r0")
+        alpha.start()
+        for word in ("primary", "wait-sync", "role"):
+            expect("up" in alpha.refuses([FAILURE], word, "all"), f"{word} all, with nothing up")
+        alpha.do("down", "all")
+        alpha.do("up", "r0")
+        before = alpha.do("status", "r0")
+        for words, status, named in SLIPS:
+            said = alpha.refuses([status], *words)
+            expect(named in said, f"{words}: the message doesn't name '{named}':\n{said}")
+        expect(alpha.do("status", "r0") == before, "a slip changed something")
+        step(f"{len(SLIPS)} slips")
+        taken = socket.create_server(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        beta = cluster.beta
+        beta.nbd_port = port
+        cluster.write_config()
+        beta.do("create-md", "r0")
+        beta.start()
+        said = beta.refuses([FAILURE], "up", "r0")
+        expect(f"127.0.0.1:{port}" in said and "in use" in said, f"the taken address isn't named:\n{said}")
+        taken.close()
+        beta.do("up", "r0")
+        step(f"a taken address is named: {said.splitlines()[0]}")
+
+
+SCENARIOS = [configuration, control_socket, disks, disks_in_use, slips]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}

@@ -131,7 +131,10 @@ std::optional<Instead> Parser::take_command_options() {
   for (const Option& option : later_) {
     const bool flag = known.find("|" + option.name + "|") != std::string::npos;
     const bool valued = known.find("|" + option.name + "=|") != std::string::npos;
-    if (!flag && !valued) return usage(fmt::format("{} has no option --{}", out_.command->name, option.name));
+    if (!flag && !valued) {
+      const char* dashes = option.name.front() == '-' ? "" : "--";  // a short one keeps its own
+      return usage(fmt::format("{} has no option {}{}", out_.command->name, dashes, option.name));
+    }
     if (flag && option.value) return usage(fmt::format("--{} takes no value", option.name));
     out_.options[option.name] = option.value.value_or("");
   }

@@ -131,6 +131,10 @@ std::optional<ControlReply> expand_all(const Arguments& arguments, const config:
   for (const nlohmann::json& one : all) {
     if (one.is_object() && one.contains("name") && one["name"].is_string()) names.push_back(one["name"]);
   }
+  // Nothing to do is done where nothing is wanted; who waits for all, or promotes all, is not told that it is so.
+  const std::string_view command = arguments.command->name;
+  if (names.empty() && command != "down" && command != "secondary" && command != "disconnect")
+    return ControlReply{kOtherFailure, "", "lockstep: no resource is up on this node\n  lockstep up all brings them up.\n"};
   return std::nullopt;
 }
 

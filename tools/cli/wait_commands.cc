@@ -135,7 +135,7 @@ int run_wait_command(const Arguments& arguments, const std::string& resource) {
     }
     const json status = find_resource(reply.out, resource);
     if (status.is_null()) {
-      std::fprintf(stderr, "lockstep: resource %s is not up\n", resource.c_str());
+      std::fprintf(stderr, "lockstep: resource %s is not up\n  lockstep up %s brings it up.\n", resource.c_str(), resource.c_str());
       return 20;
     }
     if (sync ? all_in_sync(status) : all_connected(status)) return 0;

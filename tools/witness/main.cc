@@ -3,11 +3,13 @@
 #include <unistd.h>
 
 #include <boost/program_options.hpp>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <iostream>
 
+#include "shell/link/patient_listen.h"
 #include "shell/loop/log.h"
 #include "shell/loop/sd_notify.h"
 #include "shell/loop/signals.h"
@@ -76,6 +78,9 @@ int run(const Options& options) {
     std::cerr << "lockstep-witness: --listen " << options.listen << ": not HOST:PORT\n";
     return kUsage;
   }
+  // A directory that isn't there would silently refuse every resource.
+  if (!options.verifiers.empty() && ::access(options.verifiers.c_str(), R_OK | X_OK) != 0)
+    return complain(options.verifiers, {errno, "read the directory of verifiers"});
   auto dir = StateDir::open(options.state_dir);
   if (!dir.ok()) {
     if (dir.error().os != EWOULDBLOCK) return complain(options.state_dir, dir.error());
@@ -92,7 +97,8 @@ int run(const Options& options) {
   settings.listen = *where;
   settings.verifiers = options.verifiers;
   Witness witness(*loop.value(), dir.value(), settings);
-  if (auto started = witness.start(); !started.ok()) return complain(options.listen, started.error());
+  const auto started = listen_patiently([&witness] { return witness.start(); });
+  if (!started.ok()) return complain(options.listen, started.error());
   log_format(LogLevel::info, "", "", "listening on {}, state in {}", witness.listening_at().to_string(),
              options.state_dir);
   if (auto told = sd_notify("READY=1"); !told.ok()) complain("systemd", told.error());

@@ -119,13 +119,14 @@ void Secondary::read(Seat from, const ReadRequest& request) {
 void Secondary::settled(Seat from, const Settled& notice) {
   if (!acceptable(from, notice.stamp)) return;
   settled_ = std::max(settled_, notice.position);
-  cool();
+  cool(Heat::matters);
 }
 
 // A member clears what the Primary says is settled. A copy outside the set clears nothing that a resync still has to level: that
 // is pinned.
-void Secondary::cool() {
-  r_.intents.cool(settled_, r_.ctx.now - kHot, 0, [this](uint64_t extent) {
+void Secondary::cool(Heat heat) {
+  const Instant idle_before = heat == Heat::matters ? r_.ctx.now - kHot : r_.ctx.now;
+  r_.intents.cool(settled_, idle_before, 0, [this](uint64_t extent) {
     for (Seat seat : r_.data_peers()) {
       if (!r_.membership.member(seat) && !r_.dirty.durable(seat, extent)) return false;
     }

@@ -23,7 +23,10 @@ class Secondary {
   void intents_progressed();
   uint64_t settled_position() const { return settled_; }
   void reset_settled() { settled_ = 0; }
-  void cool();
+  // Takes settled extents off the intent map: only those that have not been written for a while, or, where nothing more will be
+  // written, all.
+  enum class Heat : uint8_t { matters, is_over };
+  void cool(Heat heat);
   // Writes that came over a link and wait for their intent bits.
   size_t waiting() const { return waiting_.size(); }
 

@@ -114,8 +114,7 @@ Result<void> ClientPort::start() {
     const bool local = !address.unix_path.empty();
     Result<UniqueFd> fd = local ? listen_unix(address.unix_path) : listen_on(address.tcp);
     if (!fd) {
-      log_format(LogLevel::error, settings_.name, "", "cannot listen for NBD clients on {}: {}",
-                 local ? address.unix_path : address.tcp.host + ":" + address.tcp.port, std::strerror(fd.error().os));
+      refused_address_ = local ? "unix:" + address.unix_path : address.tcp.host + ":" + address.tcp.port;
       return fd.error();
     }
     listeners_.push_back(std::make_unique<ClientListener>(*this, std::move(fd).value(), address.unix_path));

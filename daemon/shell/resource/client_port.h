@@ -35,8 +35,9 @@ class ClientPort {
   ClientPort(EventLoop& loop, const ResourceSettings& settings, Upstream upstream);
   ~ClientPort();
 
-  // Listens on every configured address. An error names the address in `where` by way of the log.
+  // Listens on every configured address, or on none: then refused_address() says which one failed.
   Result<void> start();
+  const std::string& refused_address() const { return refused_address_; }
   void replied(ClientIo io, IoStatus status, BufferRef data);
   // Fails what waits with ESHUTDOWN and closes every client.
   void shut_down_clients();
@@ -69,6 +70,7 @@ class ClientPort {
   Upstream upstream_;
   BufferPool pool_;
   std::vector<std::unique_ptr<ClientListener>> listeners_;
+  std::string refused_address_;
   std::map<uint64_t, std::unique_ptr<ClientConnection>> connections_;
   std::map<uint64_t, Pending> pending_;   // by request
   std::map<uint64_t, uint64_t> owner_;    // ClientIo -> request

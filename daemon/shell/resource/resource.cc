@@ -3,9 +3,9 @@
 #include <sys/prctl.h>
 
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 
+#include "shell/link/patient_listen.h"
 #include "shell/loop/device_open.h"
 #include "shell/loop/log.h"
 #include "shell/metadata_attach.h"
@@ -41,22 +41,13 @@ namespace {
 
 std::string cannot_open(const std::string& resource, const std::string& path, const Error& error) {
   std::string text = resource + ": cannot use " + path + ": ";
+  const char* correct = "  Correct `disk` or `meta-disk` in the configuration.\n";
   if (error.os == EBUSY) {
     return text + "it is in use by another process or mounted.\n  Stop what uses it (lsof, findmnt), then try again.\n";
   }
-  if (error.os == ENOENT) return text + "it does not exist.\n  Correct `disk` or `meta-disk` in the configuration.\n";
+  if (error.os == ENOENT) return text + "it does not exist.\n" + correct;
+  if (error.os == ENOTBLK) return text + "it is neither a block device nor a regular file.\n" + correct;
   return text + std::strerror(error.os) + " (" + error.where + ").\n";
-}
-
-// A ring that was closed a moment ago (`down`, or a daemon that was killed) lets go of its sockets only when the kernel has taken it
-// down: an address may be in use for a little longer.
-template <class Listen>
-Result<void> patiently(Listen listen) {
-  for (int attempt = 0;; ++attempt) {
-    Result<void> outcome = listen();
-    if (outcome.ok() || outcome.error().os != EADDRINUSE || attempt == 20) return outcome;
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  }
 }
 
 }  // namespace
@@ -95,11 +86,13 @@ std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure&
   }
   std::unique_ptr<Resource> resource(new Resource(std::move(settings), std::move(loop).value()));
   resource->adopt(std::move(disks));
-  const auto listening = patiently([&] { return resource->links_->start(); });
-  const auto exporting = listening.ok() ? patiently([&] { return resource->clients_->start(); }) : Result<void>();
+  const auto listening = listen_patiently([&] { return resource->links_->start(); });
+  const auto exporting = listening.ok() ? listen_patiently([&] { return resource->clients_->start(); }) : Result<void>();
   if (!listening.ok() || !exporting.ok()) {
     const Error error = !listening.ok() ? listening.error() : exporting.error();
-    const std::string what = !listening.ok() ? "its replication address" : "an NBD address";
+    const HostPort& own = resource->settings_.links.listen;
+    const std::string what = !listening.ok() ? "its replication address " + own.host + ":" + own.port
+                                             : "the NBD address " + resource->clients_->refused_address();
     failure = {20, resource->settings_.name + ": cannot listen on " + what + ": " + std::strerror(error.os) + " (" + error.where +
                        ").\n  Correct the address in the configuration, or stop what uses it.\n"};
     return nullptr;

@@ -48,6 +48,7 @@ class Resource final : public LinkOwner {
 
   const ResourceSettings& settings() const { return settings_; }
 
+  // What is asked while the resource goes down may be dropped without an answer.
   using AdminDone = std::function<void(const AdminReply&)>;
   void admin(AdminOp op, Seat peer, AdminDone done);
   void view(std::function<void(ResourceView)> done);
@@ -85,6 +86,7 @@ class Resource final : public LinkOwner {
   void start_read(const DiskIo& effect);
   void retry_reads_soon();
   void disk_done(DiskIoId io, int error, OpKind kind);
+  void metadata_done(MetaToken token, int error);
 
   // commands (resource_commands.cc)
   void begin_admin(AdminOp op, Seat peer, AdminDone done);
@@ -114,6 +116,7 @@ class Resource final : public LinkOwner {
   Instant timer_due_ = kNever;
   bool primary_ = false;
   bool closing_to_clients_ = false;
+  bool metadata_failed_ = false;
   uint64_t last_admin_ = 0;
   std::vector<std::pair<AdminId, AdminDone>> admins_;
   std::thread thread_;

@@ -21,6 +21,7 @@ Uuid random_uuid() {
 
 void Resource::admin(AdminOp op, Seat peer, AdminDone done) {
   loop_->post([this, op, peer, done = std::move(done)]() mutable {
+    if (ending_) return;
     // Clients first: a Primary that they use does not step down.
     const bool leaves = op == AdminOp::secondary || op == AdminOp::stop;
     if (!leaves || !primary_) return begin_admin(op, peer, std::move(done));
@@ -51,6 +52,7 @@ void Resource::when_clients_left(Instant deadline, std::function<void(bool)> the
 
 void Resource::view(std::function<void(ResourceView)> done) {
   loop_->post([this, done = std::move(done)] {
+    if (ending_) return;
     ResourceView view;
     view.snapshot = replica_->inspect(loop_->now());
     for (const PeerSettings& peer : settings_.links.peers) view.links.emplace_back(peer.seat, links_->status(peer.seat));
@@ -63,11 +65,15 @@ void Resource::view(std::function<void(ResourceView)> done) {
 }
 
 void Resource::connect(Seat peer) {
-  loop_->post([this, peer] { links_->connect(peer); });
+  loop_->post([this, peer] {
+    if (!ending_) links_->connect(peer);
+  });
 }
 
 void Resource::disconnect(Seat peer) {
-  loop_->post([this, peer] { links_->set_stand_alone(peer, "disconnected by an operator"); });
+  loop_->post([this, peer] {
+    if (!ending_) links_->set_stand_alone(peer, "disconnected by an operator");
+  });
 }
 
 nbd::Lookup Resource::look_up(std::string_view name) {

@@ -2,6 +2,7 @@
 // durability is an effect of the step that hears of it.
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "shell/loop/log.h"
 #include "shell/resource/notices.h"
@@ -101,17 +102,26 @@ void Resource::disk_done(DiskIoId io, int error, OpKind kind) {
 }
 
 void Resource::run(const WriteRecord& effect) {
-  meta_->write_record(effect.record, [this, token = effect.token](int error) { happen(MetaDone{token, error == 0}); });
+  meta_->write_record(effect.record, [this, token = effect.token](int error) { metadata_done(token, error); });
 }
 
 void Resource::run(const WriteIntentPage& effect) {
   meta_->write_intent_page(effect.page, effect.sequence, effect.bits,
-                           [this, token = effect.token](int error) { happen(MetaDone{token, error == 0}); });
+                           [this, token = effect.token](int error) { metadata_done(token, error); });
 }
 
 void Resource::run(const WriteBitmapPage& effect) {
   meta_->write_bitmap_page(effect.peer, effect.page, effect.bits,
-                           [this, token = effect.token](int error) { happen(MetaDone{token, error == 0}); });
+                           [this, token = effect.token](int error) { metadata_done(token, error); });
+}
+
+void Resource::metadata_done(MetaToken token, int error) {
+  // The first one tells why; what comes after it fails because of it.
+  if (error != 0 && !std::exchange(metadata_failed_, true)) {
+    log_format(LogLevel::error, settings_.name, "metadata-failed", "{}: writing metadata failed: {}",
+               settings_.meta_disk.empty() ? settings_.disk : settings_.meta_disk, std::strerror(error));
+  }
+  happen(MetaDone{token, error == 0});
 }
 
 void Resource::run(const Send& effect) {

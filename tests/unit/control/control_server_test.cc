@@ -22,6 +22,7 @@ class Handler final : public ControlHandler {
       waiting = responder;
       return;
     }
+    if (request.command == "drop") return;
     responder->event("a line");
     responder->finish({11, "out", "err"});
     responder->finish({0, "", ""});  // without effect
@@ -94,6 +95,14 @@ TEST_F(ControlServerTest, AnswersOnce) {
   EXPECT_EQ(ask("{\"command\":\"primary\"}\n"),
             "{\"event\":\"a line\"}\n{\"exit\":11,\"stderr\":\"err\",\"stdout\":\"out\"}\n");
   EXPECT_EQ(handler_.last, "primary");
+}
+
+TEST_F(ControlServerTest, ADroppedCommandIsToldSo) {
+  const std::string got = ask("{\"command\":\"drop\"}\n");
+  EXPECT_NE(got.find("\"exit\":20"), std::string::npos) << got;
+  EXPECT_NE(got.find("went down"), std::string::npos) << got;
+  turn();
+  EXPECT_EQ(server_->connections(), 0u);
 }
 
 TEST_F(ControlServerTest, GarbageGetsAClearError) {

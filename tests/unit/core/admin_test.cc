@@ -281,6 +281,22 @@ TEST(Stop, OfASecondaryWaitsUntilItsDiskIsQuiet) {
   EXPECT_TRUE(lab.ok(kB, id));
 }
 
+// Without a Primary nothing would level what such bits mark: wait-sync would wait for ever after a restart.
+TEST(Stop, OfASecondaryAfterACleanHandOverLeavesNothingOutOfSync) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.write(kA);
+  ASSERT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::secondary)));
+  for (Seat seat : {kB, kA}) {
+    ASSERT_TRUE(lab.ok(seat, lab.admin(seat, AdminOp::stop)));
+    lab.kill(seat);
+    lab.start(seat);
+    lab.connect_all();
+    EXPECT_EQ(lab.show(seat).peers[0].dirty_blocks, 0u);
+  }
+}
+
 TEST(Invalidate, IsRefusedToAPrimaryAndWithoutASource) {
   Lab lab;
   EXPECT_EQ(lab.reason(kA, lab.admin(kA, AdminOp::invalidate)), Reason::never_used);
