@@ -138,6 +138,7 @@ void Resource::adopt(Disks disks) {
   };
   upstream.look_up = [this](std::string_view name) { return look_up(name); };
   upstream.list = [this] { return std::vector<nbd::ExportListing>{{settings_.name + "/0", "Lockstep resource"}}; };
+  upstream.reads_wait = [this] { return !reads_waiting_.empty(); };
   clients_ = std::make_unique<ClientPort>(*loop_, settings_, std::move(upstream));
   fences_ = std::make_unique<FenceRunner>(*loop_);
 }
