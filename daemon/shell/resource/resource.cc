@@ -112,7 +112,9 @@ Resource::Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop)
     : settings_(std::move(settings)),
       loop_(std::move(loop)),
       peer_pool_(settings_.peer_pool_bytes),
-      read_pool_(settings_.read_pool_bytes) {}
+      read_pool_(settings_.read_pool_bytes),
+      peer_refusals_(*loop_, settings_.name, "refusals between the nodes"),
+      strangers_(*loop_, settings_.name, "unknown callers refused") {}
 
 void Resource::adopt(Disks disks) {
   if (!loop_->fallback_reason().empty())
@@ -194,8 +196,8 @@ void Resource::message(Seat peer, LinkId link, Message message, BufferRef payloa
 }
 
 void Resource::refused(Seat peer, const std::string& why) {
-  log_format(LogLevel::error, settings_.name, "refused", "{}: {}",
-             peer == kNoSeat ? std::string("unknown caller") : settings_.name_of(peer), why);
+  if (peer == kNoSeat) return strangers_.line(LogLevel::error, "unknown caller: " + why, "refused");
+  peer_refusals_.line(LogLevel::error, settings_.name_of(peer) + ": " + why, "refused");
 }
 
 }  // namespace lockstep
