@@ -343,7 +343,7 @@ TEST_P(EventLoopTest, SignalsAreEvents) {
   EXPECT_EQ(got[0] + got[1], SIGUSR1 + SIGUSR2);
   watch.value().reset();
   loop_.reset();  // before the signals are let through again
-  allow_all_signals();
+  restore_for_child();
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, EventLoopTest, testing::Values(IoEngine::io_uring, IoEngine::libaio),
