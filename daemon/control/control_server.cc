@@ -40,7 +40,7 @@ class Server final : public ControlServer {
   bool may_stream() const { return streams() < kMaxStreams; }
 
  private:
-  void accept_one(UniqueFd fd);
+  SocketAcceptor::Owner accept_one(UniqueFd fd);
   bool make_room();
   size_t streams() const;
 
@@ -264,7 +264,7 @@ Server::Server(EventLoop& loop, ControlHandler& handler, UniqueFd lock, UniqueFd
       handler_(handler),
       lock_(std::move(lock)),
       path_(std::move(path)),
-      acceptor_(loop, std::move(listener), [this](UniqueFd fd) { accept_one(std::move(fd)); }) {}
+      acceptor_(loop, std::move(listener), [this](UniqueFd fd) { return accept_one(std::move(fd)); }) {}
 
 Server::~Server() {
   while (!connections_.empty()) {
@@ -274,10 +274,11 @@ Server::~Server() {
   ::unlink(path_.c_str());
 }
 
-void Server::accept_one(UniqueFd fd) {
+SocketAcceptor::Owner Server::accept_one(UniqueFd fd) {
   ucred peer{};
   socklen_t size = sizeof peer;
   const bool known = ::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+  const bool crowded = connections_.size() >= kMaxConnections;
   const bool served = make_room();
   const auto connection = std::make_shared<Connection>(*this, std::move(fd));
   connections_.push_back(connection);
@@ -288,6 +289,7 @@ void Server::accept_one(UniqueFd fd) {
     connection->refuse("as many commands are running as may at once\n  Try again when one has ended.", 20);
     connection->shut();  // a line fits the socket's buffer
   }
+  return crowded ? SocketAcceptor::Owner::crowded : SocketAcceptor::Owner::has_room;
 }
 
 // Bounded (P10): the oldest that keeps nobody busy makes room for an operator who may have something to say.
@@ -326,7 +328,7 @@ Result<UniqueFd> listen_at(const std::string& path) {
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
   if (::bind(fd.get(), generic, sizeof address) != 0) return system_error("bind the control socket");
   if (::chmod(path.c_str(), 0600) != 0) return system_error("protect the control socket");
-  if (::listen(fd.get(), SOMAXCONN) != 0) return system_error("listen at the control socket");
+  if (::listen(fd.get(), 1024) != 0) return system_error("listen at the control socket");
   return fd;
 }
 

@@ -41,7 +41,7 @@ Result<UniqueFd> listen_at(const SocketAddress& address) {
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.storage.ss_family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
   if (::bind(fd.get(), address.get(), address.length) != 0) return Error{errno, "bind"};
-  if (::listen(fd.get(), SOMAXCONN) != 0) return Error{errno, "listen"};
+  if (::listen(fd.get(), 1024) != 0) return Error{errno, "listen"};
   return fd;
 }
 

@@ -17,7 +17,7 @@ Result<void> Listener::start() {
   auto fd = listen_on(settings_.where);
   if (!fd.ok()) return fd.error();
   acceptor_ = std::make_unique<SocketAcceptor>(loop_, std::move(fd).value(),
-                                               [this](UniqueFd caller) { begin(std::move(caller)); });
+                                               [this](UniqueFd caller) { return begin(std::move(caller)); });
   return {};
 }
 
@@ -31,23 +31,26 @@ void Listener::favour(const std::string& host) {
   if (favoured_.size() > settings_.max_favoured) favoured_.pop_front();
 }
 
-void Listener::begin(UniqueFd fd) {
+SocketAcceptor::Owner Listener::begin(UniqueFd fd) {
   const std::string caller = remote_address(fd.get()).host();
   const bool favoured = is_favoured(caller);
-  if (entering_.size() >= settings_.max_unauthenticated && !make_room(favoured)) return;  // closes it
+  const bool crowded = entering_.size() >= settings_.max_unauthenticated;
+  if (crowded && !make_room(favoured)) return SocketAcceptor::Owner::crowded;  // closes it
   entering_.push_back(
       {std::make_shared<Handshaking>(
            loop_, std::move(fd), caller, Responder(door_, draw_nonce(), settings_.versions), settings_.deadline,
            [this](Handshaking& handshake, HandshakeResult result) { finished(handshake, std::move(result)); }),
        favoured});
+  return crowded ? SocketAcceptor::Owner::crowded : SocketAcceptor::Owner::has_room;
 }
 
 // For a caller that is favoured or not. False: all who are here go before him.
 bool Listener::make_room(bool favoured) {
   crowded_();
-  auto victim = std::find_if(entering_.begin(), entering_.end(), [](const Entering& e) { return !e.favoured; });
-  if (victim == entering_.end() && favoured) victim = entering_.begin();
-  if (victim == entering_.end()) return false;
+  const auto victim = std::min_element(entering_.begin(), entering_.end(), [](const Entering& a, const Entering& b) {
+    return a.rank() < b.rank();  // the first, that is the oldest, of the lowest
+  });
+  if (victim == entering_.end() || (victim->favoured && !favoured)) return false;
   entering_.erase(victim);
   return true;
 }

@@ -1,8 +1,8 @@
 // Accepts connections and lets in who passes the handshake. Used by a resource's links and by the witness.
 //
 // Whoever has not proved who he is costs a place and has little time. When the places are taken the oldest gives
-// way, strangers before callers from a favoured address: a crowd of strangers may delay one another, but not a
-// peer.
+// way: strangers before callers from a favoured address, and the silent before those who have said something. So
+// a crowd of strangers may delay one another, but not a peer.
 #pragma once
 
 #include <deque>
@@ -46,8 +46,9 @@ class Listener {
   struct Entering {
     std::shared_ptr<Handshaking> handshake;
     bool favoured = false;
+    int rank() const { return (favoured ? 2 : 0) + (handshake->silent() ? 0 : 1); }  // the lowest gives way
   };
-  void begin(UniqueFd fd);
+  SocketAcceptor::Owner begin(UniqueFd fd);
   bool make_room(bool favoured);
   bool is_favoured(const std::string& host) const;
   void finished(Handshaking& handshake, HandshakeResult result);

@@ -1,4 +1,7 @@
 // A listening socket on a loop: hands over each connection, non-blocking and closed on exec.
+//
+// When its owner is crowded it takes only so many callers in a time. Each one takes another's place then, and who has just got one
+// must have the time to say what he wants; the others wait in the kernel's queue.
 #pragma once
 
 #include <functional>
@@ -10,7 +13,8 @@ namespace lockstep {
 
 class SocketAcceptor final : public FdHandler {
  public:
-  using Accepted = std::function<void(UniqueFd)>;
+  enum class Owner { has_room, crowded };
+  using Accepted = std::function<Owner(UniqueFd)>;
 
   // `loop` outlives it. `accepted` may not destroy it.
   SocketAcceptor(EventLoop& loop, UniqueFd listening, Accepted accepted);
@@ -22,7 +26,7 @@ class SocketAcceptor final : public FdHandler {
 
  private:
   void on_ready(uint32_t events) override;
-  void rest();
+  void rest(Duration pause);
 
   EventLoop& loop_;
   UniqueFd fd_;

@@ -16,8 +16,8 @@ constexpr size_t kIovecs = 64;
 constexpr int kReadsPerTurn = 16;  // then the other sockets have their turn
 }  // namespace
 
-ClientConnection::ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd)
-    : port_(port), id_(id), fd_(std::move(fd)), session_(*this, *this, port.pool_,
+ClientConnection::ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd, bool local)
+    : port_(port), id_(id), fd_(std::move(fd)), local_(local), session_(*this, *this, port.pool_,
                {256, 64u << 20, static_cast<uint32_t>(port.settings_.core.max_op_bytes)}) {
   watched_ = EPOLLIN | EPOLLOUT;
   port_.loop_.watch(fd_.get(), watched_, *this);
@@ -26,6 +26,13 @@ ClientConnection::ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd)
 ClientConnection::~ClientConnection() {
   *alive_ = false;
   if (!closed_) port_.loop_.unwatch(fd_.get());
+}
+
+// Those who have not even asked for the export: strangers before users of this machine, and the silent first. Then those that hung
+// up and only wait to be answered.
+int ClientConnection::rank() const {
+  if (!closed_ && session_.negotiating()) return (local_ ? 2 : 0) + (bytes_received_ > 0 ? 1 : 0);
+  return leaving() ? kServed - 1 : kServed;
 }
 
 void ClientConnection::look(Shortage shortage) {

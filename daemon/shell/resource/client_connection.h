@@ -13,7 +13,7 @@ namespace lockstep {
 
 class ClientConnection final : public FdHandler, public nbd::RequestSink, public nbd::ExportDirectory {
  public:
-  ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd);
+  ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd, bool local);
   ~ClientConnection() override;
 
   void on_ready(uint32_t events) override;
@@ -21,7 +21,9 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   void shut_down();
   void resume_if_waiting();  // pool memory may have become free
   bool waits_for_memory() const { return !closed_ && session_.waits_for_memory(); }
-  bool negotiating() const { return !closed_ && session_.negotiating(); }
+  // Which of two gives way when there are too many: the one with the lower rank. kServed: it does not.
+  static constexpr int kServed = 5;
+  int rank() const;
   // Has chosen the export and may still ask for something. One that hung up is not in anybody's way, whatever of its requests waits.
   bool open() const { return opened_ && !leaving(); }
   bool leaving() const { return closed_ || !session_.takes_requests(); }
@@ -52,6 +54,7 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   ClientPort& port_;
   uint64_t id_;
   UniqueFd fd_;
+  bool local_;  // by a unix socket, which not everybody may use
   nbd::Session session_;
   uint64_t bytes_received_ = 0;
   uint64_t bytes_sent_ = 0;

@@ -11,7 +11,6 @@
 
 #include "shell/link/address.h"
 #include "shell/loop/log.h"
-#include "shell/loop/socket_acceptor.h"
 #include "shell/resource/client_connection.h"
 
 namespace lockstep {
@@ -68,7 +67,7 @@ Result<UniqueFd> listen_unix(const std::string& path) {
   if (::lstat(path.c_str(), &what) == 0 && S_ISSOCK(what.st_mode)) ::unlink(path.c_str());
   if (::bind(fd.get(), where, sizeof address) != 0) return Error{errno, "bind"};
   if (::chmod(path.c_str(), 0660) != 0) return Error{errno, "chmod"};
-  if (::listen(fd.get(), SOMAXCONN) != 0) return Error{errno, "listen"};
+  if (::listen(fd.get(), 1024) != 0) return Error{errno, "listen"};
   return fd;
 }
 
@@ -81,7 +80,7 @@ class ClientListener {
         acceptor_(port.loop_, std::move(fd), [&port, tcp = unix_path_.empty()](UniqueFd client) {
           if (tcp) set_no_delay(client.get());
           if (tcp) set_dead_peer_limits(client.get(), kIdleSeconds, 0);  // or a client whose machine died would stay for ever
-          port.accepted(std::move(client));
+          return port.accepted(std::move(client), !tcp);
         }) {}
   ~ClientListener() {
     if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
@@ -119,30 +118,26 @@ Result<void> ClientPort::start() {
   return {};
 }
 
-void ClientPort::accepted(UniqueFd fd) {
-  if (!make_room()) {
-    return log_.line(LogLevel::warning,
-                     fmt::format("refused an NBD client: {} connections are the limit", settings_.max_clients));
+SocketAcceptor::Owner ClientPort::accepted(UniqueFd fd, bool local) {
+  const auto there = std::count_if(connections_.begin(), connections_.end(), [](const auto& entry) { return !entry.second->over(); });
+  const bool crowded = static_cast<size_t>(there) >= settings_.max_clients;
+  if (crowded && !make_room()) {
+    log_.line(LogLevel::warning, fmt::format("refused an NBD client: {} connections are the limit", settings_.max_clients));
+    return SocketAcceptor::Owner::crowded;
   }
   const uint64_t id = ++last_id_;
-  connections_.emplace(id, std::make_unique<ClientConnection>(*this, id, std::move(fd)));
+  connections_.emplace(id, std::make_unique<ClientConnection>(*this, id, std::move(fd), local));
   look_soon();
+  return crowded ? SocketAcceptor::Owner::crowded : SocketAcceptor::Owner::has_room;
 }
 
-// At the limit the oldest of those gives way that have not even asked for the export, so that idle strangers do not keep clients out;
-// then of those that hung up and only wait to be answered.
+// At the limit the oldest of those gives way that are of the least consequence, so that idle strangers do not keep clients out.
 bool ClientPort::make_room() {
-  size_t there = 0;
-  ClientConnection* idle = nullptr;
-  ClientConnection* leaving = nullptr;
+  ClientConnection* victim = nullptr;
   for (const auto& [id, connection] : connections_) {
-    if (connection->over()) continue;
-    ++there;
-    if (idle == nullptr && connection->negotiating()) idle = connection.get();
-    if (leaving == nullptr && connection->leaving()) leaving = connection.get();
+    if (connection->over() || connection->rank() == ClientConnection::kServed) continue;
+    if (victim == nullptr || connection->rank() < victim->rank()) victim = connection.get();
   }
-  if (there < settings_.max_clients) return true;
-  ClientConnection* const victim = idle != nullptr ? idle : leaving;
   if (victim == nullptr) return false;
   log_.line(LogLevel::warning, fmt::format("closed an idle NBD client for a new one: {} connections are the limit",
                                            settings_.max_clients));

@@ -17,6 +17,7 @@
 #include "nbd/session.h"
 #include "shell/event_loop.h"
 #include "shell/loop/limited_log.h"
+#include "shell/loop/socket_acceptor.h"
 #include "shell/loop/unique_fd.h"
 #include "shell/resource/settings.h"
 
@@ -60,7 +61,7 @@ class ClientPort {
     ClientRequest request;
     BufferRef payload;
   };
-  void accepted(UniqueFd fd);
+  SocketAcceptor::Owner accepted(UniqueFd fd, bool local);
   bool make_room();
   void look_soon();
   void look_at_clients();

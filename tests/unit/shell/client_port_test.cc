@@ -267,6 +267,22 @@ TEST_F(ClientPortTest, IdleStrangersDoNotKeepClientsOut) {
   EXPECT_EQ(port->open_exports(), 4u);
 }
 
+TEST_F(ClientPortTest, TheSilentGiveWayBeforeThoseWhoSpeak) {
+  settings.max_clients = 4;
+  settings.client_look = seconds(60);
+  start();
+  const UniqueFd speaking = connect();
+  EXPECT_TRUE(receive(speaking, nbd::kGreetingBytes));
+  Bytes flags;
+  append<uint32_t>(flags, nbd::kFlagFixedNewstyle);
+  send(speaking, flags);
+  loop->run_once(milliseconds(1));
+  std::vector<UniqueFd> strangers;
+  for (int i = 0; i < 100; ++i) strangers.push_back(connect());
+  ASSERT_TRUE(until([&] { return closed(strangers[90]); }));
+  EXPECT_FALSE(closed(speaking));
+}
+
 TEST_F(ClientPortTest, NegotiationIsBoundedInTime) {
   start();
   const UniqueFd silent = connect();
