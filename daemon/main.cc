@@ -76,7 +76,7 @@ Arguments parse(int argc, char** argv) {
 
 int serve(const lockstep::NodeOptions& options) {
   using namespace lockstep;
-  ::signal(SIGPIPE, SIG_IGN);
+  prepare_daemon();
   // A configuration that cannot be read is reported now; resources read it again when they are brought up.
   const config::Loaded loaded = config::load(options.config_path);
   if (!loaded.ok()) {
@@ -94,7 +94,10 @@ int serve(const lockstep::NodeOptions& options) {
   }
   EventLoop& control = *loop.value();
   std::function<void()> terminate;
-  auto signals = SignalWatch::create(control, {SIGTERM, SIGINT}, [&terminate](int) { terminate(); });
+  auto signals = SignalWatch::create(control, {SIGTERM, SIGINT, SIGHUP}, [&terminate](int signal) {
+    if (signal != SIGHUP) return terminate();
+    log_line(LogLevel::notice, "", "SIGHUP: nothing is read again by it; lockstep adjust does that");
+  });
   if (!signals) return 20;
   if (const auto prepared = prepare_run_dir(options.run_dir); !prepared.ok()) {
     log_format(LogLevel::error, "", "", "cannot make the run-dir {}: {}; --run-dir names another one", options.run_dir,

@@ -35,6 +35,7 @@ void OutputQueue::push_reply(const ReplyHead& head, BufferRef payload, size_t pa
   item.charged_bytes = charged_bytes;
   item.is_reply = true;
   bytes_ += item.size();
+  if (item.payload) held_ += item.payload->capacity();
 }
 
 void OutputQueue::push_long_reply(std::vector<std::byte> message, uint64_t charged_bytes) {
@@ -82,6 +83,7 @@ OutputQueue::Sent OutputQueue::consume(size_t bytes) {
 }
 
 void OutputQueue::pop() {
+  if (at(0).payload) held_ -= at(0).payload->capacity();
   at(0) = Item{};
   first_ = (first_ + 1) % ring_.size();
   --count_;

@@ -298,8 +298,14 @@ void Session::shutdown() {
       [this](const RequestHeader& header) { answer(header, WireError::eshutdown, {}, Charge::payload); });
 }
 
+size_t Session::held_for_receiving() const {
+  const auto* state = std::get_if<ReceivingPayload>(&state_);
+  return state != nullptr ? state->payload->capacity() : 0;
+}
+
 void Session::abandon() {
   end();
+  state_ = Ending{};  // nothing is received into its memory any more
   in_flight_.orphan_all([](const RequestHeader&) {});
   output_.clear();
 }

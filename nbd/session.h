@@ -51,8 +51,8 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   // --- bytes in ---
-  // Where the next bytes go; empty when none are wanted now. The memory stays good until received(), or the
-  // session's end.
+  // Where the next bytes go; empty when none are wanted now. The memory stays good until received(), abandon()
+  // or the session's end.
   std::span<std::byte> recv_target();
   // `count` bytes, one at least, are now at the front of the last recv_target(). Submits what has become
   // complete.
@@ -87,8 +87,12 @@ class Session {
   // session until zero, or does not complete them.
   size_t outstanding() const { return in_flight_.outstanding(); }
   bool negotiating() const { return std::holds_alternative<Negotiating>(state_); }  // bound this in time
-  // In the middle of a WRITE's payload, whose memory is taken already: bound this in time, too.
-  bool receiving_payload() const { return std::holds_alternative<ReceivingPayload>(state_); }
+  // More requests may come: neither has the client ended its side or said DISC, nor was it shut down.
+  bool takes_requests() const { return !peer_closed_ && !std::holds_alternative<Ending>(state_); }
+  // Memory that a client may hold for as long as it likes, unless the owner bounds that: of a WRITE's payload
+  // that is being received, and of READs' data that is to be sent. Bytes.
+  size_t held_for_receiving() const;
+  size_t held_for_sending() const { return output_.held_bytes(); }
   bool waits_for_memory() const { return pause_ == Pause::memory; }        // call resume() when some is back
   bool waits_for_directory() const { return pause_ == Pause::directory; }  // call resume() when it knows
   // What was agreed on; its export_info is empty while negotiating.

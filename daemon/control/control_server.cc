@@ -8,66 +8,54 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <map>
 #include <utility>
+#include <vector>
+
+#include "shell/loop/socket_acceptor.h"
+#include "shell/loop/unique_fd.h"
 
 namespace lockstep {
 
 namespace {
 
-constexpr size_t kMaxConnections = 64;
-constexpr size_t kMaxOutput = 8 * 1024 * 1024;  // a client that reads no faster is dropped
+constexpr size_t kMaxOutput = 8 * 1024 * 1024;      // of a reply: a client that reads no faster is dropped
+constexpr size_t kMaxStreamOutput = 1024 * 1024;  // of a stream: there are many, and they live long
 constexpr Duration kRequestTimeout = seconds(10);
-
-// A descriptor that closes itself.
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept {
-    std::swap(fd_, other.fd_);
-    return *this;
-  }
-  ~Fd() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_ = -1;
-};
+constexpr Duration kReplyTimeout = seconds(30);
 
 class Connection;
 
-class Server final : public ControlServer, public FdHandler {
+class Server final : public ControlServer {
  public:
-  Server(EventLoop& loop, ControlHandler& handler, Fd lock, Fd listener, std::string path);
+  Server(EventLoop& loop, ControlHandler& handler, UniqueFd lock, UniqueFd listener, std::string path);
   ~Server() override;
-  void on_ready(uint32_t events) override;
   size_t connections() const override { return connections_.size(); }
 
   EventLoop& loop() { return loop_; }
   ControlHandler& handler() { return handler_; }
-  void closed(Connection* connection) { connections_.erase(connection); }
+  void closed(const Connection& connection);
+  bool may_stream() const { return streams() < kMaxStreams; }
 
  private:
-  void accept_one(Fd fd);
+  SocketAcceptor::Owner accept_one(UniqueFd fd);
+  bool make_room();
+  size_t streams() const;
 
   EventLoop& loop_;
   ControlHandler& handler_;
-  Fd lock_;  // held as long as this lives: the run directory is ours
-  Fd listener_;
+  UniqueFd lock_;  // held as long as this lives: the run directory is ours
   std::string path_;
-  std::map<Connection*, std::shared_ptr<Connection>> connections_;
+  std::vector<std::shared_ptr<Connection>> connections_;  // oldest first
+  SocketAcceptor acceptor_;
 };
 
 // One client. The server owns it while the socket is open; the handler reaches it through an Obligation.
 class Connection final : public ControlResponder, public FdHandler, public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Server& server, Fd fd) : server_(&server), fd_(std::move(fd)) {}
+  Connection(Server& server, UniqueFd fd) : server_(&server), fd_(std::move(fd)) {}
   void start();
   void shut();  // closes the socket; the server forgets this connection
   void refuse(std::string why, int exit_status = 1) {
@@ -79,9 +67,15 @@ class Connection final : public ControlResponder, public FdHandler, public std::
   void progress(const nlohmann::json& value) override;
   void finish(const ControlReply& reply) override;
   bool open() const override { return server_ != nullptr && !finished_; }
+  bool begin_stream() override;
   void on_hangup(std::function<void()> what) override;
 
+  // Nobody works for it: it has not said what it wants, or does not take the answer.
+  bool idle() const { return !dispatched_ || finished_; }
+  bool stream() const { return stream_; }
+
  private:
+  void shut_after(Duration patience);
   void read_some();
   void dispatch(size_t length);
   void send(std::string text);
@@ -90,13 +84,14 @@ class Connection final : public ControlResponder, public FdHandler, public std::
   void hang_up();
 
   Server* server_;  // null once closed
-  Fd fd_;
+  UniqueFd fd_;
   TimerId timer_;
   std::string input_;
   std::string output_;
   size_t sent_ = 0;
   bool dispatched_ = false;
   bool finished_ = false;
+  bool stream_ = false;
   std::function<void()> on_hangup_;
 };
 
@@ -119,6 +114,7 @@ class Obligation final : public ControlResponder {
     finished_ = true;
     connection_->finish(reply);
   }
+  bool begin_stream() override { return connection_->begin_stream(); }
   bool open() const override { return connection_->open(); }
   void on_hangup(std::function<void()> what) override { connection_->on_hangup(std::move(what)); }
 
@@ -127,6 +123,15 @@ class Obligation final : public ControlResponder {
   std::shared_ptr<Connection> connection_;
   bool finished_ = false;
 };
+
+size_t Server::streams() const {
+  return static_cast<size_t>(
+      std::count_if(connections_.begin(), connections_.end(), [](const auto& each) { return each->stream(); }));
+}
+
+void Server::closed(const Connection& connection) {
+  std::erase_if(connections_, [&connection](const auto& each) { return each.get() == &connection; });
+}
 
 void Connection::start() {
   server_->loop().watch(fd_.get(), EPOLLIN, *this);
@@ -138,13 +143,30 @@ void Connection::start() {
   });
 }
 
+// The answer is there; who does not fetch it is not waited for.
+void Connection::shut_after(Duration patience) {
+  if (timer_.value != 0) server_->loop().cancel(timer_);
+  timer_ = server_->loop().call_at(server_->loop().now() + patience, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->timer_ = {};
+    self->shut();
+  });
+}
+
+bool Connection::begin_stream() {
+  if (!open() || (!stream_ && !server_->may_stream())) return false;
+  stream_ = true;
+  return true;
+}
+
 void Connection::shut() {
   if (!server_) return;
   Server* server = std::exchange(server_, nullptr);
   if (timer_.value != 0) server->loop().cancel(timer_);
   server->loop().unwatch(fd_.get());
-  fd_ = Fd();
-  server->closed(this);
+  fd_ = UniqueFd();
+  server->closed(*this);
 }
 
 void Connection::on_ready(uint32_t events) {
@@ -219,12 +241,15 @@ void Connection::progress(const nlohmann::json& value) {
 void Connection::finish(const ControlReply& reply) {
   if (!open()) return;
   finished_ = true;
+  stream_ = false;
   on_hangup_ = nullptr;
+  const auto keep = shared_from_this();  // it may be gone when all is sent
   send(format_reply(reply));
+  if (server_) shut_after(kReplyTimeout);
 }
 
 void Connection::send(std::string text) {
-  if (output_.size() - sent_ + text.size() > kMaxOutput) {
+  if (output_.size() - sent_ + text.size() > (stream_ ? kMaxStreamOutput : kMaxOutput)) {
     // Not from within the handler's call: it may hold references into what on_hangup releases.
     server_->loop().defer([self = shared_from_this()] {
       if (self->server_) self->hang_up();
@@ -264,53 +289,56 @@ void Connection::drop_input() {
   }
 }
 
-Server::Server(EventLoop& loop, ControlHandler& handler, Fd lock, Fd listener, std::string path)
+Server::Server(EventLoop& loop, ControlHandler& handler, UniqueFd lock, UniqueFd listener, std::string path)
     : loop_(loop),
       handler_(handler),
       lock_(std::move(lock)),
-      listener_(std::move(listener)),
-      path_(std::move(path)) {
-  loop_.watch(listener_.get(), EPOLLIN, *this);
-}
+      path_(std::move(path)),
+      acceptor_(loop, std::move(listener), [this](UniqueFd fd) { return accept_one(std::move(fd)); }) {}
 
 Server::~Server() {
-  loop_.unwatch(listener_.get());
   while (!connections_.empty()) {
-    const std::shared_ptr<Connection> keep = connections_.begin()->second;
+    const std::shared_ptr<Connection> keep = connections_.front();
     keep->shut();
   }
   ::unlink(path_.c_str());
 }
 
-void Server::on_ready(uint32_t) {
-  for (;;) {
-    const int fd = ::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 && errno == EINTR) continue;
-    if (fd < 0) return;  // EAGAIN; or no descriptors, and the level-triggered loop comes back
-    accept_one(Fd(fd));
-  }
-}
-
-void Server::accept_one(Fd fd) {
+SocketAcceptor::Owner Server::accept_one(UniqueFd fd) {
   ucred peer{};
   socklen_t size = sizeof peer;
   const bool known = ::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0;
+  const bool crowded = connections_.size() >= kMaxConnections;
+  const bool served = make_room();
   const auto connection = std::make_shared<Connection>(*this, std::move(fd));
-  if (connections_.size() >= kMaxConnections) return;  // closed: bounded (P10)
-  connections_.emplace(connection.get(), connection);
+  connections_.push_back(connection);
   connection->start();
   if (!known || (peer.uid != 0 && peer.uid != ::geteuid())) {
     connection->refuse("only root and the daemon's own user may give commands", 20);
+  } else if (!served) {
+    connection->refuse("as many commands are running as may at once\n  Try again when one has ended.", 20);
+    connection->shut();  // a line fits the socket's buffer
   }
+  return crowded ? SocketAcceptor::Owner::crowded : SocketAcceptor::Owner::has_room;
+}
+
+// Bounded (P10): the oldest that keeps nobody busy makes room for an operator who may have something to say.
+bool Server::make_room() {
+  if (connections_.size() < kMaxConnections) return true;
+  const auto oldest = std::find_if(connections_.begin(), connections_.end(), [](const auto& each) { return each->idle(); });
+  if (oldest == connections_.end()) return false;
+  const std::shared_ptr<Connection> keep = *oldest;
+  keep->shut();
+  return true;
 }
 
 Error system_error(const char* where) {
   return {errno, where};
 }
 
-Result<Fd> take_run_dir(const std::string& run_dir) {
+Result<UniqueFd> take_run_dir(const std::string& run_dir) {
   if (::mkdir(run_dir.c_str(), 0755) != 0 && errno != EEXIST) return system_error("create the run directory");
-  Fd lock(::open((run_dir + "/control.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  UniqueFd lock(::open((run_dir + "/control.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (lock.get() < 0) return system_error("open the run directory's lock");
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     return Error{errno == EWOULDBLOCK ? EADDRINUSE : errno,
@@ -319,18 +347,18 @@ Result<Fd> take_run_dir(const std::string& run_dir) {
   return lock;
 }
 
-Result<Fd> listen_at(const std::string& path) {
+Result<UniqueFd> listen_at(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) return Error{ENAMETOOLONG, "name the control socket"};
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   if (::unlink(path.c_str()) != 0 && errno != ENOENT) return system_error("remove a stale control socket");
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (fd.get() < 0) return system_error("create the control socket");
   const auto* generic = reinterpret_cast<const sockaddr*>(&address);
   if (::bind(fd.get(), generic, sizeof address) != 0) return system_error("bind the control socket");
   if (::chmod(path.c_str(), 0600) != 0) return system_error("protect the control socket");
-  if (::listen(fd.get(), 64) != 0) return system_error("listen at the control socket");
+  if (::listen(fd.get(), 1024) != 0) return system_error("listen at the control socket");
   return fd;
 }
 
@@ -342,10 +370,10 @@ std::string control_socket_path(const std::string& run_dir) {
 
 Result<std::unique_ptr<ControlServer>> ControlServer::create(EventLoop& loop, const std::string& run_dir,
                                                              ControlHandler& handler) {
-  Result<Fd> lock = take_run_dir(run_dir);
+  Result<UniqueFd> lock = take_run_dir(run_dir);
   if (!lock) return lock.error();
   const std::string path = control_socket_path(run_dir);
-  Result<Fd> listener = listen_at(path);
+  Result<UniqueFd> listener = listen_at(path);
   if (!listener) return listener.error();
   return std::unique_ptr<ControlServer>(
       std::make_unique<Server>(loop, handler, std::move(lock).value(), std::move(listener).value(), path));

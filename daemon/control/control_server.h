@@ -1,6 +1,6 @@
 // The control socket RUNDIR/control.sock: accepts operators' commands on the control thread's EventLoop and
-// hands them to a ControlHandler. Bounded: connections, bytes of a request, bytes waiting to be read by a
-// client.
+// hands them to a ControlHandler. Bounded: connections (the oldest that is idle makes room), streams,
+// bytes of a request, bytes waiting to be read by a client, and the time for either.
 //
 // One request a connection. Only root and the daemon's own user are served (SO_PEERCRED; the socket's mode is
 // 0600 too).
@@ -25,6 +25,9 @@ class ControlResponder {
   virtual void progress(const nlohmann::json& value) = 0;
   virtual void finish(const ControlReply& reply) = 0;
   virtual bool open() const = 0;  // false: nobody listens any more
+  // Before the first event of a command that lasts as long as the client likes. False: there are as many as may be, so that room
+  // stays for other commands.
+  virtual bool begin_stream() = 0;
   // Called once if the client hangs up before finish(). It may release the responder.
   virtual void on_hangup(std::function<void()> what) = 0;
 };
@@ -39,6 +42,8 @@ class ControlHandler {
 
 class ControlServer {
  public:
+  static constexpr size_t kMaxConnections = 64;
+  static constexpr size_t kMaxStreams = 32;
   // Takes RUNDIR (created when it is missing, mode 0755) for this daemon: a lock file says whose it is, so a
   // socket that a dead daemon left is replaced and a living one's is not (EADDRINUSE). `loop` and `handler`
   // must outlive the server.

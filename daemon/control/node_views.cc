@@ -109,6 +109,9 @@ void Node::explain(const ControlRequest& request, Shared responder) {
 
 void Node::events(const ControlRequest& request, Shared responder) {
   if (!request.resource.empty() && need(request, responder) == nullptr) return;
+  if (!request.flag("now") && !responder->begin_stream())
+    return responder->finish({20, "", fmt::format("lockstepd: {} others follow the events already; that is the limit\n  End one of "
+                                                  "them, or ask for the state with --now.\n", ControlServer::kMaxStreams)});
   feed_events(std::make_shared<EventFeed>(request.flag("json")), request.resource, request.flag("now"), std::move(responder));
 }
 

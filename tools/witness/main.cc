@@ -73,6 +73,7 @@ int complain(const std::string& what, const Error& error) {
 }
 
 int run(const Options& options) {
+  prepare_daemon();
   const auto where = split_host_port(options.listen);
   if (!where) {
     std::cerr << "lockstep-witness: --listen " << options.listen << ": not HOST:PORT\n";
@@ -89,8 +90,10 @@ int run(const Options& options) {
   }
   auto loop = EventLoop::create(IoEngine::automatic);
   if (!loop.ok()) return complain("event loop", loop.error());
-  auto signals =
-      SignalWatch::create(*loop.value(), {SIGTERM, SIGINT}, [&loop](int) { loop.value()->stop(); });
+  // SIGHUP (a terminal that goes away) is no reason to take a vote from clusters.
+  auto signals = SignalWatch::create(*loop.value(), {SIGTERM, SIGINT, SIGHUP}, [&loop](int signal) {
+    if (signal != SIGHUP) loop.value()->stop();
+  });
   if (!signals.ok()) return complain("signals", signals.error());
 
   WitnessSettings settings;

@@ -17,6 +17,7 @@ ListenerSettings listener_settings(const WitnessSettings& settings) {
   ListenerSettings listener;
   listener.where = settings.listen;
   listener.max_unauthenticated = settings.max_unauthenticated;
+  listener.max_favoured = settings.max_connections;
   listener.deadline = settings.handshake_timeout;
   return listener;
 }
@@ -32,8 +33,10 @@ Witness::Witness(EventLoop& loop, const StateDir& dir, WitnessSettings settings)
       settings_(std::move(settings)),
       verifiers_(dir, settings_.verifiers),
       acceptors_(dir, draw_uuid(), loop.now()),
-      listener_(loop, listener_settings(settings_), *this,
-                [this](HandshakeResult result) { arrived(std::move(result)); }) {}
+      refusals_(loop, "", "callers refused"),
+      listener_(
+          loop, listener_settings(settings_), *this,
+          [this](HandshakeResult result) { arrived(std::move(result)); }, [this] { crowded(); }) {}
 
 Witness::~Witness() {
   if (sweep_timer_.value != 0) loop_.cancel(sweep_timer_);
@@ -66,13 +69,13 @@ std::optional<Refusal> Witness::check(const Hello& hello, const Transcript& tran
   if (!verify_witness_proof(transcript, proof)) return wrong;
   const auto accepted = verifiers_.accept(hello.resource, proof.key);
   if (!accepted.ok()) {
-    log_line(LogLevel::error, hello.resource.to_string(), describe(accepted.error()));
+    refusals_.line(LogLevel::error, hello.resource.to_string() + ": " + describe(accepted.error()));
     return Refusal{RefusalCode::storage_failed, accepted.error().where};
   }
   if (!accepted.value()) return wrong;
   const auto prepared = acceptors_.prepare(hello.resource);
   if (prepared.ok()) return std::nullopt;
-  log_line(LogLevel::error, hello.resource.to_string(), describe(prepared.error()));
+  refusals_.line(LogLevel::error, hello.resource.to_string() + ": " + describe(prepared.error()));
   return Refusal{RefusalCode::storage_failed, prepared.error().where};
 }
 
@@ -80,8 +83,8 @@ void Witness::arrived(HandshakeResult result) {
   if (!result.connection) {
     // A client that is refused comes again every few seconds: say it once.
     if (result.refused && std::exchange(last_refusal_, result.failure) != result.failure) {
-      log_line(LogLevel::warning, result.hello.resource.is_nil() ? "" : result.hello.resource.to_string(),
-               result.failure);
+      const bool named = !result.hello.resource.is_nil();
+      refusals_.line(LogLevel::warning, (named ? result.hello.resource.to_string() + ": " : "") + result.failure);
     }
     return;
   }
@@ -93,6 +96,10 @@ void Witness::arrived(HandshakeResult result) {
   connection->resume();
   log_format(LogLevel::info, result.hello.resource.to_string(), "", "node {} connected from {}",
              result.hello.from.value, remote_address(connection->fd()).to_string());
+}
+
+void Witness::crowded() {
+  refusals_.line(LogLevel::warning, "crowded with callers that do not prove who they are: the oldest give way");
 }
 
 // A node that comes again has lost its old connection.

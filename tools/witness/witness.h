@@ -10,6 +10,7 @@
 
 #include "acceptor_store.h"
 #include "shell/link/listener.h"
+#include "shell/loop/limited_log.h"
 #include "verifier_store.h"
 
 namespace lockstep {
@@ -51,6 +52,7 @@ class Witness final : public Doorkeeper, public ConnectionOwner {
   void on_closed(Connection& connection, const std::string& why) override;
 
   void arrived(HandshakeResult result);
+  void crowded();
   void drop(Connection& connection, const std::string& why);
   void drop_older(const ResourceId& resource, Seat seat);
   void sweep();
@@ -62,6 +64,7 @@ class Witness final : public Doorkeeper, public ConnectionOwner {
   std::unordered_map<const Connection*, Client> clients_;
   std::string last_refusal_;
   TimerId sweep_timer_;
+  LimitedLog refusals_;
   Listener listener_;
 };
 

@@ -41,7 +41,7 @@ Result<UniqueFd> listen_at(const SocketAddress& address) {
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.storage.ss_family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 0);
   if (::bind(fd.get(), address.get(), address.length) != 0) return Error{errno, "bind"};
-  if (::listen(fd.get(), 64) != 0) return Error{errno, "listen"};
+  if (::listen(fd.get(), 1024) != 0) return Error{errno, "listen"};
   return fd;
 }
 
@@ -68,7 +68,11 @@ std::optional<HostPort> split_host_port(std::string_view text) {
 std::string SocketAddress::host() const {
   char text[NI_MAXHOST];
   if (getnameinfo(get(), length, text, sizeof(text), nullptr, 0, NI_NUMERICHOST) != 0) return "?";
-  return text;
+  // IPv4 that came by a socket for both: by the name under which it is configured.
+  const std::string_view whole = text;
+  constexpr std::string_view kMapped = "::ffff:";
+  const bool mapped = whole.starts_with(kMapped) && whole.find('.') != std::string_view::npos;
+  return std::string(mapped ? whole.substr(kMapped.size()) : whole);
 }
 
 uint16_t SocketAddress::port() const {

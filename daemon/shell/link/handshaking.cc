@@ -40,6 +40,7 @@ void Handshaking::on_connected(Connection& connection) {
 }
 
 void Handshaking::on_frame(Connection& connection, Frame frame) {
+  heard_ = true;
   auto step = std::visit([&frame](auto& machine) { return machine.step(frame); }, machine_);
   connection.send_frame(std::move(step.reply));
   switch (step.outcome) {

@@ -38,6 +38,8 @@ class Handshaking final : public ConnectionOwner {
   Handshaking(const Handshaking&) = delete;
   Handshaking& operator=(const Handshaking&) = delete;
 
+  bool silent() const { return !heard_; }  // nothing whole has come from the other end yet
+
  private:
   void on_connected(Connection& connection) override;
   void on_frame(Connection& connection, Frame frame) override;
@@ -53,6 +55,7 @@ class Handshaking final : public ConnectionOwner {
   Done done_;
   std::shared_ptr<Connection> connection_;
   TimerId timer_;
+  bool heard_ = false;
 };
 
 }  // namespace lockstep

@@ -9,6 +9,10 @@
 
 namespace lockstep {
 
+namespace {
+constexpr Duration kResolvePause = seconds(10);
+}  // namespace
+
 LinkManager::LinkManager(EventLoop& loop, BufferPool& pool, LinkSettings settings, LinkOwner& owner)
     : loop_(loop),
       settings_(std::move(settings)),
@@ -26,20 +30,43 @@ LinkManager::LinkManager(EventLoop& loop, BufferPool& pool, LinkSettings setting
 LinkManager::~LinkManager() = default;
 
 Result<void> LinkManager::start() {
-  const bool listens = std::any_of(
-      settings_.peers.begin(), settings_.peers.end(),
-      [this](const PeerSettings& peer) { return !peer.seat.is_witness() && peer.seat > settings_.self; });
+  const bool listens = std::any_of(settings_.peers.begin(), settings_.peers.end(),
+                                   [this](const PeerSettings& peer) { return calls_us(peer); });
   if (listens) {
     ListenerSettings where;
     where.where = settings_.listen;
     where.deadline = settings_.handshake_timeout;
     where.versions = settings_.versions;
     listener_ = std::make_unique<Listener>(loop_, std::move(where), *this,
-                                           [this](HandshakeResult result) { arrived(std::move(result)); });
+                                           [this](HandshakeResult result) { arrived(std::move(result)); },
+                                           [this] { crowded(); });
     if (auto started = listener_->start(); !started.ok()) return started;
+    favour_peers();
   }
   for (const auto& link : links_) link->start();
   return {};
+}
+
+bool LinkManager::calls_us(const PeerSettings& peer) const {
+  return !peer.seat.is_witness() && peer.seat > settings_.self;
+}
+
+// A configured peer calls from its configured address, as a rule.
+void LinkManager::favour_peers() {
+  resolved_ = loop_.now();
+  resolvers_.clear();
+  for (const PeerSettings& peer : settings_.peers) {
+    if (!calls_us(peer)) continue;
+    resolvers_.push_back(std::make_unique<Resolver>(loop_));
+    resolvers_.back()->resolve(peer.where, [this](const std::vector<SocketAddress>& addresses) {
+      for (const SocketAddress& address : addresses) listener_->favour(address.host());
+    });
+  }
+}
+
+void LinkManager::crowded() {
+  if (loop_.now() - resolved_ >= kResolvePause) favour_peers();  // its name may mean another address by now
+  owner_.refused(kNoSeat, "crowded with callers that do not prove who they are: the oldest give way");
 }
 
 PeerLink* LinkManager::find(Seat seat) const {

@@ -56,6 +56,9 @@ class LinkManager final : public Doorkeeper {
   std::optional<Refusal> check(const Hello& hello, const Transcript& transcript, const Proof& proof) override;
   Welcome welcome(const Hello& hello, const Transcript& transcript) override;
   void arrived(HandshakeResult result);
+  void crowded();
+  void favour_peers();
+  bool calls_us(const PeerSettings& peer) const;
   PeerLink* find(Seat seat) const;
 
   EventLoop& loop_;
@@ -64,6 +67,8 @@ class LinkManager final : public Doorkeeper {
   LinkKeys keys_;
   uint64_t last_link_ = 0;
   std::string last_stranger_;
+  std::vector<std::unique_ptr<Resolver>> resolvers_;  // of those who call us
+  Instant resolved_ = kLongAgo;
   std::unique_ptr<Listener> listener_;
   std::vector<std::unique_ptr<PeerLink>> links_;  // as settings_.peers
 };

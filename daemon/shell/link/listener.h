@@ -1,51 +1,66 @@
 // Accepts connections and lets in who passes the handshake. Used by a resource's links and by the witness.
-// Unauthenticated connections are bounded in number (the newest is turned away) and in time.
+//
+// Whoever has not proved who he is costs a place and has little time. When the places are taken the oldest gives
+// way: strangers before callers from a favoured address, and the silent before those who have said something. So
+// a crowd of strangers may delay one another, but not a peer.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "shell/link/address.h"
 #include "shell/link/handshaking.h"
+#include "shell/loop/socket_acceptor.h"
 
 namespace lockstep {
 
 struct ListenerSettings {
   HostPort where;
   size_t max_unauthenticated = 64;
+  size_t max_favoured = 64;  // addresses; the oldest is forgotten
   Duration deadline = seconds(5);
   VersionRange versions;  // what we speak; tests narrow it
 };
 
-class Listener final : public FdHandler {
+class Listener {
  public:
-  // Gets every end of a handshake, good or bad.
+  // Gets every end of a handshake, good or bad, but for those that had to give way.
   using Done = std::function<void(HandshakeResult)>;
 
-  // `door` outlives the listener.
-  Listener(EventLoop& loop, ListenerSettings settings, Doorkeeper& door, Done done);
-  ~Listener() override;
+  // `door` outlives the listener. `crowded` is told each time that somebody had to give way or was turned away.
+  Listener(EventLoop& loop, ListenerSettings settings, Doorkeeper& door, Done done,
+           std::function<void()> crowded);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
   Result<void> start();
-  SocketAddress address() const { return local_address(fd_.get()); }
-  size_t unauthenticated() const { return handshakes_.size(); }
+  // Callers from this address are probably ours: it is configured, or somebody proved himself from there.
+  void favour(const std::string& host);
+  SocketAddress address() const { return local_address(acceptor_->fd()); }
+  size_t unauthenticated() const { return entering_.size(); }
 
  private:
-  void on_ready(uint32_t events) override;
-  void begin(UniqueFd fd);
+  struct Entering {
+    std::shared_ptr<Handshaking> handshake;
+    bool favoured = false;
+    int rank() const { return (favoured ? 2 : 0) + (handshake->silent() ? 0 : 1); }  // the lowest gives way
+  };
+  SocketAcceptor::Owner begin(UniqueFd fd);
+  bool make_room(bool favoured);
+  bool is_favoured(const std::string& host) const;
   void finished(Handshaking& handshake, HandshakeResult result);
-  void rest();
 
   EventLoop& loop_;
   ListenerSettings settings_;
   Doorkeeper& door_;
   Done done_;
-  UniqueFd fd_;
-  TimerId rest_timer_;
-  std::vector<std::shared_ptr<Handshaking>> handshakes_;
+  std::function<void()> crowded_;
+  std::unique_ptr<SocketAcceptor> acceptor_;
+  std::vector<Entering> entering_;  // oldest first
+  std::deque<std::string> favoured_;
 };
 
 }  // namespace lockstep

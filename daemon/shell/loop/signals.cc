@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -39,10 +40,26 @@ void SignalWatch::on_ready(uint32_t) {
   call(static_cast<int>(info.ssi_signo));
 }
 
-void allow_all_signals() {
+namespace {
+rlimit inherited_descriptors{0, 0};
+}  // namespace
+
+void prepare_daemon() {
+  ::signal(SIGPIPE, SIG_IGN);
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  inherited_descriptors = limit;
+  limit.rlim_cur = limit.rlim_max;
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) inherited_descriptors = {0, 0};  // a help, no condition
+}
+
+void restore_for_child() {
   sigset_t set;
   sigemptyset(&set);
   static_cast<void>(sigprocmask(SIG_SETMASK, &set, nullptr));
+  ::signal(SIGPIPE, SIG_DFL);
+  // Programs that use select() break with a limit above 1024.
+  if (inherited_descriptors.rlim_cur != 0) static_cast<void>(::setrlimit(RLIMIT_NOFILE, &inherited_descriptors));
 }
 
 }  // namespace lockstep

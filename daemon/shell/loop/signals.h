@@ -15,7 +15,7 @@ class SignalWatch : public FdHandler {
  public:
   // Blocks the signals in this thread and in those it starts from now on: call it before there are any.
   // `loop` outlives it. Programs started by fork() and exec() inherit the mask: unblock there
-  // (allow_all_signals()).
+  // (restore_for_child()).
   static Result<std::unique_ptr<SignalWatch>> create(EventLoop& loop, std::initializer_list<int> signals,
                                                      std::function<void(int signal)> on_signal);
   ~SignalWatch() override;
@@ -30,7 +30,12 @@ class SignalWatch : public FdHandler {
   std::function<void(int)> on_signal_;
 };
 
-// Between fork() and exec(): undoes what SignalWatch blocked. Async-signal-safe.
-void allow_all_signals();
+// First thing in a daemon's main(). A pipe or socket whose reader is gone (standard error of a daemon may be one) becomes an error of
+// write() instead of the end of the daemon, and as many descriptors may be open as the system allows: a crowd of strangers is
+// bounded, but not to the 1024 that a shell gives.
+void prepare_daemon();
+
+// Between fork() and exec(): undoes what SignalWatch blocked and prepare_daemon() changed. Async-signal-safe.
+void restore_for_child();
 
 }  // namespace lockstep

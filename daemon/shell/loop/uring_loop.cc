@@ -19,6 +19,7 @@ namespace {
 
 constexpr unsigned kSubmissionEntries = 256;
 constexpr unsigned kCompletionEntries = 4096;
+constexpr Duration kHalfClosedPause = milliseconds(200);
 // Leaves room in the completion queue for polls, so that it does not overflow under disk load.
 constexpr uint32_t kMostDiskIo = 2048;
 
@@ -246,6 +247,15 @@ void UringLoop::poll_completed(uint64_t key, int32_t outcome) {
   Watch* watch = watches_.find(key);
   if (watch == nullptr) return;  // unwatched or modified since
   watch->armed = false;
+  // io_uring reports a peer that has ended its side (POLLRDHUP) to everybody, at once and again. A handler that reads no more
+  // but still sends did not ask for that; an error or a hang-up, which it did ask for, is looked for every now and then.
+  constexpr uint32_t kAlways = POLLERR | POLLHUP | POLLNVAL;
+  if (outcome > 0 && (static_cast<uint32_t>(outcome) & (watch->events | kAlways)) == 0) {
+    call_at(now() + kHalfClosedPause, [this, key] {
+      if (watches_.find(key) != nullptr) to_arm(WatchTable::index_in(key));
+    });
+    return;
+  }
   to_arm(WatchTable::index_in(key));
   // A descriptor that cannot be polled shows as an error; its handler then reads or writes and sees which.
   watch->handler->on_ready(outcome >= 0 ? static_cast<uint32_t>(outcome) : uint32_t{POLLERR});

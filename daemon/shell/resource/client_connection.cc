@@ -4,45 +4,59 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
 namespace lockstep {
 
 namespace {
-constexpr Duration kProgressTime = seconds(10);
+constexpr uint32_t kLooksForNegotiation = 10;
 constexpr size_t kIovecs = 64;
 constexpr int kReadsPerTurn = 16;  // then the other sockets have their turn
 }  // namespace
 
-ClientConnection::ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd)
-    : port_(port), id_(id), fd_(std::move(fd)), session_(*this, *this, port.pool_,
+ClientConnection::ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd, bool local)
+    : port_(port), id_(id), fd_(std::move(fd)), local_(local), session_(*this, *this, port.pool_,
                {256, 64u << 20, static_cast<uint32_t>(port.settings_.core.max_op_bytes)}) {
   watched_ = EPOLLIN | EPOLLOUT;
   port_.loop_.watch(fd_.get(), watched_, *this);
-  watch_progress();
-}
-
-// A client that negotiates for ever, or that stops in the middle of a payload, holds a place or memory that others need.
-void ClientConnection::watch_progress() {
-  progress_timer_ = port_.loop_.call_at(port_.loop_.now() + kProgressTime, [this] {
-    progress_timer_ = {};
-    const bool stuck = bytes_received_ == bytes_at_last_look_ && session_.receiving_payload();
-    if (session_.negotiating() || stuck) return close();
-    bytes_at_last_look_ = bytes_received_;
-    if (!closed_) watch_progress();
-  });
 }
 
 ClientConnection::~ClientConnection() {
   *alive_ = false;
-  if (progress_timer_.value != 0) port_.loop_.cancel(progress_timer_);
   if (!closed_) port_.loop_.unwatch(fd_.get());
+}
+
+// Those who have not even asked for the export: strangers before users of this machine, and the silent first. Then those that hung
+// up and only wait to be answered.
+int ClientConnection::rank() const {
+  if (!closed_ && session_.negotiating()) return (local_ ? 2 : 0) + (bytes_received_ > 0 ? 1 : 0);
+  return leaving() ? kServed - 1 : kServed;
+}
+
+void ClientConnection::look(Shortage shortage) {
+  if (closed_) return;
+  if (session_.negotiating() && ++looks_in_negotiation_ > kLooksForNegotiation) return turn_out("negotiates for too long");
+  if (receiving_.too_slow(session_.held_for_receiving(), bytes_received_, shortage.payloads))
+    return turn_out("does not send the data that it announced");
+  // Memory or not, a client that takes no replies has to go some day; soon, when it has nothing more to ask.
+  const uint64_t held = session_.held_for_sending();
+  const bool wanted = leaving() || (shortage.replies && held > 0);
+  if (sending_.too_slow(std::max<uint64_t>(held, session_.has_output() ? 1 : 0), bytes_sent_, wanted))
+    turn_out("does not take its replies");
+}
+
+void ClientConnection::turn_out(const char* why) {
+  port_.log_.line(LogLevel::warning, fmt::format("closed an NBD client: it {}", why));
+  close();
 }
 
 void ClientConnection::on_ready(uint32_t events) {
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_some();
   if (!closed_ && session_.has_output()) write_some();
+  // Gone for good, while nothing is to be read from it: no recv() will say so, and the loop would report it for ever.
+  if (!closed_ && (events & (EPOLLHUP | EPOLLERR)) != 0 && session_.recv_target().empty()) return close();
   update_watch();
 }
 
@@ -76,6 +90,7 @@ void ClientConnection::write_some() {
     message.msg_iovlen = session_.gather(iovecs);
     const ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     if (n >= 0) {
+      bytes_sent_ += static_cast<uint64_t>(n);
       session_.consume(static_cast<size_t>(n));
       continue;
     }

@@ -6,22 +6,38 @@
 #include "nbd/session.h"
 #include "shell/event_loop.h"
 #include "shell/loop/unique_fd.h"
+#include "shell/resource/client_pace.h"
 #include "shell/resource/client_port.h"
 
 namespace lockstep {
 
 class ClientConnection final : public FdHandler, public nbd::RequestSink, public nbd::ExportDirectory {
  public:
-  ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd);
+  ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd, bool local);
   ~ClientConnection() override;
 
   void on_ready(uint32_t events) override;
   void complete(nbd::SlotId slot, int error_number, BufferRef data);
   void shut_down();
   void resume_if_waiting();  // pool memory may have become free
-  bool open() const { return opened_; }
-  // Nothing more to send or to answer: may be destroyed.
-  bool over() const { return closed_ && session_.outstanding() == 0; }
+  bool waits_for_memory() const { return !closed_ && session_.waits_for_memory(); }
+  // Which of two gives way when there are too many: the one with the lower rank. kServed: it does not.
+  static constexpr int kServed = 5;
+  int rank() const;
+  // Has chosen the export and may still ask for something. One that hung up is not in anybody's way, whatever of its requests waits.
+  bool open() const { return opened_ && !leaving(); }
+  bool leaving() const { return closed_ || !session_.takes_requests(); }
+  // The socket is gone: may be destroyed. What it had asked for goes on without it.
+  bool over() const { return closed_; }
+
+  // What others wait for, and this client may be holding.
+  struct Shortage {
+    bool payloads = false;
+    bool replies = false;
+  };
+  // Called every now and then: closes a client that is in others' way.
+  void look(Shortage shortage);
+  void close();
 
   void opened(const nbd::ExportInfo& info) override;
   void submit(nbd::Request request) override;
@@ -33,17 +49,18 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   void write_some();
   void flush_soon();
   void update_watch();
-  void close();
+  void turn_out(const char* why);
 
   ClientPort& port_;
   uint64_t id_;
   UniqueFd fd_;
+  bool local_;  // by a unix socket, which not everybody may use
   nbd::Session session_;
-  void watch_progress();
-
-  TimerId progress_timer_;
   uint64_t bytes_received_ = 0;
-  uint64_t bytes_at_last_look_ = 0;
+  uint64_t bytes_sent_ = 0;
+  ClientPace receiving_;
+  ClientPace sending_;
+  uint32_t looks_in_negotiation_ = 0;
   uint32_t watched_ = 0;
   bool flush_queued_ = false;
   bool opened_ = false;

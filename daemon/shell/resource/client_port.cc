@@ -1,7 +1,6 @@
 #include "shell/resource/client_port.h"
 
 #include <fcntl.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -68,41 +67,37 @@ Result<UniqueFd> listen_unix(const std::string& path) {
   if (::lstat(path.c_str(), &what) == 0 && S_ISSOCK(what.st_mode)) ::unlink(path.c_str());
   if (::bind(fd.get(), where, sizeof address) != 0) return Error{errno, "bind"};
   if (::chmod(path.c_str(), 0660) != 0) return Error{errno, "chmod"};
-  if (::listen(fd.get(), 64) != 0) return Error{errno, "listen"};
+  if (::listen(fd.get(), 1024) != 0) return Error{errno, "listen"};
   return fd;
 }
 
 }  // namespace
 
-class ClientListener final : public FdHandler {
+class ClientListener {
  public:
   ClientListener(ClientPort& port, UniqueFd fd, std::string unix_path)
-      : port_(port), fd_(std::move(fd)), unix_path_(std::move(unix_path)) {
-    port_.loop_.watch(fd_.get(), EPOLLIN, *this);
-  }
-  ~ClientListener() override {
-    port_.loop_.unwatch(fd_.get());
+      : unix_path_(std::move(unix_path)),
+        acceptor_(port.loop_, std::move(fd), [&port, tcp = unix_path_.empty()](UniqueFd client) {
+          if (tcp) set_no_delay(client.get());
+          if (tcp) set_dead_peer_limits(client.get(), kIdleSeconds, 0);  // or a client whose machine died would stay for ever
+          return port.accepted(std::move(client), !tcp);
+        }) {}
+  ~ClientListener() {
     if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
-  }
-  void on_ready(uint32_t) override {
-    for (int i = 0; i < 16; ++i) {
-      UniqueFd client(::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-      if (!client.ok()) return;
-      if (unix_path_.empty()) set_no_delay(client.get());
-      port_.accepted(std::move(client));
-    }
   }
 
  private:
-  ClientPort& port_;
-  UniqueFd fd_;
+  static constexpr int kIdleSeconds = 15;
   std::string unix_path_;
+  SocketAcceptor acceptor_;
 };
 
 ClientPort::ClientPort(EventLoop& loop, const ResourceSettings& settings, Upstream upstream)
-    : loop_(loop), settings_(settings), upstream_(std::move(upstream)), pool_(settings.pool_bytes) {}
+    : loop_(loop), settings_(settings), upstream_(std::move(upstream)), pool_(settings.pool_bytes),
+      log_(loop, settings.name, "NBD clients turned away") {}
 
 ClientPort::~ClientPort() {
+  if (look_timer_.value != 0) loop_.cancel(look_timer_);
   listeners_.clear();
   connections_.clear();
   queue_.clear();
@@ -122,14 +117,51 @@ Result<void> ClientPort::start() {
   return {};
 }
 
-void ClientPort::accepted(UniqueFd fd) {
-  if (connections_.size() >= settings_.max_clients) {
-    log_format(LogLevel::warning, settings_.name, "", "refused an NBD client: {} connections are the limit",
-               settings_.max_clients);
-    return;
+SocketAcceptor::Owner ClientPort::accepted(UniqueFd fd, bool local) {
+  const auto there = std::count_if(connections_.begin(), connections_.end(), [](const auto& entry) { return !entry.second->over(); });
+  const bool crowded = static_cast<size_t>(there) >= settings_.max_clients;
+  if (crowded && !make_room()) {
+    log_.line(LogLevel::warning, fmt::format("refused an NBD client: {} connections are the limit", settings_.max_clients));
+    return SocketAcceptor::Owner::crowded;
   }
   const uint64_t id = ++last_id_;
-  connections_.emplace(id, std::make_unique<ClientConnection>(*this, id, std::move(fd)));
+  connections_.emplace(id, std::make_unique<ClientConnection>(*this, id, std::move(fd), local));
+  look_soon();
+  return crowded ? SocketAcceptor::Owner::crowded : SocketAcceptor::Owner::has_room;
+}
+
+// At the limit the oldest of those gives way that are of the least consequence, so that idle strangers do not keep clients out.
+bool ClientPort::make_room() {
+  ClientConnection* victim = nullptr;
+  for (const auto& [id, connection] : connections_) {
+    if (connection->over() || connection->rank() == ClientConnection::kServed) continue;
+    if (victim == nullptr || connection->rank() < victim->rank()) victim = connection.get();
+  }
+  if (victim == nullptr) return false;
+  log_.line(LogLevel::warning, fmt::format("closed an idle NBD client for a new one: {} connections are the limit",
+                                           settings_.max_clients));
+  victim->close();
+  return true;
+}
+
+void ClientPort::look_soon() {
+  if (look_timer_.value != 0) return;
+  look_timer_ = loop_.call_at(loop_.now() + settings_.client_look, [this] {
+    look_timer_ = {};
+    look_at_clients();
+    if (!connections_.empty()) look_soon();
+  });
+}
+
+void ClientPort::look_at_clients() {
+  const auto waiting = std::count_if(connections_.begin(), connections_.end(),
+                                     [](const auto& entry) { return entry.second->waits_for_memory(); });
+  ClientConnection::Shortage shortage;
+  shortage.replies = upstream_.reads_wait && upstream_.reads_wait();
+  for (const auto& [id, connection] : connections_) {
+    shortage.payloads = waiting > (connection->waits_for_memory() ? 1 : 0);
+    connection->look(shortage);
+  }
 }
 
 void ClientPort::request(uint64_t connection, nbd::Request request) {
@@ -188,14 +220,33 @@ void ClientPort::shut_down_clients() {
 
 size_t ClientPort::open_exports() const {
   return static_cast<size_t>(std::count_if(connections_.begin(), connections_.end(),
-                                           [](const auto& entry) { return entry.second->open() && !entry.second->over(); }));
+                                           [](const auto& entry) { return entry.second->open(); }));
 }
 
+// A client that is gone is forgotten at once. What the core has of its requests takes its course, the answer goes nowhere.
 void ClientPort::drop_finished() {
   for (auto at = connections_.begin(); at != connections_.end();) {
-    at = at->second->over() ? connections_.erase(at) : std::next(at);
+    if (!at->second->over()) {
+      ++at;
+      continue;
+    }
+    forget_queued(at->first);
+    at = connections_.erase(at);
   }
   resume_waiting();
+}
+
+// Nobody was promised anything about what the core has not even seen; and clients that come, ask and go while requests wait
+// for a quorum must not pile them up here.
+void ClientPort::forget_queued(uint64_t connection) {
+  std::erase_if(queue_, [&](const Piece& piece) {
+    const auto owner = owner_.find(piece.request.io.value);
+    const auto pending = pending_.find(owner->second);
+    if (pending->second.connection != connection) return false;
+    if (--pending->second.pieces == 0) pending_.erase(pending);
+    owner_.erase(owner);
+    return true;
+  });
 }
 
 // Memory that a request gave back may be what another session waits for.

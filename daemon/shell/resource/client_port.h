@@ -16,6 +16,8 @@
 #include "core/event.h"
 #include "nbd/session.h"
 #include "shell/event_loop.h"
+#include "shell/loop/limited_log.h"
+#include "shell/loop/socket_acceptor.h"
 #include "shell/loop/unique_fd.h"
 #include "shell/resource/settings.h"
 
@@ -31,6 +33,7 @@ class ClientPort {
     std::function<void(const ClientRequest&, BufferRef payload)> submit;
     std::function<nbd::Lookup(std::string_view name)> look_up;
     std::function<std::vector<nbd::ExportListing>()> list;
+    std::function<bool()> reads_wait;  // for memory, which replies that are not taken may hold
   };
   ClientPort(EventLoop& loop, const ResourceSettings& settings, Upstream upstream);
   ~ClientPort();
@@ -41,7 +44,7 @@ class ClientPort {
   void replied(ClientIo io, IoStatus status, BufferRef data);
   // Fails what waits with ESHUTDOWN and closes every client.
   void shut_down_clients();
-  size_t open_exports() const;  // clients that have chosen the export
+  size_t open_exports() const;  // clients that have chosen the export and have not hung up
   size_t connections() const { return connections_.size(); }
   uint64_t bytes_read() const { return bytes_read_; }
   uint64_t bytes_written() const { return bytes_written_; }
@@ -59,16 +62,22 @@ class ClientPort {
     ClientRequest request;
     BufferRef payload;
   };
-  void accepted(UniqueFd fd);
+  SocketAcceptor::Owner accepted(UniqueFd fd, bool local);
+  bool make_room();
+  void look_soon();
+  void look_at_clients();
   void request(uint64_t connection, nbd::Request request);
   void hand_on();
   void drop_finished();
+  void forget_queued(uint64_t connection);
   void resume_waiting();
 
   EventLoop& loop_;
   const ResourceSettings& settings_;
   Upstream upstream_;
   BufferPool pool_;
+  LimitedLog log_;
+  TimerId look_timer_;
   std::vector<std::unique_ptr<ClientListener>> listeners_;
   std::string refused_address_;
   std::map<uint64_t, std::unique_ptr<ClientConnection>> connections_;

@@ -30,7 +30,7 @@ pid_t spawn(const FenceCommand& command) {
   const pid_t child = ::fork();
   if (child != 0) return child;
   ::setpgid(0, 0);
-  allow_all_signals();
+  restore_for_child();
   const int nothing = ::open("/dev/null", O_RDWR);
   if (nothing >= 0) ::dup2(nothing, 0);
   ::execvpe(argv[0], argv.data(), environment.data());

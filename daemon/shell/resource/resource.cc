@@ -105,7 +105,9 @@ Resource::Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop)
     : settings_(std::move(settings)),
       loop_(std::move(loop)),
       peer_pool_(settings_.peer_pool_bytes),
-      read_pool_(settings_.read_pool_bytes) {}
+      read_pool_(settings_.read_pool_bytes),
+      peer_refusals_(*loop_, settings_.name, "refusals between the nodes"),
+      strangers_(*loop_, settings_.name, "unknown callers refused") {}
 
 void Resource::adopt(Disks disks) {
   if (!loop_->fallback_reason().empty())
@@ -131,6 +133,7 @@ void Resource::adopt(Disks disks) {
   };
   upstream.look_up = [this](std::string_view name) { return look_up(name); };
   upstream.list = [this] { return std::vector<nbd::ExportListing>{{settings_.name + "/0", "Lockstep resource"}}; };
+  upstream.reads_wait = [this] { return !reads_waiting_.empty(); };
   clients_ = std::make_unique<ClientPort>(*loop_, settings_, std::move(upstream));
   fences_ = std::make_unique<FenceRunner>(*loop_);
 }
@@ -186,8 +189,8 @@ void Resource::message(Seat peer, LinkId link, Message message, BufferRef payloa
 }
 
 void Resource::refused(Seat peer, const std::string& why) {
-  log_format(LogLevel::error, settings_.name, "refused", "{}: {}",
-             peer == kNoSeat ? std::string("unknown caller") : settings_.name_of(peer), why);
+  if (peer == kNoSeat) return strangers_.line(LogLevel::error, "unknown caller: " + why, "refused");
+  peer_refusals_.line(LogLevel::error, settings_.name_of(peer) + ": " + why, "refused");
 }
 
 }  // namespace lockstep

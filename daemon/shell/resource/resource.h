@@ -16,6 +16,7 @@
 #include "core/replica.h"
 #include "shell/event_loop.h"
 #include "shell/link/link_manager.h"
+#include "shell/loop/limited_log.h"
 #include "shell/meta_store.h"
 #include "shell/resource/client_port.h"
 #include "shell/resource/fence_runner.h"
@@ -105,6 +106,8 @@ class Resource final : public LinkOwner {
   std::unique_ptr<LinkManager> links_;
   std::unique_ptr<ClientPort> clients_;
   std::unique_ptr<FenceRunner> fences_;
+  LimitedLog peer_refusals_;
+  LimitedLog strangers_;  // apart from those: a crowd of strangers must not hide why a peer is refused
 
   std::deque<Event> events_;
   Effects effects_;

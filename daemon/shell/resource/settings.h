@@ -32,6 +32,7 @@ struct ResourceSettings {
   size_t peer_pool_bytes = size_t{256} << 20;  // payloads from peers
   size_t read_pool_bytes = size_t{256} << 20;  // payloads that the disk fills
   size_t max_clients = 128;                    // connections
+  Duration client_look = seconds(1);           // between looks at who holds others up: see client_pace.h
   Duration client_leave_time = seconds(5);     // how long `secondary` waits for clients to go
 
   std::string name_of(Seat seat) const;

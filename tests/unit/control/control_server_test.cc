@@ -9,6 +9,9 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <vector>
+
+#include "shell/loop/unique_fd.h"
 
 namespace lockstep {
 namespace {
@@ -17,6 +20,12 @@ class Handler final : public ControlHandler {
  public:
   void handle(ControlRequest request, std::shared_ptr<ControlResponder> responder) override {
     last = request.command;
+    if (request.command == "follow") {
+      if (!responder->begin_stream()) return responder->finish({20, "", "too many streams"});
+      responder->event("the first");
+      streams.push_back(responder);
+      return;
+    }
     if (request.command == "slow") {
       responder->on_hangup([this] { ++hangups; });
       waiting = responder;
@@ -24,12 +33,14 @@ class Handler final : public ControlHandler {
     }
     if (request.command == "drop") return;
     responder->event("a line");
-    responder->finish({11, "out", "err"});
+    responder->finish({11, answer, "err"});
     responder->finish({0, "", ""});  // without effect
   }
   std::string last;
+  std::string answer = "out";
   int hangups = 0;
   std::shared_ptr<ControlResponder> waiting;
+  std::vector<std::shared_ptr<ControlResponder>> streams;
 };
 
 class ControlServerTest : public testing::Test {
@@ -46,6 +57,7 @@ class ControlServerTest : public testing::Test {
   }
   void TearDown() override {
     handler_.waiting.reset();
+    handler_.streams.clear();
     server_.reset();
     loop_.reset();
     ::unlink((dir_ + "/control.lock").c_str());
@@ -147,6 +159,72 @@ TEST_F(ControlServerTest, ConnectionsAreBounded) {
   for (int fd : fds) ::close(fd);
   turn();
   EXPECT_EQ(server_->connections(), 0u);
+}
+
+TEST_F(ControlServerTest, IdleClientsMakeRoomForTheOperator) {
+  std::vector<UniqueFd> idle;
+  for (int i = 0; i < 200; ++i) {
+    idle.emplace_back(dial());
+    if (i % 50 == 0) turn(1);
+  }
+  EXPECT_NE(ask("{\"command\":\"primary\"}\n").find("\"exit\":11"), std::string::npos);
+  EXPECT_LE(server_->connections(), ControlServer::kMaxConnections);
+}
+
+TEST_F(ControlServerTest, ClientsThatDoNotFetchTheirAnswersMakeRoom) {
+  std::vector<UniqueFd> idle;
+  handler_.answer = std::string(1 << 20, 'x');
+  for (size_t i = 0; i < ControlServer::kMaxConnections; ++i) {
+    idle.emplace_back(dial());
+    ASSERT_EQ(::send(idle.back().get(), "{\"command\":\"primary\"}\n", 22, 0), 22);
+    turn(3);
+  }
+  EXPECT_EQ(server_->connections(), ControlServer::kMaxConnections);
+  handler_.answer = "short";
+  EXPECT_NE(ask("{\"command\":\"primary\"}\n").find("short"), std::string::npos);
+}
+
+TEST_F(ControlServerTest, StreamsLeaveRoomForCommands) {
+  std::vector<UniqueFd> followers;
+  for (size_t i = 0; i < ControlServer::kMaxStreams; ++i) {
+    followers.emplace_back(dial());
+    ASSERT_EQ(::send(followers.back().get(), "{\"command\":\"follow\"}\n", 21, 0), 21);
+    turn(3);
+  }
+  EXPECT_EQ(handler_.streams.size(), ControlServer::kMaxStreams);
+  EXPECT_NE(ask("{\"command\":\"follow\"}\n").find("too many streams"), std::string::npos);
+  EXPECT_NE(ask("{\"command\":\"primary\"}\n").find("\"exit\":11"), std::string::npos);
+  followers.pop_back();
+  turn();
+  followers.emplace_back(dial());
+  ASSERT_EQ(::send(followers.back().get(), "{\"command\":\"follow\"}\n", 21, 0), 21);
+  turn();
+  EXPECT_EQ(handler_.streams.size(), ControlServer::kMaxStreams + 1);
+  EXPECT_TRUE(handler_.streams.front()->open()) << "a stream is no idle client";
+}
+
+TEST_F(ControlServerTest, AStreamThatIsNotReadIsBounded) {
+  const UniqueFd follower(dial());
+  ASSERT_EQ(::send(follower.get(), "{\"command\":\"follow\"}\n", 21, 0), 21);
+  turn();
+  ASSERT_EQ(handler_.streams.size(), 1u);
+  const std::string line(1000, 'x');
+  for (int i = 0; i < 100'000 && handler_.streams[0]->open(); ++i) {
+    handler_.streams[0]->event(line);
+    if (i % 100 == 0) turn(1);
+  }
+  EXPECT_FALSE(handler_.streams[0]->open());
+}
+
+TEST_F(ControlServerTest, WhenAllAreBusyTheNextIsToldSo) {
+  std::vector<UniqueFd> busy;
+  for (size_t i = 0; i < ControlServer::kMaxConnections; ++i) {
+    busy.emplace_back(dial());
+    ASSERT_EQ(::send(busy.back().get(), "{\"command\":\"slow\"}\n", 19, 0), 19);
+    turn(3);
+  }
+  EXPECT_NE(ask("{\"command\":\"primary\"}\n").find("as many commands are running"), std::string::npos);
+  EXPECT_EQ(server_->connections(), ControlServer::kMaxConnections);
 }
 
 TEST_F(ControlServerTest, AStaleSocketIsReplacedAndALivingOneIsNot) {

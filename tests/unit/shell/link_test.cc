@@ -383,6 +383,64 @@ TEST_P(LinkTest, ADeadNameOrAddressIsTriedAgain) {
   ASSERT_TRUE(until([&] { return !upper->status(Seat{0}).last_error.empty(); }));
 }
 
+// A TCP connection that says nothing, from an address of its own choice on this machine.
+UniqueFd stranger(const SocketAddress& to, const char* from) {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const auto here = resolve_now({from, "0"}, true);
+  EXPECT_EQ(::bind(fd.get(), here.at(0).get(), here.at(0).length), 0);
+  EXPECT_EQ(::connect(fd.get(), to.get(), to.length), 0);
+  return fd;
+}
+
+bool hung_up(const UniqueFd& fd) {
+  char byte = 0;
+  const ssize_t got = ::recv(fd.get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return got == 0 || (got < 0 && errno != EAGAIN);
+}
+
+TEST_P(LinkTest, ACrowdThatSaysNothingDoesNotKeepThePeerOut) {
+  auto patient = settings(0, 1);
+  patient.handshake_timeout = seconds(600);  // the crowd is not gone before the test is over
+  start_lower(patient);
+  std::vector<UniqueFd> crowd;
+  for (int i = 0; i < 200; ++i) {
+    crowd.push_back(stranger(lower->listening_at(), "127.0.0.2"));
+    if (i % 32 == 0) loop->run_once({});
+  }
+  ASSERT_TRUE(until([&] { return hung_up(crowd[100]); }));
+  EXPECT_FALSE(hung_up(crowd.back()));
+  EXPECT_FALSE(at_lower.refusals.empty());
+  start_upper(settings(1, 0));
+  EXPECT_TRUE(until([&] { return at_lower.up && at_upper.up; }));
+}
+
+TEST_P(LinkTest, StrangersGiveWayBeforeCallersFromAPeersAddress) {
+  auto patient = settings(0, 1);
+  patient.handshake_timeout = seconds(600);
+  start_lower(patient);
+  const UniqueFd from_peer = stranger(lower->listening_at(), "127.0.0.1");
+  std::vector<UniqueFd> crowd;
+  for (int i = 0; i < 300; ++i) {
+    crowd.push_back(stranger(lower->listening_at(), "127.0.0.2"));
+    if (i % 32 == 0) loop->run_once({});
+  }
+  ASSERT_TRUE(until([&] { return hung_up(crowd[200]); }));
+  EXPECT_FALSE(hung_up(from_peer));
+  std::vector<UniqueFd> many;  // but they are bounded too
+  for (int i = 0; i < 80; ++i) many.push_back(stranger(lower->listening_at(), "127.0.0.1"));
+  EXPECT_TRUE(until([&] { return hung_up(from_peer) && hung_up(crowd.back()); }));
+  const UniqueFd late = stranger(lower->listening_at(), "127.0.0.2");
+  EXPECT_TRUE(until([&] { return hung_up(late); }));
+  EXPECT_FALSE(hung_up(many.back()));
+}
+
+TEST(Address, MappedIPv4IsNamedAsIPv4) {
+  const auto mapped = resolve_now({"::ffff:10.1.1.32", "7800"}, true);
+  ASSERT_EQ(mapped.size(), 1u);
+  EXPECT_EQ(mapped[0].host(), "10.1.1.32");
+  EXPECT_EQ(mapped[0].to_string(), "10.1.1.32:7800");
+}
+
 TEST(Address, IsReadAsTheConfigurationWritesIt) {
   EXPECT_EQ(split_host_port("10.1.1.31:7800")->host, "10.1.1.31");
   EXPECT_EQ(split_host_port("[::1]:7800")->host, "::1");

@@ -314,6 +314,25 @@ TEST_F(WitnessTest, ADamagedVerifierLetsNobodyIn) {
   EXPECT_FALSE(node.up);
 }
 
+TEST_F(WitnessTest, ACrowdThatSaysNothingDoesNotKeepNodesOut) {
+  WitnessSettings settings;
+  settings.listen = {"127.0.0.1", "0"};
+  settings.handshake_timeout = seconds(600);
+  settings.max_unauthenticated = 8;
+  witness.reset();
+  witness = std::make_unique<Witness>(*loop, *dir, settings);
+  ASSERT_TRUE(witness->start().ok());
+  const SocketAddress where = witness->listening_at();
+  std::vector<UniqueFd> crowd;
+  for (int i = 0; i < 20; ++i) {
+    crowd.emplace_back(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ASSERT_EQ(::connect(crowd.back().get(), where.get(), where.length), 0);
+  }
+  Voter node;
+  const auto manager = client(kA, 0, "a", node);
+  EXPECT_TRUE(until([&] { return node.up; }));
+}
+
 TEST_F(WitnessTest, PreloadedVerifiersShutOutUnknownResources) {
   const Scratch verifiers;
   std::ofstream(verifiers.path / (kA.to_string() + ".pub"))

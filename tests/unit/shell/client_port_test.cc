@@ -1,0 +1,309 @@
+// The NBD port of a resource against clients that hang up, trickle, do not read, or come in crowds. The core is played by the test:
+// what it does not answer is parked.
+#include "shell/resource/client_port.h"
+
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <filesystem>
+
+#include "base/endian.h"
+#include "shell/resource/client_pace.h"
+
+namespace lockstep {
+namespace {
+
+namespace fs = std::filesystem;
+using Bytes = std::vector<std::byte>;
+
+template <class T>
+void append(Bytes& bytes, T value) {
+  bytes.resize(bytes.size() + sizeof(T));
+  put_be(bytes.data() + bytes.size() - sizeof(T), value);
+}
+
+Bytes request(nbd::Command command, uint64_t offset, uint32_t length, size_t payload = 0) {
+  Bytes bytes;
+  append(bytes, nbd::kMagicRequest);
+  append<uint16_t>(bytes, 0);
+  append(bytes, static_cast<uint16_t>(command));
+  append<uint64_t>(bytes, 77);
+  append(bytes, offset);
+  append(bytes, length);
+  bytes.resize(bytes.size() + payload);
+  return bytes;
+}
+
+class ClientPortTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto made = EventLoop::create(IoEngine::automatic);
+    ASSERT_TRUE(made.ok());
+    loop = std::move(made).value();
+    std::string name = (fs::temp_directory_path() / "lockstep-port-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    directory = name;
+    settings.name = "r0";
+    settings.nbd = {{directory / "nbd.sock", {}}};
+    settings.client_look = milliseconds(2);
+    settings.pool_bytes = 64 * 1024;
+  }
+  void TearDown() override {
+    for (auto& parked : submitted) parked.second = {};
+    port.reset();
+    loop.reset();
+    fs::remove_all(directory);
+  }
+  void start() {
+    ClientPort::Upstream upstream;
+    upstream.submit = [this](const ClientRequest& asked, BufferRef payload) { submitted.emplace_back(asked, std::move(payload)); };
+    upstream.look_up = [](std::string_view) {
+      nbd::ExportInfo info;
+      info.name = "r0/0";
+      info.size = 64 << 20;
+      return nbd::Lookup(info);
+    };
+    upstream.list = [] { return std::vector<nbd::ExportListing>{{"r0/0", ""}}; };
+    upstream.reads_wait = [this] { return reads_wait; };
+    port = std::make_unique<ClientPort>(*loop, settings, std::move(upstream));
+    ASSERT_TRUE(port->start().ok());
+  }
+
+  UniqueFd connect() {
+    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, settings.nbd[0].unix_path.c_str());
+    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    return fd;
+  }
+  void send(const UniqueFd& to, const Bytes& bytes) {
+    ASSERT_EQ(::send(to.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  }
+  bool receive(const UniqueFd& from, size_t count) {
+    Bytes bytes(count);
+    size_t got = 0;
+    return until([&] {
+      const ssize_t n = ::recv(from.get(), bytes.data() + got, count - got, 0);
+      if (n > 0) got += static_cast<size_t>(n);
+      return got == count;
+    });
+  }
+  bool closed(const UniqueFd& fd) {
+    std::byte byte;
+    const ssize_t n = ::recv(fd.get(), &byte, 1, MSG_PEEK);
+    return n == 0 || (n < 0 && errno != EAGAIN);
+  }
+  // By way of EXPORT_NAME, the shortest.
+  UniqueFd open_export() {
+    UniqueFd fd = connect();
+    EXPECT_TRUE(receive(fd, nbd::kGreetingBytes));
+    Bytes bytes;
+    append<uint32_t>(bytes, nbd::kFlagFixedNewstyle | nbd::kFlagNoZeroes);
+    append(bytes, nbd::kMagicOption);
+    append(bytes, static_cast<uint32_t>(nbd::Option::export_name));
+    append<uint32_t>(bytes, 2);
+    bytes.push_back(std::byte{'r'});
+    bytes.push_back(std::byte{'0'});
+    send(fd, bytes);
+    EXPECT_TRUE(receive(fd, 10));
+    return fd;
+  }
+  void answer_first(BufferRef data = {}) {
+    ASSERT_FALSE(submitted.empty());
+    const ClientIo io = submitted.front().first.io;
+    submitted.erase(submitted.begin());
+    port->replied(io, IoStatus::ok, std::move(data));
+  }
+
+  template <class F>
+  bool until(F condition) {
+    const Instant end = loop->now() + seconds(20);
+    while (!condition() && loop->now() < end) loop->run_once(milliseconds(1));
+    return condition();
+  }
+  // As long as a patient port looks at its clients so often.
+  void looks(int64_t count) {
+    const Instant end = loop->now() + settings.client_look * count;
+    while (loop->now() < end) loop->run_once(milliseconds(1));
+  }
+
+  fs::path directory;
+  ResourceSettings settings;
+  std::unique_ptr<EventLoop> loop;
+  std::unique_ptr<ClientPort> port;
+  std::vector<std::pair<ClientRequest, BufferRef>> submitted;
+  bool reads_wait = false;
+};
+
+TEST_F(ClientPortTest, APayloadThatTricklesInGivesItsMemoryToThoseWhoWait) {
+  start();
+  const UniqueFd slow = open_export();
+  send(slow, request(nbd::Command::write, 0, 64 * 1024));
+  for (int i = 0; i < 100; ++i) {  // in nobody's way
+    send(slow, Bytes(1));
+    looks(1);
+  }
+  EXPECT_FALSE(closed(slow));
+  const UniqueFd quick = open_export();
+  send(quick, request(nbd::Command::write, 0, 4096, 4096));
+  EXPECT_TRUE(until([&] {
+    if (!closed(slow)) send(slow, Bytes(1));
+    return submitted.size() == 1;
+  }));
+  EXPECT_TRUE(closed(slow));
+  EXPECT_FALSE(closed(quick));
+}
+
+TEST_F(ClientPortTest, RepliesThatAreNotTakenAreNotKeptWhileReadsWait) {
+  settings.pool_bytes = size_t{8} << 20;
+  start();
+  BufferPool pool(size_t{8} << 20);
+  const UniqueFd deaf = open_export();
+  send(deaf, request(nbd::Command::read, 0, 4 << 20));
+  ASSERT_TRUE(until([&] { return submitted.size() == 1; }));
+  answer_first(pool.allocate(4 << 20));
+  looks(50);
+  EXPECT_FALSE(closed(deaf)) << "nobody needs the memory";
+  EXPECT_EQ(pool.bytes_out(), size_t{4} << 20);
+  reads_wait = true;
+  EXPECT_TRUE(until([&] { return pool.bytes_out() == 0; }));
+  EXPECT_EQ(port->connections(), 0u);
+}
+
+TEST_F(ClientPortTest, WhoWaitsForAnAnswerIsLeftInPeace) {
+  start();
+  reads_wait = true;
+  const UniqueFd client = open_export();
+  send(client, request(nbd::Command::write, 0, 64 * 1024, 64 * 1024));
+  const UniqueFd other = open_export();
+  send(other, request(nbd::Command::write, 0, 4096, 4096));  // waits for the memory that the parked one holds
+  ASSERT_TRUE(until([&] { return submitted.size() == 1; }));
+  looks(2 * ClientPace::kLooksWithoutByte);
+  EXPECT_FALSE(closed(client));
+  EXPECT_FALSE(closed(other));
+  answer_first();
+  EXPECT_TRUE(receive(client, nbd::kSimpleReplyBytes));
+  ASSERT_TRUE(until([&] { return submitted.size() == 1; }));
+  answer_first();
+  EXPECT_TRUE(receive(other, nbd::kSimpleReplyBytes));
+}
+
+TEST_F(ClientPortTest, AClientThatIsGoneHoldsNothingOpenWhileItsRequestsAreParked) {
+  start();
+  UniqueFd client = open_export();
+  send(client, request(nbd::Command::write, 0, 4096, 4096));
+  ASSERT_TRUE(until([&] { return submitted.size() == 1; }));
+  EXPECT_EQ(port->open_exports(), 1u);
+  client = UniqueFd();
+  EXPECT_TRUE(until([&] { return port->open_exports() == 0; }));
+  EXPECT_TRUE(until([&] { return port->connections() == 0; }));
+  answer_first();  // goes nowhere
+}
+
+TEST_F(ClientPortTest, AFullPipelineDoesNotHideThatItsClientIsGone) {
+  start();
+  UniqueFd client = open_export();
+  Bytes flushes;
+  for (int i = 0; i < 300; ++i) {
+    const Bytes flush = request(nbd::Command::flush, 0, 0);
+    flushes.insert(flushes.end(), flush.begin(), flush.end());
+  }
+  send(client, flushes);
+  ASSERT_TRUE(until([&] { return submitted.size() == 256; }));
+  client = UniqueFd();
+  EXPECT_TRUE(until([&] { return port->open_exports() == 0; }));
+}
+
+TEST_F(ClientPortTest, AHalfClosedClientIsNotOpenButStillAnswered) {
+  start();
+  const UniqueFd client = open_export();
+  send(client, request(nbd::Command::flush, 0, 0));
+  ::shutdown(client.get(), SHUT_WR);
+  ASSERT_TRUE(until([&] { return submitted.size() == 1 && port->open_exports() == 0; }));
+  EXPECT_EQ(port->connections(), 1u);
+  answer_first();
+  EXPECT_TRUE(receive(client, nbd::kSimpleReplyBytes));
+  EXPECT_TRUE(until([&] { return closed(client); }));
+}
+
+TEST_F(ClientPortTest, WhatTheCoreHasNotSeenOfAClientThatIsGoneIsForgotten) {
+  settings.core.max_client_ops = 1;
+  start();
+  for (int round = 0; round < 3; ++round) {
+    const UniqueFd client = open_export();
+    for (int i = 0; i < 20; ++i) send(client, request(nbd::Command::trim, 0, 48 << 20));  // two pieces each
+    ASSERT_TRUE(until([&] { return submitted.size() == 1; }));
+  }
+  ASSERT_TRUE(until([&] { return port->connections() == 0; }));
+  answer_first();
+  EXPECT_TRUE(submitted.empty());
+  const UniqueFd next = open_export();
+  send(next, request(nbd::Command::flush, 0, 0));
+  ASSERT_TRUE(until([&] { return submitted.size() == 1; }));
+  EXPECT_EQ(submitted[0].first.kind, OpKind::flush);
+  answer_first();
+  EXPECT_TRUE(receive(next, nbd::kSimpleReplyBytes));
+}
+
+TEST_F(ClientPortTest, IdleStrangersDoNotKeepClientsOut) {
+  settings.max_clients = 4;
+  settings.client_look = seconds(60);
+  start();
+  std::vector<UniqueFd> strangers;
+  for (int i = 0; i < 20; ++i) strangers.push_back(connect());
+  std::vector<UniqueFd> clients;
+  for (int i = 0; i < 4; ++i) clients.push_back(open_export());
+  EXPECT_EQ(port->open_exports(), 4u);
+  const UniqueFd one_too_many = connect();
+  EXPECT_TRUE(until([&] { return closed(one_too_many); }));
+  EXPECT_EQ(port->open_exports(), 4u);
+  send(clients[0], request(nbd::Command::flush, 0, 0));
+  ::shutdown(clients[0].get(), SHUT_WR);
+  ASSERT_TRUE(until([&] { return port->open_exports() == 3; }));
+  const UniqueFd in_its_place = open_export();
+  EXPECT_EQ(port->open_exports(), 4u);
+}
+
+TEST_F(ClientPortTest, TheSilentGiveWayBeforeThoseWhoSpeak) {
+  settings.max_clients = 4;
+  settings.client_look = seconds(60);
+  start();
+  const UniqueFd speaking = connect();
+  EXPECT_TRUE(receive(speaking, nbd::kGreetingBytes));
+  Bytes flags;
+  append<uint32_t>(flags, nbd::kFlagFixedNewstyle);
+  send(speaking, flags);
+  loop->run_once(milliseconds(1));
+  std::vector<UniqueFd> strangers;
+  for (int i = 0; i < 100; ++i) strangers.push_back(connect());
+  ASSERT_TRUE(until([&] { return closed(strangers[90]); }));
+  EXPECT_FALSE(closed(speaking));
+}
+
+TEST_F(ClientPortTest, NegotiationIsBoundedInTime) {
+  start();
+  const UniqueFd silent = connect();
+  EXPECT_TRUE(receive(silent, nbd::kGreetingBytes));
+  EXPECT_TRUE(until([&] { return closed(silent); }));
+  const UniqueFd trickling = connect();
+  EXPECT_TRUE(receive(trickling, nbd::kGreetingBytes));
+  Bytes flags;
+  append<uint32_t>(flags, nbd::kFlagFixedNewstyle);
+  send(trickling, flags);
+  Bytes option;  // never complete
+  append(option, nbd::kMagicOption);
+  append(option, static_cast<uint32_t>(nbd::Option::go));
+  append<uint32_t>(option, 30000);
+  send(trickling, option);
+  EXPECT_TRUE(until([&] {
+    if (closed(trickling)) return true;
+    send(trickling, Bytes(1));
+    return false;
+  }));
+}
+
+}  // namespace
+}  // namespace lockstep
