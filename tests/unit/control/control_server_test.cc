@@ -28,7 +28,7 @@ class Handler final : public ControlHandler {
     }
     if (request.command == "slow") {
       responder->on_hangup([this] { ++hangups; });
-      waiting = responder;
+      waiting.push_back(responder);
       return;
     }
     if (request.command == "drop") return;
@@ -39,7 +39,7 @@ class Handler final : public ControlHandler {
   std::string last;
   std::string answer = "out";
   int hangups = 0;
-  std::shared_ptr<ControlResponder> waiting;
+  std::vector<std::shared_ptr<ControlResponder>> waiting;
   std::vector<std::shared_ptr<ControlResponder>> streams;
 };
 
@@ -56,7 +56,7 @@ class ControlServerTest : public testing::Test {
     ASSERT_NE(server_, nullptr);
   }
   void TearDown() override {
-    handler_.waiting.reset();
+    handler_.waiting.clear();
     handler_.streams.clear();
     server_.reset();
     loop_.reset();
@@ -140,13 +140,13 @@ TEST_F(ControlServerTest, NoticesAHangUp) {
   const int fd = dial();
   ASSERT_GT(::send(fd, "{\"command\":\"slow\"}\n", 19, 0), 0);
   turn();
-  ASSERT_NE(handler_.waiting, nullptr);
-  EXPECT_TRUE(handler_.waiting->open());
+  ASSERT_FALSE(handler_.waiting.empty());
+  EXPECT_TRUE(handler_.waiting.back()->open());
   ::close(fd);
   turn();
   EXPECT_EQ(handler_.hangups, 1);
-  EXPECT_FALSE(handler_.waiting->open());
-  handler_.waiting->finish({0, "", ""});  // without effect
+  EXPECT_FALSE(handler_.waiting.back()->open());
+  handler_.waiting.back()->finish({0, "", ""});  // without effect
 }
 
 TEST_F(ControlServerTest, ConnectionsAreBounded) {
