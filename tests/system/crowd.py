@@ -69,7 +69,7 @@ def ups_and_downs():
         cluster.bring_up()
         words = ["up", "down", "adjust", "status", "role", "dstate", "cstate", "show-gi", "explain", "connect", "disconnect",
                  "secondary"]
-        crowd(cluster, [[word, "r0"] for word in words] + [["status"], ["events", "--now"]], 6, 4)
+        crowd(cluster, [[word, "r0"] for word in words] + [["status"], ["events", "--now"]], 6, 2)
         alpha = cluster.alpha
         alpha.do("up", "r0")
         for _ in range(20):
@@ -90,7 +90,7 @@ def everything_under_load():
         words = ["up", "down", "adjust", "connect", "disconnect", "invalidate", "invalidate-remote", "primary", "secondary",
                  "status"]
         commands = [[word, "r0"] for word in words] + [["new-current-uuid", "--clear-bitmap", "r0"], ["primary", "--force", "r0"]]
-        crowd(cluster, commands, 8, 2)
+        crowd(cluster, commands, 6, 1)
         for node in cluster.nodes:
             wait_until(lambda node=node: node.cli("adjust", "r0").returncode == 0, f"adjust on {node.name}")
         wait_until(lambda: any(node.cli("primary", "r0").returncode == 0 for node in cluster.nodes), "a Primary")

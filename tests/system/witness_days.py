@@ -28,7 +28,7 @@ def restarted_witness():
             expect(cluster.gamma.alive(), f"the witness ended\n{cluster.gamma.tail()}")
             return cluster.gamma.log.read_text(encoding="utf-8").count("listening on") == times
 
-        for number, end in enumerate(["stop", "kill"] * 10):
+        for number, end in enumerate(["stop", "kill"] * 4):
             getattr(cluster.gamma, end)()
             cluster.gamma.start()
             wait_until(lambda number=number: listened(number + 2), "the witness to listen")
@@ -62,7 +62,7 @@ def witness_gone():
         beta.daemon.kill()
         time.sleep(LEASE + 1)
         write, read = client.write(4 * BLOCK, 4), client.read(0)
-        expect(client.outcome(write, 3) == "waiting", "a write was answered by one voter of three")
+        expect(client.outcome(write, 1) == "waiting", "a write was answered by one voter of three")
         expect(client.outcome(read, 0.5) == "waiting", "a read was answered without a lease")
         said = alpha.do("explain", "r0", "io")
         expect("gamma" in said and "beta" in said, f"explain doesn't name who is missing:\n{said}")
@@ -151,7 +151,7 @@ def killed_anywhere():
         cluster.bring_up(primary=cluster.alpha)
         size = export_size(cluster.alpha)
         writer = Writer(cluster, "writer", [node.uri("r0") for node in cluster.nodes], BLOCKS, seed=seed)
-        for number in range(8):
+        for number in range(6):
             writer.wait_for(writer.answered() + 200)
             victims = dice.sample(cluster.processes()[:3], dice.choice([1, 1, 1, 2, 3]))
             node, words = dice.choice(cluster.nodes), dice.choice(commands)
