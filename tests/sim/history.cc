@@ -62,6 +62,12 @@ bool History::certainly_before(const Writer& a, const Writer& b) const {
   return first.acknowledged && first.answered < ops_[*b.op].invoked;
 }
 
+bool History::may_be_lost(uint64_t index) const {
+  const ClientOp& op = ops_[index];
+  const auto loss = std::upper_bound(losses_.begin(), losses_.end(), op.answered);
+  return loss != losses_.end() && !flushed_before(op, *loss);
+}
+
 Verdict History::check() const {
   std::map<uint64_t, std::vector<Access>> blocks;
   for (uint64_t i = 0; i < ops_.size(); ++i) {

@@ -57,6 +57,8 @@ class History {
   Writer writer_of(uint64_t block, uint64_t value) const;
   // Whether `a` took effect before `b` for certain: it was acknowledged before `b` was begun.
   bool certainly_before(const Writer& a, const Writer& b) const;
+  // Whether a loss of everything unflushed came between its acknowledgement and the flush that would have kept it.
+  bool may_be_lost(uint64_t op) const;
 
   // P6 when it is not linearizable, P7 when something that was flushed did not survive.
   Verdict check() const;

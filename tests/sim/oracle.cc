@@ -50,6 +50,7 @@ void Oracle::check_not_older(Seat joiner, Seat member, uint64_t block) {
   const auto newer = history_.writer_of(block, ours);
   const auto older = history_.writer_of(block, theirs);
   if (!newer.known || !newer.op || !history_.op(*newer.op).acknowledged) return;
+  if (history_.may_be_lost(*newer.op)) return;  // that one copy happens to have it still obliges no other
   if (older.known && !history_.certainly_before(older, newer)) return;
   fail("P5", fmt::format("{} joins with {} in block {}, where {} has the newer {}", describe(joiner), theirs, block,
                          describe(member), ours));
@@ -89,6 +90,9 @@ void Oracle::check_members_have(uint64_t index) {
   for (Seat member : tenures_.members_owed()) {
     const auto disk = disks_.find(member);
     if (disk == disks_.end()) continue;
+    // Its copy was there, as the node that answers now has heard before; then the disk was replaced.
+    const auto replaced = replaced_.find(member);
+    if (replaced != replaced_.end() && index < replaced->second) continue;
     for (uint64_t b = op.range.offset / kBlockBytes; b < op.range.end() / kBlockBytes; ++b) {
       const uint64_t there = disk->second->read_block(b);
       if (there == mine) continue;
@@ -152,6 +156,7 @@ void Oracle::add_disk(Seat node, const SimDisk* disk) {
 }
 
 void Oracle::disk_replaced(Seat node) {
+  replaced_[node] = history_.size();
   for (Pair& pair : pairs_) {
     if (pair.a != node && pair.b != node) continue;
     const auto& one = disks_.at(pair.a)->data();

@@ -89,6 +89,7 @@ class Oracle : public DiskObserver {
   History history_;
   RegisterOracle tenures_;
   std::map<Seat, const SimDisk*> disks_;
+  std::map<Seat, uint64_t> replaced_;  // how many operations there had been when this node's disk was replaced
   std::vector<Pair> pairs_;
   std::vector<Violation> violations_;
   std::function<bool(Seat, Seat)> connected_;

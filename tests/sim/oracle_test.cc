@@ -337,6 +337,48 @@ TEST_F(CopiesTest, ObjectsToAnAcknowledgementThatAMemberLacks) {
   EXPECT_EQ(promise(), "P1");
 }
 
+TEST_F(CopiesTest, AReplacedDiskOwesWhatIsBegunAfterwards) {
+  const uint64_t before = invoke(3);
+  put(a_, 3, History::version_of(before));
+  oracle_.disk_replaced(kB);
+  acknowledge(before);
+  EXPECT_EQ(promise(), "") << "the answer to what it had was under way";
+  const uint64_t after = invoke(4);
+  put(a_, 4, History::version_of(after));
+  acknowledge(after);
+  EXPECT_EQ(promise(), "P1");
+}
+
+TEST_F(CopiesTest, ObjectsToAJoinWithSomethingOlder) {
+  for (const bool lost_by_all : {false, true}) {
+    Oracle oracle(queue_, coverage_);
+    SimDisk a(queue_, Prng(1), oracle, kA, kBlocks);
+    SimDisk b(queue_, Prng(2), oracle, kB, kBlocks);
+    for (auto [disk, seat] : {std::pair{&a, kA}, std::pair{&b, kB}}) {
+      oracle.add_disk(seat, disk);
+      disk->create(NodeRecord{}, kFirstVersion);
+    }
+    const auto decide = [&](const Tenure& value) {
+      for (Seat seat : {kA, kW}) oracle.acceptor_durable(seat, accepted(seat, value, value.origin));
+    };
+    decide(tenure(1, kA, {kA}));
+    ClientOp write;
+    write.kind = OpKind::write;
+    write.range = block(3);
+    write.invoked = queue_.now();
+    const uint64_t op = oracle.invoked(write);
+    put(a, 3, History::version_of(op));
+    oracle.answered(op, kA, 1, tenure(1, kA, {kA}), IoStatus::ok, nullptr);
+    settle();
+    if (lost_by_all) oracle.all_lost_unflushed();
+    decide(tenure(2, kA, {kA, kB}));
+    EXPECT_EQ(oracle.failed(), !lost_by_all);
+    if (oracle.failed()) {
+      EXPECT_EQ(oracle.violations().at(0).promise, "P5");
+    }
+  }
+}
+
 TEST_F(CopiesTest, ObjectsToAnUncoveredDifference) {
   adopt();
   put(a_, 3, History::version_of(invoke(3)));

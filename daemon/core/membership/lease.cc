@@ -6,11 +6,13 @@
 
 namespace lockstep {
 
-bool Membership::handing_over() const {
+bool Membership::tenure_given_up() const {
   const Holder self = r_.ctx.self_holder();
-  if (role_ != Standing::primary) return false;
-  if (r_.admin.wants_demotion()) return true;
   return (undecided_ && undecided_->primary != self) || (adopting_ && adopting_->primary != self);
+}
+
+bool Membership::handing_over() const {
+  return role_ == Standing::primary && (r_.admin.wants_demotion() || tenure_given_up());
 }
 
 bool Membership::serving() const {
@@ -30,7 +32,9 @@ void Membership::time_passed() {
 }
 
 void Membership::update_serving() {
-  if (role_ == Standing::becoming_primary && promotion_wished() && lease_.valid(adopted()->voters, r_.ctx.now, broken_tie())) {
+  // A tenure that is being handed back, since the command that wanted it had ended, makes no Primary: a later command wins another.
+  if (role_ == Standing::becoming_primary && promotion_wished() && !tenure_given_up() &&
+      lease_.valid(adopted()->voters, r_.ctx.now, broken_tie())) {
     role_ = Standing::primary;
     r_.write_path.became_primary();
     r_.ctx.note(Notice::became_primary);

@@ -30,6 +30,41 @@ TEST(Rounds, AProposalWhoseOutcomeIsUnknownIsSettledBeforeAnythingElse) {
   EXPECT_EQ(lab.node(kA).tenure().number, number) << "the very value, proposed again";
 }
 
+// The command ended before its lease came, so the tenure is handed back. A command that comes meanwhile waits for one of its own.
+TEST(Rounds, ATenureThatIsHandedBackMakesNoPrimary) {
+  Lab lab;
+  lab.create();
+  lab.lose_mail = [](const Lab::Mail& letter) {
+    return std::holds_alternative<LeaseGranted>(letter.send.message);
+  };
+  const AdminId first = lab.admin(kA, AdminOp::primary);
+  lab.advance(milliseconds(100));
+  const uint64_t won = lab.node(kA).tenure().number;
+  ASSERT_TRUE(lab.node(kA).tenure().primary);
+  const auto is_accept = [](const Lab::Mail& letter) {
+    return std::holds_alternative<Accept>(letter.send.message);
+  };
+  lab.lose_mail = [is_accept](const Lab::Mail& letter) {
+    return std::holds_alternative<LeaseGranted>(letter.send.message) || is_accept(letter);
+  };
+  while (!lab.result(kA, first)) lab.advance(milliseconds(10));
+  EXPECT_FALSE(lab.ok(kA, first));
+  lab.lose_mail = is_accept;
+  lab.advance(milliseconds(400));  // the lease is there, the outcome of handing back is not
+  const AdminId second = lab.admin(kA, AdminOp::primary);
+  EXPECT_FALSE(lab.node(kA).primary);
+  lab.lose_mail = none;
+  lab.node(kA).hold_meta = true;
+  lab.advance(milliseconds(600));
+  EXPECT_TRUE(lab.node(kA).noted(Notice::tenure_decided));
+  EXPECT_FALSE(lab.node(kA).primary);
+  lab.node(kA).hold_meta = false;
+  lab.advance(seconds(2));
+  EXPECT_TRUE(lab.ok(kA, second));
+  EXPECT_TRUE(lab.node(kA).primary);
+  EXPECT_GE(lab.node(kA).tenure().number, won + 2);
+}
+
 TEST(Rounds, OfTwoCandidatesOneBecomesPrimary) {
   Lab lab;
   lab.create();
