@@ -52,8 +52,6 @@ void Admin::pump() {
       return pump_invalidate();
     case AdminOp::invalidate_remote:
       return pump_invalidate_remote();
-    case AdminOp::outdate:
-      return finish(false, Reason::not_built);
     case AdminOp::stop:
       return pump_stop();
   }

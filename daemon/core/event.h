@@ -56,7 +56,6 @@ enum class AdminOp : uint8_t {
   new_current_uuid,     // with --clear-bitmap: declares fresh disks identical
   invalidate,
   invalidate_remote,
-  outdate,
   stop,                 // down: drain, flush, leave cleanly. No effect follows its reply.
 };
 

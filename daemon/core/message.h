@@ -261,11 +261,6 @@ struct JoinReady {
   friend bool operator==(const JoinReady&, const JoinReady&) = default;
 };
 
-// Operator's wishes that concern the other side.
-struct InvalidateYourself {
-  Stamp stamp;
-  friend bool operator==(const InvalidateYourself&, const InvalidateYourself&) = default;
-};
 // Asks a member to drop the sender from the set (invalidate, detach on a Secondary, a clean leave).
 struct DropMe {
   Stamp stamp;
@@ -276,7 +271,7 @@ using Message =
     std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused, LeaseReleased,
                  BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition, WriteRequest,
                  WriteReply, FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin, ResyncMap, ResyncWrite,
-                 JoinPrepare, JoinReady, InvalidateYourself, DropMe>;
+                 JoinPrepare, JoinReady, DropMe>;
 
 constexpr size_t kLastRegisterMessage = 10;  // alternatives 0..10 of Message belong to the register
 static_assert(std::is_same_v<std::variant_alternative_t<kLastRegisterMessage, Message>, AcceptanceCounted>);

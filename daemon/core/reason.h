@@ -17,7 +17,6 @@ enum class Reason : uint8_t {
   copy_inconsistent,
   never_used,             // create-md data belongs to no set yet
   no_disk,
-  outdated_here,          // operator or fence marked this copy Outdated
   // frozen I/O
   lease_lost,
   peer_loss_undecided,    // a peer is gone and the tenure without it is not decided yet
@@ -28,10 +27,8 @@ enum class Reason : uint8_t {
   different_protocol,
   size_too_small,
   same_node_id,
-  stale_frame,
   protocol_violation,
   acknowledgement_timeout,
-  deposed,                // another node became Primary
   operator_request,
   // commands
   busy,                   // another command on this resource runs
@@ -42,14 +39,10 @@ enum class Reason : uint8_t {
   need_all_data_nodes,
   earlier_life,           // a voter knows a tenure of this resource from before create-md
   force_not_built,
-  last_member,            // the last up-to-date copy is never given up
   metadata_failed,
   disk_failed,
   timed_out,
-  shutting_down,
-  not_primary,
   not_a_target,
-  not_built,              // part of the design, not yet of the program
   invalidate_primary,     // a Primary's copy cannot be invalidated under its clients
 };
 

@@ -51,7 +51,6 @@ enum class FrameType : uint8_t {
   resync_write,
   join_prepare,
   join_ready,
-  invalidate_yourself,
   drop_me,
   // the transport's own
   hello = 128,

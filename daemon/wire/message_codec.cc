@@ -139,10 +139,6 @@ template <Like<JoinReady> M>
 auto fields(M& m) {
   return std::tie(m.stamp, m.op, m.status);
 }
-template <Like<InvalidateYourself> M>
-auto fields(M& m) {
-  return std::tie(m.stamp);
-}
 template <Like<DropMe> M>
 auto fields(M& m) {
   return std::tie(m.stamp);

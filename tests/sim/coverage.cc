@@ -100,8 +100,6 @@ std::string_view name_of(Fault fault) {
       return "switch-over";
     case Fault::invalidate:
       return "invalidate";
-    case Fault::outdate:
-      return "outdate";
     case Fault::rival:
       return "rival";
     case Fault::usurp:

@@ -29,7 +29,6 @@ enum class Fault : uint8_t {
   clean_stop,
   switch_over,
   invalidate,
-  outdate,
   rival,                // another operator promotes the other node
   usurp,                // the Primary is cut off, frozen or slow while the other is promoted
   volatile_blackout,    // unflushed writes are lost everywhere at once

@@ -114,7 +114,6 @@ struct MessageText {
   std::string operator()(const JoinReady& m) const {
     return fmt::format("JoinReady {} op {} {}", stamp(m.stamp), m.op.value, name_of(m.status));
   }
-  std::string operator()(const InvalidateYourself& m) const { return "InvalidateYourself " + stamp(m.stamp); }
   std::string operator()(const DropMe& m) const { return "DropMe " + stamp(m.stamp); }
 };
 
@@ -289,8 +288,6 @@ std::string_view name_of(AdminOp op) {
       return "invalidate";
     case AdminOp::invalidate_remote:
       return "invalidate-remote";
-    case AdminOp::outdate:
-      return "outdate";
     case AdminOp::stop:
       return "stop";
   }

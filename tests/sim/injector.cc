@@ -100,7 +100,6 @@ void Injector::inject(Fault fault) {
       return;
     case Fault::clean_stop:
     case Fault::invalidate:
-    case Fault::outdate:
       command(fault);
       return;
     case Fault::rival:
@@ -325,7 +324,6 @@ void Injector::command(Fault fault) {
   if (!node.alive() || node.primary()) return;
   AdminOp op = AdminOp::stop;
   if (fault == Fault::invalidate) op = AdminOp::invalidate;
-  if (fault == Fault::outdate) op = AdminOp::outdate;
   const bool sent = world_.manager().command(node, op, [this, &node, fault](bool ok) {
     if (!ok || fault != Fault::clean_stop) return;
     // The process ends; the reply was its last word. Not within the step that answered.

@@ -108,12 +108,6 @@ TEST(Admin, OneCommandAtATime) {
   EXPECT_EQ(lab.reason(kA, lab.admin(kA, AdminOp::primary)), Reason::busy);
 }
 
-TEST(Admin, WhatIsNotBuiltSaysSo) {
-  Lab lab;
-  lab.create();
-  EXPECT_EQ(lab.reason(kA, lab.admin(kA, AdminOp::outdate)), Reason::not_built);
-}
-
 // --- promotion: the table of what forbids it ---
 
 TEST(Promotion, IsRefusedWhereNothingWasEverUsed) {

@@ -29,7 +29,7 @@ TEST(Reason, EveryOneHasACodeThatNoOtherHas) {
 TEST(Reason, EveryOneHasASentenceAndSaysWhatWouldChangeTheAnswer) {
   for (Reason reason : all_reasons()) {
     EXPECT_TRUE(text_of(reason).ends_with('.')) << code_of(reason);
-    const bool nothing_to_do = reason == Reason::none || reason == Reason::shutting_down;
+    const bool nothing_to_do = reason == Reason::none;
     EXPECT_EQ(remedy_of(reason).empty(), nothing_to_do) << code_of(reason);
   }
 }

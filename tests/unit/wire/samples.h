@@ -86,7 +86,6 @@ inline std::vector<Message> sample_messages() {
       ResyncWrite{sample_stamp(), op, OpKind::write, range},
       JoinPrepare{sample_stamp(), op},
       JoinReady{sample_stamp(), op, IoStatus::shut_down},
-      InvalidateYourself{sample_stamp()},
       DropMe{sample_stamp()},
   };
 }

@@ -119,7 +119,6 @@ TEST_F(ApplyTest, ResyncFramesToAMemberChangeNothing) {
   lab_.inject(kA, kB, ResyncBegin{stamp(), true});
   lab_.inject(kA, kB, ResyncWrite{stamp(), OpId{7}, OpKind::write, {0, 4096}}, lab_.fresh_payload());
   lab_.inject(kA, kB, JoinPrepare{stamp(), OpId{7}});
-  lab_.inject(kA, kB, InvalidateYourself{stamp()});
   EXPECT_FALSE(lab_.node(kB).replica->record().inconsistent);
   EXPECT_TRUE(lab_.node(kB).disk.empty());
   EXPECT_EQ(lab_.node(kB).released.size(), released + 1);
