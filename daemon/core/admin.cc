@@ -19,6 +19,7 @@ void Admin::request(const AdminRequest& request) {
     return;
   }
   current_ = request;
+  if (request.op == AdminOp::primary) r_.membership.fence_without_waiting();
   if (request.op == AdminOp::new_current_uuid || request.op == AdminOp::primary_force) r_.membership.creation_begins();
   since_ = r_.ctx.now;
   asked_ = false;

@@ -70,6 +70,8 @@ bool Membership::fence_wanted(Seat peer) const {
   return !may_decide() || (always && was_primary);
 }
 
+void Membership::fence_without_waiting() { next_fence_.fill(r_.ctx.now); }
+
 void Membership::pump_fences() {
   for (Seat seat : r_.data_peers()) {
     if (fences_running_.contains(seat) || r_.ctx.now < next_fence_[seat.value] || !fence_wanted(seat)) continue;

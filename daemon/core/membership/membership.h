@@ -48,6 +48,7 @@ class Membership {
 
   // --- fences (fencing.cc) ---
   void fence_done(const FenceDone& done);
+  void fence_without_waiting();                // somebody asks anew: he may have repaired what made a handler fail
   bool fence_running() const { return !fences_running_.empty(); }
   bool fenced(Seat seat) const;                // its last known boot has ended, by a completed fence
   // Enough voters answer, or this node is the half that a fence lets decide.

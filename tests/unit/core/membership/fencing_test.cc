@@ -55,8 +55,6 @@ TEST(Fencing, ACandidateTakesOverByACompletedFence) {
   EXPECT_EQ(lab.node(kB).tenure().members, SeatSet{kB});
 }
 
-// Disabled: a handler that takes longer than promote_patience completes, and the promotion is refused in that
-// very step.
 TEST(Fencing, APromotionGoesOnHoweverLongTheHandlerTook) {
   Lab lab(two_voters());
   lab.create();
@@ -125,6 +123,20 @@ TEST(Fencing, OnlyExitSevenChangesAnythingAndTheHandlerRunsAgainLater) {
     EXPECT_EQ(lab.node(kA).fences.size(), runs) << "not at once";
     lab.advance(seconds(6));
     ++runs;
+  }
+}
+
+TEST(Fencing, WhoAsksAnewGetsTheHandlerAnew) {
+  Lab lab(two_voters());
+  lab.create();
+  lab.promote(kA);
+  lab.kill(kA);
+  for (size_t runs = 1; runs <= 2; ++runs) {
+    const AdminId id = lab.admin(kB, AdminOp::primary);
+    ASSERT_EQ(lab.node(kB).fences.size(), runs);
+    fence_ends(lab, kB, kA, 5, boot_of(kA));
+    lab.advance(seconds(2));
+    EXPECT_EQ(lab.reason(kB, id), Reason::no_quorum);
   }
 }
 
