@@ -82,9 +82,10 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   return plan;
 }
 
-Plan quiet_plan(uint64_t seed, int witnesses) {
+Plan quiet_plan(uint64_t seed, int witnesses, int data_nodes) {
   Plan plan;
   plan.seed = seed;
+  plan.data_nodes = data_nodes;
   plan.witnesses = witnesses;
   plan.core = core_config(plan.data_nodes, witnesses);
   plan.workload.clients = 0;

@@ -37,7 +37,7 @@ struct PlanWish {
 };
 Plan plan_for(uint64_t seed, const PlanWish& wish);
 inline Plan plan_for(uint64_t seed, int data_nodes = 0) { return plan_for(seed, PlanWish{data_nodes, false}); }
-// No faults, one witness or none: for deterministic scenarios.
-Plan quiet_plan(uint64_t seed, int witnesses);
+// No faults and no clients: for scenarios.
+Plan quiet_plan(uint64_t seed, int witnesses, int data_nodes = 2);
 
 }  // namespace lockstep::sim

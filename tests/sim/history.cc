@@ -30,7 +30,8 @@ uint64_t History::invoke(const ClientOp& op) {
 void History::answer(uint64_t index, IoStatus status, Payload seen, Instant now) {
   ClientOp& op = ops_.at(index);
   CHECK(!op.acknowledged);
-  if (status != IoStatus::ok) return;
+  op.refused = status != IoStatus::ok;
+  if (op.refused) return;
   op.acknowledged = true;
   op.answered = now;
   op.seen = std::move(seen);

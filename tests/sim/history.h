@@ -30,7 +30,8 @@ struct ClientOp {
   Instant invoked;
   Instant answered = kNever;  // kNever: outcome unknown, and so it is when it failed
   bool acknowledged = false;
-  Payload seen;  // of a read
+  bool refused = false;  // answered with an error
+  Payload seen;          // of a read
 };
 
 class History {

@@ -88,6 +88,13 @@ bool killed(const Row& row, uint64_t first, uint64_t most, unsigned threads) {
 
 }  // namespace
 
+std::optional<Mutant> mutant_named(std::string_view name) {
+  for (const Row& row : kRows) {
+    if (row.name == name) return row.mutant;
+  }
+  return std::nullopt;
+}
+
 bool run_mutants(uint64_t first_seed, uint64_t most_seeds, unsigned threads, const std::string& only) {
   size_t dead = 0, tried = 0;
   for (const Row& row : kRows) {

@@ -45,12 +45,16 @@ World::World(const Plan& plan, bool trace)
   }
 }
 
-void World::boot() {
+void World::power_up() {
   for (const auto& witness : witnesses_) witness->start();
   for (const auto& node : nodes_) {
     node->power_on();
     queue_.after(prng_.between(milliseconds(1), seconds(1)), [n = node.get()] { n->start(); });
   }
+}
+
+void World::boot() {
+  power_up();
   manager_.begin();
 }
 

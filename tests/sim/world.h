@@ -31,7 +31,8 @@ class World : public NodeListener {
   void run();
 
   // The pieces, for scenarios.
-  void boot();
+  void power_up();  // every machine and process
+  void boot();      // besides, the manager that creates the resource and keeps a node Primary
   bool run_until(Duration limit,
                  const std::function<bool()>& condition);  // false: it did not come true in time
   void run_for(Duration time);
@@ -48,6 +49,7 @@ class World : public NodeListener {
   Manager& manager() { return manager_; }
   Workload& workload() { return workload_; }
   Oracle& oracle() { return oracle_; }
+  const Oracle& oracle() const { return oracle_; }
   SimNet& net() { return net_; }
   EventQueue& queue() { return queue_; }
   Trace& trace() { return trace_; }

@@ -1,0 +1,188 @@
+// Commands of stories that an operator, a fence device or a cable would give.
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+#include "scenario/player.h"
+
+namespace lockstep::scenario {
+
+Stage::Answer Player::tell(Seat seat, AdminOp op, Seat peer, std::string_view done, Duration patience) {
+  const Stage::Answer answer = stage().command(node(seat), op, peer, patience);
+  print_answer(seat, answer, done);
+  return answer;
+}
+
+void Player::print_answer(Seat seat, const Stage::Answer& answer, std::string_view done) {
+  if (!answer.answered) {
+    print(fmt::format("{} has not answered yet", name_of(seat)));
+  } else if (!answer.ok) {
+    print(fmt::format("{} refuses: {}", name_of(seat), code_of(answer.reason)));
+  } else if (!done.empty()) {
+    print(fmt::format("{} {}", name_of(seat), done));
+  }
+}
+
+// answer NODE [within TIME]: to a command that had none yet.
+void Player::answer(Words& words) {
+  sim::SimNode& asked = node(words);
+  const Duration patience = words.take_if("within") ? words.take_duration("a time") : seconds(30);
+  print_answer(asked.seat(), stage().answer_of(asked, patience), "has done it");
+}
+
+void Player::tell(Words& words, AdminOp op, std::string_view done) {
+  const Seat seat = node(words).seat();
+  const Duration patience = words.take_if("within") ? words.take_duration("a time") : seconds(30);
+  tell(seat, op, kNoSeat, done, patience);
+}
+
+// promote NODE [force] [within TIME]
+void Player::promote(Words& words) {
+  const Seat seat = node(words).seat();
+  const AdminOp op = words.take_if("force") ? AdminOp::primary_force : AdminOp::primary;
+  const Duration patience = words.take_if("within") ? words.take_duration("a time") : seconds(30);
+  tell(seat, op, kNoSeat, "is Primary", patience);
+}
+
+void Player::invalidate_remote(Words& words) {
+  const Seat seat = node(words).seat();
+  const Seat peer = node(words).seat();
+  tell(seat, AdminOp::invalidate_remote, peer, fmt::format("gave up {}'s copy", name_of(peer)), seconds(30));
+}
+
+// A clean stop: the process leaves when it has answered.
+void Player::stop(Words& words) {
+  sim::SimNode& leaving = node(words);
+  if (tell(leaving.seat(), AdminOp::stop, kNoSeat, "stopped", seconds(30)).ok) leaving.kill();
+}
+
+void Player::connect(Words& words) {
+  sim::SimNode& one = node(words);
+  one.set_stand_alone(node(words).seat(), false);
+}
+
+void Player::disconnect(Words& words) {
+  sim::SimNode& one = node(words);
+  const Seat other = node(words).seat();
+  one.set_stand_alone(other, true);
+  stage().net().reset(one.seat(), other);
+}
+
+// fence BY PEER exit=N [power-off]: what the handler that BY had started for PEER does and reports.
+void Player::fence(Words& words) {
+  const Seat by = node(words).seat();
+  sim::SimNode& victim = node(words);
+  const bool off = words.take_if("power-off");
+  const int exit_status = words.option("exit", 7);
+  stage().run_until(seconds(15), [&] { return stage().fence_of(by, victim.seat()).has_value(); });
+  const auto wanted = stage().fence_of(by, victim.seat());
+  if (!wanted) {
+    print(fmt::format("{} wants nobody fenced", name_of(by)));
+    return;
+  }
+  if (off) victim.power_off();
+  if (off && exit_status == 7) stage().oracle().fence_completed(victim.seat());
+  stage().end_fence(*wanted, exit_status);
+}
+
+void Player::kill(Words& words) {
+  const Seat seat = words.take_seat("a node or witness");
+  if (sim::SimWitness* w = witness(seat)) return w->kill();
+  node(seat).kill();
+}
+
+void Player::start(Words& words) {
+  const Seat seat = words.take_seat("a node or witness");
+  if (sim::SimWitness* w = witness(seat)) return w->start();
+  node(seat).start();
+  await_start(node(seat));
+}
+
+void Player::await_start(sim::SimNode& waking) {
+  if (!at_once_) stage().run_until(seconds(5), [&] { return waking.running(); });
+}
+
+void Player::power_off(Words& words) {
+  node(words).power_off();
+}
+
+void Player::power_on(Words& words) {
+  sim::SimNode& waking = node(words);
+  waking.power_on();
+  waking.start();
+  await_start(waking);
+}
+
+void Player::pause(Words& words) {
+  const Seat seat = words.take_seat("a node or witness");
+  if (sim::SimWitness* w = witness(seat)) return w->pause();
+  node(seat).pause();
+}
+
+void Player::resume(Words& words) {
+  const Seat seat = words.take_seat("a node or witness");
+  if (sim::SimWitness* w = witness(seat)) return w->resume();
+  node(seat).resume();
+}
+
+// cut A B, cut A > B (only what A sends), cut A (from everybody); mend likewise.
+void Player::block(Words& words, bool blocked) {
+  const Seat one = words.take_seat("a node or witness");
+  std::vector<Seat> others;
+  bool one_way = false;
+  if (words.empty()) {
+    for (uint8_t i = 0; i < stage().node_count(); ++i) {
+      if (Seat{i} != one) others.push_back(Seat{i});
+    }
+    for (uint8_t i = 0; i < stage().witness_count(); ++i) {
+      if (witness_seat(i) != one && !one.is_witness()) others.push_back(witness_seat(i));
+    }
+  } else {
+    one_way = words.take_if(">");
+    others.push_back(words.take_seat("a node or witness"));
+  }
+  for (Seat other : others) {
+    stage().net().block(one, other, blocked);
+    if (!one_way) stage().net().block(other, one, blocked);
+  }
+}
+
+void Player::reset(Words& words) {
+  const Seat one = words.take_seat("a node or witness");
+  stage().net().reset(one, words.take_seat("a node or witness"));
+}
+
+// A disk or a witness's state as new. The process is stopped by it.
+void Player::wipe(Words& words) {
+  const Seat seat = words.take_seat("a node or witness");
+  if (sim::SimWitness* w = witness(seat)) {
+    w->kill();
+    return w->wipe();
+  }
+  sim::SimNode& emptied = node(seat);
+  emptied.kill();
+  stage().run_until(seconds(5), [&] { return !emptied.disk().busy(); });
+  emptied.create_metadata(emptied.disk().record().resource, sim::kGarbage);
+}
+
+// disk NODE good|data-errors|meta-errors|slow
+void Player::disk(Words& words) {
+  sim::DiskBehaviour& behaviour = node(words).disk().behaviour;
+  const std::string how = words.take("good, data-errors, meta-errors or slow");
+  if (how == "good") {
+    behaviour = stage().plan().disk;
+    behaviour.volatile_cache = stage().plan().volatile_cache;
+  } else if (how == "data-errors") {
+    behaviour.data_error_permille = 1000;
+  } else if (how == "meta-errors") {
+    behaviour.meta_error_permille = 1000;
+  } else if (how == "slow") {
+    behaviour.slowest = seconds(60);
+    behaviour.fastest = seconds(59);
+  } else {
+    throw std::runtime_error(
+        fmt::format("a disk is good, slow or has data-errors or meta-errors, not '{}'", how));
+  }
+}
+
+}  // namespace lockstep::scenario
