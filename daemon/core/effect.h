@@ -73,7 +73,7 @@ struct Release {
 struct AdminReply {
   AdminId id;
   bool ok = false;
-  Reason reason = Reason::none;
+  Reason reason = Reason::none;  // with ok: a stop that could not hand over, and why
 };
 
 // Exports are served while primary; on false the shell fails waiting requests with ESHUTDOWN and closes its clients.
@@ -88,7 +88,6 @@ struct RunFence {
 
 // For log and `events`: something worth a line happened. Numbers as the notice says.
 enum class Notice : uint8_t {
-  attached,
   peer_connected,
   peer_refused,        // a: Reason
   peer_lost,
@@ -115,7 +114,7 @@ enum class Notice : uint8_t {
   fence_ignored,       // a: exit status
 };
 struct Note {
-  Notice notice = Notice::attached;
+  Notice notice = Notice::peer_connected;
   Seat seat;
   uint64_t a = 0;
 };

@@ -41,18 +41,20 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::copy_inconsistent, "copy-inconsistent",
      "This copy is Inconsistent: a resync into it began and did not finish.",
      "Connect it to a current copy and wait for the resync.", kNoData},
-    {Reason::never_used, "never-used", "This resource has never been used: no node's data is current.",
-     "Declare the disks identical (new-current-uuid --clear-bitmap) or choose this node's data (primary --force).", kNoData},
+    {Reason::never_used, "never-used", "This disk is new: it belongs to no set of copies yet.",
+     "If another node has the data, bring that one up and connect it: this disk is then copied from it. Only for a new resource: "
+     "declare the disks identical (new-current-uuid --clear-bitmap) or choose this node's data (primary --force).", kNoData},
     {Reason::no_disk, "no-disk", "This node has no usable disk for the resource.", "Repair the disk, then down and up.",
      kNoDisk},
     {Reason::lease_lost, "lease-lost", "The lease from a majority of voters ran out.", "Bring a missing voter back.",
      kNoQuorum},
     {Reason::peer_loss_undecided, "peer-loss-undecided",
      "A peer is gone, and the voters have not yet decided the tenure without it.", "Bring a missing voter back.", kNoQuorum},
-    {Reason::last_copy_failed, "last-copy-failed", "The last up-to-date copy failed.", "Repair that disk or reconnect a peer.",
+    {Reason::last_copy_failed, "last-copy-failed", "The disk of the last up-to-date copy failed.",
+     "Give the disk what it lacks (space, its path), let the clients leave, then down and up on this node.",
      kNoData},
     {Reason::different_history, "different-history", "The two copies belong to different histories (split brain).",
-     "Decide which side to keep; the other one starts again with create-md.", kRefused},
+     "Decide which side has the data to keep. On the other one: down, create-md --force, up; it is then copied in full.", kRefused},
     {Reason::different_size, "different-size", "The peer's device has another size.",
      "Make both devices equally large, or recreate the peer's metadata.", kRefused},
     {Reason::different_protocol, "different-protocol", "The peer is configured for another replication protocol.",
@@ -68,7 +70,8 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::operator_request, "operator-request", "An operator asked for it.", "connect", kRefused},
     {Reason::busy, "busy", "Another command on this resource is running.", "Repeat the command when it is done.", kConcurrent},
     {Reason::device_in_use, "device-in-use", "Clients are connected to the export.", "Disconnect them (umount) first.", kOpen},
-    {Reason::io_pending, "io-pending", "Requests in flight could not be finished.", "Bring a missing peer or voter back.", kOpen},
+    {Reason::io_pending, "io-pending", "Requests in flight could not be finished.",
+     "Look at status: a missing peer or voter, or a disk that failed, holds them.", kOpen},
     {Reason::already_used, "already-used", "The disks were used before: declaring them identical could lose data.",
      "Let the resync do its work, or create-md on a disk that may be overwritten.", kRefused},
     {Reason::peer_not_connected, "peer-not-connected", "The peer is not connected.", "Connect it first.", kConnection},
@@ -76,7 +79,8 @@ constexpr auto kTable = std::to_array<Row>({
      "Bring up the resource on every data node.", kConnection},
     {Reason::earlier_life, "earlier-life",
      "A voter knows this resource from an earlier life, before create-md ran on these disks.",
-     "If that life is over for good, remove the resource's file in the witness's state directory.", kRefused},
+     "If another node has the data of that life, bring it up and connect it: this disk is then copied from it. Only if that data is "
+     "to be given up for good: remove the resource's files in the witness's state directory.", kRefused},
     {Reason::force_not_built, "force-not-built",
      "primary --force on a resource that is in use is not built yet: reunion after it could not be made safe.",
      "Bring a voter or an up-to-date copy back.", kNoQuorum},
@@ -89,6 +93,7 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::invalidate_primary, "invalidate-primary", "This node is Primary: clients use its copy.",
      "Make it Secondary first, or use invalidate-remote on the other node.", kRefused},
 });
+static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 
 const Row& row_of(Reason reason) {
   for (const Row& row : kTable) {

@@ -1,6 +1,7 @@
 // Why something was refused, frozen or dropped. One stable code each, printed identically by CLI, log, status and agent (P12).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -45,6 +46,8 @@ enum class Reason : uint8_t {
   not_a_target,
   invalidate_primary,     // a Primary's copy cannot be invalidated under its clients
 };
+
+constexpr size_t kReasons = static_cast<size_t>(Reason::invalidate_primary) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

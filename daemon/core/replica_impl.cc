@@ -100,6 +100,7 @@ void ReplicaImpl::settle() {
     source.pump();
     write_path.pump();
     admin.pump();
+    if (admin.gone()) return;
   }
   records.pump();
   intents.pump();
@@ -150,6 +151,7 @@ void ReplicaImpl::link_up(const LinkUp& event) {
   p.link_up = true;
   p.link = event.link;
   p.since = ctx.now;
+  if (event.peer.is_witness()) ctx.note(Notice::voter_back, event.peer);
   membership.link_changed(event.peer);
 }
 

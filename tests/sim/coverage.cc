@@ -41,6 +41,15 @@ constexpr std::array kRequiredNotices = {
     Notice::peer_connected, Notice::peer_lost,        Notice::tenure_decided,  Notice::tenure_adopted,
     Notice::became_primary, Notice::became_secondary, Notice::frozen,          Notice::thawed,
     Notice::peer_dropped,   Notice::resync_started,   Notice::resync_finished, Notice::peer_joined,
+    Notice::deposed,        Notice::disk_failed,      Notice::metadata_failed, Notice::resync_aborted,
+    Notice::voter_lost,     Notice::voter_back,       Notice::voter_replaced,  Notice::fence_started,
+    Notice::fence_finished, Notice::fence_ignored,
+};
+// Each rule of the promotion table and each way in which a round can fail for good. Reason::lease_running only shows while a
+// promotion waits: it ends with a promotion, or with peer_is_primary when the lease is renewed.
+constexpr std::array kRequiredRefusals = {
+    Reason::no_quorum,         Reason::voters_starting, Reason::peer_is_primary, Reason::no_current_copy,
+    Reason::copy_inconsistent, Reason::never_used,      Reason::no_disk,         Reason::busy,
 };
 
 template <size_t N>
@@ -127,7 +136,7 @@ void Coverage::add(const Coverage& o) {
       &Coverage::late_messages,       &Coverage::torn_pages,      &Coverage::orphans_landed,
       &Coverage::orphans_lost,        &Coverage::lost_blocks,     &Coverage::disk_errors,
       &Coverage::meta_errors,         &Coverage::copies_compared, &Coverage::differing_covered,
-      &Coverage::resync_full};
+      &Coverage::promoted_after_clean, &Coverage::promoted_after_unclean, &Coverage::promoted_by_half};
   for (auto member : each) this->*member += o.*member;
 }
 
@@ -154,6 +163,8 @@ int Coverage::print() const {
   fmt::print("promotions: {} refused {} of-a-survivor {} switch-overs {} fences completed {} failed {}\n",
              promotions, promotions_refused, survivor_promotions, switch_overs, fences_completed,
              fences_failed);
+  fmt::print("promotion rules: after a clean hand-over {} after a lease that ended {} by half of the voters and a fence {}\n",
+             promoted_after_clean, promoted_after_unclean, promoted_by_half);
   fmt::print("network: half-open {} silences {} late messages {}\n", half_open, silences, late_messages);
   fmt::print(
       "disks: torn pages {} orphans landed {} lost {} unflushed lost {} errors {} metadata errors {}\n",
@@ -171,7 +182,18 @@ int Coverage::print() const {
     fmt::print("never reached: notice {}\n", lockstep::name_of(notice));
     ++missing;
   }
+  for (Reason reason : kRequiredRefusals) {
+    if (promotion_refused[static_cast<size_t>(reason)] > 0) continue;
+    fmt::print("never reached: promotion refused for {}\n", code_of(reason));
+    ++missing;
+  }
   const Named counters = {{"survivor promotion", survivor_promotions},
+                          {"promotion after a clean hand-over", promoted_after_clean},
+                          {"promotion after a lease that ended", promoted_after_unclean},
+                          {"promotion by half of the voters and a fence", promoted_by_half},
+                          {"freeze without the lease", frozen[static_cast<size_t>(Reason::lease_lost)]},
+                          {"completed fence", fences_completed},
+                          {"failed fence", fences_failed},
                           {"switch-over", switch_overs},
                           {"half-open link", half_open},
                           {"torn page", torn_pages},

@@ -38,7 +38,6 @@ constexpr size_t kFaults = static_cast<size_t>(Fault::volatile_power_loss) + 1;
 std::string_view name_of(Fault fault);
 
 constexpr size_t kNotices = static_cast<size_t>(Notice::fence_ignored) + 1;
-constexpr size_t kReasons = static_cast<size_t>(Reason::not_a_target) + 1;
 
 struct Coverage {
   std::array<uint64_t, kFaults> faults{};
@@ -49,11 +48,12 @@ struct Coverage {
   std::array<uint64_t, kReasons> closed{};
   uint64_t client_ops = 0, client_acked = 0, client_failed = 0, client_unknown = 0;
   uint64_t promotions = 0, promotions_refused = 0, survivor_promotions = 0, switch_overs = 0;
+  uint64_t promoted_after_clean = 0, promoted_after_unclean = 0, promoted_by_half = 0;  // by the rule that allowed it
   uint64_t fences_completed = 0, fences_failed = 0;
   uint64_t half_open = 0, silences = 0, late_messages = 0;
   uint64_t torn_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
   uint64_t disk_errors = 0, meta_errors = 0;
-  uint64_t copies_compared = 0, differing_covered = 0, resync_full = 0;
+  uint64_t copies_compared = 0, differing_covered = 0;
 
   void hit(Fault fault) { ++faults[static_cast<size_t>(fault)]; }
   void hit(Notice notice) { ++notices[static_cast<size_t>(notice)]; }

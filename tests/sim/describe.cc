@@ -312,8 +312,6 @@ std::string_view name_of(VoteRefusal why) {
 }
 std::string_view name_of(Notice notice) {
   switch (notice) {
-    case Notice::attached:
-      return "attached";
     case Notice::peer_connected:
       return "peer-connected";
     case Notice::peer_refused:

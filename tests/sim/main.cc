@@ -106,7 +106,7 @@ int main(int argc, char** argv) {
   add("trace", po::bool_switch(&options.trace), "print every event and effect");
   add("require-coverage", po::bool_switch(&options.require_coverage),
       "what was never reached is a violation");
-  add("data-nodes", po::value(&options.data_nodes), "2 or 3; default: the seed decides");
+  add("data-nodes", po::value(&options.data_nodes), "2 (what is built) or 3; default: 2");
   add("mutants", "break one rule at a time; each must be noticed within `seeds` seeds by its promise's checker");
   add("mutant", po::value(&options.mutant), "with --mutants: only this one");
   po::variables_map given;

@@ -64,6 +64,7 @@ class Oracle : public DiskObserver {
   const std::vector<Violation>& violations() const { return violations_; }
   const std::optional<Tenure>& latest_tenure() const { return tenures_.latest(); }
   uint64_t tenures_decided() const { return tenures_.decided(); }
+  const RegisterOracle::Promotions& promotions() const { return tenures_.promotions(); }
 
  private:
   void report(const Verdict& verdict) {

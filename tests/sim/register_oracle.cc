@@ -68,9 +68,10 @@ Verdict RegisterOracle::decide(const Tenure& tenure) {
 }
 
 // Who takes over is in the set that was decided before, and so is every member that it keeps.
-Verdict RegisterOracle::check_promotion(const Tenure& next) const {
+Verdict RegisterOracle::check_promotion(const Tenure& next) {
   if (!latest_ || latest_->history != next.history || next.number != latest_->number + 1) return {};
   if (!next.primary || next.primary == latest_->primary) return {};
+  ++(latest_->clean ? promotions_.after_clean : promotions_.after_unclean);
   if (latest_->members.contains(next.primary->node) && (next.members - latest_->members).empty()) return {};
   return {"P8", fmt::format("{} follows {}", describe(next), describe(*latest_))};
 }
@@ -94,7 +95,9 @@ Verdict RegisterOracle::adopted(Seat node, const Tenure& tenure) {
                               describe(found->second))};
   }
   for (const auto& [ballot, proposal] : proposals_) {
-    if (proposal.value == tenure && half_and_fence(tenure, proposal.accepted)) return decide(tenure);
+    if (proposal.value != tenure || !half_and_fence(tenure, proposal.accepted)) continue;
+    if (latest_ && tenure.primary && tenure.primary != latest_->primary) ++promotions_.by_half;
+    return decide(tenure);
   }
   return {"P8", fmt::format("{} adopted {}, which is not decided", describe(node), describe(tenure))};
 }

@@ -29,6 +29,13 @@ class RegisterOracle {
   // decided counts as soon as it can: whoever counted the votes may act on it before any disk shows it.
   SeatSet members_owed() const;
   uint64_t decided() const { return chain_.size(); }
+  // By which rule a node took over.
+  struct Promotions {
+    uint64_t after_clean = 0;    // no Primary, clean: the set stays
+    uint64_t after_unclean = 0;  // the Primary before has no lease any more: only the candidate's copy stays
+    uint64_t by_half = 0;        // one of these two, decided by half of the voters and a completed fence
+  };
+  const Promotions& promotions() const { return promotions_; }
 
  private:
   using Voted = std::set<std::pair<Seat, Uuid>>;
@@ -39,12 +46,13 @@ class RegisterOracle {
   bool majority(const Tenure& electorate, const Voted& accepted) const;
   bool half_and_fence(const Tenure& electorate, const Voted& accepted) const;
   Verdict decide(const Tenure& tenure);
-  Verdict check_promotion(const Tenure& next) const;
+  Verdict check_promotion(const Tenure& next);
 
   std::map<Ballot, Proposal> proposals_;
   std::map<std::pair<Uuid, uint64_t>, Tenure> chain_;  // by history and number
   std::optional<Tenure> latest_;
   std::set<Seat> fenced_;
+  Promotions promotions_;
 };
 
 }  // namespace lockstep::sim

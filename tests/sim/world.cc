@@ -232,6 +232,9 @@ std::string World::describe_state() const {
 
 Coverage World::collect_coverage() const {
   Coverage all = coverage_;
+  all.promoted_after_clean += oracle_.promotions().after_clean;
+  all.promoted_after_unclean += oracle_.promotions().after_unclean;
+  all.promoted_by_half += oracle_.promotions().by_half;
   all.half_open += net_.counters.half_open;
   all.silences += net_.counters.silence_noticed;
   all.late_messages += net_.counters.late;

@@ -53,8 +53,17 @@ void Membership::first_adoption(const Tenure& next) {
   }
 }
 
+void Membership::note_new_voters(const Tenure& old, const Tenure& next) {
+  for (const Voter& voter : next.voters) {
+    for (const Voter& before : old.voters) {
+      if (before.seat == voter.seat && before.acceptor != voter.acceptor) r_.ctx.note(Notice::voter_replaced, voter.seat);
+    }
+  }
+}
+
 void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure& next) {
   const Seat self = r_.self();
+  if (old) note_new_voters(*old, next);
   if (!old) {
     first_adoption(next);
   } else {

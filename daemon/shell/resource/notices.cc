@@ -14,8 +14,6 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
   const std::string who = note.seat == kNoSeat ? std::string() : settings.name_of(note.seat);
   const auto reason = [&note] { return code_of(static_cast<Reason>(note.a)); };
   switch (note.notice) {
-    case Notice::attached:
-      return {LogLevel::notice, "disk attached", {}};
     case Notice::peer_connected:
       return {LogLevel::notice, fmt::format("{}: Connected", who), {}};
     case Notice::peer_refused:

@@ -8,7 +8,7 @@
 namespace lockstep {
 namespace {
 
-constexpr Reason kLast = Reason::invalidate_primary;
+constexpr Reason kLast = static_cast<Reason>(kReasons - 1);
 
 std::vector<Reason> all_reasons() {
   std::vector<Reason> all;
