@@ -134,7 +134,8 @@ void Node::closed(const std::string& name, const AdminReply& reply) {
     });
   up_.erase(name);
   log_line(LogLevel::notice, name, "down");
-  tell({});
+  if (reply.reason == Reason::none) return tell({});
+  tell({0, "", fmt::format("{}: stopped without handing over, as after a crash. {}\n", name, text_of(reply.reason))});
 }
 
 void Node::run_admin(Up& up, AdminOp op, Seat peer, Shared responder) {

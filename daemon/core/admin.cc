@@ -10,6 +10,7 @@ namespace lockstep {
 namespace {
 constexpr Duration kLinkPatience = milliseconds(1500);  // links that come up right after `up` are waited for so long
 constexpr Duration kPatience = seconds(15);
+constexpr Duration kHopelessPatience = seconds(5);  // of a stop that cannot hand over as things are
 constexpr Duration kSignOfLife = milliseconds(300);  // what a Primary that died a moment ago had still sent is in by then
 }  // namespace
 
@@ -19,7 +20,7 @@ void Admin::request(const AdminRequest& request) {
     return;
   }
   current_ = request;
-  if (request.op == AdminOp::primary) r_.membership.fence_without_waiting();
+  if (request.op == AdminOp::primary) r_.membership.promotion_begins();
   if (request.op == AdminOp::new_current_uuid || request.op == AdminOp::primary_force) r_.membership.creation_begins();
   since_ = r_.ctx.now;
   asked_ = false;
@@ -31,7 +32,8 @@ void Admin::request(const AdminRequest& request) {
 }
 
 void Admin::finish(bool ok, Reason reason) {
-  r_.ctx.emit(AdminReply{current_->id, ok, ok || MUTANT(refusal_without_reason) ? Reason::none : reason});
+  const bool told = ok ? current_->op == AdminOp::stop : !MUTANT(refusal_without_reason);
+  r_.ctx.emit(AdminReply{current_->id, ok, told ? reason : Reason::none});
   current_.reset();
   demoting_ready_ = false;
   creating_ = false;
@@ -61,7 +63,9 @@ void Admin::pump() {
 Instant Admin::next_deadline() const {
   if (!current_) return kNever;
   if (running(AdminOp::primary) && r_.membership.fence_running()) return kNever;  // its end is an event
-  return std::min(deadline_, since_ + kLinkPatience > r_.ctx.now ? since_ + kLinkPatience : kNever);
+  Instant due = running(AdminOp::stop) && r_.membership.holds_tenure() ? stop_deadline() : deadline_;
+  if (since_ + kLinkPatience > r_.ctx.now) due = std::min(due, since_ + kLinkPatience);
+  return due;
 }
 
 // The promotion table: what forbids it, first match wins. Voters' leases are not asked here: a round finds out.
@@ -107,16 +111,19 @@ void Admin::peer_found_primary() {
   if (running(AdminOp::primary)) finish(false, Reason::peer_is_primary);
 }
 
+// Requests end first, then a flush settles what was written; the tenure that says so comes last.
+void Admin::hand_over() {
+  if (r_.write_path.client_ops() > 0) return;
+  if (!r_.write_path.everything_settled()) {
+    r_.write_path.flush_soon();
+  } else if (r_.write_path.quiet()) {
+    demoting_ready_ = true;
+  }
+}
+
 void Admin::pump_secondary() {
   if (!r_.membership.holds_tenure()) return finish(true);
-  // Requests end first, then a flush settles what was written; the tenure that says so comes last.
-  if (r_.write_path.client_ops() == 0) {
-    if (!r_.write_path.everything_settled()) {
-      r_.write_path.flush_soon();
-    } else if (r_.write_path.quiet()) {
-      demoting_ready_ = true;
-    }
-  }
+  hand_over();
   if (r_.ctx.now >= deadline_) finish(false, r_.membership.serving() ? Reason::io_pending : Reason::no_quorum);
 }
 
@@ -148,8 +155,9 @@ void Admin::pump_creation() {
 }
 
 void Admin::pump_force() {
-  if (r_.membership.is_primary()) return finish(true);
+  if (r_.membership.serving()) return finish(true);
   if (creating_ && r_.ctx.record.adopted) {
+    if (r_.membership.is_primary()) return finish(true);
     if (r_.ctx.record.adopted->primary != r_.ctx.self_holder()) return finish(false, Reason::peer_is_primary);
     if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);
     return;
@@ -226,22 +234,34 @@ void Admin::pump_invalidate_remote() {
   drop_ = peer;
 }
 
+// Nobody who wants a node down can be made to wait for what may never come. Leaving without handing over is what a crash is: the
+// next start and the peers deal with it.
+Instant Admin::stop_deadline() const {
+  const bool hopeless = !r_.membership.may_decide() || !r_.disk_usable;
+  return hopeless ? std::min(deadline_, since_ + kHopelessPatience) : deadline_;
+}
+
 void Admin::pump_stop() {
+  Reason unclean = Reason::none;
   if (r_.membership.holds_tenure()) {
-    pump_secondary();
-    if (!current_ || r_.membership.holds_tenure()) return;
+    hand_over();
+    if (r_.ctx.now < stop_deadline()) return;
+    unclean = r_.membership.may_decide() ? Reason::io_pending : Reason::no_quorum;
   }
   stopped_ = true;
   r_.source.abort_all();
   const bool late = r_.ctx.now >= deadline_;
-  const bool quiet = r_.disk.in_flight() == 0 && !r_.membership.adopting();
+  const bool quiet = r_.disk.in_flight() == 0 && (!r_.membership.adopting() || unclean != Reason::none);
   if (quiet && !asked_ && r_.disk_usable) {
     asked_ = true;
     // An extent that stays set would count as out of sync after the next start, until there is a Primary to level it.
     r_.secondary.cool(Secondary::Heat::is_over);
     r_.dirty.pump();
   }
-  if ((quiet && (!r_.disk_usable || (r_.records.idle() && r_.intents.idle() && r_.dirty.idle()))) || late) finish(true);
+  if ((quiet && (!r_.disk_usable || (r_.records.idle() && r_.intents.idle() && r_.dirty.idle()))) || late) {
+    gone_ = true;
+    finish(true, unclean);
+  }
 }
 
 }  // namespace lockstep

@@ -33,6 +33,7 @@ class Admin {
   // A handler ended: what it brought gets its time, however long it took.
   void fence_ended();
   bool stopping() const { return stopped_; }
+  bool gone() const { return gone_; }
   // Why this node could not be promoted now; none if it could.
   Reason promotion_obstacle() const;
 
@@ -42,6 +43,8 @@ class Admin {
   void pump_primary();
   void pump_force();
   void pump_secondary();
+  void hand_over();
+  Instant stop_deadline() const;
   void pump_creation();
   void finish_when_durable(Seat reconnect);
   void pump_invalidate();
@@ -58,6 +61,7 @@ class Admin {
   bool asked_ = false;
   bool recording_ = false;  // the answer waits for a durable record
   bool stopped_ = false;
+  bool gone_ = false;       // `stop` was answered: no effect may follow
   Seat drop_ = kNoSeat;
 };
 

@@ -40,6 +40,7 @@ PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
   shown.role = peer_role(r, peer);
   shown.disk = peer_disk(r, peer);
   shown.refused = peer.refused;
+  shown.fence = r.membership.fence_shown(peer.seat);
   if (!peer.met) shown.silent_for = now - peer.since;
   if (peer.met) {
     shown.replication = ReplicationState::established;
@@ -81,6 +82,7 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
   shown.votes_needed = membership.votes_needed();
   shown.votes_answering = membership.votes_answering();
   shown.quorum = membership.may_decide();
+  shown.seasoned = membership.seasoned();
   shown.client_ops = write_path.client_ops();
   shown.hot_extents = static_cast<uint32_t>(intents.set_count());
   if (membership.is_primary()) {
@@ -93,7 +95,11 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
       shown.suspended = true;
       if (shown.reason == Reason::none) shown.reason = Reason::peer_loss_undecided;
     }
-    if (!disk_usable && membership.member(self())) shown.reason = Reason::last_copy_failed;
+    // A disk that failed is dropped from the set, unless it is the last one there.
+    if (!disk_usable && membership.member(self())) {
+      shown.suspended = true;
+      shown.reason = Reason::last_copy_failed;
+    }
   } else {
     shown.reason = admin.promotion_obstacle();
     if (shown.reason == Reason::none && membership.last_obstacle() != Reason::none) shown.reason = membership.last_obstacle();

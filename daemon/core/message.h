@@ -72,7 +72,7 @@ struct VoteRefused {
   Ballot promised;
   Duration wait;              // how long the lease or the silence lasts yet
   Seat holder;                // who holds the lease
-  std::optional<Tenure> tenure;  // with later_voter_set
+  std::optional<Tenure> tenure;  // with later_voter_set and lease_running: what this voter accepted last
   friend bool operator==(const VoteRefused&, const VoteRefused&) = default;
 };
 

@@ -24,6 +24,13 @@ struct VoterSnapshot {
   Duration silent_for;            // since its link went down; zero while it answers
 };
 
+// Of the fence-peer handler for a peer, in this run of the daemon.
+struct FenceSnapshot {
+  bool running = false;
+  bool completed = false;              // the last boot known of the peer has ended
+  std::optional<int> last_exit_status; // of the last one that ended; -1: signal, time-out or could not be run
+};
+
 struct PeerSnapshot {
   Seat node;
   bool connected = false;         // met: both hellos exchanged and judged
@@ -36,6 +43,7 @@ struct PeerSnapshot {
   Duration resync_running;
   Duration silent_for;
   Reason refused = Reason::none;  // why the last meeting failed
+  FenceSnapshot fence;
 };
 
 struct Snapshot {
@@ -48,6 +56,7 @@ struct Snapshot {
   Uuid disk_uuid;
   uint64_t size_bytes = 0;
   Duration lease_left;
+  bool seasoned = false;           // half of the voters and a completed fence may decide with this node's vote
   uint32_t client_ops = 0;
   uint32_t hot_extents = 0;
   uint32_t votes_needed = 0;

@@ -33,7 +33,8 @@ VoterAnswer Acceptor::refuse(const Ballot& ballot, const Obstacle& obstacle) con
   answer.promised = record_.promised;
   answer.wait = obstacle.wait;
   answer.holder = obstacle.holder;
-  if (obstacle.why == VoteRefusal::later_voter_set) answer.tenure = record_.tenure;
+  // With a lease: who holds it, and whether the asker's copy is in the set.
+  if (obstacle.why == VoteRefusal::later_voter_set || obstacle.why == VoteRefusal::lease_running) answer.tenure = record_.tenure;
   return {answer, false};
 }
 

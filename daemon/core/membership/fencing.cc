@@ -30,6 +30,10 @@ bool Membership::fenced(Seat seat) const {
   return !ended_[seat.value].is_nil() && ended_[seat.value] == boots_[seat.value];
 }
 
+FenceSnapshot Membership::fence_shown(Seat seat) const {
+  return {fences_running_.contains(seat), fenced(seat), last_fence_[seat.value]};
+}
+
 SeatSet Membership::broken_tie() const {
   if (!adopted() || !seasoned_ || r_.acceptor.failed()) return {};
   const bool odd_too = MUTANT(fence_is_a_vote);
@@ -70,8 +74,6 @@ bool Membership::fence_wanted(Seat peer) const {
   return !may_decide() || (always && was_primary);
 }
 
-void Membership::fence_without_waiting() { next_fence_.fill(r_.ctx.now); }
-
 void Membership::pump_fences() {
   for (Seat seat : r_.data_peers()) {
     if (fences_running_.contains(seat) || r_.ctx.now < next_fence_[seat.value] || !fence_wanted(seat)) continue;
@@ -83,6 +85,7 @@ void Membership::pump_fences() {
 
 void Membership::fence_done(const FenceDone& done) {
   fences_running_.erase(done.peer);
+  last_fence_[done.peer.value] = done.exit_status;
   r_.admin.fence_ended();
   next_fence_[done.peer.value] = r_.ctx.now + kFenceAgain;
   r_.ctx.note(Notice::fence_finished, done.peer, static_cast<uint64_t>(done.exit_status));

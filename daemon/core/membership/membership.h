@@ -48,9 +48,10 @@ class Membership {
 
   // --- fences (fencing.cc) ---
   void fence_done(const FenceDone& done);
-  void fence_without_waiting();                // somebody asks anew: he may have repaired what made a handler fail
   bool fence_running() const { return !fences_running_.empty(); }
   bool fenced(Seat seat) const;                // its last known boot has ended, by a completed fence
+  FenceSnapshot fence_shown(Seat seat) const;
+  bool seasoned() const { return seasoned_; }
   // Enough voters answer, or this node is the half that a fence lets decide.
   bool may_decide() const;
   // Our acceptor has accepted a tenure later than the adopted one: whether it was decided is for a round to find out.
@@ -65,7 +66,9 @@ class Membership {
   void evaluate();
   Instant next_deadline() const;
   void release_lease();
-  void creation_begins() { obstacle_ = Reason::none; }  // what an earlier attempt met may have been put right
+  // A command begins: what an earlier attempt met may have been put right since.
+  void creation_begins() { obstacle_ = Reason::none; }
+  void promotion_begins();
 
  private:
   enum class Standing : uint8_t { secondary, becoming_primary, primary };
@@ -83,6 +86,7 @@ class Membership {
   void ask_voters(const Message& message);
   void answer(Seat to, VoterAnswer answer);
   void refused(Seat from, const VoteRefused& refusal);
+  Reason lease_obstacle(const VoteRefused& refusal);
   bool can_still_decide() const;
   void deliver(Seat to, const Message& answer);
   void heard(Seat from, const VoterIdentity& who);
@@ -101,6 +105,7 @@ class Membership {
   void apply_set_change(const std::optional<Tenure>& old, const Tenure& next);
   void adopted_now();
   void first_adoption(const Tenure& next);
+  void note_new_voters(const Tenure& old, const Tenure& next);
   void tell_peers();
   void take_role();
   void depose(Seat by);
@@ -136,11 +141,13 @@ class Membership {
   std::optional<Tenure> undecided_;      // proposed, outcome unknown: a further round settles it
   std::optional<Tenure> rumoured_;       // a voter set later than ours, met in a refusal
   Reason obstacle_ = Reason::none;       // why the last round did not decide
+  std::optional<Instant> lease_seen_until_;  // the end of another's lease, when this promotion first met it
 
   std::array<Boot, kMaxSeats> boots_{};        // the last boot known of each seat
   std::array<Boot, kMaxSeats> ended_{};        // the boot that a completed fence has ended; nil: none
   SeatSet fences_running_;
   std::array<Instant, kMaxSeats> next_fence_{};
+  std::array<std::optional<int>, kMaxSeats> last_fence_{};  // exit status
   bool seasoned_ = false;                      // our acceptance, given in this boot, was counted in a real majority
 
   LeaseKeeper lease_;

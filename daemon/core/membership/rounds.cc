@@ -184,6 +184,22 @@ void Membership::decided(const Tenure& value) {
   adopt(value);
 }
 
+void Membership::promotion_begins() {
+  next_fence_.fill(r_.ctx.now);
+  lease_seen_until_.reset();
+}
+
+// What a voter that keeps its word to another tells besides. Only for people: what it accepted last need not be decided.
+Reason Membership::lease_obstacle(const VoteRefused& refusal) {
+  const auto& theirs = refusal.tenure;
+  const bool later = theirs && adopted() && theirs->history == adopted()->history && theirs->number > adopted()->number;
+  if (later && !theirs->members.contains(r_.self())) return Reason::no_current_copy;
+  const Instant end = r_.ctx.now + refusal.wait;
+  if (!lease_seen_until_) lease_seen_until_ = end;
+  // Only a Primary that lives renews its lease.
+  return end > *lease_seen_until_ + r_.ctx.config.lease / 4 ? Reason::peer_is_primary : Reason::lease_running;
+}
+
 void Membership::refused(Seat from, const VoteRefused& refusal) {
   heard(from, refusal.who);
   highest_counter_ = std::max(highest_counter_, refusal.promised.counter);
@@ -195,7 +211,7 @@ void Membership::refused(Seat from, const VoteRefused& refusal) {
       wait = r_.ctx.config.retry / 4;
       break;
     case VoteRefusal::lease_running:
-      obstacle_ = Reason::lease_running;
+      obstacle_ = lease_obstacle(refusal);
       wait = refusal.wait + milliseconds(2);
       break;
     case VoteRefusal::just_started:

@@ -71,6 +71,17 @@ TEST(Force, IsRefusedWhereTheResourceIsInUse) {
   EXPECT_EQ(lab.reason(kA, lab.admin(kA, AdminOp::primary_force)), Reason::force_not_built);
 }
 
+TEST(Force, IsRefusedToAPrimaryThatIsFrozen) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  EXPECT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::primary_force))) << "it is so already";
+  lab.kill(kB);
+  lab.cut(kA, kW);
+  lab.advance(seconds(4));
+  EXPECT_EQ(lab.reason(kA, lab.admin(kA, AdminOp::primary_force)), Reason::force_not_built);
+}
+
 TEST(Force, IsRefusedWithoutQuorum) {
   Lab lab;
   const AdminId id = lab.admin(kA, AdminOp::primary_force);
@@ -195,6 +206,30 @@ TEST(Promotion, EndsWithTheLastObstacleWhenItsPatienceDoes) {
   EXPECT_EQ(lab.reason(kB, id), Reason::lease_running);
 }
 
+TEST(Promotion, OfANodeThatCannotHearThePrimaryNamesThePrimaryAndNotItsLease) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kB);
+  const AdminId early = lab.admin(kB, AdminOp::primary);
+  lab.advance(seconds(20));
+  // The Primary went on without this copy, and only the witness could tell.
+  EXPECT_EQ(lab.reason(kB, early), Reason::no_current_copy);
+  EXPECT_EQ(lab.show(kB).reason, Reason::no_current_copy);
+}
+
+TEST(Promotion, OfTheOtherMemberNamesAPrimaryThatRenewsItsLease) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  // Nothing is decided without this copy: the witness accepts nothing.
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Accept>(letter.send.message); };
+  lab.cut(kA, kB);
+  const AdminId id = lab.admin(kB, AdminOp::primary);
+  lab.advance(seconds(20));
+  EXPECT_EQ(lab.reason(kB, id), Reason::peer_is_primary);
+}
+
 TEST(Promotion, TakesOverFromAPrimaryThatFellSilentWhileItsLinkIsUp) {
   Lab lab;
   lab.create();
@@ -260,6 +295,40 @@ TEST(Stop, OfAPrimaryHandsOverFirst) {
   ASSERT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::stop)));
   EXPECT_FALSE(lab.node(kA).record.adopted->primary);
   EXPECT_TRUE(lab.node(kA).record.adopted->clean);
+}
+
+TEST(Stop, OfAPrimaryWithoutQuorumLeavesAsACrashWould) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.kill(kB);
+  lab.cut(kA, kW);
+  lab.advance(seconds(4));
+  const AdminId id = lab.admin(kA, AdminOp::stop);
+  lab.advance(seconds(4));
+  EXPECT_FALSE(lab.result(kA, id)) << "a voter may come back in a moment";
+  lab.advance(seconds(2));
+  ASSERT_TRUE(lab.ok(kA, id));
+  EXPECT_EQ(lab.result(kA, id)->reason, Reason::no_quorum) << "it says that it did not hand over";
+  EXPECT_TRUE(lab.node(kA).record.adopted->primary);
+}
+
+TEST(Stop, OfAPrimaryWhoseLastCopyFailedIsPossible) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.kill(kB);
+  lab.advance(seconds(4));
+  ASSERT_EQ(lab.node(kA).tenure().members, SeatSet{kA});
+  lab.node(kA).disk_status = [](const DiskIo& io) { return io.kind == OpKind::write ? IoStatus::no_space : IoStatus::ok; };
+  lab.write(kA);
+  lab.advance(seconds(1));
+  EXPECT_TRUE(lab.show(kA).suspended);
+  EXPECT_EQ(lab.show(kA).reason, Reason::last_copy_failed);
+  const AdminId id = lab.admin(kA, AdminOp::stop);
+  lab.advance(seconds(6));
+  ASSERT_TRUE(lab.ok(kA, id));
+  EXPECT_EQ(lab.result(kA, id)->reason, Reason::io_pending);
 }
 
 TEST(Stop, OfASecondaryWaitsUntilItsDiskIsQuiet) {

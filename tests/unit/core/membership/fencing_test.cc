@@ -120,6 +120,8 @@ TEST(Fencing, OnlyExitSevenChangesAnythingAndTheHandlerRunsAgainLater) {
     ASSERT_EQ(lab.node(kA).fences.size(), runs);
     fence_ends(lab, kA, kB, status, boot_of(kB));
     EXPECT_FALSE(lab.show(kA).quorum) << status;
+    EXPECT_EQ(lab.show(kA).peers[0].fence.last_exit_status, status);
+    EXPECT_FALSE(lab.show(kA).peers[0].fence.completed);
     EXPECT_EQ(lab.node(kA).fences.size(), runs) << "not at once";
     lab.advance(seconds(6));
     ++runs;
