@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "control/config_change.h"
 #include "control/explain.h"
 #include "control/resource_settings.h"
 #include "shell/loop/log.h"
@@ -106,7 +107,11 @@ ControlReply Node::open(const ControlRequest& request) {
   settings.value().handler_environment = {"LOCKSTEP_NODE=" + self->name, "LOCKSTEP_CONFIG=" + options_.config_path,
                                           "LOCKSTEP_RUN_DIR=" + options_.run_dir};
   OpenFailure failure;
-  auto opened = Resource::open(std::move(settings).value(), failure);
+  const auto objection = [resource](const NodeRecord& record) {
+    const ControlReply changed = record.adopted ? voters_unchanged(*resource, nullptr, *record.adopted) : ControlReply{};
+    return OpenFailure{changed.exit_status, changed.err};
+  };
+  auto opened = Resource::open(std::move(settings).value(), objection, failure);
   if (opened == nullptr) return {failure.exit_status, "", failure.text};
   up_[name] = Up{*resource, std::move(opened), {}};
   return {0, "", loaded.warnings()};

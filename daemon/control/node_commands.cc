@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "control/config_change.h"
 #include "control/explain.h"
 #include "control/node.h"
 
@@ -11,8 +12,22 @@ namespace lockstep {
 void Node::up(const ControlRequest& request, Shared responder) {
   Up* running = find(request.resource);
   if (running == nullptr) return responder->finish(open(request));
-  if (running->closing.empty()) return responder->finish(misnamed(running->config, request));
+  if (running->closing.empty()) return up_already(request, std::move(responder));
   close(request.resource, [this, request, responder](const ControlReply&) { up(request, responder); });
+}
+
+// It is so already, whatever else the configuration says by now; but who wrote another voter into it must not believe that it votes.
+void Node::up_already(const ControlRequest& request, Shared responder) {
+  if (need(request, responder) == nullptr) return;
+  const config::Loaded loaded = config::load(options_.config_path);
+  const config::Resource* wanted = loaded.ok() ? loaded.config.resource(request.resource) : nullptr;
+  if (wanted == nullptr) return responder->finish({});
+  with_status(request.resource, [this, responder, wanted = *wanted](const std::vector<ResourceStatus>& all) {
+    if (all.empty()) return responder->finish({20, "", "the resource went down\n"});
+    const std::optional<Tenure>& tenure = all.front().snapshot.tenure;
+    const Up* up = find(wanted.name);
+    responder->finish(tenure ? voters_unchanged(wanted, up != nullptr ? &up->config : nullptr, *tenure) : ControlReply{});
+  });
 }
 
 void Node::down(const ControlRequest& request, Shared responder) {
@@ -38,11 +53,28 @@ void Node::adjust(const ControlRequest& request, Shared responder) {
   const config::Loaded loaded = config::load(options_.config_path);
   if (!loaded.ok()) return responder->finish({10, "", loaded.errors()});
   const config::Resource* wanted = loaded.config.resource(request.resource);
-  if (wanted != nullptr && config::dump(*wanted) == config::dump(running->config)) {
-    for (const PeerSettings& peer : running->resource->settings().links.peers) running->resource->connect(peer.seat);
-    return responder->finish({});
+  if (wanted == nullptr || config::dump(*wanted) != config::dump(running->config))
+    return restart(request, wanted != nullptr ? std::optional(*wanted) : std::nullopt, std::move(responder));
+  for (const PeerSettings& peer : running->resource->settings().links.peers) running->resource->connect(peer.seat);
+  responder->finish({});
+}
+
+void Node::restart(const ControlRequest& request, std::optional<config::Resource> wanted, Shared responder) {
+  with_status(request.resource, [this, request, wanted = std::move(wanted), responder](const std::vector<ResourceStatus>& all) {
+    const Up* running = find(request.resource);
+    if (all.empty() || running == nullptr || !running->closing.empty()) return adjust(request, responder);
+    restart_seen(request, wanted, all.front(), responder);
+  });
+}
+
+void Node::restart_seen(const ControlRequest& request, const std::optional<config::Resource>& wanted, const ResourceStatus& status,
+                        const Shared& responder) {
+  const config::Resource& before = up_.at(request.resource).config;
+  if (wanted && status.snapshot.tenure) {
+    const ControlReply changed = voters_unchanged(*wanted, &before, *status.snapshot.tenure);
+    if (changed.exit_status != 0) return responder->finish(changed);
   }
-  close(request.resource, [this, request, wanted = wanted != nullptr, responder](ControlReply reply) {
+  close(request.resource, [this, request, wanted = wanted.has_value(), responder](ControlReply reply) {
     if (reply.exit_status != 0) {
       reply.err += "  The changed configuration takes effect at the next down and up.\n";
       return responder->finish(reply);

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab import BIN, MIB, Cluster, Process, expect, run, step, tool, wait_until
 
-BAD_CONFIGURATION, NO_DISK, FAILURE = 10, 16, 20
+BAD_CONFIGURATION, REFUSED, NO_DISK, FAILURE = 10, 11, 16, 20
 
 # What to replace in a good configuration, by what, and what the message has to name.
 MISTAKES = [
@@ -284,7 +284,33 @@ def slips():
         step(f"a taken address is named: {said.splitlines()[0]}")
 
 
-SCENARIOS = [configuration, control_socket, disks, disks_in_use, slips]
+def changed_configuration():
+    """Voters of a used resource stay as they are: others are refused, and nothing is touched."""
+    with Cluster() as cluster:
+        alpha, beta = cluster.nodes
+        gamma, cluster.gamma = cluster.gamma, None
+        cluster.write_config()
+        cluster.bring_up(primary=alpha)
+        beta.do("down", "r0")
+        beta.do("up", "r0")
+        alpha.do("wait-sync", "r0", "--timeout", "60")
+        tenure = alpha.status()["tenure"]
+
+        cluster.gamma = gamma
+        cluster.write_config()
+        for node in cluster.nodes:
+            for word in ("adjust", "up"):
+                said = node.refuses([REFUSED], word, "r0")
+                expect("voters are alpha, beta;" in said and "gamma" in said, f"{word}: the voters aren't named:\n{said}")
+        beta.do("down", "r0")
+        expect("voters are alpha, beta;" in beta.refuses([REFUSED], "up", "r0"), "up with another voter")
+        cluster.gamma = None
+        cluster.write_config()
+        step(f"a new witness: {said.rstrip()}")
+        beta.do("up", "r0")
+
+
+SCENARIOS = [configuration, changed_configuration, control_socket, disks, disks_in_use, slips]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}
