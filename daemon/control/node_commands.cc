@@ -42,8 +42,8 @@ void Node::down(const ControlRequest& request, Shared responder) {
   close(request.resource, [responder](const ControlReply& reply) { responder->finish(reply); });
 }
 
-// What changed since `up` takes effect by going down and up again, where no client is in the way; connections that an operator
-// took down come back.
+// What changed since `up` takes effect by going down and up again, where neither a Primary nor a client is in the way; connections that
+// an operator took down come back.
 void Node::adjust(const ControlRequest& request, Shared responder) {
   Up* running = find(request.resource);
   if (running == nullptr) return responder->finish(open(request));
@@ -53,8 +53,10 @@ void Node::adjust(const ControlRequest& request, Shared responder) {
   const config::Loaded loaded = config::load(options_.config_path);
   if (!loaded.ok()) return responder->finish({10, "", loaded.errors()});
   const config::Resource* wanted = loaded.config.resource(request.resource);
-  if (wanted == nullptr || config::dump(*wanted) != config::dump(running->config))
+  const auto seen = [this](const config::Resource& resource) { return config::dump(as_seen_by(resource, options_.node)); };
+  if (wanted == nullptr || seen(*wanted) != seen(running->config))
     return restart(request, wanted != nullptr ? std::optional(*wanted) : std::nullopt, std::move(responder));
+  running->config = *wanted;
   for (const PeerSettings& peer : running->resource->settings().links.peers) running->resource->connect(peer.seat);
   responder->finish({});
 }
@@ -69,10 +71,14 @@ void Node::restart(const ControlRequest& request, std::optional<config::Resource
 
 void Node::restart_seen(const ControlRequest& request, const std::optional<config::Resource>& wanted, const ResourceStatus& status,
                         const Shared& responder) {
-  const config::Resource& before = up_.at(request.resource).config;
+  const config::Resource before = as_seen_by(up_.at(request.resource).config, options_.node);
   if (wanted && status.snapshot.tenure) {
     const ControlReply changed = voters_unchanged(*wanted, &before, *status.snapshot.tenure);
     if (changed.exit_status != 0) return responder->finish(changed);
+  }
+  if (status.snapshot.role == Role::primary) {
+    const config::Resource after = wanted ? as_seen_by(*wanted, options_.node) : config::Resource{};
+    return responder->finish(restart_refused(before, wanted ? &after : nullptr));
   }
   close(request.resource, [this, request, wanted = wanted.has_value(), responder](ControlReply reply) {
     if (reply.exit_status != 0) {

@@ -285,7 +285,7 @@ def slips():
 
 
 def changed_configuration():
-    """Voters of a used resource stay as they are: others are refused, and nothing is touched."""
+    """Voters of a used resource stay as they are, and no Primary is restarted behind its clients' back: refused, and untouched."""
     with Cluster() as cluster:
         alpha, beta = cluster.nodes
         gamma, cluster.gamma = cluster.gamma, None
@@ -308,6 +308,25 @@ def changed_configuration():
         cluster.write_config()
         step(f"a new witness: {said.rstrip()}")
         beta.do("up", "r0")
+
+        cluster.net = "ping-int 2;"
+        cluster.write_config()
+        said = alpha.refuses([REFUSED], "adjust", "r0")
+        expect("ping-int" in said and "lockstep secondary r0" in said, f"adjust on a Primary:\n{said}")
+        step(f"an option, on the Primary: {said.rstrip()}")
+        expect(alpha.role() == "Primary", "alpha is no longer Primary")
+        expect(alpha.status()["tenure"] >= tenure, "alpha went back")
+        beta.do("adjust", "r0")
+        beta.do("adjust", "r0")
+        for node in cluster.nodes:
+            node.wait_sync()
+        alpha.do("secondary", "r0")
+        alpha.do("adjust", "r0")
+        alpha.promote()
+        beta.socket = beta.directory / "other.sock"
+        cluster.write_config()
+        alpha.do("adjust", "r0")
+        expect(alpha.role() == "Primary", "an adjust without a change for this node took the role away")
 
 
 SCENARIOS = [configuration, changed_configuration, control_socket, disks, disks_in_use, slips]

@@ -45,5 +45,31 @@ TEST(ConfigChange, ARemovedWitnessIsNamedWhereItsNameIsKnown) {
             std::string::npos);
 }
 
+TEST(ConfigChange, WordsNameWhatDiffersAndNeverASecret) {
+  EXPECT_EQ(changed_words(resource("net { ping-int 2; }"), resource("net { ping-int 2; }")), "");
+  EXPECT_EQ(changed_words(resource("net { ping-int 2; }"), resource("net { ping-int 3; shared-secret hush; }")), "ping-int, shared-secret");
+  EXPECT_EQ(changed_words(resource(""), resource(kGamma)), "address, witness gamma");
+}
+
+TEST(ConfigChange, WhatConcernsTheOtherNodeOnlyChangesNothingHere) {
+  std::string other = config::resource_with("");
+  other.insert(other.find("node-id 1;"), "nbd :9; volume 0 { disk /dev/e; } options { lease-time 40; } ");
+  const config::Loaded loaded = config::load_text(other);
+  ASSERT_TRUE(loaded.ok()) << loaded.errors();
+  const config::Resource changed = loaded.config.resources.at(0);
+  EXPECT_EQ(changed_words(as_seen_by(resource(""), "alpha"), as_seen_by(changed, "alpha")), "");
+  EXPECT_EQ(changed_words(as_seen_by(resource(""), "beta"), as_seen_by(changed, "beta")), "disk, lease-time, nbd");
+}
+
+TEST(ConfigChange, APrimaryIsNotRestarted) {
+  const config::Resource before = resource("net { ping-int 2; }");
+  const config::Resource wanted = resource("");
+  const ControlReply reply = restart_refused(before, &wanted);
+  EXPECT_EQ(reply.exit_status, 11);
+  EXPECT_NE(reply.err.find("Changed: ping-int."), std::string::npos) << reply.err;
+  EXPECT_NE(reply.err.find("lockstep secondary r0"), std::string::npos);
+  EXPECT_NE(restart_refused(before, nullptr).err.find("has it no more"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace lockstep
