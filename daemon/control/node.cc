@@ -86,6 +86,16 @@ ControlReply Node::misnamed(const config::Resource& resource, const ControlReque
   return {10, "", fmt::format("{}: \"{}\" is not one of its peers\n", resource.name, request.peer)};
 }
 
+// What is wrong with a name, also of a resource that is not up; nothing (exit status 0) too where the configuration cannot be read.
+ControlReply Node::unknown(const ControlRequest& request) {
+  if (const Up* up = find(request.resource)) return misnamed(up->config, request);
+  const config::Loaded loaded = config::load(options_.config_path);
+  if (!loaded.ok()) return {};
+  const config::Resource* resource = loaded.config.resource(request.resource);
+  if (resource == nullptr) return {10, "", fmt::format("{}: not a resource of {}\n", request.resource, options_.config_path)};
+  return misnamed(*resource, request);
+}
+
 // Reads the configuration anew: what an operator changed since the start counts from the next `up`.
 ControlReply Node::open(const ControlRequest& request) {
   const std::string& name = request.resource;

@@ -70,6 +70,7 @@ class Node final : public ControlHandler {
   Up* need(const ControlRequest& request, const Shared& responder);
   std::vector<Seat> peers_of(const Up& up, const std::string& name, const Shared& responder);
   ControlReply misnamed(const config::Resource& resource, const ControlRequest& request) const;
+  ControlReply unknown(const ControlRequest& request);
   ControlReply open(const ControlRequest& request);
   void up_already(const ControlRequest& request, Shared responder);
   void restart(const ControlRequest& request, std::optional<config::Resource> wanted, Shared responder);

@@ -31,13 +31,8 @@ void Node::up_already(const ControlRequest& request, Shared responder) {
 }
 
 void Node::down(const ControlRequest& request, Shared responder) {
-  if (find(request.resource) == nullptr) {
-    // Down already; unless nobody has heard of it, which is a slip of the pen.
-    const config::Loaded loaded = config::load(options_.config_path);
-    if (loaded.ok() && loaded.config.resource(request.resource) == nullptr)
-      return responder->finish({10, "", fmt::format("{}: not a resource of {}\n", request.resource, options_.config_path)});
-    return responder->finish({});
-  }
+  // Down already; unless nobody has heard of it, which is a slip of the pen.
+  if (find(request.resource) == nullptr) return responder->finish(unknown(request));
   if (need(request, responder) == nullptr) return;
   close(request.resource, [responder](const ControlReply& reply) { responder->finish(reply); });
 }

@@ -132,9 +132,10 @@ std::string cstate_text(const ResourceStatus& status, std::string_view peer) {
   return out;
 }
 
-std::string dstate_text(const ResourceStatus& status) {
+std::string dstate_text(const ResourceStatus& status, std::string_view peer) {
   std::string out;
   for (const PeerSnapshot& one : status.snapshot.peers) {
+    if (!peer.empty() && status.name_of(one.node) != peer) continue;
     out += fmt::format("{}/{}\n", to_text(status.snapshot.disk), to_text(one.disk));
   }
   return out.empty() ? fmt::format("{}\n", to_text(status.snapshot.disk)) : out;

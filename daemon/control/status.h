@@ -65,7 +65,7 @@ std::string duration_text(Duration duration);
 // role: one line. cstate: one line a peer. dstate: "own/peer" one line a peer. Each line ends with '\n'.
 std::string role_text(const ResourceStatus& status);
 std::string cstate_text(const ResourceStatus& status, std::string_view peer = {});
-std::string dstate_text(const ResourceStatus& status);
+std::string dstate_text(const ResourceStatus& status, std::string_view peer = {});
 
 // As `drbdadm status`: the resource, its disk, and each peer indented; a blank line after each resource.
 std::string status_text(const std::vector<ResourceStatus>& all);

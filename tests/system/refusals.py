@@ -239,6 +239,16 @@ SLIPS = [
     (["connect", "r0:gamma"], BAD_CONFIGURATION, "gamma"),
     (["cstate", "r0:delta"], BAD_CONFIGURATION, "delta"),
     (["invalidate-remote", "r0:delta"], BAD_CONFIGURATION, "delta"),
+    (["wait-sync", "r0/7"], BAD_CONFIGURATION, "volume 7"),
+    (["status", "r0/7"], BAD_CONFIGURATION, "volume 7"),
+    (["dump", "r0/7"], BAD_CONFIGURATION, "volume 7"),
+    (["down", "r0:beta"], 1, "no peer"),
+    (["primary", "r0:beta"], 1, "no peer"),
+    (["secondary", "r0:alpha"], 1, "no peer"),
+    (["invalidate", "r0:beta"], 1, "no peer"),
+    (["create-md", "--force", "r0:beta"], 1, "no peer"),
+    (["wait-connect", "r0:delta"], 1, "no peer"),
+    (["status", "r0:gamma"], 1, "no peer"),
     (["primary", "r1"], FAILURE, "lockstep up r1"),
     (["wait-sync", "r1"], FAILURE, "lockstep up r1"),
     (["primary"], 1, "needs a resource"),
@@ -264,11 +274,13 @@ def slips():
             expect("up" in alpha.refuses([FAILURE], word, "all"), f"{word} all, with nothing up")
         alpha.do("down", "all")
         alpha.do("up", "r0")
+        wait_until(lambda: "gamma witness answers:yes" in alpha.do("status", "r0"), "gamma to answer")
         before = alpha.do("status", "r0")
         for words, status, named in SLIPS:
             said = alpha.refuses([status], *words)
             expect(named in said, f"{words}: the message doesn't name '{named}':\n{said}")
-        expect(alpha.do("status", "r0") == before, "a slip changed something")
+        after = alpha.do("status", "r0")
+        expect(after == before, f"a slip changed something:\n{before}{after}")
         step(f"{len(SLIPS)} slips")
         taken = socket.create_server(("127.0.0.1", 0))
         port = taken.getsockname()[1]
