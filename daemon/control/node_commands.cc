@@ -6,6 +6,7 @@
 #include "control/config_change.h"
 #include "control/explain.h"
 #include "control/node.h"
+#include "control/not_built.h"
 
 namespace lockstep {
 
@@ -99,8 +100,7 @@ void Node::connect(const ControlRequest& request, Shared responder) {
   Up* up = need(request, responder);
   if (up == nullptr) return;
   if (request.flag("discard-my-data"))
-    return responder->finish({11, "", fmt::format("{}: State change failed: reunion of two histories is not built yet [not-built]\n",
-                                                  request.resource)});
+    return responder->finish(not_built_yet(request.resource, "connect --discard-my-data"));
   const auto peers = peers_of(*up, request.peer, responder);
   if (peers.empty()) return;
   for (Seat peer : peers) up->resource->connect(peer);
@@ -148,7 +148,8 @@ void Node::invalidate_remote(const ControlRequest& request, Shared responder) {
 }
 
 void Node::not_built(const ControlRequest& request, Shared responder) {
-  responder->finish({20, "", fmt::format("{}: {} is not built yet [not-built]\n", request.resource, request.command)});
+  const ControlReply wrong = unknown(request);
+  responder->finish(wrong.exit_status != 0 ? wrong : not_built_yet(request.resource, request.command));
 }
 
 }  // namespace lockstep

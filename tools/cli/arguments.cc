@@ -166,7 +166,7 @@ std::optional<Instead> Parser::take_positionals() {
     return usage(fmt::format("explain knows promote, io and resync, not \"{}\"", out_.topic));
   }
   if (command.name == "new-current-uuid" && !out_.flag("clear-bitmap")) {
-    return usage("new-current-uuid without --clear-bitmap is not built yet");
+    return usage("new-current-uuid needs --clear-bitmap, which declares fresh disks identical; nothing else of it is built yet");
   }
   return std::nullopt;
 }
