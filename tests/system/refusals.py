@@ -249,6 +249,7 @@ SLIPS = [
     (["create-md", "--force", "r0:beta"], 1, "no peer"),
     (["wait-connect", "r0:delta"], 1, "no peer"),
     (["status", "r0:gamma"], 1, "no peer"),
+    (["status", "r0", "--verbose"], 1, "--verbose"),
     (["detach", "r00"], BAD_CONFIGURATION, "r00"),
     (["detach", "r0"], FAILURE, "lockstep down r0"),
     (["connect", "r0", "--discard-my-data"], FAILURE, "create-md --force r0"),

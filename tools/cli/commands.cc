@@ -33,7 +33,7 @@ const std::vector<CommandSpec> kCommands = {
   {"resize", required, Runs::in_daemon, "", "use a grown disk"},
   {"suspend-io", required, Runs::in_daemon, "", "freeze I/O"},
   {"resume-io", required, Runs::in_daemon, "", "let I/O go on"},
-  {"status", optional, Runs::in_daemon, "json|verbose|statistics", "show resources, disks, peers"},
+  {"status", optional, Runs::in_daemon, "json", "show resources, disks, peers"},
   {"events", optional, Runs::in_daemon, "json|now", "show changes as they happen"},
   {"role", required, Runs::in_daemon, "", "this node's role"},
   {"cstate", required, Runs::in_daemon, "", "connection states, one line a peer", true},
