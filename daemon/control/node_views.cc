@@ -27,9 +27,6 @@ ResourceStatus Node::status_of(const Up& up, const ResourceView& view) const {
         if (peer.node == seat && !peer.connected) shown.connection_state = name_of(LinkState::connecting);
       }
     }
-    for (const config::Host& host : up.config.hosts) {
-      if (host.seat() == seat) shown.address = host.address.to_string();
-    }
     status.links.push_back(std::move(shown));
   }
   status.open = view.open;
