@@ -319,7 +319,9 @@ def changed_configuration():
                 said = node.refuses([REFUSED], word, "r0")
                 expect("voters are alpha, beta;" in said and "gamma" in said, f"{word}: the voters aren't named:\n{said}")
         beta.do("down", "r0")
+        before = beta.do("dump-md", "r0")
         expect("voters are alpha, beta;" in beta.refuses([REFUSED], "up", "r0"), "up with another voter")
+        expect(beta.do("dump-md", "r0") == before, "a refused up wrote to the metadata")
         cluster.gamma = None
         cluster.write_config()
         step(f"a new witness: {said.rstrip()}")

@@ -87,6 +87,7 @@ TEST(StatusText, OneLineCommands) {
   EXPECT_EQ(role_text(healthy()), "Primary\n");
   EXPECT_EQ(cstate_text(lonely()), "Connecting\n");
   EXPECT_EQ(dstate_text(lonely()), "UpToDate/DUnknown\n");
+  EXPECT_EQ(dstate_text(lonely(), "beta"), "UpToDate/DUnknown\n");
 }
 
 TEST(StatusJson, KeepsDrbdsKeysAndAddsOurs) {
