@@ -17,11 +17,4 @@ struct Range {
   friend constexpr bool operator==(const Range&, const Range&) = default;
 };
 
-// The part that both have; empty when they do not meet.
-constexpr Range intersect(const Range& a, const Range& b) {
-  const uint64_t begin = std::max(a.offset, b.offset);
-  const uint64_t end = std::min(a.end(), b.end());
-  return begin < end ? Range{begin, end - begin} : Range{begin, 0};
-}
-
 }  // namespace lockstep

@@ -11,6 +11,8 @@ std::string labelled(const ResourceStatus& status, Seat seat) {
 }
 
 std::string silence_text(const ResourceStatus& status, const VoterSnapshot& voter) {
+  if (voter.answers && voter.empty_seat && !status.snapshot.tenure)
+    return fmt::format("{} answers and gets its vote when the resource is first used", labelled(status, voter.seat));
   if (voter.answers && voter.empty_seat)
     return fmt::format("{} answers but has no vote: its memory is not the one that the tenure names, until the Primary seats it",
                        status.name_of(voter.seat));
@@ -27,12 +29,12 @@ std::string names_of(const ResourceStatus& status, SeatSet seats) {
   return out.empty() ? "none" : out;
 }
 
-// A fence stands in for a missing half only where the number of voters is even.
+// A fence stands in for a missing half only where the number of voters is even; built for two (docs/adr/0006).
 std::string fence_text(const ResourceStatus& status) {
   const Snapshot& snapshot = status.snapshot;
-  if (snapshot.voters.size() % 2 == 0) {
-    return "With an even number of voters, half of them and a completed fence in the other half decide.";
-  }
+  if (snapshot.voters.size() == 2) return "With two voters, one of them and a completed fence of the other decide.";
+  if (snapshot.voters.size() % 2 == 0)
+    return fmt::format("A fence breaks no tie between {} voters yet: that is built for two.", snapshot.voters.size());
   std::string missing;
   std::string node;
   for (const VoterSnapshot& voter : snapshot.voters) {
@@ -42,6 +44,15 @@ std::string fence_text(const ResourceStatus& status) {
   if (missing.empty() || node.empty()) return "";
   return fmt::format("A fence of {} cannot stand in for {} (lockstep explain {} promote says why).", node,
                      missing, status.name);
+}
+
+// Of a resource whose two data nodes are all of its voters.
+void explain_two_voters(const ResourceStatus& status, std::string& out) {
+  if (status.snapshot.voters.size() != 2) return;
+  out += "  Two voters only: losing one freezes I/O and forbids a promotion, until it is back. What prevents that has to be there before\n"
+         "  the failure: a fence-peer handler with net { fencing resource-and-stonith }, or a witness, named when the resource is created.\n";
+  if (status.snapshot.tenure)
+    out += "  primary --force is no way out: on a resource that has been used it is not built yet.\n";
 }
 
 bool about_votes(Reason reason) {
@@ -95,11 +106,7 @@ void explain_promote(const ResourceStatus& status, std::string& out) {
         "Fence: with an odd number of voters a fence is no vote: the fenced node may have decided something");
     add_line(out, "together with a voter that cannot be heard from here.");
   }
-  if (snapshot.voters.size() == 2) {
-    add_line(out,
-             "Two voters only: losing one freezes I/O. Ways out: a witness, a fence-peer handler, primary "
-             "--force.");
-  }
+  explain_two_voters(status, out);
 }
 
 void explain_io(const ResourceStatus& status, std::string& out) {
@@ -109,12 +116,12 @@ void explain_io(const ResourceStatus& status, std::string& out) {
     add_line(out, "This node is not Primary: it serves no I/O.");
     return;
   }
-  if (status.suspended_user) add_line(out, "An operator suspended I/O; resume-io ends that.");
   if (snapshot.suspended) {
     add_line(out, "I/O is frozen.");
     explain_reason(snapshot.reason, out);
     add_line(out, votes_text(status));
-  } else if (!status.suspended_user) {
+    if (about_votes(snapshot.reason)) explain_two_voters(status, out);
+  } else {
     add_line(out, fmt::format("I/O runs; {} ms of the lease are left, {} requests are in flight.",
                               snapshot.lease_left.ns / 1'000'000, snapshot.client_ops));
   }

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "control/config_change.h"
 #include "control/explain.h"
 #include "control/resource_settings.h"
 #include "shell/loop/log.h"
@@ -85,6 +86,16 @@ ControlReply Node::misnamed(const config::Resource& resource, const ControlReque
   return {10, "", fmt::format("{}: \"{}\" is not one of its peers\n", resource.name, request.peer)};
 }
 
+// What is wrong with a name, also of a resource that is not up; nothing (exit status 0) too where the configuration cannot be read.
+ControlReply Node::unknown(const ControlRequest& request) {
+  if (const Up* up = find(request.resource)) return misnamed(up->config, request);
+  const config::Loaded loaded = config::load(options_.config_path);
+  if (!loaded.ok()) return {};
+  const config::Resource* resource = loaded.config.resource(request.resource);
+  if (resource == nullptr) return {10, "", fmt::format("{}: not a resource of {}\n", request.resource, options_.config_path)};
+  return misnamed(*resource, request);
+}
+
 // Reads the configuration anew: what an operator changed since the start counts from the next `up`.
 ControlReply Node::open(const ControlRequest& request) {
   const std::string& name = request.resource;
@@ -106,7 +117,11 @@ ControlReply Node::open(const ControlRequest& request) {
   settings.value().handler_environment = {"LOCKSTEP_NODE=" + self->name, "LOCKSTEP_CONFIG=" + options_.config_path,
                                           "LOCKSTEP_RUN_DIR=" + options_.run_dir};
   OpenFailure failure;
-  auto opened = Resource::open(std::move(settings).value(), failure);
+  const auto objection = [resource](const NodeRecord& record) {
+    const ControlReply changed = record.adopted ? voters_unchanged(*resource, nullptr, *record.adopted) : ControlReply{};
+    return OpenFailure{changed.exit_status, changed.err};
+  };
+  auto opened = Resource::open(std::move(settings).value(), objection, failure);
   if (opened == nullptr) return {failure.exit_status, "", failure.text};
   up_[name] = Up{*resource, std::move(opened), {}};
   return {0, "", loaded.warnings()};

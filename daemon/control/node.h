@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,7 +70,12 @@ class Node final : public ControlHandler {
   Up* need(const ControlRequest& request, const Shared& responder);
   std::vector<Seat> peers_of(const Up& up, const std::string& name, const Shared& responder);
   ControlReply misnamed(const config::Resource& resource, const ControlRequest& request) const;
+  ControlReply unknown(const ControlRequest& request);
   ControlReply open(const ControlRequest& request);
+  void up_already(const ControlRequest& request, Shared responder);
+  void restart(const ControlRequest& request, std::optional<config::Resource> wanted, Shared responder);
+  void restart_seen(const ControlRequest& request, const std::optional<config::Resource>& wanted, const ResourceStatus& status,
+                    const Shared& responder);
   // Of a resource that is up. One that goes down already is not asked again; its end is the answer.
   void close(const std::string& name, Closed then);
   void closed(const std::string& name, const AdminReply& reply);

@@ -3,32 +3,43 @@
 
 #include <utility>
 
+#include "control/config_change.h"
 #include "control/explain.h"
 #include "control/node.h"
+#include "control/not_built.h"
 
 namespace lockstep {
 
 void Node::up(const ControlRequest& request, Shared responder) {
   Up* running = find(request.resource);
   if (running == nullptr) return responder->finish(open(request));
-  if (running->closing.empty()) return responder->finish(misnamed(running->config, request));
+  if (running->closing.empty()) return up_already(request, std::move(responder));
   close(request.resource, [this, request, responder](const ControlReply&) { up(request, responder); });
 }
 
+// It is so already, whatever else the configuration says by now; but who wrote another voter into it must not believe that it votes.
+void Node::up_already(const ControlRequest& request, Shared responder) {
+  if (need(request, responder) == nullptr) return;
+  const config::Loaded loaded = config::load(options_.config_path);
+  const config::Resource* wanted = loaded.ok() ? loaded.config.resource(request.resource) : nullptr;
+  if (wanted == nullptr) return responder->finish({});
+  with_status(request.resource, [this, responder, wanted = *wanted](const std::vector<ResourceStatus>& all) {
+    if (all.empty()) return responder->finish({20, "", "the resource went down\n"});
+    const std::optional<Tenure>& tenure = all.front().snapshot.tenure;
+    const Up* up = find(wanted.name);
+    responder->finish(tenure ? voters_unchanged(wanted, up != nullptr ? &up->config : nullptr, *tenure) : ControlReply{});
+  });
+}
+
 void Node::down(const ControlRequest& request, Shared responder) {
-  if (find(request.resource) == nullptr) {
-    // Down already; unless nobody has heard of it, which is a slip of the pen.
-    const config::Loaded loaded = config::load(options_.config_path);
-    if (loaded.ok() && loaded.config.resource(request.resource) == nullptr)
-      return responder->finish({10, "", fmt::format("{}: not a resource of {}\n", request.resource, options_.config_path)});
-    return responder->finish({});
-  }
+  // Down already; unless nobody has heard of it, which is a slip of the pen.
+  if (find(request.resource) == nullptr) return responder->finish(unknown(request));
   if (need(request, responder) == nullptr) return;
   close(request.resource, [responder](const ControlReply& reply) { responder->finish(reply); });
 }
 
-// What changed since `up` takes effect by going down and up again, where no client is in the way; connections that an operator
-// took down come back.
+// What changed since `up` takes effect by going down and up again, where neither a Primary nor a client is in the way; connections that
+// an operator took down come back.
 void Node::adjust(const ControlRequest& request, Shared responder) {
   Up* running = find(request.resource);
   if (running == nullptr) return responder->finish(open(request));
@@ -38,11 +49,34 @@ void Node::adjust(const ControlRequest& request, Shared responder) {
   const config::Loaded loaded = config::load(options_.config_path);
   if (!loaded.ok()) return responder->finish({10, "", loaded.errors()});
   const config::Resource* wanted = loaded.config.resource(request.resource);
-  if (wanted != nullptr && config::dump(*wanted) == config::dump(running->config)) {
-    for (const PeerSettings& peer : running->resource->settings().links.peers) running->resource->connect(peer.seat);
-    return responder->finish({});
+  const auto seen = [this](const config::Resource& resource) { return config::dump(as_seen_by(resource, options_.node)); };
+  if (wanted == nullptr || seen(*wanted) != seen(running->config))
+    return restart(request, wanted != nullptr ? std::optional(*wanted) : std::nullopt, std::move(responder));
+  running->config = *wanted;
+  for (const PeerSettings& peer : running->resource->settings().links.peers) running->resource->connect(peer.seat);
+  responder->finish({});
+}
+
+void Node::restart(const ControlRequest& request, std::optional<config::Resource> wanted, Shared responder) {
+  with_status(request.resource, [this, request, wanted = std::move(wanted), responder](const std::vector<ResourceStatus>& all) {
+    const Up* running = find(request.resource);
+    if (all.empty() || running == nullptr || !running->closing.empty()) return adjust(request, responder);
+    restart_seen(request, wanted, all.front(), responder);
+  });
+}
+
+void Node::restart_seen(const ControlRequest& request, const std::optional<config::Resource>& wanted, const ResourceStatus& status,
+                        const Shared& responder) {
+  const config::Resource before = as_seen_by(up_.at(request.resource).config, options_.node);
+  if (wanted && status.snapshot.tenure) {
+    const ControlReply changed = voters_unchanged(*wanted, &before, *status.snapshot.tenure);
+    if (changed.exit_status != 0) return responder->finish(changed);
   }
-  close(request.resource, [this, request, wanted = wanted != nullptr, responder](ControlReply reply) {
+  if (status.snapshot.role == Role::primary) {
+    const config::Resource after = wanted ? as_seen_by(*wanted, options_.node) : config::Resource{};
+    return responder->finish(restart_refused(before, wanted ? &after : nullptr));
+  }
+  close(request.resource, [this, request, wanted = wanted.has_value(), responder](ControlReply reply) {
     if (reply.exit_status != 0) {
       reply.err += "  The changed configuration takes effect at the next down and up.\n";
       return responder->finish(reply);
@@ -66,8 +100,7 @@ void Node::connect(const ControlRequest& request, Shared responder) {
   Up* up = need(request, responder);
   if (up == nullptr) return;
   if (request.flag("discard-my-data"))
-    return responder->finish({11, "", fmt::format("{}: State change failed: reunion of two histories is not built yet [not-built]\n",
-                                                  request.resource)});
+    return responder->finish(not_built_yet(request.resource, "connect --discard-my-data"));
   const auto peers = peers_of(*up, request.peer, responder);
   if (peers.empty()) return;
   for (Seat peer : peers) up->resource->connect(peer);
@@ -115,7 +148,8 @@ void Node::invalidate_remote(const ControlRequest& request, Shared responder) {
 }
 
 void Node::not_built(const ControlRequest& request, Shared responder) {
-  responder->finish({20, "", fmt::format("{}: {} is not built yet [not-built]\n", request.resource, request.command)});
+  const ControlReply wrong = unknown(request);
+  responder->finish(wrong.exit_status != 0 ? wrong : not_built_yet(request.resource, request.command));
 }
 
 }  // namespace lockstep

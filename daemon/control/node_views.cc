@@ -27,9 +27,6 @@ ResourceStatus Node::status_of(const Up& up, const ResourceView& view) const {
         if (peer.node == seat && !peer.connected) shown.connection_state = name_of(LinkState::connecting);
       }
     }
-    for (const config::Host& host : up.config.hosts) {
-      if (host.seat() == seat) shown.address = host.address.to_string();
-    }
     status.links.push_back(std::move(shown));
   }
   status.open = view.open;
@@ -70,6 +67,11 @@ std::vector<ResourceStatus> Node::statuses_of(const std::map<std::string, Resour
 }
 
 void Node::status(const ControlRequest& request, Shared responder) {
+  // It answers 0 for a resource that is not up; a volume or a peer that doesn't exist is a slip all the same.
+  if (request.volume || !request.peer.empty()) {
+    const ControlReply wrong = unknown(request);
+    if (wrong.exit_status != 0) return responder->finish(wrong);
+  }
   with_status(request.resource, [responder, name = request.resource, json = request.flag("json")](const std::vector<ResourceStatus>& all) {
     std::string text = json ? status_json_text(all) : status_text(all);
     if (!json && all.empty()) text = name.empty() ? "# No resource is up on this node.\n" : "# " + name + " is not up on this node.\n";
@@ -94,7 +96,7 @@ void Node::cstate(const ControlRequest& request, Shared responder) {
 }
 
 void Node::dstate(const ControlRequest& request, Shared responder) {
-  show_one(request, responder, [](const ResourceStatus& status) { return dstate_text(status); });
+  show_one(request, responder, [peer = request.peer](const ResourceStatus& status) { return dstate_text(status, peer); });
 }
 
 void Node::show_gi(const ControlRequest& request, Shared responder) {

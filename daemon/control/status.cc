@@ -72,14 +72,8 @@ std::string_view to_text(ReplicationState state) {
 }
 
 std::string suspended_text(const ResourceStatus& status) {
-  std::string out;
-  const auto add = [&out](std::string_view cause) {
-    out += fmt::format("{}{}", out.empty() ? "" : ",", cause);
-  };
-  if (status.suspended_user) add("user");
-  if (status.snapshot.suspended)
-    add(status.snapshot.reason == Reason::last_copy_failed ? "no-data" : "quorum");
-  return out.empty() ? "no" : out;
+  if (!status.snapshot.suspended) return "no";
+  return status.snapshot.reason == Reason::last_copy_failed ? "no-data" : "quorum";
 }
 
 bool resyncing(const PeerSnapshot& peer) {
@@ -132,9 +126,10 @@ std::string cstate_text(const ResourceStatus& status, std::string_view peer) {
   return out;
 }
 
-std::string dstate_text(const ResourceStatus& status) {
+std::string dstate_text(const ResourceStatus& status, std::string_view peer) {
   std::string out;
   for (const PeerSnapshot& one : status.snapshot.peers) {
+    if (!peer.empty() && status.name_of(one.node) != peer) continue;
     out += fmt::format("{}/{}\n", to_text(status.snapshot.disk), to_text(one.disk));
   }
   return out.empty() ? fmt::format("{}\n", to_text(status.snapshot.disk)) : out;

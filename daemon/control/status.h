@@ -21,7 +21,6 @@ struct ConnectionStatus {
   Seat peer;
   std::string connection_state =
       "Connecting";  // StandAlone, Unconnected, Connecting, Connected, ... in DRBD's words
-  std::string address;
 };
 
 struct ResourceStatus {
@@ -31,9 +30,8 @@ struct ResourceStatus {
   std::vector<ConnectionStatus>
       links;  // of data peers; one that is missing shows as StandAlone, or Connected if the core met it
   uint16_t volume = 0;
-  bool open = false;            // a client has the export open
-  bool suspended_user = false;  // suspend-io
-  uint64_t read_kib = 0;        // by clients, since up
+  bool open = false;      // a client has the export open
+  uint64_t read_kib = 0;  // by clients, since up
   uint64_t written_kib = 0;
   Snapshot snapshot;
 
@@ -45,7 +43,7 @@ std::string_view to_text(Role role);
 std::string_view to_text(DiskState state);
 std::string_view to_text(ReplicationState state);
 
-// Why I/O is suspended: "quorum", "no-data", "user"; joined by commas, "no" when it is not.
+// Why I/O is suspended: "quorum" or "no-data"; "no" when it is not.
 std::string suspended_text(const ResourceStatus& status);
 
 // percent of a running resync that is done, and an estimate from its mean rate so far.
@@ -65,7 +63,7 @@ std::string duration_text(Duration duration);
 // role: one line. cstate: one line a peer. dstate: "own/peer" one line a peer. Each line ends with '\n'.
 std::string role_text(const ResourceStatus& status);
 std::string cstate_text(const ResourceStatus& status, std::string_view peer = {});
-std::string dstate_text(const ResourceStatus& status);
+std::string dstate_text(const ResourceStatus& status, std::string_view peer = {});
 
 // As `drbdadm status`: the resource, its disk, and each peer indented; a blank line after each resource.
 std::string status_text(const std::vector<ResourceStatus>& all);

@@ -82,8 +82,8 @@ nlohmann::ordered_json status_json(const ResourceStatus& status) {
   out["name"] = status.name;
   out["node-id"] = status.self.value;
   out["role"] = to_text(snapshot.role);
-  out["suspended"] = snapshot.suspended || status.suspended_user;
-  out["suspended-user"] = status.suspended_user;
+  out["suspended"] = snapshot.suspended;
+  out["suspended-user"] = false;
   out["suspended-no-data"] = no_data;
   out["suspended-fencing"] = false;
   out["suspended-quorum"] = snapshot.suspended && !no_data;

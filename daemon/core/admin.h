@@ -22,7 +22,6 @@ class Admin {
   bool wants_promotion() const { return running(AdminOp::primary); }
   bool wants_demotion() const { return demoting_ready_; }
   bool wants_creation() const { return creating_; }
-  bool demoting() const { return running(AdminOp::secondary) || running(AdminOp::stop); }
   bool create_as_primary() const { return current_ && current_->op == AdminOp::primary_force; }
   const Uuid& fresh() const { return current_->fresh; }
   bool wants_dropped(Seat peer) const { return drop_ == peer; }

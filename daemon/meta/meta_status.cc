@@ -52,7 +52,8 @@ Words words_of(MetaStatus status) {
     case MetaStatus::device_too_small:
       return {"device-too-small", "the device is too small", "Use a larger device."};
     case MetaStatus::device_too_large:
-      return {"device-too-large", "the device is larger than one volume can be", "Use several volumes."};
+      return {"device-too-large", "the device is larger than one volume can be",
+              "Use a smaller one: at most 1000 GiB. More data needs several resources."};
     case MetaStatus::io_error:
       return {"io-error", "the device returned an I/O error", "Look into the kernel log."};
   }

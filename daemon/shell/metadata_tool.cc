@@ -66,13 +66,18 @@ uint64_t external_bytes_needed(uint64_t data_bytes, uint8_t slots) {
   return made.status == MetaStatus::ok ? made.layout.metadata_bytes() : 0;
 }
 
+// A file among the device nodes would be gone with the machine's next start; /dev/shm is for files.
+bool among_devices(const std::string& path) {
+  return path.substr(0, 5) == "/dev/" && path.substr(0, 9) != "/dev/shm/";
+}
+
 std::optional<ToolResult> claim(const MetadataTarget& target, uint8_t create_with_slots, Claimed& claimed) {
   Result<OpenedDevice> data = open_device(target.disk);
   if (!data.ok()) return refuse_open(target.disk, data.error());
   claimed.data = data.value();
   if (target.placement() == Placement::internal) return std::nullopt;
   Result<OpenedDevice> meta = open_device(target.meta_disk);
-  if (!meta.ok() && meta.error().os == ENOENT && create_with_slots > 0) {
+  if (!meta.ok() && meta.error().os == ENOENT && create_with_slots > 0 && !among_devices(target.meta_disk)) {
     const uint64_t bytes = external_bytes_needed(claimed.data.size_bytes, create_with_slots);
     if (bytes > 0) meta = create_file(target.meta_disk, bytes);
   }

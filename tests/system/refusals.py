@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab import BIN, MIB, Cluster, Process, expect, run, step, tool, wait_until
 
-BAD_CONFIGURATION, NO_DISK, FAILURE = 10, 16, 20
+BAD_CONFIGURATION, REFUSED, NO_DISK, FAILURE = 10, 11, 16, 20
 
 # What to replace in a good configuration, by what, and what the message has to name.
 MISTAKES = [
@@ -239,6 +239,20 @@ SLIPS = [
     (["connect", "r0:gamma"], BAD_CONFIGURATION, "gamma"),
     (["cstate", "r0:delta"], BAD_CONFIGURATION, "delta"),
     (["invalidate-remote", "r0:delta"], BAD_CONFIGURATION, "delta"),
+    (["wait-sync", "r0/7"], BAD_CONFIGURATION, "volume 7"),
+    (["status", "r0/7"], BAD_CONFIGURATION, "volume 7"),
+    (["dump", "r0/7"], BAD_CONFIGURATION, "volume 7"),
+    (["down", "r0:beta"], 1, "no peer"),
+    (["primary", "r0:beta"], 1, "no peer"),
+    (["secondary", "r0:alpha"], 1, "no peer"),
+    (["invalidate", "r0:beta"], 1, "no peer"),
+    (["create-md", "--force", "r0:beta"], 1, "no peer"),
+    (["wait-connect", "r0:delta"], 1, "no peer"),
+    (["status", "r0:gamma"], 1, "no peer"),
+    (["status", "r0", "--verbose"], 1, "--verbose"),
+    (["detach", "r00"], BAD_CONFIGURATION, "r00"),
+    (["detach", "r0"], FAILURE, "lockstep down r0"),
+    (["connect", "r0", "--discard-my-data"], FAILURE, "create-md --force r0"),
     (["primary", "r1"], FAILURE, "lockstep up r1"),
     (["wait-sync", "r1"], FAILURE, "lockstep up r1"),
     (["primary"], 1, "needs a resource"),
@@ -264,11 +278,13 @@ def slips():
             expect("up" in alpha.refuses([FAILURE], word, "all"), f"{word} all, with nothing up")
         alpha.do("down", "all")
         alpha.do("up", "r0")
+        wait_until(lambda: "gamma witness answers:yes" in alpha.do("status", "r0"), "gamma to answer")
         before = alpha.do("status", "r0")
         for words, status, named in SLIPS:
             said = alpha.refuses([status], *words)
             expect(named in said, f"{words}: the message doesn't name '{named}':\n{said}")
-        expect(alpha.do("status", "r0") == before, "a slip changed something")
+        after = alpha.do("status", "r0")
+        expect(after == before, f"a slip changed something:\n{before}{after}")
         step(f"{len(SLIPS)} slips")
         taken = socket.create_server(("127.0.0.1", 0))
         port = taken.getsockname()[1]
@@ -284,7 +300,54 @@ def slips():
         step(f"a taken address is named: {said.splitlines()[0]}")
 
 
-SCENARIOS = [configuration, control_socket, disks, disks_in_use, slips]
+def changed_configuration():
+    """Voters of a used resource stay as they are, and no Primary is restarted behind its clients' back: refused, and untouched."""
+    with Cluster() as cluster:
+        alpha, beta = cluster.nodes
+        gamma, cluster.gamma = cluster.gamma, None
+        cluster.write_config()
+        cluster.bring_up(primary=alpha)
+        beta.do("down", "r0")
+        beta.do("up", "r0")
+        alpha.do("wait-sync", "r0", "--timeout", "60")
+        tenure = alpha.status()["tenure"]
+
+        cluster.gamma = gamma
+        cluster.write_config()
+        for node in cluster.nodes:
+            for word in ("adjust", "up"):
+                said = node.refuses([REFUSED], word, "r0")
+                expect("voters are alpha, beta;" in said and "gamma" in said, f"{word}: the voters aren't named:\n{said}")
+        beta.do("down", "r0")
+        before = beta.do("dump-md", "r0")
+        expect("voters are alpha, beta;" in beta.refuses([REFUSED], "up", "r0"), "up with another voter")
+        expect(beta.do("dump-md", "r0") == before, "a refused up wrote to the metadata")
+        cluster.gamma = None
+        cluster.write_config()
+        step(f"a new witness: {said.rstrip()}")
+        beta.do("up", "r0")
+
+        cluster.net = "ping-int 2;"
+        cluster.write_config()
+        said = alpha.refuses([REFUSED], "adjust", "r0")
+        expect("ping-int" in said and "lockstep secondary r0" in said, f"adjust on a Primary:\n{said}")
+        step(f"an option, on the Primary: {said.rstrip()}")
+        expect(alpha.role() == "Primary", "alpha is no longer Primary")
+        expect(alpha.status()["tenure"] >= tenure, "alpha went back")
+        beta.do("adjust", "r0")
+        beta.do("adjust", "r0")
+        for node in cluster.nodes:
+            node.wait_sync()
+        alpha.do("secondary", "r0")
+        alpha.do("adjust", "r0")
+        alpha.promote()
+        beta.socket = beta.directory / "other.sock"
+        cluster.write_config()
+        alpha.do("adjust", "r0")
+        expect(alpha.role() == "Primary", "an adjust without a change for this node took the role away")
+
+
+SCENARIOS = [configuration, changed_configuration, control_socket, disks, disks_in_use, slips]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}

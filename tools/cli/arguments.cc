@@ -158,12 +158,15 @@ std::optional<Instead> Parser::take_positionals() {
     return usage(fmt::format("\"{}\" names no resource: RESOURCE[/VOLUME][:PEER] or all", positionals_[1]));
   }
   out_.target = *target;
+  // What acts on the whole resource must not do so for somebody who meant one peer of it.
+  if (!target->peer.empty() && !command.takes_peer)
+    return usage(fmt::format("{} takes no peer: it is for all of {}, not for \"{}\" alone", command.name, target->resource, target->peer));
   if (words == 2) out_.topic = positionals_[2];
   if (!out_.topic.empty() && out_.topic != "promote" && out_.topic != "io" && out_.topic != "resync") {
     return usage(fmt::format("explain knows promote, io and resync, not \"{}\"", out_.topic));
   }
   if (command.name == "new-current-uuid" && !out_.flag("clear-bitmap")) {
-    return usage("new-current-uuid without --clear-bitmap is not built yet");
+    return usage("new-current-uuid needs --clear-bitmap, which declares fresh disks identical; nothing else of it is built yet");
   }
   return std::nullopt;
 }

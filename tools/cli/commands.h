@@ -17,6 +17,7 @@ struct CommandSpec {
   Runs runs;
   std::string_view options;  // names, separated by '|'; a '=' after a name: it takes a value
   std::string_view help;
+  bool takes_peer = false;  // RESOURCE:PEER means that peer alone
 };
 
 const std::vector<CommandSpec>& all_commands();

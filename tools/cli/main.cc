@@ -58,8 +58,11 @@ ControlReply not_a_host(const Arguments& arguments, const config::Resource& reso
 ControlReply dump_one(const Arguments& arguments, const config::Config& config) {
   if (arguments.target.all) return {0, config::dump(config), ""};
   const config::Resource* resource = config.resource(arguments.target.resource);
-  return resource ? ControlReply{0, config::dump(*resource), ""}
-                  : unknown_resource(config, arguments.target.resource);
+  if (!resource) return unknown_resource(config, arguments.target.resource);
+  // 0 is the only number that the configuration takes.
+  if (arguments.target.volume.value_or(0) != 0)
+    return {kBadConfiguration, "", fmt::format("{}: it has no volume {}\n", resource->name, *arguments.target.volume)};
+  return {0, config::dump(*resource), ""};
 }
 
 int run_metadata(const Arguments& arguments, const config::Config& config) {

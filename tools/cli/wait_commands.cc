@@ -125,6 +125,7 @@ int run_wait_command(const Arguments& arguments, const std::string& resource) {
   ControlRequest request;
   request.command = "status";
   request.resource = resource;
+  request.volume = arguments.target.volume;
   request.options["json"] = true;
   ProgressLine line;
   for (;;) {

@@ -21,7 +21,7 @@ struct WitnessSettings {
   size_t max_connections = 4096;  // authenticated ones
   size_t max_unauthenticated = 256;
   Duration handshake_timeout = seconds(5);
-  Duration idle_timeout = seconds(120);  // a client pings more often than that, or is gone
+  Duration idle_timeout = seconds(300);  // longer than the longest ping-int: a client that is there was heard, or is gone
 };
 
 class Witness final : public Doorkeeper, public ConnectionOwner {

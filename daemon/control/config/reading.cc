@@ -61,7 +61,19 @@ void set_once(std::optional<Placed<std::string>>& slot, const Word& word, std::s
   slot = Placed<std::string>{word.text, word.at};
 }
 
+// DRBD's PATH[INDEX] and PATH [INDEX], also [flexible]: a slot in metadata that several volumes share.
+bool is_indexed(const Statement& statement) {
+  const std::string& last = statement.words.back().text;
+  return statement.words.size() > 1 && last.ends_with(']') && last.find('[') != std::string::npos;
+}
+
 void read_disk_path(const Statement& statement, VolumeDraft& volume, Complaints& complaints) {
+  if (statement.keyword() == "meta-disk" && !statement.has_block && is_indexed(statement)) {
+    complaints.error(statement.words[1].at,
+                     "indexed metadata is not supported: each volume's metadata has a file or a device of its own; write meta-disk internal "
+                     "or meta-disk FILE");
+    return;
+  }
   const Word* word = one_value(statement, complaints);
   if (!word) return;
   if (statement.keyword() == "disk") {

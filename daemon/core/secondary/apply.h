@@ -21,7 +21,6 @@ class Secondary {
   void read(Seat from, const ReadRequest& request);
   void settled(Seat from, const Settled& notice);
   void intents_progressed();
-  uint64_t settled_position() const { return settled_; }
   void reset_settled() { settled_ = 0; }
   // Takes settled extents off the intent map: only those that have not been written for a while, or, where nothing more will be
   // written, all.

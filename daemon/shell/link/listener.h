@@ -40,7 +40,6 @@ class Listener {
   // Callers from this address are probably ours: it is configured, or somebody proved himself from there.
   void favour(const std::string& host);
   SocketAddress address() const { return local_address(acceptor_->fd()); }
-  size_t unauthenticated() const { return entering_.size(); }
 
  private:
   struct Entering {

@@ -52,18 +52,21 @@ std::string cannot_open(const std::string& resource, const std::string& path, co
 
 }  // namespace
 
-std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure& failure) {
-  Disks disks;
-  const bool internal = settings.meta_disk.empty();
+bool Resource::claim(const ResourceSettings& settings, Disks& disks, OpenFailure& failure) {
   for (auto [path, device] : {std::pair{&settings.disk, &disks.data}, std::pair{&settings.meta_disk, &disks.meta}}) {
     if (path->empty()) continue;
     auto opened = open_device(*path);
     if (!opened) {
       failure = {16, cannot_open(settings.name, *path, opened.error())};
-      return nullptr;
+      return false;
     }
     *device = opened.value();
   }
+  return true;
+}
+
+bool Resource::attach(const ResourceSettings& settings, const Objection& objection, Disks& disks, OpenFailure& failure) {
+  const bool internal = settings.meta_disk.empty();
   FdMetadataIo io(internal ? disks.data : disks.meta);
   MetadataExpectation expected;
   expected.resource = settings.id;
@@ -72,13 +75,25 @@ std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure&
   expected.data_device_bytes = disks.data.size_bytes;
   expected.peers = settings.core.data_nodes - SeatSet{settings.core.self};
   expected.boot = settings.boot;
+  // Metadata that is not this resource's is told as such below, whatever its record says.
+  const Quorum seen = read_superblock(io, expected.placement);
+  if (seen.status == MetaStatus::ok && seen.superblock.record.resource == settings.id) {
+    failure = objection(seen.superblock.record);
+    if (failure.exit_status != 0) return false;
+  }
   AttachOutcome outcome = attach_metadata(io, expected);
   if (!outcome.attached) {
     failure = {16, settings.name + ": " + outcome.error.text};
     if (failure.text.back() != '\n') failure.text.push_back('\n');
-    return nullptr;
+    return false;
   }
   disks.attached = std::move(*outcome.attached);
+  return true;
+}
+
+std::unique_ptr<Resource> Resource::open(ResourceSettings settings, const Objection& objection, OpenFailure& failure) {
+  Disks disks;
+  if (!claim(settings, disks, failure) || !attach(settings, objection, disks, failure)) return nullptr;
   auto loop = EventLoop::create(settings.engine);
   if (!loop) {
     failure = {20, settings.name + ": no I/O engine can be had: " + std::strerror(loop.error().os) + "\n"};

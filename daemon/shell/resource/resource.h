@@ -42,8 +42,10 @@ struct OpenFailure {
 
 class Resource final : public LinkOwner {
  public:
+  // What speaks against opening a resource with this record; exit status 0 when nothing does. Asked before anything is written.
+  using Objection = std::function<OpenFailure(const NodeRecord&)>;
   // Claims the disks, reads and repairs the metadata, listens. On failure nothing is left open.
-  static std::unique_ptr<Resource> open(ResourceSettings settings, OpenFailure& failure);
+  static std::unique_ptr<Resource> open(ResourceSettings settings, const Objection& objection, OpenFailure& failure);
   // Stops the loop and waits for its thread. Ask for AdminOp::stop before, where there is time.
   ~Resource() override;
 
@@ -58,6 +60,8 @@ class Resource final : public LinkOwner {
 
  private:
   struct Disks;
+  static bool claim(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
+  static bool attach(const ResourceSettings& settings, const Objection& objection, Disks& disks, OpenFailure& failure);
   Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop);
   void adopt(Disks disks);
   void start_thread();

@@ -108,6 +108,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"witness_address", two(kA, kB, "witness w { }"), "c:1:23: witness w has no address"},
         Case{"no_disk", "resource r { on a { node-id 0; address h:1; } }",
              "c:1:17: resource r has no volume on a: volume 0 { disk PATH; }"},
+        Case{"indexed", "resource r { volume 0 { disk d; meta-disk /dev/sdX[0]; } }",
+             "c:1:43: indexed metadata is not supported: each volume's metadata has a file or a device of its own; write meta-disk "
+             "internal or meta-disk FILE"},
+        Case{"flexible", "resource r { volume 0 { disk d; meta-disk /dev/sdX [flexible]; } }",
+             "c:1:43: indexed metadata is not supported: each volume's metadata has a file or a device of its own; write meta-disk "
+             "internal or meta-disk FILE"},
         Case{"same_resource", resource_with("") + resource_with(""),
              "c:7:10: resource r0 is given twice; first in c line 1"},
         Case{"include_loop", "include c;", "c:1:9: files are included more than 8 deep"}),

@@ -5,6 +5,7 @@
 
 #include "control/event_feed.h"
 #include "control/explain.h"
+#include "control/not_built.h"
 #include "control/status_json.h"
 
 namespace lockstep {
@@ -16,7 +17,7 @@ ResourceStatus healthy() {
   status.name = "r0";
   status.self = {0};
   status.names = {{{0}, "alpha"}, {{1}, "beta"}, {witness_seat(0), "gamma"}};
-  status.links = {{{1}, "Connected", "10.0.0.2:7800"}};
+  status.links = {{{1}, "Connected"}};
   Snapshot& snapshot = status.snapshot;
   snapshot.role = Role::primary;
   snapshot.disk = DiskState::up_to_date;
@@ -86,6 +87,7 @@ TEST(StatusText, OneLineCommands) {
   EXPECT_EQ(role_text(healthy()), "Primary\n");
   EXPECT_EQ(cstate_text(lonely()), "Connecting\n");
   EXPECT_EQ(dstate_text(lonely()), "UpToDate/DUnknown\n");
+  EXPECT_EQ(dstate_text(lonely(), "beta"), "UpToDate/DUnknown\n");
 }
 
 TEST(StatusJson, KeepsDrbdsKeysAndAddsOurs) {
@@ -159,6 +161,47 @@ TEST(Explain, NamesTheRuleAndWhatWouldChangeIt) {
   EXPECT_NE(explain_text(resync(), ExplainTopic::resync).find("beta: SyncSource, 50.00% done"),
             std::string::npos);
   EXPECT_FALSE(parse_topic("nonsense").has_value());
+}
+
+TEST(Explain, ANewWitnessHasNoMemoryToDiffer) {
+  ResourceStatus status = lonely();
+  status.snapshot.tenure.reset();
+  status.snapshot.reason = Reason::never_used;
+  status.snapshot.voters[2] = {witness_seat(0), true, true, {}};
+  const std::string promote = explain_text(status, ExplainTopic::promote);
+  EXPECT_EQ(promote.find("memory"), std::string::npos) << promote;
+  EXPECT_NE(promote.find("gamma (witness) answers and gets its vote when the resource is first used"), std::string::npos) << promote;
+}
+
+TEST(Explain, TwoVotersAreToldOnlyWaysThatExist) {
+  ResourceStatus status = lonely();
+  status.snapshot.voters.pop_back();
+  EXPECT_NE(explain_text(status, ExplainTopic::promote).find("primary --force is no way out"), std::string::npos);
+  status.snapshot.role = Role::primary;
+  status.snapshot.suspended = true;
+  status.snapshot.reason = Reason::lease_lost;
+  const std::string io = explain_text(status, ExplainTopic::io);
+  EXPECT_NE(io.find("Bring a missing voter back."), std::string::npos) << io;
+  EXPECT_NE(io.find("fence-peer handler"), std::string::npos) << io;
+}
+
+TEST(Refusal, AFenceBreaksOnlyATieOfTwo) {
+  ResourceStatus status = lonely();
+  status.snapshot.voters.pop_back();
+  EXPECT_NE(refusal(status, Reason::no_quorum).err.find("With two voters, one of them and a completed fence of the other decide."),
+            std::string::npos);
+  status.snapshot.voters.push_back({witness_seat(0), false, false, seconds(12)});
+  status.snapshot.voters.push_back({witness_seat(1), false, false, seconds(12)});
+  EXPECT_NE(refusal(status, Reason::no_quorum).err.find("A fence breaks no tie between 4 voters yet"), std::string::npos);
+}
+
+TEST(NotBuilt, SaysWhatToDoInstead) {
+  const ControlReply reply = not_built_yet("r0", "detach");
+  EXPECT_EQ(reply.exit_status, 20);
+  EXPECT_EQ(reply.err, "r0: detach is not built yet [not-built]\n  lockstep down r0 releases the disk.\n");
+  for (const char* command : {"attach", "outdate", "verify", "pause-sync", "resume-sync", "resize", "suspend-io", "resume-io",
+                              "connect --discard-my-data"})
+    EXPECT_NE(not_built_yet("r0", command).err.find("\n  "), std::string::npos) << command;
 }
 
 TEST(ShowGi, NamesEverything) {

@@ -69,6 +69,15 @@ class MetadataTool : public testing::Test {
   MetadataOwner owner{Uuid::from_words(0x77, 1), {1}, 0};
 };
 
+TEST_F(MetadataTool, NoFileIsMadeAmongTheDevices) {
+  const MetadataTarget target{disk, "/dev/no-such-device-for-lockstep"};
+  const ToolResult refused = create_md(target, {Uuid::from_words(1, 2), {0}, 0}, {});
+  EXPECT_EQ(refused.exit_status, 16);
+  EXPECT_THAT(refused.err, HasSubstr("No such file or directory"));
+  EXPECT_THAT(refused.err, HasSubstr("meta-disk"));
+  EXPECT_FALSE(std::filesystem::exists(target.meta_disk));
+}
+
 TEST_F(MetadataTool, CreatesInternalMetadataThatAttaches) {
   const ToolResult made = create_md(internal(), owner, {});
   ASSERT_EQ(made.exit_status, 0) << made.err;

@@ -1,0 +1,40 @@
+#include "control/not_built.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace lockstep {
+
+namespace {
+
+struct Row {
+  std::string_view command;
+  std::string_view instead;  // {0}: the resource
+};
+
+constexpr auto kInstead = std::to_array<Row>({
+    {"attach", "lockstep down {0} and lockstep up {0} attach the disk anew."},
+    {"detach", "lockstep down {0} releases the disk."},
+    {"outdate", "Nothing has to be marked: a copy that may lack an acknowledged write is never promoted."},
+    {"verify", "To compare the copies: lockstep down {0} on both nodes, then cmp of the data areas (lockstep dump-md {0} tells their size)."},
+    {"pause-sync", "lockstep disconnect {0} stops a resync, and lockstep connect {0} takes it up again where it was."},
+    {"resume-sync", "A resync goes on by itself while the nodes are connected (lockstep connect {0})."},
+    {"resize", "Copy the data to a resource on larger disks."},
+    {"suspend-io", "Freeze what uses the device instead (fsfreeze, or pause the application)."},
+    {"resume-io", "Frozen I/O goes on by itself; lockstep explain {0} io says what it waits for."},
+    {"connect --discard-my-data",
+     "To give up this copy: lockstep down {0}, create-md --force {0} and up {0} here; all of it is then copied from the other node."},
+});
+
+}  // namespace
+
+ControlReply not_built_yet(const std::string& resource, std::string_view command) {
+  std::string err = fmt::format("{}: {} is not built yet [not-built]\n", resource, command);
+  for (const Row& row : kInstead) {
+    if (row.command == command) err += fmt::format("  {}\n", fmt::format(fmt::runtime(row.instead), resource));
+  }
+  return {20, "", err};
+}
+
+}  // namespace lockstep
