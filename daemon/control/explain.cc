@@ -6,6 +6,10 @@ namespace lockstep {
 
 namespace {
 
+void add_line(std::string& out, std::string_view text) {
+  if (!text.empty()) out += fmt::format("  {}\n", text);
+}
+
 std::string labelled(const ResourceStatus& status, Seat seat) {
   return status.name_of(seat) + (seat.is_witness() ? " (witness)" : "");
 }
@@ -55,13 +59,25 @@ void explain_two_voters(const ResourceStatus& status, std::string& out) {
     out += "  primary --force is no way out: on a resource that has been used it is not built yet.\n";
 }
 
+// What the fence-peer handlers of this run of the daemon brought.
+void explain_fences(const ResourceStatus& status, std::string& out) {
+  for (const PeerSnapshot& peer : status.snapshot.peers) {
+    const std::string name = status.name_of(peer.node);
+    const FenceSnapshot& fence = peer.fence;
+    if (fence.completed) add_line(out, fmt::format("Fence of {}: completed; its last boot has ended.", name));
+    if (fence.running) add_line(out, fmt::format("Fence of {}: its handler runs.", name));
+    if (fence.completed || !fence.last_exit_status) continue;
+    add_line(out, *fence.last_exit_status < 0
+                      ? fmt::format("Fence of {}: the handler was ended by a signal or its time-out, or could not be run.", name)
+                      : fmt::format("Fence of {}: the handler ended with {}, which is no completed fence (7).", name, *fence.last_exit_status));
+  }
+  if (status.snapshot.voters.size() == 2 && status.snapshot.role != Role::primary && !status.snapshot.seasoned)
+    add_line(out, "Fence: this start of the daemon has not taken part in a decision of both voters yet: no fence lets it decide alone.");
+}
+
 bool about_votes(Reason reason) {
   return reason == Reason::no_quorum || reason == Reason::lease_lost || reason == Reason::voters_starting ||
          reason == Reason::peer_loss_undecided;
-}
-
-void add_line(std::string& out, std::string_view text) {
-  if (!text.empty()) out += fmt::format("  {}\n", text);
 }
 
 void explain_reason(Reason reason, std::string& out) {
@@ -76,6 +92,16 @@ std::string tenure_text(const ResourceStatus& status) {
   const std::string primary = tenure->primary ? status.name_of(tenure->primary->node) : "none";
   return fmt::format("Tenure {}: Primary {}{}; current set: {}.", tenure->number, primary,
                      tenure->clean ? " (handed over cleanly)" : "", names_of(status, tenure->members));
+}
+
+// Who is Primary as far as this node was told, if there is no connection to it.
+std::optional<Seat> silent_primary(const ResourceStatus& status) {
+  const std::optional<Tenure>& tenure = status.snapshot.tenure;
+  if (!tenure || !tenure->primary || tenure->primary->node == status.self) return std::nullopt;
+  for (const PeerSnapshot& peer : status.snapshot.peers) {
+    if (peer.node == tenure->primary->node && peer.connected) return std::nullopt;
+  }
+  return tenure->primary->node;
 }
 
 void explain_promote(const ResourceStatus& status, std::string& out) {
@@ -93,10 +119,14 @@ void explain_promote(const ResourceStatus& status, std::string& out) {
     return;
   }
   if (snapshot.reason == Reason::none) {
-    add_line(out, "Nothing known here forbids a promotion.");
+    const std::optional<Seat> silent = silent_primary(status);
+    add_line(out, silent ? fmt::format("{} was Primary and cannot be heard: a promotion asks the voters whether it lives or went on "
+                                       "without this copy.", status.name_of(*silent))
+                         : "Nothing known here forbids a promotion.");
     return;
   }
   explain_reason(snapshot.reason, out);
+  explain_fences(status, out);
   if (!about_votes(snapshot.reason)) return;
   if (snapshot.voters.size() % 2 == 0) {
     add_line(out, fence_text(status));
@@ -120,6 +150,7 @@ void explain_io(const ResourceStatus& status, std::string& out) {
     add_line(out, "I/O is frozen.");
     explain_reason(snapshot.reason, out);
     add_line(out, votes_text(status));
+    explain_fences(status, out);
     if (about_votes(snapshot.reason)) explain_two_voters(status, out);
   } else {
     add_line(out, fmt::format("I/O runs; {} ms of the lease are left, {} requests are in flight.",

@@ -103,6 +103,14 @@ ControlReply Node::open(const ControlRequest& request) {
   if (!loaded.ok()) return {10, "", loaded.errors()};
   const config::Resource* resource = loaded.config.resource(name);
   if (resource == nullptr) return {10, "", fmt::format("{}: not a resource of {}\n", name, options_.config_path)};
+  ControlReply reply = open(*resource, request);
+  if (reply.exit_status == 0) reply.err += loaded.warnings();
+  return reply;
+}
+
+ControlReply Node::open(const config::Resource& wanted, const ControlRequest& request) {
+  const std::string& name = request.resource;
+  const config::Resource* resource = &wanted;
   const config::Host* self = resource->host(options_.node);
   if (self == nullptr)
     return {10, "", fmt::format("{}: node {} is not one of its hosts\n  Give --node, or add an `on {}` section.\n", name,
@@ -124,7 +132,7 @@ ControlReply Node::open(const ControlRequest& request) {
   auto opened = Resource::open(std::move(settings).value(), objection, failure);
   if (opened == nullptr) return {failure.exit_status, "", failure.text};
   up_[name] = Up{*resource, std::move(opened), {}};
-  return {0, "", loaded.warnings()};
+  return {};
 }
 
 void Node::close(const std::string& name, Closed then) {

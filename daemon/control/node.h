@@ -71,7 +71,9 @@ class Node final : public ControlHandler {
   std::vector<Seat> peers_of(const Up& up, const std::string& name, const Shared& responder);
   ControlReply misnamed(const config::Resource& resource, const ControlRequest& request) const;
   ControlReply unknown(const ControlRequest& request);
-  ControlReply open(const ControlRequest& request);
+  ControlReply open(const ControlRequest& request);  // as the configuration says now
+  ControlReply open(const config::Resource& wanted, const ControlRequest& request);
+  ControlReply reopen(const config::Resource& before, const ControlRequest& request);
   void up_already(const ControlRequest& request, Shared responder);
   void restart(const ControlRequest& request, std::optional<config::Resource> wanted, Shared responder);
   void restart_seen(const ControlRequest& request, const std::optional<config::Resource>& wanted, const ResourceStatus& status,

@@ -76,13 +76,24 @@ void Node::restart_seen(const ControlRequest& request, const std::optional<confi
     const config::Resource after = wanted ? as_seen_by(*wanted, options_.node) : config::Resource{};
     return responder->finish(restart_refused(before, wanted ? &after : nullptr));
   }
-  close(request.resource, [this, request, wanted = wanted.has_value(), responder](ControlReply reply) {
+  close(request.resource, [this, request, wanted = wanted.has_value(), was = up_.at(request.resource).config, responder](ControlReply reply) {
     if (reply.exit_status != 0) {
       reply.err += "  The changed configuration takes effect at the next down and up.\n";
       return responder->finish(reply);
     }
-    responder->finish(wanted ? open(request) : ControlReply{});
+    responder->finish(wanted ? reopen(was, request) : ControlReply{});
   });
+}
+
+// With what the configuration says now; where that cannot be had, as it was: a slip in a file must not take a node down.
+ControlReply Node::reopen(const config::Resource& before, const ControlRequest& request) {
+  ControlReply reply = open(request);
+  if (reply.exit_status == 0) return reply;
+  const ControlReply again = open(before, request);
+  reply.err += again.exit_status == 0
+                   ? fmt::format("  {} runs on as it was configured before.\n", request.resource)
+                   : fmt::format("  {0} IS DOWN on this node: it could not be brought up as it was before either.\n{1}", request.resource, again.err);
+  return reply;
 }
 
 std::vector<Seat> Node::peers_of(const Up& up, const std::string& name, const Shared& responder) {

@@ -126,6 +126,13 @@ std::string cstate_text(const ResourceStatus& status, std::string_view peer) {
   return out;
 }
 
+std::string to_text(const FenceSnapshot& fence) {
+  if (fence.running) return "running";
+  if (fence.completed) return "completed";
+  if (!fence.last_exit_status) return "none";
+  return *fence.last_exit_status < 0 ? "failed" : fmt::format("exit-{}", *fence.last_exit_status);
+}
+
 std::string dstate_text(const ResourceStatus& status, std::string_view peer) {
   std::string out;
   for (const PeerSnapshot& one : status.snapshot.peers) {
@@ -143,6 +150,7 @@ void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::stri
   if (!peer.connected) {
     out += fmt::format("  {} connection:{}", name, connection);
     if (peer.refused != Reason::none) out += fmt::format(" reason:{}", code_of(peer.refused));
+    if (const std::string fence = to_text(peer.fence); fence != "none") out += " fence:" + fence;
     out += "\n";
     return;
   }

@@ -42,6 +42,8 @@ struct ResourceStatus {
 std::string_view to_text(Role role);
 std::string_view to_text(DiskState state);
 std::string_view to_text(ReplicationState state);
+// none, running, completed (7, and the boot that it ended is the last one known), exit-N, failed (no exit status).
+std::string to_text(const FenceSnapshot& fence);
 
 // Why I/O is suspended: "quorum" or "no-data"; "no" when it is not.
 std::string suspended_text(const ResourceStatus& status);

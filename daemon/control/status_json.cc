@@ -43,6 +43,7 @@ json connection_json(const ResourceStatus& status, const PeerSnapshot& peer) {
   out["tls"] = false;
   out["reason"] = peer.refused == Reason::none ? json(nullptr) : json(code_of(peer.refused));
   out["silent-for"] = peer.connected ? 0 : peer.silent_for.ns / 1'000'000'000;
+  out["fence"] = to_text(peer.fence);
   out["peer_devices"] = json::array({peer_device_json(status, peer)});
   return out;
 }

@@ -344,6 +344,14 @@ def changed_configuration():
         beta.socket = beta.directory / "other.sock"
         cluster.write_config()
         alpha.do("adjust", "r0")
+        beta.do("adjust", "r0")
+        path, beta.disk = beta.disk, beta.directory / "mistyped"
+        cluster.write_config()
+        said = beta.refuses([16, 20], "adjust", "r0")
+        expect("runs on as it was configured before" in said, f"a disk that isn't there:\n{said}")
+        beta.disk = path
+        cluster.write_config()
+        alpha.do("wait-sync", "r0", "--timeout", "60")
         expect(alpha.role() == "Primary", "an adjust without a change for this node took the role away")
 
 

@@ -163,6 +163,33 @@ TEST(Explain, NamesTheRuleAndWhatWouldChangeIt) {
   EXPECT_FALSE(parse_topic("nonsense").has_value());
 }
 
+TEST(Explain, TellsWhatAFenceBrought) {
+  ResourceStatus status = lonely();
+  FenceSnapshot& fence = status.snapshot.peers[0].fence;
+  EXPECT_EQ(status_text({status}).find("fence:"), std::string::npos);
+  fence.last_exit_status = 5;
+  EXPECT_NE(explain_text(status, ExplainTopic::promote).find("Fence of beta: the handler ended with 5, which is no completed fence (7)."),
+            std::string::npos);
+  EXPECT_NE(status_text({status}).find("beta connection:Connecting fence:exit-5"), std::string::npos);
+  fence.running = true;
+  EXPECT_NE(explain_text(status, ExplainTopic::promote).find("Fence of beta: its handler runs."), std::string::npos);
+  fence = {false, true, 7};
+  EXPECT_NE(explain_text(status, ExplainTopic::promote).find("Fence of beta: completed"), std::string::npos);
+  status.snapshot.voters.pop_back();
+  EXPECT_NE(explain_text(status, ExplainTopic::promote).find("no fence lets it decide alone"), std::string::npos);
+  status.snapshot.seasoned = true;
+  EXPECT_EQ(explain_text(status, ExplainTopic::promote).find("no fence lets it decide alone"), std::string::npos);
+}
+
+TEST(Explain, DoesNotCallACopyGoodWhosePrimaryCannotBeHeard) {
+  ResourceStatus status = healthy();
+  status.snapshot.role = Role::secondary;
+  status.snapshot.tenure->primary = Holder{{1}, {}, 1};
+  EXPECT_NE(explain_text(status, ExplainTopic::promote).find("Nothing known here forbids"), std::string::npos);
+  status.snapshot.peers[0].connected = false;
+  EXPECT_NE(explain_text(status, ExplainTopic::promote).find("beta was Primary and cannot be heard"), std::string::npos);
+}
+
 TEST(Explain, ANewWitnessHasNoMemoryToDiffer) {
   ResourceStatus status = lonely();
   status.snapshot.tenure.reset();
