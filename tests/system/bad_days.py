@@ -63,7 +63,7 @@ def down_and_up():
 
 
 def stopped_under_load():
-    """SIGTERM of a Primary whose clients write: an end with status 0 within 10 s."""
+    """SIGTERM of a Primary whose clients write: an end with status 0 within 20 s. It gives itself 8; the rest is for a busy machine."""
     with Cluster() as cluster:
         alpha, beta = cluster.nodes
         cluster.bring_up(primary=alpha)
@@ -78,7 +78,7 @@ def stopped_under_load():
             status = alpha.daemon.stop(60)
             took = time.monotonic() - began
             expect(status == 0, f"status {status} at SIGTERM{' while frozen' if frozen else ''}\n{alpha.daemon.tail()}")
-            expect(took < 20, f"{took:.1f} s from SIGTERM to the end")  # 10 s are promised on a machine that isn't busy
+            expect(took < 20, f"{took:.1f} s from SIGTERM to the end")
             step(f"stopped after {took:.2f} s{' while frozen' if frozen else ''}")
             writer.finish()
             beta.daemon.resume()

@@ -177,7 +177,8 @@ class Node:
         self.socket = self.directory / "nbd.sock"
         self.address, prefix = cluster.place(name)
         self.port, self.nbd_port = free_port(), free_port()
-        self.daemon = Process(name, [*prefix, BIN / "lockstepd", *self.options()], self.directory / "log", cluster.outlive)
+        self.daemon = Process(name, [*prefix, BIN / "lockstepd", *self.options(), *cluster.daemon_options],
+                              self.directory / "log", cluster.outlive)
 
     def options(self):
         return ["--config", self.cluster.config, "--node", self.name, "--run-dir", self.run_dir]
@@ -283,8 +284,9 @@ class Cluster:
     """`with Cluster() as cluster:` gives alpha, beta and the witness gamma, configured and not started."""
 
     def __init__(self, size=64 * MIB, sizes=None, witness=True, options="", net="", directory=None, outlive=False,
-                 network=None, on_disk=False):
+                 network=None, on_disk=False, daemon_options=()):
         self.outlive = outlive
+        self.daemon_options = daemon_options
         self.network = network
         place = None if on_disk or "TMPDIR" in os.environ else scratch_in_memory()
         self.directory = Path(directory or tempfile.mkdtemp(prefix="lockstep-", dir=place))

@@ -2,6 +2,7 @@
 """Nonsense in the configuration, on the control socket and under create-md: refused with a reason, and harmless."""
 
 import fcntl
+import json
 import os
 import random
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 from lab import BIN, MIB, Cluster, Process, expect, run, step, tool, wait_until
 
 BAD_CONFIGURATION, REFUSED, NO_DISK, FAILURE = 10, 11, 16, 20
+NOTHING_FOUND = "no Lockstep metadata was found"
 
 # What to replace in a good configuration, by what, and what the message has to name.
 MISTAKES = [
@@ -112,30 +114,50 @@ def control_socket():
         expect(cluster.alpha.role() == "Primary", "a second daemon disturbed the first")
 
 
+def refused(node, status, fragment, *words):
+    """The command ends with that status and words, and the node's disk is as before, byte by byte, or as absent."""
+    def content():
+        return node.disk.read_bytes() if node.disk.exists() else None
+
+    before = content()
+    said = node.refuses([status], *words)
+    expect(fragment in said, f"{words}: the message doesn't say '{fragment}':\n{said}")
+    expect(content() == before, f"{words}: the disk was written to")
+    step(f"{' '.join(words)}: {said.strip().splitlines()[0]}")
+
+
+def disk_uuid(node):
+    return json.loads(node.do("dump-md", "r0", "--json"))["disk"]
+
+
+def refused_in_use(node, *words):
+    """As refused(), but the daemon that uses the disk may write to its metadata meanwhile: that is still the same one."""
+    size = node.status()["devices"][0]["size"] * 1024
+
+    def content():
+        with node.disk.open("rb") as disk:
+            return disk_uuid(node), disk.read(size)
+
+    before = content()
+    said = node.refuses([FAILURE], *words)
+    expect("in use" in said and str(node.disk) in said, f"{words} on a disk in use: {said}")
+    expect(content() == before, f"{words}: the disk in use was written to")
+    step(f"{' '.join(words)}: {said.strip().splitlines()[0]}")
+
+
 def disks():
-    """create-md looks before it writes."""
+    """create-md, wipe-md, dump-md and up look before they write."""
     with Cluster() as cluster:
         alpha, beta = cluster.nodes
-
-        def untouched(what, *words):
-            before = alpha.disk.read_bytes()
-            said = alpha.refuses(range(1, 126), "create-md", "r0", *words)
-            expect(alpha.disk.read_bytes() == before, f"{what}: the disk was written to")
-            step(f"{what}: {said.strip().splitlines()[0]}")
-            return said
-
-        with alpha.disk.open("r+b") as disk:
-            disk.truncate(4096)
-        untouched("4 KiB", "--force")
-        with alpha.disk.open("r+b") as disk:
-            disk.truncate(0)
-        untouched("empty", "--force")
-        with alpha.disk.open("r+b") as disk:
-            disk.truncate(64 * MIB)
+        for size in (4096, 0):
+            os.truncate(alpha.disk, size)
+            refused(alpha, FAILURE, "the device is too small", "create-md", "r0", "--force")
+        os.truncate(alpha.disk, 64 * MIB)
         tool("mkfs.ext4", "-q", "-F", alpha.disk)
-        expect("ext4 file system" in untouched("a file system"), "the file system isn't named")
+        refused(alpha, FAILURE, "ext4 file system", "create-md", "r0")
+        refused(alpha, FAILURE, NOTHING_FOUND, "dump-md", "r0")
         alpha.do("create-md", "r0", "--force")
-        untouched("metadata of ours")
+        refused(alpha, FAILURE, "Lockstep metadata", "create-md", "r0")
         alpha.do("dump-md", "r0")
 
         cluster.gamma.start()
@@ -143,15 +165,16 @@ def disks():
         for node in cluster.nodes:
             node.start()
             node.do("up", "r0")
-        untouched("in use", "--force")
-        alpha.refuses(range(1, 126), "wipe-md", "r0")
+        refused_in_use(alpha, "create-md", "r0", "--force")
+        refused_in_use(alpha, "wipe-md", "r0", "--force")
         for node in cluster.nodes:
             node.do("down", "r0")
         alpha.do("wipe-md", "r0", "--force")
-        alpha.refuses(range(1, 126), "dump-md", "r0")
-        step("wiped; up without metadata: " + (alpha.cli("up", "r0").stderr.strip().splitlines() or ["allowed"])[0])
+        refused(alpha, FAILURE, NOTHING_FOUND, "dump-md", "r0")
+        refused(alpha, NO_DISK, NOTHING_FOUND, "up", "r0")
         alpha.disk.unlink()
-        alpha.refuses(range(1, 126), "create-md", "r0")
+        refused(alpha, NO_DISK, "No such file", "create-md", "r0")
+        refused(alpha, NO_DISK, "it does not exist", "up", "r0")
         expect(alpha.daemon.alive() and beta.daemon.alive(), "a daemon ended")
 
 

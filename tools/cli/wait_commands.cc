@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <thread>
 
@@ -99,8 +100,9 @@ std::string progress_line(const json& resource) {
       const double rate = number(device, "rate", 0);
       const double left = number(device, "eta", -1);
       if (number(device, "percent-resync-done", -1) < 0) continue;
-      std::string line = fmt::format("{}: {:.1f}% in sync, {:.1f} MiB/s", name,
-                                     number(device, "percent-in-sync", 0), rate / 1024);
+      // Rounded down: 100.0 has to mean that nothing is left.
+      const double percent = std::floor(number(device, "percent-in-sync", 0) * 10) / 10;
+      std::string line = fmt::format("{}: {:.1f}% in sync, {:.1f} MiB/s", name, percent, rate / 1024);
       if (left >= 0)
         line +=
             fmt::format(", {}:{:02} left", static_cast<int64_t>(left) / 60, static_cast<int64_t>(left) % 60);
