@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   add("forget-found", po::bool_switch(&bounds.forget_found), "leave a rule out: propose whatever the promises showed");
   add("half-unseasoned", po::bool_switch(&bounds.half_unseasoned), "leave a rule out: any half decides with a fence");
   add("old-evidence", po::bool_switch(&bounds.old_evidence), "leave a rule out: evidence of an earlier boot counts");
+  add("deaf-voters", po::bool_switch(&bounds.deaf_voters), "leave a rule out: a voter does not notice which boot asks it");
   po::variables_map given;
   try {
     po::store(po::parse_command_line(argc, argv, description), given);

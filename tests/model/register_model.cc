@@ -21,6 +21,11 @@ void insert_sorted(std::vector<T>& sorted, T value) {
   if (at == sorted.end() || *at != value) sorted.insert(at, value);
 }
 
+const Holder& holder_of(const Message& request) {
+  const auto* prepare = std::get_if<Prepare>(&request);
+  return prepare != nullptr ? prepare->candidate : std::get<Accept>(request).candidate;
+}
+
 // Everything that tells two states apart, as bytes.
 class Bytes {
  public:
@@ -180,8 +185,7 @@ bool RegisterModel::rounds_begin(const State& state) {
     c.delivered.clear();
     uint32_t voter_set = values_[static_cast<size_t>(c.adopted)].voter_set;
     if (c.undecided >= 0) voter_set = std::max(voter_set, values_[static_cast<size_t>(c.undecided)].voter_set);
-    for (size_t to = 0; to < voters(); ++to)
-      send(next, seat_of(who), seat_of(to), Prepare{c.ballot, holder(state, who), voter_set});
+    ask_all(next, who, Prepare{c.ballot, holder(state, who), voter_set});
     if (!follow(std::move(next), fmt::format("{} begins round {}", name_of(who), c.counter))) return false;
   }
   return true;
@@ -265,11 +269,7 @@ bool RegisterModel::at_candidate(const State& state, MessageId id, const Mail& m
   CandidateState& c = next.candidates[who];
   insert_sorted(c.delivered, id);
   const VoterIdentity& voice = voice_of(mail);
-  if (index_of(mail.from) == 1 - who) {
-    for (uint8_t boot = static_cast<uint8_t>(c.known_boot + 1); boot <= state.voters[1 - who].boot; ++boot) {
-      if (voice.boot == boot_of(1 - who, boot)) c.known_boot = boot;
-    }
-  }
+  if (index_of(mail.from) == 1 - who) hear_boot(next, who, voice.boot);
   const Round round = rebuild(c, who);
   const std::string what = fmt::format("{} hears {} {}", name_of(who), promise != nullptr ? "a promise of" : "an acceptance of",
                                        name_of(index_of(mail.from)));
@@ -283,8 +283,7 @@ bool RegisterModel::at_candidate(const State& state, MessageId id, const Mail& m
       if (chosen != 0 && !known) insert_sorted(proposing.lineage, {chosen, p.adopted});
       p.proposed = chosen;
       if (chosen != p.adopted) p.undecided = chosen;
-      for (size_t to = 0; to < voters(); ++to)
-        send(proposing, mail.to, seat_of(to), Accept{p.ballot, holder(state, who), value});
+      ask_all(proposing, who, Accept{p.ballot, holder(state, who), value});
       if (!follow(std::move(proposing), fmt::format("{} and proposes value {}", what, chosen))) return false;
     }
     return true;
@@ -351,28 +350,54 @@ bool RegisterModel::decisions_become_known(const State& state) {
 
 // --- voters and messages --------------------------------------------------------------------------------------------------------
 
-bool RegisterModel::at_voter(const State& state, const Mail& mail) {
+// A node learns which boot of the other one speaks.
+void RegisterModel::hear_boot(State& state, size_t who, const Boot& boot) const {
+  CandidateState& c = state.candidates[who];
+  for (auto later = static_cast<uint8_t>(c.known_boot + 1); later <= state.voters[1 - who].boot; ++later) {
+    if (boot == boot_of(1 - who, later)) c.known_boot = later;
+  }
+}
+
+// What a voter does with a request. False: it refuses, and nothing changes.
+bool RegisterModel::ask(State& state, const Mail& mail) {
   const size_t who = index_of(mail.to);
-  const VoterState& before = state.voters[who];
-  if (!before.up) return true;
+  VoterState& voter = state.voters[who];
   AcceptorRecord record;
-  record.acceptor = acceptor_of(who, before.life);
-  record.promised = before.promised;
-  record.accepted = before.accepted;
-  if (before.value >= 0) record.tenure = values_[static_cast<size_t>(before.value)];
-  Acceptor acceptor(record, boot_of(who, before.boot), 50, Instant{0});
+  record.acceptor = acceptor_of(who, voter.life);
+  record.promised = voter.promised;
+  record.accepted = voter.accepted;
+  if (voter.value >= 0) record.tenure = values_[static_cast<size_t>(voter.value)];
+  Acceptor acceptor(record, boot_of(who, voter.boot), 50, Instant{0});
+  if (index_of(mail.from) != who && who < 2 && !bounds_.deaf_voters) hear_boot(state, who, holder_of(mail.message).boot);
   const auto* prepare = std::get_if<Prepare>(&mail.message);
   const VoterAnswer answer =
       prepare != nullptr ? acceptor.prepare(kNow, *prepare) : acceptor.accept(kNow, std::get<Accept>(mail.message));
-  if (std::holds_alternative<VoteRefused>(answer.message)) return true;
+  if (std::holds_alternative<VoteRefused>(answer.message)) return false;
+  voter.promised = acceptor.record().promised;
+  voter.accepted = acceptor.record().accepted;
+  voter.value = acceptor.record().tenure ? intern(*acceptor.record().tenure) : ValueId{-1};
+  send(state, mail.to, mail.from, answer.message);
+  return true;
+}
+
+// A candidate asks its own acceptor in the same step; the others when the message arrives, if it does.
+void RegisterModel::ask_all(State& state, size_t who, const Message& message) {
+  for (size_t to = 0; to < voters(); ++to) {
+    if (to == who) {
+      ask(state, {seat_of(who), seat_of(who), message});
+    } else {
+      send(state, seat_of(who), seat_of(to), message);
+    }
+  }
+}
+
+bool RegisterModel::at_voter(const State& state, const Mail& mail) {
+  const size_t who = index_of(mail.to);
+  if (!state.voters[who].up) return true;
   State next = state;
-  VoterState& after = next.voters[who];
-  after.promised = acceptor.record().promised;
-  after.accepted = acceptor.record().accepted;
-  after.value = acceptor.record().tenure ? intern(*acceptor.record().tenure) : ValueId{-1};
-  send(next, mail.to, mail.from, answer.message);
-  return follow(std::move(next), fmt::format("{} {} {}'s", name_of(who), prepare != nullptr ? "promises" : "accepts",
-                                             name_of(index_of(mail.from))));
+  if (!ask(next, mail)) return true;
+  const bool promise = std::holds_alternative<Prepare>(mail.message);
+  return follow(std::move(next), fmt::format("{} {} {}'s", name_of(who), promise ? "promises" : "accepts", name_of(index_of(mail.from))));
 }
 
 bool RegisterModel::mail_arrives(const State& state) {

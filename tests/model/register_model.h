@@ -31,6 +31,7 @@ struct Bounds {
   bool forget_found = false;      // propose one's own value whatever the promises showed
   bool half_unseasoned = false;   // a half decides although nobody told it that its acceptance counted
   bool old_evidence = false;      // evidence about a boot that is over counts
+  bool deaf_voters = false;       // a voter does not notice from which boot it is asked
 };
 
 using ValueId = int16_t;    // of a tenure, in the model's table; -1: none
@@ -98,6 +99,9 @@ class RegisterModel {
 
   bool rounds_begin(const State& state);
   bool mail_arrives(const State& state);
+  void hear_boot(State& state, size_t who, const Boot& boot) const;
+  bool ask(State& state, const Mail& mail);
+  void ask_all(State& state, size_t who, const Message& message);
   bool at_voter(const State& state, const Mail& mail);
   bool at_candidate(const State& state, MessageId id, const Mail& mail);
   bool decisions_become_known(const State& state);

@@ -90,6 +90,7 @@ class Membership {
   bool can_still_decide() const;
   void deliver(Seat to, const Message& answer);
   void heard(Seat from, const VoterIdentity& who);
+  void asked_by(Seat from, const Message& message);
 
   // goals.cc: pure questions about the next tenure
   Tenure desired(const Tenure& from) const;

@@ -1,6 +1,7 @@
 // Rounds of the tenure register, as this node runs and answers them.
 #include <algorithm>
 
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -15,8 +16,18 @@ void Membership::heard(Seat from, const VoterIdentity& who) {
   known_boot(from, who.boot);
 }
 
+// Who asks tells its boot too. Evidence about an earlier boot is void from then on, even if the meeting of the two comes later: a node
+// that helped the next boot to decide may not decide alone against it (found by the exhaustive check of the register).
+void Membership::asked_by(Seat from, const Message& message) {
+  if (from == r_.self()) return;
+  if (const auto* prepare = std::get_if<Prepare>(&message)) known_boot(from, prepare->candidate.boot);
+  if (const auto* accept = std::get_if<Accept>(&message)) known_boot(from, accept->candidate.boot);
+  if (const auto* lease = std::get_if<LeaseRequest>(&message)) known_boot(from, lease->holder.boot);
+}
+
 void Membership::register_message(Seat from, const Message& message) {
   const Instant now = r_.ctx.now;
+  asked_by(from, message);
   if (const auto* prepare = std::get_if<Prepare>(&message)) return answer(from, r_.acceptor.prepare(now, *prepare));
   if (const auto* accept = std::get_if<Accept>(&message)) return answer(from, r_.acceptor.accept(now, *accept));
   if (const auto* lease = std::get_if<LeaseRequest>(&message)) return answer(from, r_.acceptor.lease(now, *lease));

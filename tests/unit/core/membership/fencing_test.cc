@@ -110,6 +110,28 @@ TEST(Fencing, ALateSuccessAfterTheNodeRejoinedIsIgnored) {
   EXPECT_FALSE(lab.show(kA).quorum);
 }
 
+// A's handler fences B and reports late. B boots again, and what A hears of it first is a request of its acceptor, not the hello.
+TEST(Fencing, EvidenceIsVoidOnceALaterBootAskedThisVoter) {
+  Lab lab(two_voters());
+  lab.create();
+  lab.promote(kA);
+  lab.kill(kB);
+  ASSERT_EQ(lab.node(kA).fences.size(), 1u);
+  lab.start(kB, uuid(500));
+  lab.lose_mail = [](const Lab::Mail& letter) { return letter.from == kB; };
+  lab.connect_all();
+  const Boot later = lab.node(kB).record.boot;
+  ASSERT_NE(later, lab.node(kA).fences[0].evidence);
+  Prepare request;
+  request.ballot = {1, kB, lab.node(kB).record.start};
+  request.candidate = {kB, later, lab.node(kB).record.start};
+  lab.step(kA, MessageReceived{kB, lab.link(kA, kB), request, {}});
+  lab.cut(kA, kB);
+  fence_ends(lab, kA, kB, kStonithed, lab.node(kA).fences[0].evidence);
+  EXPECT_TRUE(lab.node(kA).noted(Notice::fence_ignored));
+  EXPECT_FALSE(lab.show(kA).quorum);
+}
+
 TEST(Fencing, OnlyExitSevenChangesAnythingAndTheHandlerRunsAgainLater) {
   Lab lab(two_voters());
   lab.create();
