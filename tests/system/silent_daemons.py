@@ -1,0 +1,42 @@
+#!/usr/bin/python3
+"""Programs that say nothing, or whose word doesn't reach the one who needs it: silent_daemons.py SCENARIO (each is a function below)."""
+
+import subprocess
+import sys
+import time
+
+from lab import Cluster, expect, run, step, wait_until
+
+FAILURE = 20
+GENEROUS = 30  # seconds; the CLI gives up after 5
+
+
+def stopped_daemon():
+    """Every command ends with 20 and a reason while the daemon is stopped; they work again when it goes on."""
+    with Cluster() as cluster:
+        alpha, beta = cluster.nodes
+        cluster.bring_up(primary=alpha)
+        events = subprocess.Popen([str(word) for word in alpha.command("events", "r0")], stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, text=True)
+        events.stdout.readline()
+        time.sleep(6)  # longer than the CLI's patience, and nothing happens: the daemon shows that it lives
+        expect(events.poll() is None, "events gave up on a daemon that lives")
+        alpha.daemon.pause()
+        for words in [("status",), ("primary", "r0"), ("wait-sync", "r0")]:
+            said = alpha.refuses([FAILURE], *words, patience=GENEROUS)
+            expect("does not answer" in said and f"pid {alpha.daemon.pid}" in said, f"{words}: {said}")
+        step(f"alpha's daemon is stopped:\n{said.rstrip()}")
+        _, said = events.communicate(timeout=GENEROUS)
+        expect(events.returncode == FAILURE and "does not answer" in said, f"events: {events.returncode} {said}")
+        alpha.daemon.resume()
+        wait_until(lambda: alpha.cli("status", "r0").returncode == 0, "status of a daemon that goes on")
+        beta.do("status", "r0")
+
+
+SCENARIOS = [stopped_daemon]
+
+if __name__ == "__main__":
+    chosen = {scenario.__name__: scenario for scenario in SCENARIOS}
+    if len(sys.argv) != 2 or sys.argv[1] not in chosen:
+        sys.exit(f"usage: silent_daemons.py {'|'.join(chosen)}")
+    sys.exit(run(chosen[sys.argv[1]]))
