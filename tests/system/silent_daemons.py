@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 """Programs that say nothing, or whose word doesn't reach the one who needs it: silent_daemons.py SCENARIO (each is a function below)."""
 
+import os
 import subprocess
 import sys
 import time
 
-from lab import Cluster, expect, run, step, wait_until
+from lab import MIB, Cluster, expect, run, step, wait_until
 
 FAILURE = 20
 GENEROUS = 30  # seconds; the CLI gives up after 5
@@ -33,7 +34,38 @@ def stopped_daemon():
         beta.do("status", "r0")
 
 
-SCENARIOS = [stopped_daemon]
+def stand_alone_peer():
+    """Both refused a disk that was too small; one came back with a right one, and is told that the other waits for its operator."""
+    with Cluster(options="lease-time 10;") as cluster:
+        alpha, beta = cluster.nodes
+        cluster.bring_up(primary=alpha)
+
+        def new_disk(size):
+            alpha.disk.write_bytes(b"")
+            os.truncate(alpha.disk, size)
+            alpha.do("create-md", "r0")
+
+        alpha.daemon.kill()
+        beta.promote()
+        new_disk(32 * MIB)
+        alpha.start()
+        alpha.do("up", "r0")
+        for node in cluster.nodes:
+            wait_until(lambda node=node: node.connection() == "StandAlone", f"{node.name} to refuse the meeting")
+        alpha.do("down", "r0")
+        new_disk(64 * MIB)
+        alpha.do("up", "r0")
+        told = "beta is StandAlone towards this node: lockstep connect r0 on beta"
+        for words in [("status", "r0"), ("status", "r0", "--json"), ("explain", "r0")]:
+            wait_until(lambda words=words: told in alpha.do(*words), f"{words} on alpha to say what beta waits for")
+        expect(told in alpha.daemon.log.read_text(encoding="utf-8"), "alpha's log doesn't say it")
+        step(alpha.do("status", "r0").rstrip())
+        beta.do("connect", "r0")
+        alpha.wait_sync()
+        expect(told not in alpha.do("status", "r0"), "it is still told after beta's connect")
+
+
+SCENARIOS = [stopped_daemon, stand_alone_peer]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}
