@@ -16,10 +16,11 @@ std::string silence_text(const ResourceStatus& status, const VoterSnapshot& vote
                        status.name_of(voter.seat));
   if (voter.seat == status.self) return fmt::format("{}: its own metadata failed", status.name_of(voter.seat));
   const std::string name = labelled(status, voter.seat);
-  if (voter.empty_seat) return fmt::format("{}: an empty seat, never heard as a voter", name);
   const std::string refusal = status.refusal_of(voter.seat);
+  const std::string why = refusal.empty() ? "" : fmt::format(" ({})", refusal);
+  if (voter.empty_seat) return fmt::format("{}: an empty seat, never heard as a voter{}", name, why);
   return fmt::format("{}: {} for {}{}", name, voter.seat.is_witness() ? "no answer" : "no connection",
-                     duration_text(voter.silent_for), refusal.empty() ? "" : fmt::format(" ({})", refusal));
+                     duration_text(voter.silent_for), why);
 }
 
 std::string names_of(const ResourceStatus& status, SeatSet seats) {
