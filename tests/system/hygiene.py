@@ -6,6 +6,23 @@ import sys
 
 from lab import Cluster, expect, run, step
 
+def weak_secret():
+    """A secret that can be guessed, or read by everybody, is warned about by dump, by the daemon and by up, and still works."""
+    with Cluster() as cluster:
+        alpha = cluster.alpha
+        expect(alpha.cli("dump", "r0").stderr == "", "dump warns about a good secret")
+        cluster.secret.write_text("monkey\n", encoding="ascii")
+        cluster.secret.chmod(0o644)
+        cluster.gamma.start()
+        alpha.do("create-md", "r0")
+        alpha.start()
+        for said in (alpha.cli("dump", "r0").stderr, alpha.cli("up", "r0").stderr, alpha.daemon.log.read_text(encoding="utf-8")):
+            for words in ("has 6 bytes, fewer than 16", "(mode 0644)"):
+                expect(words in said, f"no word of '{words}':\n{said}")
+        step(f"up says:\n{said.rstrip()}")
+        expect(alpha.status()["name"] == "r0", "it isn't up")
+
+
 def closed_ports():
     """When `down` has returned nobody listens any more."""
     with Cluster(witness=False) as cluster:
@@ -25,7 +42,7 @@ def closed_ports():
                 expect(False, f"port {port} is open after down")
 
 
-SCENARIOS = [closed_ports]
+SCENARIOS = [weak_secret, closed_ports]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}
