@@ -6,6 +6,9 @@ import sys
 
 from lab import Cluster, expect, run, step
 
+USAGE = 1
+
+
 def weak_secret():
     """A secret that can be guessed, or read by everybody, is warned about by dump, by the daemon and by up, and still works."""
     with Cluster() as cluster:
@@ -42,7 +45,14 @@ def closed_ports():
                 expect(False, f"port {port} is open after down")
 
 
-SCENARIOS = [weak_secret, closed_ports]
+def missing_value():
+    """An option without its value doesn't swallow the next one."""
+    with Cluster(witness=False) as cluster:
+        said = cluster.alpha.refuses([USAGE], "wait-connect", "r0", "--timeout")  # --config follows
+        expect("--timeout needs a value" in said, f"the message doesn't name --timeout:\n{said}")
+
+
+SCENARIOS = [weak_secret, closed_ports, missing_value]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}
