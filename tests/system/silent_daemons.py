@@ -8,7 +8,7 @@ import time
 
 from lab import MIB, Cluster, expect, run, step, wait_until
 
-FAILURE = 20
+TOO_LONG, FAILURE = 5, 20
 GENEROUS = 30  # seconds; the CLI gives up after 5
 
 
@@ -59,6 +59,8 @@ def stand_alone_peer():
         for words in [("status", "r0"), ("status", "r0", "--json"), ("explain", "r0")]:
             wait_until(lambda words=words: told in alpha.do(*words), f"{words} on alpha to say what beta waits for")
         expect(told in alpha.daemon.log.read_text(encoding="utf-8"), "alpha's log doesn't say it")
+        said = alpha.refuses([TOO_LONG], "wait-connect", "r0", "--timeout", "0")
+        expect(told in said, f"wait-connect doesn't say why: {said}")
         step(alpha.do("status", "r0").rstrip())
         beta.do("connect", "r0")
         alpha.wait_sync()
