@@ -84,6 +84,10 @@ int serve(const lockstep::NodeOptions& options) {
     return 10;
   }
   if (!loaded.warnings().empty()) std::cerr << loaded.warnings();
+  for (const config::Resource& resource : loaded.config.resources) {
+    const config::Host* self = resource.host(options.node);
+    if (self != nullptr) std::cerr << config::secret_warnings(resource.name, self->net);
+  }
   const auto has_this_node = [&options](const config::Resource& resource) { return resource.host(options.node) != nullptr; };
   if (std::none_of(loaded.config.resources.begin(), loaded.config.resources.end(), has_this_node))
     log_format(LogLevel::warning, "", "", "no resource in {} has an \"on {}\"; --node says who this is", options.config_path, options.node);

@@ -3,6 +3,7 @@
 //   {"command":"primary","resource":"r0","volume":0,"peer":"beta","options":{"force":true}}
 //   {"event":"..."}* {"progress":{...}}*  {"exit":0,"stdout":"","stderr":""}
 //
+// While a command runs an empty progress comes every second: a client that hears nothing for longer knows that the daemon hangs.
 // Requests are bounded in bytes and depth; a malformed one is answered with exit status 1 and its connection
 // closed.
 #pragma once

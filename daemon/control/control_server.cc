@@ -25,6 +25,7 @@ constexpr size_t kMaxOutput = 8 * 1024 * 1024;      // of a reply: a client that
 constexpr size_t kMaxStreamOutput = 1024 * 1024;  // of a stream: there are many, and they live long
 constexpr Duration kRequestTimeout = seconds(10);
 constexpr Duration kReplyTimeout = seconds(30);
+constexpr Duration kLifeSignPause = seconds(1);  // well within the CLI's patience
 
 class Connection;
 
@@ -78,6 +79,7 @@ class Connection final : public ControlResponder, public FdHandler, public std::
   void shut_after(Duration patience);
   void read_some();
   void dispatch(size_t length);
+  void show_life();
   void send(std::string text);
   void write_some();
   void drop_input();
@@ -206,8 +208,21 @@ void Connection::dispatch(size_t length) {
     return;
   }
   input_ = std::string();
+  if (timer_.value != 0) server_->loop().cancel(timer_);
+  show_life();
   auto obligation = std::make_shared<Obligation>(server_->loop(), shared_from_this());
   server_->handler().handle(std::move(std::get<ControlRequest>(parsed)), std::move(obligation));
+}
+
+// Lets a client that waits for a long command tell it from a daemon that hangs. Not behind what it has not yet read: that is a sign
+// too, and who reads nothing shall not collect them.
+void Connection::show_life() {
+  timer_ = server_->loop().call_at(server_->loop().now() + kLifeSignPause, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self || !self->open()) return;
+    self->show_life();
+    if (self->output_.empty()) self->progress(nlohmann::json::object());
+  });
 }
 
 void Connection::hang_up() {

@@ -22,9 +22,11 @@ std::string silence_text(const ResourceStatus& status, const VoterSnapshot& vote
                        status.name_of(voter.seat));
   if (voter.seat == status.self) return fmt::format("{}: its own metadata failed", status.name_of(voter.seat));
   const std::string name = labelled(status, voter.seat);
-  if (voter.empty_seat) return fmt::format("{}: an empty seat, never heard as a voter", name);
-  return fmt::format("{}: {} for {}", name, voter.seat.is_witness() ? "no answer" : "no connection",
-                     duration_text(voter.silent_for));
+  const std::string refusal = status.refusal_of(voter.seat);
+  const std::string why = refusal.empty() ? "" : fmt::format(" ({})", refusal);
+  if (voter.empty_seat) return fmt::format("{}: an empty seat, never heard as a voter{}", name, why);
+  return fmt::format("{}: {} for {}{}", name, voter.seat.is_witness() ? "no answer" : "no connection",
+                     duration_text(voter.silent_for), why);
 }
 
 std::string names_of(const ResourceStatus& status, SeatSet seats) {
@@ -173,6 +175,7 @@ void explain_resync(const ResourceStatus& status, std::string& out) {
       add_line(out, fmt::format("{}: no connection for {}; {} KiB out of sync as far as this node knows.",
                                 name, duration_text(peer.silent_for), kib));
       if (peer.refused != Reason::none) explain_reason(peer.refused, out);
+      add_line(out, status.refusal_of(peer.node));
     } else {
       add_line(out, fmt::format("{}: no resync runs; {} KiB out of sync, its disk is {}.", name, kib,
                                 to_text(peer.disk)));

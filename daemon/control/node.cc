@@ -132,7 +132,9 @@ ControlReply Node::open(const config::Resource& wanted, const ControlRequest& re
   auto opened = Resource::open(std::move(settings).value(), objection, failure);
   if (opened == nullptr) return {failure.exit_status, "", failure.text};
   up_[name] = Up{*resource, std::move(opened), {}};
-  return {};
+  const std::string weak = config::secret_warnings(name, self->net);
+  if (!weak.empty()) log_line(LogLevel::warning, name, weak.substr(0, weak.find('\n')));
+  return {0, "", weak};
 }
 
 void Node::close(const std::string& name, Closed then) {

@@ -17,6 +17,7 @@ ResourceStatus Node::status_of(const Up& up, const ResourceView& view) const {
   for (size_t i = 0; i < up.config.witnesses.size(); ++i)
     status.names.push_back({witness_seat(static_cast<uint8_t>(i)), up.config.witnesses[i].name});
   for (const auto& [seat, link] : view.links) {
+    if (!link.refusal.empty()) status.refusals.push_back({seat, link.refusal});
     if (seat.is_witness()) continue;
     ConnectionStatus shown;
     shown.peer = seat;

@@ -35,6 +35,7 @@ CoreConfig core_config(const config::Resource& resource, const config::Host& sel
 LinkSettings link_settings(const config::Resource& resource, const config::Host& self, const std::string& secret) {
   LinkSettings links;
   links.resource = resource.id;
+  links.name = resource.name;
   links.self = self.seat();
   links.listen = host_port(self.address);
   for (char c : secret) links.secret.push_back(static_cast<std::byte>(c));

@@ -25,6 +25,13 @@ std::string ResourceStatus::connection_state(Seat peer) const {
   return "StandAlone";
 }
 
+std::string ResourceStatus::refusal_of(Seat peer) const {
+  for (const LinkRefusal& refusal : refusals) {
+    if (refusal.peer == peer) return refusal.why;
+  }
+  return "";
+}
+
 std::string_view to_text(Role role) {
   switch (role) {
     case Role::unknown:
@@ -144,6 +151,10 @@ std::string dstate_text(const ResourceStatus& status, std::string_view peer) {
 
 namespace {
 
+void refusal_text(const ResourceStatus& status, Seat peer, std::string& out) {
+  if (const std::string why = status.refusal_of(peer); !why.empty()) out += fmt::format("    {}\n", why);
+}
+
 void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::string& out) {
   const std::string name = status.name_of(peer.node);
   const std::string connection = status.connection_state(peer.node);
@@ -152,7 +163,7 @@ void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::stri
     if (peer.refused != Reason::none) out += fmt::format(" reason:{}", code_of(peer.refused));
     if (const std::string fence = to_text(peer.fence); fence != "none") out += " fence:" + fence;
     out += "\n";
-    return;
+    return refusal_text(status, peer.node, out);
   }
   out += fmt::format("  {} role:{}\n", name, to_text(peer.role));
   if (!resyncing(peer)) {
@@ -180,6 +191,7 @@ void resource_text(const ResourceStatus& status, std::string& out) {
     if (voter.seat.is_witness()) {
       out +=
           fmt::format("  {} witness answers:{}\n", status.name_of(voter.seat), voter.answers ? "yes" : "no");
+      if (!voter.answers) refusal_text(status, voter.seat, out);
     }
   }
   out += "\n";

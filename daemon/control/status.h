@@ -23,12 +23,19 @@ struct ConnectionStatus {
       "Connecting";  // StandAlone, Unconnected, Connecting, Connected, ... in DRBD's words
 };
 
+// Why a peer's or a witness's link does not come up, where one end refuses the other.
+struct LinkRefusal {
+  Seat peer;
+  std::string why;
+};
+
 struct ResourceStatus {
   std::string name;
   Seat self;
   std::vector<NodeName> names;  // of all seats, witnesses and self included
   std::vector<ConnectionStatus>
       links;  // of data peers; one that is missing shows as StandAlone, or Connected if the core met it
+  std::vector<LinkRefusal> refusals;
   uint16_t volume = 0;
   bool open = false;      // a client has the export open
   uint64_t read_kib = 0;  // by clients, since up
@@ -37,6 +44,7 @@ struct ResourceStatus {
 
   std::string name_of(Seat seat) const;
   std::string connection_state(Seat peer) const;
+  std::string refusal_of(Seat peer) const;  // empty: none
 };
 
 std::string_view to_text(Role role);

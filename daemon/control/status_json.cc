@@ -10,6 +10,11 @@ using json = nlohmann::ordered_json;
 
 constexpr uint64_t kKibPerBlock = kBlockBytes / 1024;
 
+json refusal_json(const ResourceStatus& status, Seat peer) {
+  const std::string why = status.refusal_of(peer);
+  return why.empty() ? json(nullptr) : json(why);
+}
+
 json peer_device_json(const ResourceStatus& status, const PeerSnapshot& peer) {
   json out;
   out["volume"] = status.volume;
@@ -42,6 +47,7 @@ json connection_json(const ResourceStatus& status, const PeerSnapshot& peer) {
   out["peer-role"] = to_text(peer.connected ? peer.role : Role::unknown);
   out["tls"] = false;
   out["reason"] = peer.refused == Reason::none ? json(nullptr) : json(code_of(peer.refused));
+  out["refusal"] = refusal_json(status, peer.node);
   out["silent-for"] = peer.connected ? 0 : peer.silent_for.ns / 1'000'000'000;
   out["fence"] = to_text(peer.fence);
   out["peer_devices"] = json::array({peer_device_json(status, peer)});
@@ -70,6 +76,7 @@ json voter_json(const ResourceStatus& status, const VoterSnapshot& voter) {
   out["kind"] = voter.seat.is_witness() ? "witness" : "node";
   out["answers"] = voter.answers;
   out["empty-seat"] = voter.empty_seat;
+  out["refusal"] = refusal_json(status, voter.seat);
   out["silent-for"] = voter.answers ? 0 : voter.silent_for.ns / 1'000'000'000;
   return out;
 }

@@ -43,8 +43,8 @@ std::string range_text(const VersionRange& range) {
 
 }  // namespace
 
-Initiator::Initiator(const Hello& hello, ResponderKind other, const LinkKeys& keys)
-    : hello_(hello), other_(other), keys_(keys) {
+Initiator::Initiator(const Hello& hello, ResponderKind other, const LinkKeys& keys, std::optional<Refusal> instead)
+    : hello_(hello), other_(other), keys_(keys), instead_(std::move(instead)) {
   transcript_.hello = encode(hello_);
 }
 
@@ -67,6 +67,7 @@ HandshakeStep Initiator::on_challenge(const Frame& frame) {
                                              ", I speak " + range_text(hello_.versions)});
   }
   if ((challenge->features & ~hello_.features) != 0) return malformed("features that were not offered");
+  if (instead_) return refuse(*instead_);
   challenged_ = true;
   negotiated_ = {challenge->version, challenge->features};
   transcript_.challenge = frame.body;

@@ -26,8 +26,9 @@ enum class ResponderKind : uint8_t { data_node, witness };
 
 class Initiator {
  public:
-  // `hello` is complete, nonce and pairing token included. `keys` must outlive the machine.
-  Initiator(const Hello& hello, ResponderKind other, const LinkKeys& keys);
+  // `hello` is complete, nonce and pairing token included. `keys` must outlive the machine. `instead`: what is said in the place of a
+  // proof, by an end that only wants to tell why it does not come.
+  Initiator(const Hello& hello, ResponderKind other, const LinkKeys& keys, std::optional<Refusal> instead = std::nullopt);
   std::vector<std::byte> first_frame() const;
   HandshakeStep step(const Frame& frame);
   const Negotiated& negotiated() const { return negotiated_; }
@@ -38,6 +39,7 @@ class Initiator {
   Hello hello_;
   ResponderKind other_;
   const LinkKeys& keys_;
+  std::optional<Refusal> instead_;
   Transcript transcript_;
   bool challenged_ = false;
   Negotiated negotiated_;

@@ -47,7 +47,7 @@ const char* text_of(RefusalCode code) {
     case RefusalCode::secret:
       return "wrong secret";
     case RefusalCode::stand_alone:
-      return "disconnected by its operator";
+      return "StandAlone: it waits for connect";
     case RefusalCode::direction:
       return "wrong direction of connection";
     case RefusalCode::storage_failed:

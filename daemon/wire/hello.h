@@ -90,7 +90,7 @@ enum class RefusalCode : uint8_t {
   resource,        // the address serves another resource, or the witness does not know this one
   seat,            // unexpected node-ids
   secret,          // the proof does not hold
-  stand_alone,     // the operator disconnected that side
+  stand_alone,     // that side waits for `connect`: its operator disconnected it, or it refused a meeting
   direction,       // that side connects, it is not connected to
   storage_failed,  // witness: its state for the resource cannot be written
   busy,            // too many connections

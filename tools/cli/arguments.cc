@@ -48,6 +48,11 @@ Option split_option(const std::string& word) {
   return {word.substr(2, equals - 2), word.substr(equals + 1)};
 }
 
+// Where a value is due: the next option stands there, so the value was forgotten.
+bool is_option(const std::string& word) {
+  return word.substr(0, 2) == "--" || word == "-c" || word == "-h";
+}
+
 class Parser {
  public:
   explicit Parser(const std::vector<std::string>& words) : words_(words) {}
@@ -84,7 +89,8 @@ std::optional<Instead> Parser::take_option(size_t& at) {
   std::string* slot = common_slot(option.name);
   const bool takes_value = slot != nullptr || option.name == "timeout";
   if (takes_value && !option.value) {
-    if (at + 1 == words_.size()) return usage(fmt::format("--{} needs a value", option.name));
+    if (at + 1 == words_.size() || is_option(words_[at + 1]))
+      return usage(fmt::format("--{} needs a value (one that begins with a dash is given as --{}=VALUE)", option.name, option.name));
     option.value = words_[++at];
   }
   if (slot == nullptr) {

@@ -1,7 +1,9 @@
 #include "tools/cli/daemon_client.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -14,6 +16,7 @@ namespace lockstep::cli {
 
 namespace {
 
+constexpr int kPatienceSeconds = 5;  // a daemon that lives says so every second
 constexpr size_t kLongestLine = 64 * 1024 * 1024;  // a status of very many resources is far shorter
 
 ControlReply failure(std::string text) {
@@ -27,6 +30,35 @@ struct Socket {
   }
 };
 
+// The one who listens, although it may never have come to accept us.
+ControlReply silence(int fd) {
+  ucred daemon{};
+  socklen_t size = sizeof daemon;
+  const bool known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &daemon, &size) == 0 && daemon.pid > 0;
+  const std::string who = known ? fmt::format("pid {}", daemon.pid) : "its process";
+  return failure(fmt::format("lockstepd does not answer ({} is stopped or hangs); nothing was heard of it for {} s.\n"
+                             "  Look at its log and its process; {}. A command that it has already read may still be done.",
+                             who, kPatienceSeconds,
+                             known ? fmt::format("if it is only stopped, kill -CONT {} lets it go on", daemon.pid)
+                                   : "if it is only stopped, SIGCONT lets it go on"));
+}
+
+// A connection that nobody accepts waits in connect() when the queue is full, and its request may find no room.
+void limit_sending(int fd) {
+  const timeval patience{kPatienceSeconds, 0};
+  static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience));
+}
+
+// True: there is something to read, or the end.
+bool hears(int fd) {
+  pollfd wanted{fd, POLLIN, 0};
+  int ready = 0;
+  do {
+    ready = ::poll(&wanted, 1, kPatienceSeconds * 1000);
+  } while (ready < 0 && errno == EINTR);
+  return ready != 0;
+}
+
 std::optional<ControlReply> connect_to(const std::string& path, Socket& socket) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -35,6 +67,7 @@ std::optional<ControlReply> connect_to(const std::string& path, Socket& socket) 
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   socket.fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket.fd < 0) return failure(fmt::format("cannot create a socket: {}", std::strerror(errno)));
+  limit_sending(socket.fd);
   if (::connect(socket.fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
     return std::nullopt;
   if (errno == ENOENT || errno == ECONNREFUSED) {
@@ -43,6 +76,8 @@ std::optional<ControlReply> connect_to(const std::string& path, Socket& socket) 
                     "--run-dir DIR",
                     path));
   }
+  if (errno == EAGAIN)
+    return failure(fmt::format("lockstepd does not answer at {} (it is stopped or hangs); others wait for it too", path));
   return failure(fmt::format("cannot reach lockstepd at {}: {}", path, std::strerror(errno)));
 }
 
@@ -78,6 +113,7 @@ ControlReply ask_daemon(const std::string& run_dir, const ControlRequest& reques
   std::string pending;
   char chunk[16384];
   for (;;) {
+    if (!hears(socket.fd)) return silence(socket.fd);
     const ssize_t got = ::read(socket.fd, chunk, sizeof chunk);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return failure("lockstepd broke off before it answered");

@@ -15,8 +15,8 @@ struct DaemonCallbacks {
   std::function<void(const nlohmann::json&)> on_progress;
 };
 
-// The daemon's reply. A daemon that does not run or breaks off is a reply with exit status 20 and a message
-// that says so.
+// The daemon's reply. A daemon that does not run, breaks off, or shows no sign of life for 5 s is a reply with exit status 20 and a
+// message that says so.
 ControlReply ask_daemon(const std::string& run_dir, const ControlRequest& request,
                         const DaemonCallbacks& callbacks = {});
 

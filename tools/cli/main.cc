@@ -55,6 +55,17 @@ ControlReply not_a_host(const Arguments& arguments, const config::Resource& reso
                       resource.name, arguments.node, hosts)};
 }
 
+// Of the secrets that this machine uses; those of other nodes are not here.
+std::string secret_warnings(const Arguments& arguments, const config::Config& config) {
+  std::string out;
+  for (const config::Resource& resource : config.resources) {
+    const config::Host* host = resource.host(arguments.node);
+    if (host != nullptr && (arguments.target.all || arguments.target.resource == resource.name))
+      out += config::secret_warnings(resource.name, host->net);
+  }
+  return out;
+}
+
 ControlReply dump_one(const Arguments& arguments, const config::Config& config) {
   if (arguments.target.all) return {0, config::dump(config), ""};
   const config::Resource* resource = config.resource(arguments.target.resource);
@@ -84,7 +95,10 @@ int run_here(const Arguments& arguments) {
   const config::Loaded loaded = config::load(arguments.config);
   std::cerr << loaded.warnings();
   if (!loaded.ok()) return print({kBadConfiguration, "", loaded.errors()});
-  if (arguments.command->name == "dump") return print(dump_one(arguments, loaded.config));
+  if (arguments.command->name == "dump") {
+    std::cerr << secret_warnings(arguments, loaded.config);
+    return print(dump_one(arguments, loaded.config));
+  }
   return run_metadata(arguments, loaded.config);
 }
 

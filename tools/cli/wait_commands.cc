@@ -95,7 +95,9 @@ std::string progress_line(const json& resource) {
   const std::string name = text(resource, "name");
   for (const json& connection : list(resource, "connections")) {
     const std::string state = text(connection, "connection-state");
-    if (state != "Connected") return fmt::format("{}: {} {}", name, text(connection, "name"), state);
+    const std::string refusal = text(connection, "refusal");
+    if (state != "Connected")
+      return fmt::format("{}: {} {}{}", name, text(connection, "name"), state, refusal.empty() ? "" : " (" + refusal + ")");
     for (const json& device : list(connection, "peer_devices")) {
       const double rate = number(device, "rate", 0);
       const double left = number(device, "eta", -1);

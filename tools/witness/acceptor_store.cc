@@ -17,11 +17,22 @@ const char* text_of(StateFound found) {
     case StateFound::whole:
       return "state found";
     case StateFound::copied:
-      return "the state file is a copy or came out of a backup";
+      return "is a copy or came out of a backup, which knows nothing of later promises: emptied";
     case StateFound::damaged:
-      return "the state file is damaged";
+      return "is damaged: emptied";
   }
   return "";
+}
+
+void tell_found(const ResourceId& resource, const std::string& path, StateFound found, const Uuid& acceptor) {
+  const bool known = found == StateFound::whole;
+  if (known || found == StateFound::fresh)
+    return log_format(LogLevel::info, resource.to_string(), "", "{}: {} acceptor {}", text_of(found),
+                      known ? "the known" : "a new, empty", acceptor.to_string());
+  log_format(LogLevel::warning, resource.to_string(), "",
+             "{} {}; the new acceptor {} has no vote until the resource has a Primary, which needs the other voters for that, and seats "
+             "it; nothing has to be done here",
+             path, text_of(found), acceptor.to_string());
 }
 
 // A voter speaks for candidates that it heard from themselves: nobody asks in another node's name.
@@ -40,9 +51,15 @@ const Acceptor* AcceptorStore::find(const ResourceId& resource) const {
   return found != acceptors_.end() ? &found->second.acceptor : nullptr;
 }
 
+const Error* AcceptorStore::failure_of(const ResourceId& resource) const {
+  const auto found = acceptors_.find(resource);
+  return found != acceptors_.end() && found->second.acceptor.failed() ? &found->second.failure : nullptr;
+}
+
 Result<void> AcceptorStore::prepare(const ResourceId& resource) {
+  if (const Error* const failure = failure_of(resource)) return *failure;
   if (acceptors_.contains(resource)) return {};
-  auto opened = StateFile::open(dir_.file_of(resource, ".state"), resource);
+  auto opened = StateFile::open(path_of(resource), resource);
   if (!opened.ok()) return opened.error();
   StateFile::Opened state = std::move(opened).value();
   if (state.found != StateFound::whole) {
@@ -51,14 +68,9 @@ Result<void> AcceptorStore::prepare(const ResourceId& resource) {
     if (auto stored = state.file.store(state.record); !stored.ok()) return stored;
     if (auto synced = dir_.sync(); !synced.ok()) return synced;
   }
-  const LogLevel level = state.found == StateFound::copied || state.found == StateFound::damaged
-                             ? LogLevel::warning
-                             : LogLevel::info;
-  log_format(level, resource.to_string(), "", "{}: {} acceptor {}", text_of(state.found),
-             state.found == StateFound::whole ? "the known" : "a new, empty",
-             state.record.acceptor.to_string());
+  tell_found(resource, path_of(resource), state.found, state.record.acceptor);
   acceptors_.emplace(resource,
-                     Entry{std::move(state.file), Acceptor(state.record, boot_, kDriftPermille, started_)});
+                     Entry{std::move(state.file), Acceptor(state.record, boot_, kDriftPermille, started_), {}});
   return {};
 }
 
@@ -70,9 +82,10 @@ std::optional<Message> AcceptorStore::settle(const ResourceId& resource, Entry& 
     return answer.message;
   }
   entry.acceptor.storage_failed();
+  entry.failure = {stored.error().os, "could not write the state file, and waits to be restarted"};
   log_format(LogLevel::error, resource.to_string(), "",
-             "{}: {}; this acceptor answers no more until a restart", stored.error().where,
-             std::strerror(stored.error().os));
+             "{}: {}: {}; this witness does not vote for the resource any more: make room or replace the disk, then restart it",
+             path_of(resource), stored.error().where, std::strerror(stored.error().os));
   return std::nullopt;
 }
 

@@ -27,12 +27,16 @@ class AcceptorStore {
   // witness has no business with sets `violation`.
   std::optional<Message> handle(const ResourceId& resource, Seat from, Instant now, const Message& message,
                                 bool& violation);
+  std::string path_of(const ResourceId& resource) const { return dir_.file_of(resource, ".state"); }
+  // Why this acceptor refuses everything; null: it doesn't.
+  const Error* failure_of(const ResourceId& resource) const;
   const Acceptor* find(const ResourceId& resource) const;
 
  private:
   struct Entry {
     StateFile file;
     Acceptor acceptor;
+    Error failure;  // when acceptor.failed()
   };
   std::optional<Message> settle(const ResourceId& resource, Entry& entry, VoterAnswer answer);
   const StateDir& dir_;

@@ -57,7 +57,7 @@ Result<std::optional<Verifier>> VerifierStore::load(const ResourceId& resource) 
   const ssize_t got = ::read(fd.get(), text, sizeof(text));
   if (got < 0) return Error{errno, "read a verifier"};
   const auto verifier = parse_verifier({text, static_cast<size_t>(got)});
-  if (!verifier) return Error{0, "a verifier file is malformed"};
+  if (!verifier) return Error{EBADMSG, "the verifier is damaged"};
   return std::optional<Verifier>(*verifier);
 }
 

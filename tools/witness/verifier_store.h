@@ -27,12 +27,13 @@ class VerifierStore {
   // May this resource be spoken for at all? False only with preloaded verifiers.
   bool knows_or_learns(const ResourceId& resource) const;
   // Is `verifier`, whose private key was proved, the resource's? Stores it at first contact, durably, before
-  // saying yes. A file that cannot be read or parsed is an error: a damaged verifier must not let a stranger
-  // take its place.
+  // saying yes. A file that cannot be read or parsed (EBADMSG) is an error: a damaged verifier must not let a
+  // stranger take its place.
   Result<bool> accept(const ResourceId& resource, const Verifier& verifier);
 
- private:
   std::string path_of(const ResourceId& resource) const;
+
+ private:
   // Nothing: there is no such file.
   Result<std::optional<Verifier>> load(const ResourceId& resource) const;
 

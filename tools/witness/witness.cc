@@ -1,5 +1,6 @@
 #include "witness.h"
 
+#include <cerrno>
 #include <cstring>
 #include <utility>
 #include <vector>
@@ -23,7 +24,26 @@ ListenerSettings listener_settings(const WitnessSettings& settings) {
 }
 
 std::string describe(const Error& error) {
-  return error.os != 0 ? std::string(error.where) + ": " + std::strerror(error.os) : std::string(error.where);
+  const bool of_system = error.os != 0 && error.os != EBADMSG;
+  return of_system ? std::string(error.where) + ": " + std::strerror(error.os) : std::string(error.where);
+}
+
+// For this machine's operator.
+const char* remedy_of(const Error& error, bool preloaded) {
+  switch (error.os) {
+    case EBADMSG:
+      return preloaded ? "; put the resource's verifier there again"
+                       : "; restore it from a copy, or remove it: then the resource's next node is believed whatever its secret is";
+    case EROFS:
+    case EACCES:
+    case EPERM:
+      return "; let this program write there, the nodes try again by themselves";
+    case ENOSPC:
+    case EDQUOT:
+      return "; make room, the nodes try again by themselves";
+    default:
+      return "";
+  }
 }
 
 }  // namespace
@@ -68,15 +88,28 @@ std::optional<Refusal> Witness::check(const Hello& hello, const Transcript& tran
   const Refusal wrong{RefusalCode::secret, "your proof does not fit the verifier of the resource"};
   if (!verify_witness_proof(transcript, proof)) return wrong;
   const auto accepted = verifiers_.accept(hello.resource, proof.key);
-  if (!accepted.ok()) {
-    refusals_.line(LogLevel::error, hello.resource.to_string() + ": " + describe(accepted.error()));
-    return Refusal{RefusalCode::storage_failed, accepted.error().where};
-  }
+  if (!accepted.ok()) return unusable(hello.resource, verifiers_.path_of(hello.resource), accepted.error());
   if (!accepted.value()) return wrong;
   const auto prepared = acceptors_.prepare(hello.resource);
-  if (prepared.ok()) return std::nullopt;
-  refusals_.line(LogLevel::error, hello.resource.to_string() + ": " + describe(prepared.error()));
-  return Refusal{RefusalCode::storage_failed, prepared.error().where};
+  if (prepared.ok()) {
+    last_trouble_.clear();
+    return std::nullopt;
+  }
+  return unusable(hello.resource, acceptors_.path_of(hello.resource), prepared.error());
+}
+
+// Says it here with the file and a remedy, and to the node in short: its operator looks there first.
+Refusal Witness::unusable(const ResourceId& resource, const std::string& path, const Error& error) {
+  const std::string text = resource.to_string() + ": " + path + ": " + describe(error) + remedy_of(error, !settings_.verifiers.empty());
+  if (std::exchange(last_trouble_, text) != text) refusals_.line(LogLevel::error, text);  // the nodes try every few seconds
+  return {RefusalCode::storage_failed, describe(error) + "; its log says more"};
+}
+
+// A client whose acceptor failed: silence would leave its operator without a reason.
+void Witness::refuse(Connection& connection, const Error& why) {
+  connection.send(FrameType::refusal, encode(Refusal{RefusalCode::storage_failed, describe(why) + "; its log says more"}));
+  connection.close_after_flush();
+  drop(connection, "its acceptor's storage failed");
 }
 
 void Witness::arrived(HandshakeResult result) {
@@ -141,6 +174,7 @@ void Witness::on_frame(Connection& connection, Frame frame) {
   const auto answer =
       acceptors_.handle(found->second.resource, found->second.seat, loop_.now(), frame.message, violation);
   if (violation) return drop(connection, "sent what a witness is not asked");
+  if (const Error* const failure = acceptors_.failure_of(found->second.resource)) return refuse(connection, *failure);
   if (!answer) return;
   connection.send(*answer, {});
   if (connection.queued_bytes() > kMaxQueueBytes) drop(connection, "does not take its answers");

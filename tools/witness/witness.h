@@ -51,6 +51,8 @@ class Witness final : public Doorkeeper, public ConnectionOwner {
   void on_frame(Connection& connection, Frame frame) override;
   void on_closed(Connection& connection, const std::string& why) override;
 
+  Refusal unusable(const ResourceId& resource, const std::string& path, const Error& error);
+  void refuse(Connection& connection, const Error& why);
   void arrived(HandshakeResult result);
   void crowded();
   void drop(Connection& connection, const std::string& why);
@@ -63,6 +65,7 @@ class Witness final : public Doorkeeper, public ConnectionOwner {
   AcceptorStore acceptors_;
   std::unordered_map<const Connection*, Client> clients_;
   std::string last_refusal_;
+  std::string last_trouble_;
   TimerId sweep_timer_;
   LimitedLog refusals_;
   Listener listener_;

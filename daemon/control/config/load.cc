@@ -2,8 +2,6 @@
 #include <sodium.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <fstream>
 
 #include "control/config/resolve.h"
 
@@ -72,22 +70,6 @@ ResourceId resource_id_of(std::string_view name, std::vector<std::pair<uint8_t, 
       static_cast<uint8_t>((id.bytes[6] & 0x0f) | 0x80);  // RFC 9562: version 8, made by the application
   id.bytes[8] = static_cast<uint8_t>((id.bytes[8] & 0x3f) | 0x80);
   return id;
-}
-
-Result<std::string> read_secret(const Net& net) {
-  constexpr size_t kLongest = 1024;
-  if (net.shared_secret_file.empty()) return net.shared_secret;
-  errno = 0;
-  std::ifstream in(net.shared_secret_file, std::ios::binary);
-  if (!in) return Error{errno != 0 ? errno : EIO, "open shared-secret-file"};
-  std::string text(kLongest + 1, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<size_t>(in.gcount()));
-  text = text.substr(0, text.find('\n'));
-  if (!text.empty() && text.back() == '\r') text.pop_back();
-  if (text.size() > kLongest) return Error{EFBIG, "read shared-secret-file"};
-  if (text.empty()) return Error{EINVAL, "find a secret in shared-secret-file"};
-  return text;
 }
 
 const Resource* Config::resource(std::string_view name) const {

@@ -131,6 +131,8 @@ ResourceId resource_id_of(std::string_view name, std::vector<std::pair<uint8_t, 
 // The secret of a host's net section: inline, or the file's first line. Empty when none is configured. At
 // most 1024 bytes.
 Result<std::string> read_secret(const Net& net);
+// What makes it weaker than it looks, and what to do: lines for a person. Empty: nothing, or it cannot be read.
+std::string secret_warnings(const std::string& resource, const Net& net);
 
 // The resource, or everything, printed back in normal form. Loading that gives the same configuration.
 std::string dump(const Resource& resource);

@@ -30,6 +30,16 @@ void Dialer::cancel() {
 }
 
 void Dialer::dial() {
+  excuse_ = false;
+  begin();
+}
+
+void Dialer::excuse() {
+  excuse_ = true;
+  begin();
+}
+
+void Dialer::begin() {
   CHECK(!dialing_);
   dialing_ = true;
   ++attempts_;
@@ -48,7 +58,7 @@ void Dialer::resolved(std::vector<SocketAddress> addresses) {
   const SocketAddress& address = addresses[attempts_ % addresses.size()];
   const Uuid pairing = draw_uuid();
   if (!connect_lane(Lane::control, address, pairing)) return;
-  if (!to_witness()) connect_lane(Lane::data, address, pairing);
+  if (!to_witness() && !excuse_) connect_lane(Lane::data, address, pairing);
 }
 
 bool Dialer::connect_lane(Lane lane, const SocketAddress& address, const Uuid& pairing) {
@@ -66,14 +76,15 @@ bool Dialer::connect_lane(Lane lane, const SocketAddress& address, const Uuid& p
   hello.pairing = pairing;
   hello.nonce = draw_nonce();
   const auto kind = to_witness() ? ResponderKind::witness : ResponderKind::data_node;
+  const auto instead = excuse_ ? std::optional(Refusal{RefusalCode::stand_alone, ""}) : std::nullopt;
   attempt(lane).handshake = std::make_shared<Handshaking>(
-      loop_, std::move(fd), settings_.peer_name, Initiator(hello, kind, keys_), settings_.deadline,
+      loop_, std::move(fd), settings_.peer_name, Initiator(hello, kind, keys_, instead), settings_.deadline,
       [this, lane](Handshaking&, HandshakeResult result) { lane_done(lane, std::move(result)); });
   return true;
 }
 
 void Dialer::lane_done(Lane lane, HandshakeResult result) {
-  if (!result.connection) return fail(result.failure, result.refused);
+  if (!result.connection) return fail(result.failure, result.refused, result.stand_alone);
   negotiated_ = result.negotiated;
   attempt(lane).ready = std::move(result.connection);
   if (!attempt(Lane::control).ready || (!to_witness() && !attempt(Lane::data).ready)) return;
@@ -84,8 +95,9 @@ void Dialer::lane_done(Lane lane, HandshakeResult result) {
   finish(std::move(both));
 }
 
-void Dialer::fail(const std::string& why, bool refused) {
+void Dialer::fail(const std::string& why, bool refused, bool stand_alone) {
   DialResult result;
+  result.stand_alone = stand_alone;
   result.failure = why;
   result.refused = refused;
   finish(std::move(result));

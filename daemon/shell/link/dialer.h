@@ -28,6 +28,7 @@ struct DialResult {
   Negotiated negotiated;
   std::string failure;
   bool refused = false;
+  bool stand_alone = false;  // as in HandshakeResult
 };
 
 class Dialer {
@@ -42,6 +43,8 @@ class Dialer {
 
   // Begins an attempt; `done` is called once, never from within dial(). Not while one is under way.
   void dial();
+  // As dial(), but says over one connection that this side is StandAlone, and ends there: a failure for `done`.
+  void excuse();
   // Gives up the attempt that is under way, without a call of `done`.
   void cancel();
   bool dialing() const { return dialing_; }
@@ -52,11 +55,12 @@ class Dialer {
     std::shared_ptr<Connection> ready;
   };
   bool to_witness() const { return settings_.peer.is_witness(); }
+  void begin();
   void resolved(std::vector<SocketAddress> addresses);
   bool connect_lane(Lane lane, const SocketAddress& address, const Uuid& pairing);
   void lane_done(Lane lane, HandshakeResult result);
   void finish(DialResult result);
-  void fail(const std::string& why, bool refused);
+  void fail(const std::string& why, bool refused, bool stand_alone = false);
   LaneAttempt& attempt(Lane lane) { return lanes_[static_cast<size_t>(lane)]; }
 
   EventLoop& loop_;
@@ -66,6 +70,7 @@ class Dialer {
   Resolver resolver_;
   TimerId resolve_timer_;
   bool dialing_ = false;
+  bool excuse_ = false;  // of the attempt that is under way
   uint64_t attempts_ = 0;
   Negotiated negotiated_;
   std::array<LaneAttempt, 2> lanes_;

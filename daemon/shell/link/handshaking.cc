@@ -60,7 +60,7 @@ void Handshaking::on_frame(Connection& connection, Frame frame) {
       why += text_of(step.refusal.code);
       if (!step.refusal.text.empty()) why += " (" + step.refusal.text + ")";
       connection.close_after_flush();
-      return fail(why, true);
+      return fail(why, true, step.by_peer && step.refusal.code == RefusalCode::stand_alone);
     }
   }
 }
@@ -69,11 +69,12 @@ void Handshaking::on_closed(Connection&, const std::string& why) {
   fail(peer_ + ": " + why, false);
 }
 
-void Handshaking::fail(const std::string& why, bool refused) {
+void Handshaking::fail(const std::string& why, bool refused, bool stand_alone) {
   HandshakeResult result;
   result.hello = hello();
   result.failure = why;
   result.refused = refused;
+  result.stand_alone = stand_alone;
   if (connection_) connection_->close();
   finish(std::move(result));
 }

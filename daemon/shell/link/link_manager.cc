@@ -140,7 +140,7 @@ void LinkManager::arrived(HandshakeResult result) {
   if (!result.refused) return;
   // A node that names another resource is a stranger, whatever node-id it claims.
   if (peer != nullptr && result.hello.resource == settings_.resource) {
-    if (!peer->stand_alone()) peer->report_refusal(result.failure);
+    if (!peer->stand_alone()) peer->report_refusal(result.failure, result.stand_alone);
   } else if (std::exchange(last_stranger_, result.failure) != result.failure) {
     owner_.refused(kNoSeat, result.failure);
   }

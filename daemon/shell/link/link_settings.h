@@ -22,6 +22,7 @@ struct PeerSettings {
 
 struct LinkSettings {
   ResourceId resource;
+  std::string name;  // of the resource, for texts
   Seat self;
   HostPort listen;                // own address; used when a peer has a higher seat
   std::vector<std::byte> secret;  // wiped by nobody: the owner drops the settings after start
@@ -42,6 +43,7 @@ struct LinkStatus {
   LinkState state = LinkState::connecting;
   LinkId link;             // when connected
   std::string last_error;  // why the last attempt or link ended; empty after a success
+  std::string refusal;     // which end will not talk to the other and why, if that is what keeps them apart
   size_t queued_bytes = 0;
   Negotiated negotiated;  // when connected
 };

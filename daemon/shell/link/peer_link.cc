@@ -12,6 +12,7 @@ namespace lockstep {
 namespace {
 
 constexpr Duration kFirstPause = milliseconds(100);
+constexpr Duration kRefusalHolds = seconds(30);  // at least; who is refused comes again sooner, or is gone
 constexpr Duration kStable = seconds(1);  // a link that lasted so long begins the back-off anew
 
 DialSettings dial_settings(const LinkSettings& settings, const PeerSettings& peer) {
@@ -75,6 +76,8 @@ PeerLink::~PeerLink() {
 LinkStatus PeerLink::status() const {
   LinkStatus status;
   status.last_error = last_error_;
+  const Duration holds = std::max(kRefusalHolds, settings_.connect_int * 3);
+  if (!up_ && !stand_alone_ && loop_.now() - refused_at_ < holds) status.refusal = last_refusal_;
   status.state = stand_alone_ ? LinkState::stand_alone : LinkState::connecting;
   if (up_) {
     status.state = LinkState::connected;
@@ -88,7 +91,9 @@ LinkStatus PeerLink::status() const {
 // --- getting there ---------------------------------------------------------------------------------------
 
 void PeerLink::start() {
-  if (dials() && !stand_alone_ && !up_ && !dialer_.dialing()) dialer_.dial();
+  if (!dials() || up_ || dialer_.dialing()) return;
+  // Who waits for us would never learn from our silence that it is an operator's turn here.
+  stand_alone_ ? dialer_.excuse() : dialer_.dial();
 }
 
 void PeerLink::stop_dialing() {
@@ -98,7 +103,7 @@ void PeerLink::stop_dialing() {
 }
 
 void PeerLink::dial_later() {
-  if (!dials() || stand_alone_ || redial_.value != 0) return;
+  if (!dials() || redial_.value != 0) return;
   redial_ = loop_.call_at(loop_.now() + pause_after(failures_++, settings_.connect_int), [this] {
     redial_ = {};
     start();
@@ -107,13 +112,18 @@ void PeerLink::dial_later() {
 
 void PeerLink::dialed(DialResult result) {
   if (result.control) return go_up(std::move(result.control), std::move(result.data), result.negotiated);
-  last_error_ = result.failure;
   dial_later();
-  if (result.refused) report_refusal(result.failure);
+  if (stand_alone_) return;  // it was told, or could not be
+  last_error_ = result.failure;
+  if (result.refused) return report_refusal(result.failure, result.stand_alone);
+  refused_at_ = kLongAgo;  // there is another reason now
 }
 
-void PeerLink::report_refusal(const std::string& why) {
+void PeerLink::report_refusal(std::string why, bool stand_alone) {
+  if (stand_alone && up_) return;  // a stranger's word, or an old one
+  if (stand_alone) why = peer_.name + " is StandAlone towards this node: lockstep connect " + settings_.name + " on " + peer_.name;
   last_error_ = why;
+  refused_at_ = loop_.now();
   if (std::exchange(last_refusal_, why) != why) owner_.refused(peer_.seat, why);
 }
 
@@ -198,7 +208,8 @@ void PeerLink::on_transport_frame(Connection& connection, const Frame& frame) {
   if (frame.type == FrameType::refusal) {  // the initiator does not believe our proof
     const auto refusal = decode_refusal(frame.body);
     const std::string why =
-        peer_.name + " refused: " + (refusal ? text_of(refusal->code) : "malformed refusal");
+        peer_.name + " refused: " + (refusal ? text_of(refusal->code) : "malformed refusal") +
+        (refusal && !refusal->text.empty() ? " (" + refusal->text + ")" : "");
     take_down(why);
     return report_refusal(why);
   }
@@ -295,11 +306,14 @@ void PeerLink::set_stand_alone(const std::string& why) {
   stop_dialing();
   drop_half();
   last_error_ = why;
+  failures_ = 0;
+  dial_later();
 }
 
 void PeerLink::connect() {
   if (!stand_alone_) return;
   stand_alone_ = false;
+  stop_dialing();  // which was only to say that we do not come
   failures_ = 0;
   last_error_.clear();
   last_refusal_.clear();

@@ -22,8 +22,8 @@ class PeerLink final : public ConnectionOwner {
   void start();
   // A connection that this peer made to us, proved and paused.
   void offer(HandshakeResult result);
-  // Says it to the owner unless it said the same before.
-  void report_refusal(const std::string& why);
+  // Says it to the owner unless it said the same before. `stand_alone`: the peer waits for its operator.
+  void report_refusal(std::string why, bool stand_alone = false);
 
   bool send(LinkId link, const Message& message, BufferRef payload);
   void close(LinkId link, const std::string& why);
@@ -85,6 +85,7 @@ class PeerLink final : public ConnectionOwner {
   std::optional<Down> down_;  // not yet told
   std::string last_error_;
   std::string last_refusal_;
+  Instant refused_at_ = kLongAgo;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

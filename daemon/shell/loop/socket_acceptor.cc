@@ -23,6 +23,8 @@ SocketAcceptor::SocketAcceptor(EventLoop& loop, UniqueFd listening, Accepted acc
 SocketAcceptor::~SocketAcceptor() {
   if (rest_timer_.value != 0) loop_.cancel(rest_timer_);
   loop_.unwatch(fd_.get());
+  // A ring lets go of the socket a moment after we do, and would keep it listening until then.
+  static_cast<void>(::shutdown(fd_.get(), SHUT_RDWR));
 }
 
 void SocketAcceptor::on_ready(uint32_t) {

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -201,6 +202,25 @@ TEST_F(ControlServerTest, StreamsLeaveRoomForCommands) {
   turn();
   EXPECT_EQ(handler_.streams.size(), ControlServer::kMaxStreams + 1);
   EXPECT_TRUE(handler_.streams.front()->open()) << "a stream is no idle client";
+}
+
+TEST_F(ControlServerTest, ALongCommandShowsLife) {
+  const UniqueFd client(dial());
+  ASSERT_GT(::send(client.get(), "{\"command\":\"slow\"}\n", 19, 0), 0);
+  std::string got;
+  for (int i = 0; i < 2000 && std::count(got.begin(), got.end(), '\n') < 2; ++i) {
+    turn(1);
+    char chunk[4096];
+    const ssize_t n = ::read(client.get(), chunk, sizeof chunk);
+    if (n > 0) got.append(chunk, static_cast<size_t>(n));
+  }
+  EXPECT_EQ(got, "{\"progress\":{}}\n{\"progress\":{}}\n");
+  ASSERT_EQ(handler_.waiting.size(), 1u);
+  handler_.waiting.front()->finish({0, "", ""});
+  turn(3);
+  char chunk[4096] = {};
+  ASSERT_GT(::read(client.get(), chunk, sizeof chunk - 1), 0);
+  EXPECT_NE(std::string(chunk).find("\"exit\":0"), std::string::npos) << chunk;
 }
 
 TEST_F(ControlServerTest, AStreamThatIsNotReadIsBounded) {

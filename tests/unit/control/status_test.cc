@@ -83,6 +83,17 @@ TEST(StatusText, LooksLikeDrbdadms) {
             std::string::npos);
 }
 
+TEST(StatusText, SaysWhoRefusesWhomAndWhy) {
+  ResourceStatus status = lonely();
+  status.refusals = {{Seat{1}, "beta is StandAlone"}, {witness_seat(0), "gamma refused: storage failed"}};
+  EXPECT_EQ(status_text({status}),
+            "r0 role:Secondary reason:no-quorum\n  disk:UpToDate quorum:no\n  beta connection:Connecting\n"
+            "    beta is StandAlone\n  gamma witness answers:no\n    gamma refused: storage failed\n\n");
+  EXPECT_NE(votes_text(status).find("(gamma refused: storage failed)"), std::string::npos);
+  const auto r0 = nlohmann::json::parse(status_json_text({status}))[0];
+  EXPECT_EQ(r0["connections"][0]["refusal"], "beta is StandAlone");
+}
+
 TEST(StatusText, OneLineCommands) {
   EXPECT_EQ(role_text(healthy()), "Primary\n");
   EXPECT_EQ(cstate_text(lonely()), "Connecting\n");
@@ -114,6 +125,7 @@ TEST(StatusJson, KeepsDrbdsKeysAndAddsOurs) {
                                              {"kind", "witness"},
                                              {"answers", true},
                                              {"empty-seat", false},
+                                             {"refusal", nullptr},
                                              {"silent-for", 0}}));
   EXPECT_EQ(status_json_text({}), "[]\n");
 }

@@ -139,6 +139,7 @@ class LinkTest : public testing::TestWithParam<IoEngine> {
   LinkSettings settings(uint8_t self, uint8_t peer, const char* key = "key") {
     LinkSettings s;
     s.resource = kResource;
+    s.name = "r0";
     s.self = Seat{self};
     s.listen = {"127.0.0.1", "0"};
     s.secret = secret(key);
@@ -333,15 +334,35 @@ TEST_P(LinkTest, StandAloneLastsUntilConnect) {
   run_for(milliseconds(500));
   EXPECT_EQ(at_upper.ups, 1);
   EXPECT_EQ(lower->status(Seat{1}).state, LinkState::stand_alone);
-  ASSERT_FALSE(at_upper.refusals.empty());
+  ASSERT_EQ(at_upper.refusals.size(), 1u);
+  EXPECT_EQ(at_upper.refusals[0], "alpha is StandAlone towards this node: lockstep connect r0 on alpha");
+  EXPECT_EQ(upper->status(Seat{0}).refusal, at_upper.refusals[0]);
   lower->connect(Seat{1});
   ASSERT_TRUE(until([&] { return at_upper.up && at_lower.up; }));
 
   upper->set_stand_alone(Seat{0}, "operator");
   ASSERT_TRUE(until([&] { return !at_upper.up && !at_lower.up; }));
+  ASSERT_TRUE(until([&] { return !at_lower.refusals.empty(); })) << "the one to call does not say that it won't";
+  EXPECT_EQ(at_lower.refusals[0], "beta is StandAlone towards this node: lockstep connect r0 on beta");
+  EXPECT_EQ(lower->status(Seat{1}).refusal, at_lower.refusals[0]);
   run_for(milliseconds(300));
+  EXPECT_EQ(at_lower.refusals.size(), 1u);
   EXPECT_EQ(at_upper.ups, 2);
+  EXPECT_EQ(upper->status(Seat{0}).state, LinkState::stand_alone);
   upper->connect(Seat{0});
+  ASSERT_TRUE(until([&] { return at_upper.up && at_lower.up; }));
+  EXPECT_EQ(lower->status(Seat{1}).refusal, "");
+}
+
+TEST_P(LinkTest, TwoThatAreStandAloneStaySo) {
+  start_both();
+  lower->set_stand_alone(Seat{1}, "operator");
+  upper->set_stand_alone(Seat{0}, "operator");
+  run_for(milliseconds(500));
+  EXPECT_EQ(at_upper.refusals.size() + at_lower.refusals.size(), 0u);
+  upper->connect(Seat{0});
+  ASSERT_TRUE(until([&] { return !at_upper.refusals.empty(); }));
+  lower->connect(Seat{1});
   ASSERT_TRUE(until([&] { return at_upper.up && at_lower.up; }));
 }
 

@@ -174,23 +174,41 @@ TEST(AcceptorStore, PromisesSurviveAStart) {
 }
 
 // No byte may be written: what a full disk and a failing one have in common.
+class NoRoom {
+ public:
+  NoRoom() : handler_(::signal(SIGXFSZ, SIG_IGN)) {
+    EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before_), 0);
+    const rlimit none{0, before_.rlim_max};
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
+  }
+  ~NoRoom() {
+    EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &before_), 0);
+    ::signal(SIGXFSZ, handler_);
+  }
+  NoRoom(const NoRoom&) = delete;
+  NoRoom& operator=(const NoRoom&) = delete;
+
+ private:
+  void (*handler_)(int);
+  rlimit before_{};
+};
+
 TEST(AcceptorStore, AFailedWriteSilencesTheAcceptorForGood) {
   const Scratch path;
   auto dir = StateDir::open(path.path);
   ASSERT_TRUE(dir.ok());
   AcceptorStore store(dir.value(), Uuid::from_words(1, 0), Instant{});
   ASSERT_TRUE(store.prepare(kA).ok());
-  rlimit before{};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
-  const rlimit none{0, before.rlim_max};
-  auto* const handler = ::signal(SIGXFSZ, SIG_IGN);
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &none), 0);
   bool violation = false;
-  const auto failed = store.handle(kA, Seat{1}, Instant{1}, prepare_of(5, 1), violation);
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
-  ::signal(SIGXFSZ, handler);
+  std::optional<Message> failed;
+  {
+    const NoRoom no_room;
+    failed = store.handle(kA, Seat{1}, Instant{1}, prepare_of(5, 1), violation);
+  }
   EXPECT_FALSE(failed.has_value());
   EXPECT_FALSE(violation);
+  ASSERT_NE(store.failure_of(kA), nullptr);
+  EXPECT_FALSE(store.prepare(kA).ok()) << "and who comes again is told";
   const auto later = store.handle(kA, Seat{1}, Instant{2}, prepare_of(6, 1), violation);
   ASSERT_TRUE(later.has_value());
   ASSERT_TRUE(std::holds_alternative<VoteRefused>(*later));
@@ -312,6 +330,32 @@ TEST_F(WitnessTest, ADamagedVerifierLetsNobodyIn) {
   const auto manager = client(kA, 0, "any", node);
   ASSERT_TRUE(until([&] { return !node.refusals.empty(); }));
   EXPECT_FALSE(node.up);
+  EXPECT_EQ(node.refusals[0], "gamma refused: storage failed (the verifier is damaged; its log says more)");
+}
+
+TEST_F(WitnessTest, AStateFileThatCannotBeOpenedIsTheReasonThatNodesHear) {
+  fs::create_directory(scratch.path / (kA.to_string() + ".state"));
+  Voter node;
+  const auto manager = client(kA, 0, "any", node);
+  ASSERT_TRUE(until([&] { return !node.refusals.empty(); }));
+  EXPECT_FALSE(node.up);
+  EXPECT_EQ(node.refusals[0], "gamma refused: storage failed (open the state file: Is a directory; its log says more)");
+  fs::remove(scratch.path / (kA.to_string() + ".state"));
+  EXPECT_TRUE(until([&] { return node.up; })) << "it is tried again without a restart";
+}
+
+TEST_F(WitnessTest, AFailedWriteIsToldToTheNodes) {
+  Voter node;
+  const auto manager = client(kA, 0, "a", node);
+  ASSERT_TRUE(until([&] { return node.up; }));
+  {
+    const NoRoom no_room;
+    manager->send(witness_seat(0), node.link, prepare_of(3, 0), {});
+    ASSERT_TRUE(until([&] { return !node.refusals.empty(); }));
+  }
+  EXPECT_TRUE(node.answers.empty());
+  EXPECT_NE(node.refusals[0].find("could not write the state file"), std::string::npos) << node.refusals[0];
+  EXPECT_NE(manager->status(witness_seat(0)).refusal, "");
 }
 
 TEST_F(WitnessTest, ACrowdThatSaysNothingDoesNotKeepNodesOut) {
