@@ -44,10 +44,12 @@ Arguments parse(int argc, char** argv) {
   po::options_description options("Usage: lockstepd [options]");
   options.add_options()("help,h", "this text")("version", "the version")(
       "config,c", po::value(&node.config_path)->default_value(from_environment("LOCKSTEP_CONFIG", "/etc/lockstep/lockstep.conf")),
-      "configuration (LOCKSTEP_CONFIG)")("node", po::value(&node.node)->default_value(from_environment("LOCKSTEP_NODE", host_name())),
+      "configuration (LOCKSTEP_CONFIG)")("node",
+                                         po::value(&node.node)->default_value(from_environment("LOCKSTEP_NODE", host_name())),
                                          "act as this node (LOCKSTEP_NODE)")(
       "run-dir", po::value(&node.run_dir)->default_value(from_environment("LOCKSTEP_RUN_DIR", "/run/lockstep")),
-      "holds control.sock (LOCKSTEP_RUN_DIR)")("io-engine", po::value(&engine)->default_value("auto"), "auto, io_uring or libaio");
+      "holds control.sock (LOCKSTEP_RUN_DIR)")("io-engine", po::value(&engine)->default_value("auto"),
+                                               "auto, io_uring or libaio");
   po::variables_map given;
   try {
     po::store(po::command_line_parser(argc, argv).options(options).positional({}).run(), given);
@@ -90,7 +92,8 @@ int serve(const lockstep::NodeOptions& options) {
   }
   const auto has_this_node = [&options](const config::Resource& resource) { return resource.host(options.node) != nullptr; };
   if (std::none_of(loaded.config.resources.begin(), loaded.config.resources.end(), has_this_node))
-    log_format(LogLevel::warning, "", "", "no resource in {} has an \"on {}\"; --node says who this is", options.config_path, options.node);
+    log_format(LogLevel::warning, "", "", "no resource in {} has an \"on {}\"; --node says who this is", options.config_path,
+               options.node);
   auto loop = EventLoop::create(options.engine);
   if (!loop) {
     log_format(LogLevel::error, "", "", "no I/O engine can be had: {} ({})", std::strerror(loop.error().os), loop.error().where);
@@ -110,7 +113,8 @@ int serve(const lockstep::NodeOptions& options) {
   }
   const auto boot = this_boot(options.run_dir);
   if (!boot) {
-    log_format(LogLevel::error, "", "", "cannot keep the boot token in {}: {}; --run-dir names another directory", options.run_dir, std::strerror(boot.error().os));
+    log_format(LogLevel::error, "", "", "cannot keep the boot token in {}: {}; --run-dir names another directory",
+               options.run_dir, std::strerror(boot.error().os));
     return 20;
   }
   Node node(control, options, boot.value());
@@ -126,8 +130,8 @@ int serve(const lockstep::NodeOptions& options) {
     static_cast<void>(sd_notify("STOPPING=1").ok());
     node.shut_down([&control] { control.stop(); });
   };
-  log_format(LogLevel::notice, "", "", "lockstepd " LOCKSTEP_VERSION ", node {}, I/O engine {}{}", options.node, control.engine_name(),
-             control.fallback_reason().empty() ? "" : " (" + control.fallback_reason() + ")");
+  log_format(LogLevel::notice, "", "", "lockstepd " LOCKSTEP_VERSION ", node {}, I/O engine {}{}", options.node,
+             control.engine_name(), control.fallback_reason().empty() ? "" : " (" + control.fallback_reason() + ")");
   if (!sd_notify("READY=1").ok()) log_line(LogLevel::warning, "", "could not tell systemd that this daemon is ready");
   control.run();
   return 0;

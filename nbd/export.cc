@@ -6,8 +6,7 @@ Lookup resolve(ExportDirectory& directory, std::string_view name, ExportDirector
   if (!name.empty()) return directory.look_up(name, purpose);
   const std::vector<ExportListing> all = directory.list();
   if (all.size() == 1) return directory.look_up(all.front().name, purpose);
-  return Refusal{Refusal::Kind::unknown,
-                 all.empty() ? "there is no export" : "several exports: name one of them"};
+  return Refusal{Refusal::Kind::unknown, all.empty() ? "there is no export" : "several exports: name one of them"};
 }
 
 uint16_t transmission_flags(const ExportInfo& info, bool structured_replies) {

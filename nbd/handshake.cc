@@ -21,8 +21,7 @@ Handshake::Step Handshake::take_client_flags(std::span<const std::byte> in) {
   const uint32_t flags = get_be<uint32_t>(in.data());
   // "The server MUST close the connection if it does not recognise a client flag." Without FIXED_NEWSTYLE a
   // client may only send EXPORT_NAME; answering its other options does it no harm.
-  if ((flags & ~uint32_t{kFlagFixedNewstyle | kFlagNoZeroes}) != 0)
-    return {kClientFlagsBytes, Outcome::closed};
+  if ((flags & ~uint32_t{kFlagFixedNewstyle | kFlagNoZeroes}) != 0) return {kClientFlagsBytes, Outcome::closed};
   negotiated_.no_zeroes = (flags & kFlagNoZeroes) != 0;
   have_client_flags_ = true;
   return {kClientFlagsBytes, Outcome::progressed};
@@ -38,8 +37,7 @@ Handshake::Step Handshake::take_option(std::span<const std::byte> in, std::vecto
   OptionContext context{code, {}, directory_, max_payload_, negotiated_, out};
   if (length > kMaxOptionBytes) {
     // EXPORT_NAME knows no error reply.
-    if (code != static_cast<uint32_t>(Option::export_name))
-      context.error(OptionReply::err_too_big, "option too long");
+    if (code != static_cast<uint32_t>(Option::export_name)) context.error(OptionReply::err_too_big, "option too long");
     return {kOptionHeaderBytes, Outcome::closed};
   }
   if (in.size() - kOptionHeaderBytes < length) return {0, Outcome::need_more};

@@ -39,8 +39,7 @@ class Handshake {
     Outcome outcome;
   };
 
-  Handshake(ExportDirectory& directory, uint32_t max_payload)
-      : directory_(directory), max_payload_(max_payload) {}
+  Handshake(ExportDirectory& directory, uint32_t max_payload) : directory_(directory), max_payload_(max_payload) {}
 
   // Appends the greeting, which the server sends first.
   static void greet(std::vector<std::byte>& out);

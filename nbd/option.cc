@@ -45,12 +45,8 @@ constexpr TableEntry kTable[] = {
 
 }  // namespace
 
-std::optional<uint16_t> OptionReader::u16() {
-  return take_be<uint16_t>(in_);
-}
-std::optional<uint32_t> OptionReader::u32() {
-  return take_be<uint32_t>(in_);
-}
+std::optional<uint16_t> OptionReader::u16() { return take_be<uint16_t>(in_); }
+std::optional<uint32_t> OptionReader::u32() { return take_be<uint32_t>(in_); }
 
 std::optional<std::string_view> OptionReader::text(size_t bytes) {
   if (bytes > kMaxString || bytes > in_.size()) return std::nullopt;
@@ -66,15 +62,9 @@ std::optional<std::string_view> OptionReader::string() {
   return text(*bytes);
 }
 
-void append_be16(std::vector<std::byte>& out, uint16_t value) {
-  append_be(out, value);
-}
-void append_be32(std::vector<std::byte>& out, uint32_t value) {
-  append_be(out, value);
-}
-void append_be64(std::vector<std::byte>& out, uint64_t value) {
-  append_be(out, value);
-}
+void append_be16(std::vector<std::byte>& out, uint16_t value) { append_be(out, value); }
+void append_be32(std::vector<std::byte>& out, uint32_t value) { append_be(out, value); }
+void append_be64(std::vector<std::byte>& out, uint64_t value) { append_be(out, value); }
 
 void append_text(std::vector<std::byte>& out, std::string_view text) {
   const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
@@ -115,9 +105,8 @@ void OptionContext::refuse(const Refusal& refusal) {
 }
 
 OptionHandler find_option_handler(uint32_t code) {
-  const auto* found = std::find_if(std::begin(kTable), std::end(kTable), [code](const TableEntry& entry) {
-    return static_cast<uint32_t>(entry.option) == code;
-  });
+  const auto* found = std::find_if(std::begin(kTable), std::end(kTable),
+                                   [code](const TableEntry& entry) { return static_cast<uint32_t>(entry.option) == code; });
   return found == std::end(kTable) ? on_unsupported : found->handler;
 }
 

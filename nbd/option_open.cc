@@ -83,13 +83,9 @@ Next answer(OptionContext& context, ExportDirectory::Purpose purpose, Next next)
 
 }  // namespace
 
-Next on_info(OptionContext& context) {
-  return answer(context, ExportDirectory::Purpose::describe, Next::option);
-}
+Next on_info(OptionContext& context) { return answer(context, ExportDirectory::Purpose::describe, Next::option); }
 
-Next on_go(OptionContext& context) {
-  return answer(context, ExportDirectory::Purpose::open, Next::transmission);
-}
+Next on_go(OptionContext& context) { return answer(context, ExportDirectory::Purpose::open, Next::transmission); }
 
 // The old way in: no reply header, and no way to refuse but to close [NBD_OPT_EXPORT_NAME].
 Next on_export_name(OptionContext& context) {

@@ -26,8 +26,7 @@ void OutputQueue::push_raw(std::vector<std::byte> bytes) {
   push().message = std::move(bytes);
 }
 
-void OutputQueue::push_reply(const ReplyHead& head, BufferRef payload, size_t payload_size,
-                             uint64_t charged_bytes) {
+void OutputQueue::push_reply(const ReplyHead& head, BufferRef payload, size_t payload_size, uint64_t charged_bytes) {
   Item& item = push();
   item.head = head;
   item.payload = std::move(payload);

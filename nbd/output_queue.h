@@ -29,7 +29,7 @@ class OutputQueue {
   void push_long_reply(std::vector<std::byte> message, uint64_t charged_bytes);
 
   bool empty() const { return count_ == 0; }
-  size_t bytes() const { return bytes_; }       // still to be sent
+  size_t bytes() const { return bytes_; }      // still to be sent
   size_t held_bytes() const { return held_; }  // memory of payloads that are not sent to their last byte
 
   // Fills `out` from the front with pointers that hold until consume() or clear(). Returns how many it used.

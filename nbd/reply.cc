@@ -67,9 +67,7 @@ ReplyHead error_chunk(uint64_t cookie, WireError error) {
   return head;
 }
 
-ReplyHead empty_chunk(uint64_t cookie) {
-  return chunk(Chunk::none, cookie, 0);
-}
+ReplyHead empty_chunk(uint64_t cookie) { return chunk(Chunk::none, cookie, 0); }
 
 ReplyHead data_chunk(uint64_t cookie, uint64_t offset, uint32_t length) {
   ReplyHead head = chunk(Chunk::offset_data, cookie, static_cast<uint32_t>(sizeof(uint64_t) + length));
@@ -85,8 +83,7 @@ ReplyHead status_chunk(uint64_t cookie, uint32_t length, uint32_t flags) {
   return head;
 }
 
-std::vector<std::byte> status_chunk(uint64_t cookie, uint32_t length, bool one_extent,
-                                    std::span<const Extent> extents) {
+std::vector<std::byte> status_chunk(uint64_t cookie, uint32_t length, bool one_extent, std::span<const Extent> extents) {
   std::vector<Extent> joined;
   uint64_t left = length;
   for (const Extent& extent : extents) {
@@ -102,8 +99,8 @@ std::vector<std::byte> status_chunk(uint64_t cookie, uint32_t length, bool one_e
   }
   if (joined.empty()) return {};
 
-  const ReplyHead head = chunk(Chunk::block_status, cookie,
-                               static_cast<uint32_t>(sizeof(uint32_t) + joined.size() * kDescriptorBytes));
+  const ReplyHead head =
+      chunk(Chunk::block_status, cookie, static_cast<uint32_t>(sizeof(uint32_t) + joined.size() * kDescriptorBytes));
   std::vector<std::byte> message(head.size + sizeof(uint32_t) + joined.size() * kDescriptorBytes);
   std::copy_n(head.bytes.begin(), head.size, message.begin());
   std::byte* at = message.data() + head.size;

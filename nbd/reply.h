@@ -45,7 +45,6 @@ constexpr size_t kMaxExtents = 1024;
 // A BLOCK_STATUS answer with what is known of the `length` bytes asked for: neighbours of one status joined,
 // empty ones left out, cut at `length` and at kMaxExtents. Empty when no extent is left: that is no valid
 // answer.
-std::vector<std::byte> status_chunk(uint64_t cookie, uint32_t length, bool one_extent,
-                                    std::span<const Extent> extents);
+std::vector<std::byte> status_chunk(uint64_t cookie, uint32_t length, bool one_extent, std::span<const Extent> extents);
 
 }  // namespace lockstep::nbd

@@ -42,8 +42,7 @@ Session::Session(ExportDirectory& directory, RequestSink& sink, BufferPool& pool
   output_.push_raw(std::move(greeting));
 }
 
-Session::Session(ExportInfo info, ExportDirectory& directory, RequestSink& sink, BufferPool& pool,
-                 SessionLimits limits)
+Session::Session(ExportInfo info, ExportDirectory& directory, RequestSink& sink, BufferPool& pool, SessionLimits limits)
     : Session(directory, sink, pool, limits) {
   output_.clear();
   negotiated_.export_info = std::move(info);
@@ -60,8 +59,7 @@ void Session::begin_transmission() {
 
 std::span<std::byte> Session::recv_target() {
   if (peer_closed_ || pause_ != Pause::none || std::holds_alternative<Ending>(state_)) return {};
-  if (auto* state = std::get_if<ReceivingPayload>(&state_))
-    return state->payload->bytes().subspan(state->received);
+  if (auto* state = std::get_if<ReceivingPayload>(&state_)) return state->payload->bytes().subspan(state->received);
   return input_.free_space(std::holds_alternative<AwaitingRequest>(state_) ? read_ahead_ : kInputBytes);
 }
 
@@ -210,9 +208,7 @@ Session::Progress Session::step(SkippingPayload& state) {
   return Progress::made;
 }
 
-Session::Progress Session::step(Ending&) {
-  return Progress::paused;
-}
+Session::Progress Session::step(Ending&) { return Progress::paused; }
 
 // --- requests and replies ---
 
@@ -235,8 +231,7 @@ void Session::submit(const RequestHeader& header, BufferRef payload) {
 
 void Session::complete(SlotId slot, int error_number, BufferRef data) {
   const InFlight::Removed removed = in_flight_.remove(slot);
-  if (!removed.orphaned)
-    answer(removed.header, to_wire_error(error_number), std::move(data), Charge::payload);
+  if (!removed.orphaned) answer(removed.header, to_wire_error(error_number), std::move(data), Charge::payload);
   pump();
 }
 
@@ -244,8 +239,7 @@ void Session::complete_status(SlotId slot, std::span<const Extent> extents) {
   const auto [header, orphaned] = in_flight_.remove(slot);
   if (!orphaned) {
     CHECK(header.is(Command::block_status));
-    std::vector<std::byte> message =
-        status_chunk(header.cookie, header.length, (header.flags & kCmdReqOne) != 0, extents);
+    std::vector<std::byte> message = status_chunk(header.cookie, header.length, (header.flags & kCmdReqOne) != 0, extents);
     if (message.empty()) {
       answer(header, WireError::eio, {}, Charge::payload);
     } else {
@@ -266,12 +260,10 @@ void Session::answer(const RequestHeader& header, WireError error, BufferRef dat
     if (!structured) return simple_reply(header.cookie, error);
     if (error != WireError::none) return error_chunk(header.cookie, error);
     CHECK(is_read);  // complete_status() is for the other
-    return data_bytes == 0 ? empty_chunk(header.cookie)
-                           : data_chunk(header.cookie, header.offset, header.length);
+    return data_bytes == 0 ? empty_chunk(header.cookie) : data_chunk(header.cookie, header.offset, header.length);
   };
   if (data_bytes == 0) data = {};
-  output_.push_reply(head(), std::move(data), data_bytes,
-                     charge == Charge::payload ? payload_bytes(header) : 0);
+  output_.push_reply(head(), std::move(data), data_bytes, charge == Charge::payload ? payload_bytes(header) : 0);
 }
 
 void Session::consume(size_t count) {
@@ -294,8 +286,7 @@ void Session::end() {
 
 void Session::shutdown() {
   end();
-  in_flight_.orphan_all(
-      [this](const RequestHeader& header) { answer(header, WireError::eshutdown, {}, Charge::payload); });
+  in_flight_.orphan_all([this](const RequestHeader& header) { answer(header, WireError::eshutdown, {}, Charge::payload); });
 }
 
 size_t Session::held_for_receiving() const {
@@ -310,8 +301,6 @@ void Session::abandon() {
   output_.clear();
 }
 
-bool Session::finished() const {
-  return std::holds_alternative<Ending>(state_) && in_flight_.waiting() == 0 && output_.empty();
-}
+bool Session::finished() const { return std::holds_alternative<Ending>(state_) && in_flight_.waiting() == 0 && output_.empty(); }
 
 }  // namespace lockstep::nbd

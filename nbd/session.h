@@ -45,8 +45,7 @@ class Session {
   Session(ExportDirectory& directory, RequestSink& sink, BufferPool& pool, SessionLimits limits = {});
   // For a socket that needs no negotiation, such as one handed to the kernel's client by netlink: simple
   // replies, and requests from the first byte. Does not call RequestSink::opened.
-  Session(ExportInfo info, ExportDirectory& directory, RequestSink& sink, BufferPool& pool,
-          SessionLimits limits = {});
+  Session(ExportInfo info, ExportDirectory& directory, RequestSink& sink, BufferPool& pool, SessionLimits limits = {});
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 

@@ -32,9 +32,7 @@ uint16_t known_flags(Command command, const TransmissionRules& rules) {
   return static_cast<uint16_t>(flags);
 }
 
-constexpr Verdict refuse(WireError error) {
-  return {Action::answer, error};
-}
+constexpr Verdict refuse(WireError error) { return {Action::answer, error}; }
 
 // Offset and length of everything that has them. Compares, never adds: offset + length may not fit in 64
 // bits.

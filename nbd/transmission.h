@@ -40,9 +40,9 @@ struct TransmissionRules {
 };
 
 enum class Action : uint8_t {
-  execute,  // the owner's work
-  answer,   // `error` (or success, where there is nothing to do) at once; a WRITE's payload must be skipped
-            // first
+  execute,               // the owner's work
+  answer,                // `error` (or success, where there is nothing to do) at once; a WRITE's payload must be skipped
+                         // first
   report_all_allocated,  // a BLOCK_STATUS whose answer is known
   disconnect,            // DISC
   violation,             // nothing sensible can follow: close

@@ -13,6 +13,5 @@ void set_check_hook(CheckHook hook);
 
 }  // namespace lockstep
 
-#define CHECK(condition) \
-  ((condition) ? static_cast<void>(0) : ::lockstep::check_failed(__FILE__, __LINE__, #condition))
+#define CHECK(condition) ((condition) ? static_cast<void>(0) : ::lockstep::check_failed(__FILE__, __LINE__, #condition))
 #define UNREACHABLE(what) ::lockstep::check_failed(__FILE__, __LINE__, what)

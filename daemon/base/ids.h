@@ -64,9 +64,10 @@ class SeatSet {
   uint32_t bits_ = 0;
 };
 
-using Boot = Uuid;         // one run of a machine: kernel boot id mixed with a token in a tmpfs run-dir
-using ResourceId = Uuid;   // derived from the configuration; the same on every node and at the witness
+using Boot = Uuid;        // one run of a machine: kernel boot id mixed with a token in a tmpfs run-dir
+using ResourceId = Uuid;  // derived from the configuration; the same on every node and at the witness
 
+// clang-format off
 struct LinkId { uint64_t value = 0; friend auto operator<=>(const LinkId&, const LinkId&) = default; };      // one connection; never reused in a run
 struct OpId { uint64_t value = 0; friend auto operator<=>(const OpId&, const OpId&) = default; };            // an operation of this replica
 struct ClientIo { uint64_t value = 0; friend auto operator<=>(const ClientIo&, const ClientIo&) = default; };// a client's request, named by the shell
@@ -76,6 +77,7 @@ struct AdminId { uint64_t value = 0; friend auto operator<=>(const AdminId&, con
 // Bytes held by the shell on the core's behalf until Release. The shell numbers what arrives (clients, peers) with the top
 // bit clear; the core numbers what its disk reads produce with the top bit set. Zero: no payload.
 struct PayloadId { uint64_t value = 0; friend auto operator<=>(const PayloadId&, const PayloadId&) = default; };
+// clang-format on
 constexpr uint64_t kCorePayloadBit = uint64_t{1} << 63;
 
 }  // namespace lockstep

@@ -28,7 +28,7 @@ struct Instant {
   friend constexpr Duration operator-(Instant a, Instant b) { return {a.ns - b.ns}; }
 };
 
-constexpr Instant kNever{INT64_MAX};   // a deadline that does not come
+constexpr Instant kNever{INT64_MAX};  // a deadline that does not come
 constexpr Instant kLongAgo{INT64_MIN / 2};
 
 }  // namespace lockstep

@@ -57,12 +57,14 @@ ControlReply voters_unchanged(const config::Resource& wanted, const config::Reso
   SeatSet had;
   for (const Voter& voter : tenure.voters) had.insert(voter.seat);
   if (had == voters_of(wanted)) return {};
-  return {11, "",
-          fmt::format("{0}: {1}\n  Its voters are {2}; the configuration names {3}.\n"
-                      "  Changing the voters of a resource that has been used is not built yet [not-built].\n"
-                      "  Put the configuration back. If the resource's data may be lost: lockstep down {0} and create-md --force {0} on all\n"
-                      "  nodes, remove its file in the state directory of each witness, and create it anew.\n",
-                      wanted.name, kRefused, voter_names(had, before, wanted), voter_names(voters_of(wanted), nullptr, wanted))};
+  return {
+      11, "",
+      fmt::format(
+          "{0}: {1}\n  Its voters are {2}; the configuration names {3}.\n"
+          "  Changing the voters of a resource that has been used is not built yet [not-built].\n"
+          "  Put the configuration back. If the resource's data may be lost: lockstep down {0} and create-md --force {0} on all\n"
+          "  nodes, remove its file in the state directory of each witness, and create it anew.\n",
+          wanted.name, kRefused, voter_names(had, before, wanted), voter_names(voters_of(wanted), nullptr, wanted))};
 }
 
 config::Resource as_seen_by(config::Resource resource, std::string_view node) {
@@ -90,10 +92,12 @@ std::string changed_words(const config::Resource& before, const config::Resource
 ControlReply restart_refused(const config::Resource& before, const config::Resource* wanted) {
   const std::string what =
       wanted == nullptr ? "The configuration has it no more" : fmt::format("Changed: {}", changed_words(before, *wanted));
-  return {11, "",
-          fmt::format("{0}: {1}\n  {2}. That takes effect by going down and up again, which would take the role from this node.\n"
-                      "  Nothing was changed. First: lockstep secondary {0} here, and lockstep primary {0} on its peer if it is to go on serving.\n",
-                      before.name, kRefused, what)};
+  return {
+      11, "",
+      fmt::format(
+          "{0}: {1}\n  {2}. That takes effect by going down and up again, which would take the role from this node.\n"
+          "  Nothing was changed. First: lockstep secondary {0} here, and lockstep primary {0} on its peer if it is to go on serving.\n",
+          before.name, kRefused, what)};
 }
 
 }  // namespace lockstep

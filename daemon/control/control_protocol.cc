@@ -21,9 +21,7 @@ std::string string_of(const json& object, const char* key) {
 }
 
 // Bytes that are no UTF-8 (a path, a message of the system) are replaced rather than thrown over.
-std::string line_of(const json& value) {
-  return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n";
-}
+std::string line_of(const json& value) { return value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n"; }
 
 std::string read_target(const json& object, ControlRequest& request) {
   for (const char* key : {"resource", "peer"}) {
@@ -33,8 +31,7 @@ std::string read_target(const json& object, ControlRequest& request) {
   request.peer = string_of(object, "peer");
   if (object.contains("volume")) {
     const json& volume = object["volume"];
-    if (!volume.is_number_unsigned() || volume.get<uint64_t>() > 65534)
-      return "volume must be a number from 0 to 65534";
+    if (!volume.is_number_unsigned() || volume.get<uint64_t>() > 65534) return "volume must be a number from 0 to 65534";
     request.volume = static_cast<uint16_t>(volume.get<uint64_t>());
   }
   if (object.contains("options")) {
@@ -51,9 +48,7 @@ bool ControlRequest::flag(std::string_view name) const {
   return found != options.end() && found->is_boolean() && found->get<bool>();
 }
 
-std::string ControlRequest::text(std::string_view name) const {
-  return string_of(options, std::string(name).c_str());
-}
+std::string ControlRequest::text(std::string_view name) const { return string_of(options, std::string(name).c_str()); }
 
 std::variant<ControlRequest, std::string> parse_request(std::string_view line) {
   const json object = parse_json(line);

@@ -44,8 +44,7 @@ std::string format_reply(const ControlReply& reply);        // with its newline
 struct ControlEvent {
   std::string text;  // a line for standard output
 };
-using ControlLine =
-    std::variant<ControlReply, ControlEvent, nlohmann::json /* progress */, std::string /* what is wrong */>;
+using ControlLine = std::variant<ControlReply, ControlEvent, nlohmann::json /* progress */, std::string /* what is wrong */>;
 ControlLine parse_line(std::string_view line);
 
 }  // namespace lockstep

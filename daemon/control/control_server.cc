@@ -21,7 +21,7 @@ namespace lockstep {
 
 namespace {
 
-constexpr size_t kMaxOutput = 8 * 1024 * 1024;      // of a reply: a client that reads no faster is dropped
+constexpr size_t kMaxOutput = 8 * 1024 * 1024;    // of a reply: a client that reads no faster is dropped
 constexpr size_t kMaxStreamOutput = 1024 * 1024;  // of a stream: there are many, and they live long
 constexpr Duration kRequestTimeout = seconds(10);
 constexpr Duration kReplyTimeout = seconds(30);
@@ -59,9 +59,7 @@ class Connection final : public ControlResponder, public FdHandler, public std::
   Connection(Server& server, UniqueFd fd) : server_(&server), fd_(std::move(fd)) {}
   void start();
   void shut();  // closes the socket; the server forgets this connection
-  void refuse(std::string why, int exit_status = 1) {
-    finish({exit_status, "", "lockstepd: " + std::move(why) + "\n"});
-  }
+  void refuse(std::string why, int exit_status = 1) { finish({exit_status, "", "lockstepd: " + std::move(why) + "\n"}); }
 
   void on_ready(uint32_t events) override;
   void event(std::string_view line) override;
@@ -249,8 +247,7 @@ void Connection::event(std::string_view line) {
 
 void Connection::progress(const nlohmann::json& value) {
   if (!open()) return;
-  send(nlohmann::json{{"progress", value}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) +
-       "\n");
+  send(nlohmann::json{{"progress", value}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }
 
 void Connection::finish(const ControlReply& reply) {
@@ -347,17 +344,14 @@ bool Server::make_room() {
   return true;
 }
 
-Error system_error(const char* where) {
-  return {errno, where};
-}
+Error system_error(const char* where) { return {errno, where}; }
 
 Result<UniqueFd> take_run_dir(const std::string& run_dir) {
   if (::mkdir(run_dir.c_str(), 0755) != 0 && errno != EEXIST) return system_error("create the run directory");
   UniqueFd lock(::open((run_dir + "/control.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (lock.get() < 0) return system_error("open the run directory's lock");
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    return Error{errno == EWOULDBLOCK ? EADDRINUSE : errno,
-                 "take the run directory: another lockstepd uses it"};
+    return Error{errno == EWOULDBLOCK ? EADDRINUSE : errno, "take the run directory: another lockstepd uses it"};
   }
   return lock;
 }
@@ -379,9 +373,7 @@ Result<UniqueFd> listen_at(const std::string& path) {
 
 }  // namespace
 
-std::string control_socket_path(const std::string& run_dir) {
-  return run_dir + "/control.sock";
-}
+std::string control_socket_path(const std::string& run_dir) { return run_dir + "/control.sock"; }
 
 Result<std::unique_ptr<ControlServer>> ControlServer::create(EventLoop& loop, const std::string& run_dir,
                                                              ControlHandler& handler) {

@@ -47,8 +47,7 @@ class ControlServer {
   // Takes RUNDIR (created when it is missing, mode 0755) for this daemon: a lock file says whose it is, so a
   // socket that a dead daemon left is replaced and a living one's is not (EADDRINUSE). `loop` and `handler`
   // must outlive the server.
-  static Result<std::unique_ptr<ControlServer>> create(EventLoop& loop, const std::string& run_dir,
-                                                       ControlHandler& handler);
+  static Result<std::unique_ptr<ControlServer>> create(EventLoop& loop, const std::string& run_dir, ControlHandler& handler);
   virtual ~ControlServer() = default;
   // Connections now open; for status and tests.
   virtual size_t connections() const = 0;

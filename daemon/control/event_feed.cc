@@ -28,8 +28,7 @@ void EventFeed::describe(const ResourceStatus& status, std::map<std::string, Obj
         {"quorum", snapshot.quorum ? "yes" : "no"}}});
   for (const PeerSnapshot& peer : snapshot.peers) {
     const std::string id = fmt::format("{}", peer.node.value);
-    const Fields keys = {
-        {"name", status.name}, {"peer-node-id", id}, {"conn-name", status.name_of(peer.node)}};
+    const Fields keys = {{"name", status.name}, {"peer-node-id", id}, {"conn-name", status.name_of(peer.node)}};
     add(1, id,
         {"connection",
          keys,
@@ -48,8 +47,7 @@ void EventFeed::describe(const ResourceStatus& status, std::map<std::string, Obj
     add(4, fmt::format("{}", voter.seat.value),
         {"voter",
          {{"name", status.name}, {"voter", status.name_of(voter.seat)}},
-         {{"kind", voter.seat.is_witness() ? "witness" : "node"},
-          {"answers", voter.answers ? "yes" : "no"}}});
+         {{"kind", voter.seat.is_witness() ? "witness" : "node"}, {"answers", voter.answers ? "yes" : "no"}}});
   }
 }
 

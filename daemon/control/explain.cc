@@ -48,17 +48,16 @@ std::string fence_text(const ResourceStatus& status) {
     (voter.seat.is_witness() ? missing : node) = status.name_of(voter.seat);
   }
   if (missing.empty() || node.empty()) return "";
-  return fmt::format("A fence of {} cannot stand in for {} (lockstep explain {} promote says why).", node,
-                     missing, status.name);
+  return fmt::format("A fence of {} cannot stand in for {} (lockstep explain {} promote says why).", node, missing, status.name);
 }
 
 // Of a resource whose two data nodes are all of its voters.
 void explain_two_voters(const ResourceStatus& status, std::string& out) {
   if (status.snapshot.voters.size() != 2) return;
-  out += "  Two voters only: losing one freezes I/O and forbids a promotion, until it is back. What prevents that has to be there before\n"
-         "  the failure: a fence-peer handler with net { fencing resource-and-stonith }, or a witness, named when the resource is created.\n";
-  if (status.snapshot.tenure)
-    out += "  primary --force is no way out: on a resource that has been used it is not built yet.\n";
+  out +=
+      "  Two voters only: losing one freezes I/O and forbids a promotion, until it is back. What prevents that has to be there before\n"
+      "  the failure: a fence-peer handler with net { fencing resource-and-stonith }, or a witness, named when the resource is created.\n";
+  if (status.snapshot.tenure) out += "  primary --force is no way out: on a resource that has been used it is not built yet.\n";
 }
 
 // What the fence-peer handlers of this run of the daemon brought.
@@ -71,10 +70,13 @@ void explain_fences(const ResourceStatus& status, std::string& out) {
     if (fence.completed || !fence.last_exit_status) continue;
     add_line(out, *fence.last_exit_status < 0
                       ? fmt::format("Fence of {}: the handler was ended by a signal or its time-out, or could not be run.", name)
-                      : fmt::format("Fence of {}: the handler ended with {}, which is no completed fence (7).", name, *fence.last_exit_status));
+                      : fmt::format("Fence of {}: the handler ended with {}, which is no completed fence (7).", name,
+                                    *fence.last_exit_status));
   }
   if (status.snapshot.voters.size() == 2 && status.snapshot.role != Role::primary && !status.snapshot.seasoned)
-    add_line(out, "Fence: this start of the daemon has not taken part in a decision of both voters yet: no fence lets it decide alone.");
+    add_line(
+        out,
+        "Fence: this start of the daemon has not taken part in a decision of both voters yet: no fence lets it decide alone.");
 }
 
 bool about_votes(Reason reason) {
@@ -84,8 +86,7 @@ bool about_votes(Reason reason) {
 
 void explain_reason(Reason reason, std::string& out) {
   add_line(out, fmt::format("Rule: {} [{}]", text_of(reason), code_of(reason)));
-  if (!remedy_of(reason).empty())
-    add_line(out, fmt::format("What would change the answer: {}", remedy_of(reason)));
+  if (!remedy_of(reason).empty()) add_line(out, fmt::format("What would change the answer: {}", remedy_of(reason)));
 }
 
 std::string tenure_text(const ResourceStatus& status) {
@@ -112,19 +113,19 @@ void explain_promote(const ResourceStatus& status, std::string& out) {
   add_line(out, votes_text(status));
   add_line(out, tenure_text(status));
   add_line(out, fmt::format("This copy: {}{}.", to_text(snapshot.disk),
-                            snapshot.tenure && snapshot.tenure->members.contains(status.self)
-                                ? ", in the current set"
-                                : ", not in the current set"));
+                            snapshot.tenure && snapshot.tenure->members.contains(status.self) ? ", in the current set"
+                                                                                              : ", not in the current set"));
   if (snapshot.role == Role::primary) {
-    add_line(out, fmt::format("This node is Primary; {} ms of its lease are left.",
-                              snapshot.lease_left.ns / 1'000'000));
+    add_line(out, fmt::format("This node is Primary; {} ms of its lease are left.", snapshot.lease_left.ns / 1'000'000));
     return;
   }
   if (snapshot.reason == Reason::none) {
     const std::optional<Seat> silent = silent_primary(status);
-    add_line(out, silent ? fmt::format("{} was Primary and cannot be heard: a promotion asks the voters whether it lives or went on "
-                                       "without this copy.", status.name_of(*silent))
-                         : "Nothing known here forbids a promotion.");
+    add_line(out, silent
+                      ? fmt::format("{} was Primary and cannot be heard: a promotion asks the voters whether it lives or went on "
+                                    "without this copy.",
+                                    status.name_of(*silent))
+                      : "Nothing known here forbids a promotion.");
     return;
   }
   explain_reason(snapshot.reason, out);
@@ -133,9 +134,7 @@ void explain_promote(const ResourceStatus& status, std::string& out) {
   if (snapshot.voters.size() % 2 == 0) {
     add_line(out, fence_text(status));
   } else {
-    add_line(
-        out,
-        "Fence: with an odd number of voters a fence is no vote: the fenced node may have decided something");
+    add_line(out, "Fence: with an odd number of voters a fence is no vote: the fenced node may have decided something");
     add_line(out, "together with a voter that cannot be heard from here.");
   }
   explain_two_voters(status, out);
@@ -168,17 +167,15 @@ void explain_resync(const ResourceStatus& status, std::string& out) {
     const uint64_t kib = peer.dirty_blocks * 4;
     if (resyncing(peer)) {
       const ResyncProgress progress = progress_of(peer);
-      add_line(out,
-               fmt::format("{}: {}, {:.2f}% done, {} KiB out of sync, {} KiB/s.", name,
-                           to_text(peer.replication), progress.percent_done, kib, progress.kib_per_second));
+      add_line(out, fmt::format("{}: {}, {:.2f}% done, {} KiB out of sync, {} KiB/s.", name, to_text(peer.replication),
+                                progress.percent_done, kib, progress.kib_per_second));
     } else if (!peer.connected) {
-      add_line(out, fmt::format("{}: no connection for {}; {} KiB out of sync as far as this node knows.",
-                                name, duration_text(peer.silent_for), kib));
+      add_line(out, fmt::format("{}: no connection for {}; {} KiB out of sync as far as this node knows.", name,
+                                duration_text(peer.silent_for), kib));
       if (peer.refused != Reason::none) explain_reason(peer.refused, out);
       add_line(out, status.refusal_of(peer.node));
     } else {
-      add_line(out, fmt::format("{}: no resync runs; {} KiB out of sync, its disk is {}.", name, kib,
-                                to_text(peer.disk)));
+      add_line(out, fmt::format("{}: no resync runs; {} KiB out of sync, its disk is {}.", name, kib, to_text(peer.disk)));
     }
   }
   if (status.snapshot.peers.empty()) add_line(out, "There is no peer.");
@@ -200,8 +197,7 @@ std::string votes_text(const ResourceStatus& status) {
     }
   }
   const size_t needed = snapshot.votes_needed > 0 ? snapshot.votes_needed : snapshot.voters.size() / 2 + 1;
-  std::string out =
-      fmt::format("{} of {} voters {}", count, snapshot.voters.size(), count == 1 ? "answers" : "answer");
+  std::string out = fmt::format("{} of {} voters {}", count, snapshot.voters.size(), count == 1 ? "answers" : "answer");
   if (!answering.empty()) out += fmt::format(" ({})", answering);
   out += fmt::format("; {} {} needed.", needed, needed == 1 ? "is" : "are");
   if (!silent.empty()) out += fmt::format(" {}.", silent);
@@ -212,15 +208,12 @@ ControlReply refusal(const ResourceStatus& status, Reason reason) {
   const RefusalClass refused = class_of(reason);
   ControlReply reply;
   reply.exit_status = refused.exit_status;
-  reply.err =
-      fmt::format("{}: State change failed: ({}) {}\n", status.name, refused.number, refused.headline);
+  reply.err = fmt::format("{}: State change failed: ({}) {}\n", status.name, refused.number, refused.headline);
   if (about_votes(reason)) {
-    if (reason != Reason::no_quorum)
-      add_line(reply.err, fmt::format("{} [{}]", text_of(reason), code_of(reason)));
+    if (reason != Reason::no_quorum) add_line(reply.err, fmt::format("{} [{}]", text_of(reason), code_of(reason)));
     add_line(reply.err, votes_text(status));
     const std::string fence = reason == Reason::voters_starting ? "" : fence_text(status);
-    const std::string way =
-        reason == Reason::voters_starting ? "Wait a few seconds." : "Bring one of them back.";
+    const std::string way = reason == Reason::voters_starting ? "Wait a few seconds." : "Bring one of them back.";
     add_line(reply.err, fence.empty() ? way : way + " " + fence);
     // What --force cannot do yet is not advised.
     return reply;
@@ -250,9 +243,7 @@ std::string explain_text(const ResourceStatus& status, ExplainTopic topic) {
 std::string show_gi_text(const ResourceStatus& status) {
   const Snapshot& snapshot = status.snapshot;
   std::string out = fmt::format("{}/{}\n", status.name, status.volume);
-  const auto row = [&out](std::string_view name, std::string_view value) {
-    out += fmt::format("  {:<14} {}\n", name, value);
-  };
+  const auto row = [&out](std::string_view name, std::string_view value) { out += fmt::format("  {:<14} {}\n", name, value); };
   row("disk-uuid", snapshot.disk_uuid.to_string());
   row("disk-state", to_text(snapshot.disk));
   row("size", fmt::format("{} KiB", snapshot.size_bytes / 1024));
@@ -273,9 +264,7 @@ std::string show_gi_text(const ResourceStatus& status) {
   }
   row("voters", voters);
   std::string flags = tenure.clean ? "clean" : "";
-  const auto flag = [&flags](std::string_view name) {
-    flags += fmt::format("{}{}", flags.empty() ? "" : ",", name);
-  };
+  const auto flag = [&flags](std::string_view name) { flags += fmt::format("{}{}", flags.empty() ? "" : ",", name); };
   if (tenure.members.contains(status.self)) flag("current");
   if (snapshot.disk == DiskState::inconsistent) flag("inconsistent");
   row("flags", flags.empty() ? "none" : flags);

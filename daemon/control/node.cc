@@ -63,8 +63,8 @@ Node::Up* Node::find(const std::string& name) {
 Node::Up* Node::need(const ControlRequest& request, const Shared& responder) {
   Up* up = find(request.resource);
   if (up == nullptr) {
-    responder->finish({20, "", fmt::format("{0}: this resource is not up on this node\n  lockstep up {0} brings it up.\n",
-                                           request.resource)});
+    responder->finish(
+        {20, "", fmt::format("{0}: this resource is not up on this node\n  lockstep up {0} brings it up.\n", request.resource)});
     return nullptr;
   }
   const ControlReply wrong = misnamed(up->config, request);
@@ -113,13 +113,15 @@ ControlReply Node::open(const config::Resource& wanted, const ControlRequest& re
   const config::Resource* resource = &wanted;
   const config::Host* self = resource->host(options_.node);
   if (self == nullptr)
-    return {10, "", fmt::format("{}: node {} is not one of its hosts\n  Give --node, or add an `on {}` section.\n", name,
-                                options_.node, options_.node)};
+    return {10, "",
+            fmt::format("{}: node {} is not one of its hosts\n  Give --node, or add an `on {}` section.\n", name, options_.node,
+                        options_.node)};
   if (const ControlReply wrong = misnamed(*resource, request); wrong.exit_status != 0) return wrong;
   auto settings = settings_for(*resource, *self, boot_, options_.engine);
   if (!settings)
-    return {10, "", fmt::format("{}: cannot {} {}: {}\n", name, settings.error().where, self->net.shared_secret_file,
-                                std::strerror(settings.error().os))};
+    return {10, "",
+            fmt::format("{}: cannot {} {}: {}\n", name, settings.error().where, self->net.shared_secret_file,
+                        std::strerror(settings.error().os))};
   if (settings.value().links.secret.empty())
     log_line(LogLevel::warning, name, "no shared-secret: whoever reaches the port can be its peer");
   settings.value().handler_environment = {"LOCKSTEP_NODE=" + self->name, "LOCKSTEP_CONFIG=" + options_.config_path,

@@ -65,8 +65,8 @@ void Node::restart(const ControlRequest& request, std::optional<config::Resource
   });
 }
 
-void Node::restart_seen(const ControlRequest& request, const std::optional<config::Resource>& wanted, const ResourceStatus& status,
-                        const Shared& responder) {
+void Node::restart_seen(const ControlRequest& request, const std::optional<config::Resource>& wanted,
+                        const ResourceStatus& status, const Shared& responder) {
   const config::Resource before = as_seen_by(up_.at(request.resource).config, options_.node);
   if (wanted && status.snapshot.tenure) {
     const ControlReply changed = voters_unchanged(*wanted, &before, *status.snapshot.tenure);
@@ -76,13 +76,14 @@ void Node::restart_seen(const ControlRequest& request, const std::optional<confi
     const config::Resource after = wanted ? as_seen_by(*wanted, options_.node) : config::Resource{};
     return responder->finish(restart_refused(before, wanted ? &after : nullptr));
   }
-  close(request.resource, [this, request, wanted = wanted.has_value(), was = up_.at(request.resource).config, responder](ControlReply reply) {
-    if (reply.exit_status != 0) {
-      reply.err += "  The changed configuration takes effect at the next down and up.\n";
-      return responder->finish(reply);
-    }
-    responder->finish(wanted ? reopen(was, request) : ControlReply{});
-  });
+  close(request.resource,
+        [this, request, wanted = wanted.has_value(), was = up_.at(request.resource).config, responder](ControlReply reply) {
+          if (reply.exit_status != 0) {
+            reply.err += "  The changed configuration takes effect at the next down and up.\n";
+            return responder->finish(reply);
+          }
+          responder->finish(wanted ? reopen(was, request) : ControlReply{});
+        });
 }
 
 // With what the configuration says now; where that cannot be had, as it was: a slip in a file must not take a node down.
@@ -92,7 +93,8 @@ ControlReply Node::reopen(const config::Resource& before, const ControlRequest& 
   const ControlReply again = open(before, request);
   reply.err += again.exit_status == 0
                    ? fmt::format("  {} runs on as it was configured before.\n", request.resource)
-                   : fmt::format("  {0} IS DOWN on this node: it could not be brought up as it was before either.\n{1}", request.resource, again.err);
+                   : fmt::format("  {0} IS DOWN on this node: it could not be brought up as it was before either.\n{1}",
+                                 request.resource, again.err);
   return reply;
 }
 
@@ -102,16 +104,14 @@ std::vector<Seat> Node::peers_of(const Up& up, const std::string& name, const Sh
     const bool self = host.seat() == up.resource->settings().core.self;
     if (!self && (name.empty() || host.name == name)) seats.push_back(host.seat());
   }
-  if (seats.empty())
-    responder->finish({10, "", fmt::format("{}: \"{}\" is not one of its peers\n", up.config.name, name)});
+  if (seats.empty()) responder->finish({10, "", fmt::format("{}: \"{}\" is not one of its peers\n", up.config.name, name)});
   return seats;
 }
 
 void Node::connect(const ControlRequest& request, Shared responder) {
   Up* up = need(request, responder);
   if (up == nullptr) return;
-  if (request.flag("discard-my-data"))
-    return responder->finish(not_built_yet(request.resource, "connect --discard-my-data"));
+  if (request.flag("discard-my-data")) return responder->finish(not_built_yet(request.resource, "connect --discard-my-data"));
   const auto peers = peers_of(*up, request.peer, responder);
   if (peers.empty()) return;
   for (Seat peer : peers) up->resource->connect(peer);

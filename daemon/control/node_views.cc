@@ -52,9 +52,8 @@ void Node::with_status(const std::string& name, std::function<void(std::vector<R
     });
   });
   for (const std::string& one : names) {
-    up_.at(one).resource->view([this, one, views](ResourceView view) {
-      loop_.post([one, views, view = std::move(view)] { (*views)[one] = view; });
-    });
+    up_.at(one).resource->view(
+        [this, one, views](ResourceView view) { loop_.post([one, views, view = std::move(view)] { (*views)[one] = view; }); });
   }
 }
 
@@ -73,11 +72,13 @@ void Node::status(const ControlRequest& request, Shared responder) {
     const ControlReply wrong = unknown(request);
     if (wrong.exit_status != 0) return responder->finish(wrong);
   }
-  with_status(request.resource, [responder, name = request.resource, json = request.flag("json")](const std::vector<ResourceStatus>& all) {
-    std::string text = json ? status_json_text(all) : status_text(all);
-    if (!json && all.empty()) text = name.empty() ? "# No resource is up on this node.\n" : "# " + name + " is not up on this node.\n";
-    responder->finish({0, std::move(text), ""});
-  });
+  with_status(request.resource,
+              [responder, name = request.resource, json = request.flag("json")](const std::vector<ResourceStatus>& all) {
+                std::string text = json ? status_json_text(all) : status_text(all);
+                if (!json && all.empty())
+                  text = name.empty() ? "# No resource is up on this node.\n" : "# " + name + " is not up on this node.\n";
+                responder->finish({0, std::move(text), ""});
+              });
 }
 
 void Node::show_one(const ControlRequest& request, const Shared& responder,
@@ -113,8 +114,10 @@ void Node::explain(const ControlRequest& request, Shared responder) {
 void Node::events(const ControlRequest& request, Shared responder) {
   if (!request.resource.empty() && need(request, responder) == nullptr) return;
   if (!request.flag("now") && !responder->begin_stream())
-    return responder->finish({20, "", fmt::format("lockstepd: {} others follow the events already; that is the limit\n  End one of "
-                                                  "them, or ask for the state with --now.\n", ControlServer::kMaxStreams)});
+    return responder->finish({20, "",
+                              fmt::format("lockstepd: {} others follow the events already; that is the limit\n  End one of "
+                                          "them, or ask for the state with --now.\n",
+                                          ControlServer::kMaxStreams)});
   feed_events(std::make_shared<EventFeed>(request.flag("json")), request.resource, request.flag("now"), std::move(responder));
 }
 

@@ -11,8 +11,7 @@ std::string ResourceStatus::name_of(Seat seat) const {
   for (const NodeName& node : names) {
     if (node.seat == seat) return node.name;
   }
-  return seat.is_witness() ? fmt::format("witness {}", seat.value - kMaxDataNodes)
-                           : fmt::format("node {}", seat.value);
+  return seat.is_witness() ? fmt::format("witness {}", seat.value - kMaxDataNodes) : fmt::format("node {}", seat.value);
 }
 
 std::string ResourceStatus::connection_state(Seat peer) const {
@@ -84,8 +83,7 @@ std::string suspended_text(const ResourceStatus& status) {
 }
 
 bool resyncing(const PeerSnapshot& peer) {
-  return peer.replication == ReplicationState::sync_source ||
-         peer.replication == ReplicationState::sync_target;
+  return peer.replication == ReplicationState::sync_source || peer.replication == ReplicationState::sync_target;
 }
 
 ResyncProgress progress_of(const PeerSnapshot& peer) {
@@ -98,8 +96,7 @@ ResyncProgress progress_of(const PeerSnapshot& peer) {
   if (elapsed <= 0 || done == 0) return progress;
   const double blocks_per_second = static_cast<double>(done) / elapsed;
   progress.kib_per_second = static_cast<uint64_t>(blocks_per_second * (kBlockBytes / 1024.0));
-  progress.seconds_left =
-      static_cast<int64_t>(static_cast<double>(peer.resync_total - done) / blocks_per_second + 0.5);
+  progress.seconds_left = static_cast<int64_t>(static_cast<double>(peer.resync_total - done) / blocks_per_second + 0.5);
   return progress;
 }
 
@@ -108,8 +105,8 @@ double percent_in_sync(uint64_t dirty_blocks, uint64_t size_bytes) {
   if (dirty_blocks == 0) return 100.0;
   if (dirty_blocks >= blocks) return 0.0;
   // Rounded down to two places: 100.00 has to mean that nothing is left.
-  const uint64_t hundredths = static_cast<uint64_t>(10000.0 * static_cast<double>(blocks - dirty_blocks) /
-                                                    static_cast<double>(blocks));
+  const uint64_t hundredths =
+      static_cast<uint64_t>(10000.0 * static_cast<double>(blocks - dirty_blocks) / static_cast<double>(blocks));
   return static_cast<double>(hundredths < 10000 ? hundredths : 9999) / 100.0;
 }
 
@@ -121,9 +118,7 @@ std::string duration_text(Duration duration) {
   return fmt::format("{} h", whole / 3600);
 }
 
-std::string role_text(const ResourceStatus& status) {
-  return fmt::format("{}\n", to_text(status.snapshot.role));
-}
+std::string role_text(const ResourceStatus& status) { return fmt::format("{}\n", to_text(status.snapshot.role)); }
 
 std::string cstate_text(const ResourceStatus& status, std::string_view peer) {
   std::string out;
@@ -170,15 +165,14 @@ void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::stri
     out += fmt::format("    peer-disk:{}\n", to_text(peer.disk));
     return;
   }
-  out += fmt::format("    replication:{} peer-disk:{} done:{:.2f}\n", to_text(peer.replication),
-                     to_text(peer.disk), progress_of(peer).percent_done);
+  out += fmt::format("    replication:{} peer-disk:{} done:{:.2f}\n", to_text(peer.replication), to_text(peer.disk),
+                     progress_of(peer).percent_done);
 }
 
 void resource_text(const ResourceStatus& status, std::string& out) {
   const Snapshot& snapshot = status.snapshot;
   out += fmt::format("{} role:{}", status.name, to_text(snapshot.role));
-  if (const std::string suspended = suspended_text(status); suspended != "no")
-    out += " suspended:" + suspended;
+  if (const std::string suspended = suspended_text(status); suspended != "no") out += " suspended:" + suspended;
   if ((snapshot.suspended || !snapshot.quorum) && snapshot.reason != Reason::none) {
     out += fmt::format(" reason:{}", code_of(snapshot.reason));
   }
@@ -189,8 +183,7 @@ void resource_text(const ResourceStatus& status, std::string& out) {
   for (const PeerSnapshot& peer : snapshot.peers) peer_text(status, peer, out);
   for (const VoterSnapshot& voter : snapshot.voters) {
     if (voter.seat.is_witness()) {
-      out +=
-          fmt::format("  {} witness answers:{}\n", status.name_of(voter.seat), voter.answers ? "yes" : "no");
+      out += fmt::format("  {} witness answers:{}\n", status.name_of(voter.seat), voter.answers ? "yes" : "no");
       if (!voter.answers) refusal_text(status, voter.seat, out);
     }
   }

@@ -19,8 +19,7 @@ struct NodeName {
 
 struct ConnectionStatus {
   Seat peer;
-  std::string connection_state =
-      "Connecting";  // StandAlone, Unconnected, Connecting, Connected, ... in DRBD's words
+  std::string connection_state = "Connecting";  // StandAlone, Unconnected, Connecting, Connected, ... in DRBD's words
 };
 
 // Why a peer's or a witness's link does not come up, where one end refuses the other.
@@ -32,9 +31,8 @@ struct LinkRefusal {
 struct ResourceStatus {
   std::string name;
   Seat self;
-  std::vector<NodeName> names;  // of all seats, witnesses and self included
-  std::vector<ConnectionStatus>
-      links;  // of data peers; one that is missing shows as StandAlone, or Connected if the core met it
+  std::vector<NodeName> names;          // of all seats, witnesses and self included
+  std::vector<ConnectionStatus> links;  // of data peers; one that is missing shows as StandAlone, or Connected if the core met it
   std::vector<LinkRefusal> refusals;
   uint16_t volume = 0;
   bool open = false;      // a client has the export open

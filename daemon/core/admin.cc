@@ -10,7 +10,7 @@ namespace lockstep {
 namespace {
 constexpr Duration kLinkPatience = milliseconds(1500);  // links that come up right after `up` are waited for so long
 constexpr Duration kPatience = seconds(15);
-constexpr Duration kHopelessPatience = seconds(5);  // of a stop that cannot hand over as things are
+constexpr Duration kHopelessPatience = seconds(5);   // of a stop that cannot hand over as things are
 constexpr Duration kSignOfLife = milliseconds(300);  // what a Primary that died a moment ago had still sent is in by then
 }  // namespace
 

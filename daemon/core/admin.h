@@ -26,7 +26,9 @@ class Admin {
   const Uuid& fresh() const { return current_->fresh; }
   bool wants_dropped(Seat peer) const { return drop_ == peer; }
   void drop_requested(Seat peer) { drop_ = peer; }
-  void drop_done(Seat peer) { if (drop_ == peer) drop_ = kNoSeat; }
+  void drop_done(Seat peer) {
+    if (drop_ == peer) drop_ = kNoSeat;
+  }
   // A fence handler says that the peer is Primary (6): a promotion that runs is over.
   void peer_found_primary();
   // A handler ended: what it brought gets its time, however long it took.
@@ -60,7 +62,7 @@ class Admin {
   bool asked_ = false;
   bool recording_ = false;  // the answer waits for a durable record
   bool stopped_ = false;
-  bool gone_ = false;       // `stop` was answered: no effect may follow
+  bool gone_ = false;  // `stop` was answered: no effect may follow
   Seat drop_ = kNoSeat;
 };
 

@@ -12,27 +12,27 @@ enum class FencingPolicy : uint8_t { dont_care, resource_only, resource_and_ston
 
 struct CoreConfig {
   Seat self;
-  SeatSet data_nodes;                      // configured, with self
+  SeatSet data_nodes;  // configured, with self
   SeatSet witnesses;
 
   Duration lease = milliseconds(3000);
-  int lease_drift_permille = 50;           // a voter keeps its word this much longer than the holder counts on
+  int lease_drift_permille = 50;  // a voter keeps its word this much longer than the holder counts on
   Duration round_timeout = milliseconds(1000);
   Duration retry = milliseconds(200);      // between rounds that did not decide
   Duration promote_patience = seconds(8);  // how long `primary` waits for leases to end
   Duration ack_timeout = seconds(6);       // net { timeout }: a peer that acknowledges nothing for so long is dropped
 
-  bool fail_on_no_quorum = false;          // on-no-quorum io-error
+  bool fail_on_no_quorum = false;  // on-no-quorum io-error
   FencingPolicy fencing = FencingPolicy::dont_care;
   bool fence_handler = false;
 
   uint64_t max_op_bytes = 32 * 1024 * 1024;
-  uint32_t max_client_ops = 1024;          // in flight and waiting; more is a bug of the shell
-  uint32_t max_hot_extents = 256;          // set intent bits (times 4 MiB: what a crash costs in resync)
+  uint32_t max_client_ops = 1024;                // in flight and waiting; more is a bug of the shell
+  uint32_t max_hot_extents = 256;                // set intent bits (times 4 MiB: what a crash costs in resync)
   Duration settle_interval = milliseconds(500);  // background flush of what was acknowledged and not flushed
   uint64_t resync_chunk_bytes = 256 * 1024;
-  uint32_t resync_window = 8;              // chunks in flight
-  uint64_t resync_flush_blocks = 16384;    // copied blocks between flushes of the target
+  uint32_t resync_window = 8;            // chunks in flight
+  uint64_t resync_flush_blocks = 16384;  // copied blocks between flushes of the target
 };
 
 }  // namespace lockstep

@@ -13,11 +13,11 @@ namespace lockstep {
 
 // Acceptor state: one a voter and resource. Written and flushed before any answer that depends on it.
 struct AcceptorRecord {
-  Uuid acceptor;                // drawn when the storage was empty; a voter is (seat, this)
+  Uuid acceptor;  // drawn when the storage was empty; a voter is (seat, this)
   Ballot promised;
   Ballot accepted;
   std::optional<Tenure> tenure;  // present exactly when `accepted` is not none
-  Duration longest_lease;       // longest lease ever granted; after a start nothing is answered for as long
+  Duration longest_lease;        // longest lease ever granted; after a start nothing is answered for as long
 
   friend bool operator==(const AcceptorRecord&, const AcceptorRecord&) = default;
 };
@@ -32,11 +32,11 @@ struct PeerSlot {
 struct NodeRecord {
   ResourceId resource;
   Seat node;
-  Uuid disk;                   // drawn by create-md
-  uint64_t size_bytes = 0;     // data area, from offset 0 of the backing device
-  uint64_t start = 0;          // from a random base (create-md); grows by one with each attach, durably, before anything else
-  Boot boot;                   // at the last attach
-  bool inconsistent = false;   // this copy is a mixture of old and new: never a source, never promoted
+  Uuid disk;                      // drawn by create-md
+  uint64_t size_bytes = 0;        // data area, from offset 0 of the backing device
+  uint64_t start = 0;             // from a random base (create-md); grows by one with each attach, durably, before anything else
+  Boot boot;                      // at the last attach
+  bool inconsistent = false;      // this copy is a mixture of old and new: never a source, never promoted
   std::optional<Tenure> adopted;  // the newest decided tenure that this copy has adopted; none: never used
   std::array<PeerSlot, kMaxDataNodes> peers{};
   AcceptorRecord acceptor;
@@ -49,7 +49,7 @@ constexpr size_t kWordsPerPage = 500;
 constexpr uint64_t kBitsPerPage = kWordsPerPage * 64;
 using BitPage = std::array<uint64_t, kWordsPerPage>;
 
-constexpr uint64_t kBlockBytes = 4096;             // one bit of a dirty bitmap
+constexpr uint64_t kBlockBytes = 4096;              // one bit of a dirty bitmap
 constexpr uint64_t kExtentBytes = 4 * 1024 * 1024;  // one bit of the intent map
 constexpr uint64_t kBlocksPerExtent = kExtentBytes / kBlockBytes;
 

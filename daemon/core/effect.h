@@ -89,19 +89,19 @@ struct RunFence {
 // For log and `events`: something worth a line happened. Numbers as the notice says.
 enum class Notice : uint8_t {
   peer_connected,
-  peer_refused,        // a: Reason
+  peer_refused,  // a: Reason
   peer_lost,
-  round_started,       // a: counter
-  tenure_decided,      // a: number
-  tenure_adopted,      // a: number
+  round_started,   // a: counter
+  tenure_decided,  // a: number
+  tenure_adopted,  // a: number
   became_primary,
   became_secondary,
-  deposed,             // seat: by whom
-  frozen,              // a: Reason
+  deposed,  // seat: by whom
+  frozen,   // a: Reason
   thawed,
-  peer_dropped,        // from the set; a: dirty blocks
-  resync_started,      // a: blocks to copy
-  resync_finished,     // a: blocks copied
+  peer_dropped,     // from the set; a: dirty blocks
+  resync_started,   // a: blocks to copy
+  resync_finished,  // a: blocks copied
   resync_aborted,
   peer_joined,
   disk_failed,
@@ -110,8 +110,8 @@ enum class Notice : uint8_t {
   voter_back,
   voter_replaced,
   fence_started,
-  fence_finished,      // a: exit status
-  fence_ignored,       // a: exit status
+  fence_finished,  // a: exit status
+  fence_ignored,   // a: exit status
 };
 struct Note {
   Notice notice = Notice::peer_connected;

@@ -52,18 +52,18 @@ struct MessageReceived {
 enum class AdminOp : uint8_t {
   primary,
   primary_force,
-  secondary,            // the shell has waited for clients to leave, or refuses before it comes here
-  new_current_uuid,     // with --clear-bitmap: declares fresh disks identical
+  secondary,         // the shell has waited for clients to leave, or refuses before it comes here
+  new_current_uuid,  // with --clear-bitmap: declares fresh disks identical
   invalidate,
   invalidate_remote,
-  stop,                 // down: drain, flush, leave cleanly. No effect follows its reply.
+  stop,  // down: drain, flush, leave cleanly. No effect follows its reply.
 };
 
 struct AdminRequest {
   AdminId id;
   AdminOp op = AdminOp::primary;
-  Seat peer;            // invalidate_remote
-  Uuid fresh;           // randomness for operations that begin a history
+  Seat peer;   // invalidate_remote
+  Uuid fresh;  // randomness for operations that begin a history
 };
 
 // The fence-peer handler ended. `evidence` is the boot that was known when it was started.

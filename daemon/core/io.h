@@ -15,8 +15,6 @@ enum class IoStatus : uint8_t {
   shut_down,  // ESHUTDOWN: this node is not, or no longer, Primary
 };
 
-constexpr bool is_change(OpKind kind) {
-  return kind == OpKind::write || kind == OpKind::write_zeroes || kind == OpKind::trim;
-}
+constexpr bool is_change(OpKind kind) { return kind == OpKind::write || kind == OpKind::write_zeroes || kind == OpKind::trim; }
 
 }  // namespace lockstep

@@ -13,14 +13,14 @@ class ReplicaImpl;
 
 // The handshake table: what to do with a peer, from both hellos. Data, so that tests enumerate it and the CLI can print it.
 enum class Verdict : uint8_t {
-  connect,             // equal tenures, or neither has one
-  adopt_theirs,        // they know a later decided tenure, or I have none
+  connect,       // equal tenures, or neither has one
+  adopt_theirs,  // they know a later decided tenure, or I have none
   they_adopt_mine,
   refuse,
 };
 struct Judgement {
   Verdict verdict;
-  Reason reason;       // of a refusal
+  Reason reason;  // of a refusal
 };
 Judgement judge(const PeerHello& mine, const PeerHello& theirs);
 

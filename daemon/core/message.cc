@@ -15,8 +15,8 @@ Lane lane_of(const Message& message) {
   return std::visit(
       [](const auto& m) {
         using T = std::decay_t<decltype(m)>;
-        return is_one_of<T, PeerHello, TenureDecided, WriteRequest, FlushRequest, ReadRequest, ReadReply, ResyncBegin,
-                         ResyncMap, ResyncWrite, JoinPrepare, Settled, DropMe, DiskCondition>
+        return is_one_of<T, PeerHello, TenureDecided, WriteRequest, FlushRequest, ReadRequest, ReadReply, ResyncBegin, ResyncMap,
+                         ResyncWrite, JoinPrepare, Settled, DropMe, DiskCondition>
                    ? Lane::data
                    : Lane::control;
       },

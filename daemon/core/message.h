@@ -57,21 +57,21 @@ struct Accepted {
 };
 
 enum class VoteRefusal : uint8_t {
-  lower_ballot,      // promised a higher one
-  lease_running,     // somebody else holds a lease here
-  just_started,      // silent for the longest lease granted before the start
-  later_voter_set,   // the asker's voter set is out of date; `tenure` tells the newer
-  storage_failed,    // this acceptor will never answer again
-  not_my_tenure,     // lease: this voter has not accepted that tenure
+  lower_ballot,     // promised a higher one
+  lease_running,    // somebody else holds a lease here
+  just_started,     // silent for the longest lease granted before the start
+  later_voter_set,  // the asker's voter set is out of date; `tenure` tells the newer
+  storage_failed,   // this acceptor will never answer again
+  not_my_tenure,    // lease: this voter has not accepted that tenure
 };
 
 struct VoteRefused {
-  Ballot ballot;              // of the Prepare or Accept refused
+  Ballot ballot;  // of the Prepare or Accept refused
   VoteRefusal why = VoteRefusal::lower_ballot;
   VoterIdentity who;
   Ballot promised;
-  Duration wait;              // how long the lease or the silence lasts yet
-  Seat holder;                // who holds the lease
+  Duration wait;                 // how long the lease or the silence lasts yet
+  Seat holder;                   // who holds the lease
   std::optional<Tenure> tenure;  // with later_voter_set and lease_running: what this voter accepted last
   friend bool operator==(const VoteRefused&, const VoteRefused&) = default;
 };
@@ -80,7 +80,7 @@ struct LeaseRequest {
   uint64_t sequence = 0;
   Holder holder;
   Stamp tenure;
-  Ballot origin;              // of that tenure: a voter grants only for the very value that it accepted
+  Ballot origin;  // of that tenure: a voter grants only for the very value that it accepted
   Duration length;
   friend bool operator==(const LeaseRequest&, const LeaseRequest&) = default;
 };
@@ -128,13 +128,13 @@ struct PeerHello {
   Boot boot;
   uint64_t start = 0;
   Uuid acceptor;
-  Uuid disk;                    // nil: diskless
-  Uuid remembered_disk;         // the disk of yours against which my bitmap for you is valid; nil: none
+  Uuid disk;             // nil: diskless
+  Uuid remembered_disk;  // the disk of yours against which my bitmap for you is valid; nil: none
   uint64_t size_bytes = 0;
-  bool disk_usable = false;     // attached and not failed
+  bool disk_usable = false;  // attached and not failed
   bool inconsistent = false;
-  std::optional<Tenure> tenure; // adopted, hence decided; none: never used
-  uint64_t dirty_blocks = 0;    // what my bitmap has against you (for status)
+  std::optional<Tenure> tenure;  // adopted, hence decided; none: never used
+  uint64_t dirty_blocks = 0;     // what my bitmap has against you (for status)
   uint8_t protocol = 'C';
   friend bool operator==(const PeerHello&, const PeerHello&) = default;
 };
@@ -267,11 +267,10 @@ struct DropMe {
   friend bool operator==(const DropMe&, const DropMe&) = default;
 };
 
-using Message =
-    std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused, LeaseReleased,
-                 BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition, WriteRequest,
-                 WriteReply, FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin, ResyncMap, ResyncWrite,
-                 JoinPrepare, JoinReady, DropMe>;
+using Message = std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused,
+                             LeaseReleased, BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition,
+                             WriteRequest, WriteReply, FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin,
+                             ResyncMap, ResyncWrite, JoinPrepare, JoinReady, DropMe>;
 
 constexpr size_t kLastRegisterMessage = 10;  // alternatives 0..10 of Message belong to the register
 static_assert(std::is_same_v<std::variant_alternative_t<kLastRegisterMessage, Message>, AcceptanceCounted>);

@@ -15,19 +15,19 @@ struct Peer {
   Seat seat;
   bool link_up = false;
   LinkId link;
-  Instant since;            // link went up or down
-  Instant heard = kLongAgo; // last message from there on this link
-  Uuid seen_acceptor;       // last acceptor that answered from there
+  Instant since;             // link went up or down
+  Instant heard = kLongAgo;  // last message from there on this link
+  Uuid seen_acceptor;        // last acceptor that answered from there
 
   // Data nodes only, valid while link_up:
   bool hello_sent = false;
   std::optional<PeerHello> hello;
-  bool met = false;         // both hellos exchanged and judged
-  Stamp adopted;            // newest tenure that it said it adopted
+  bool met = false;  // both hellos exchanged and judged
+  Stamp adopted;     // newest tenure that it said it adopted
   bool disk_usable = false;
   bool inconsistent = false;
   size_t writes_in_flight = 0;  // disk writes here that came over its links and are not done
-  bool replicating = false; // new writes flow to it and completions wait for it
+  bool replicating = false;     // new writes flow to it and completions wait for it
   Reason refused = Reason::none;
 
   // Replication messages that wait until this node has adopted a tenure or recorded a state.

@@ -10,17 +10,17 @@ namespace lockstep {
 enum class Reason : uint8_t {
   none,
   // promotion
-  no_quorum,              // fewer voters answer than are needed
-  lease_running,          // voters still hold a lease for another Primary
-  voters_starting,        // voters started a moment ago and must stay silent
+  no_quorum,        // fewer voters answer than are needed
+  lease_running,    // voters still hold a lease for another Primary
+  voters_starting,  // voters started a moment ago and must stay silent
   peer_is_primary,
-  no_current_copy,        // this node's copy is not in the current set
+  no_current_copy,  // this node's copy is not in the current set
   copy_inconsistent,
-  never_used,             // create-md data belongs to no set yet
+  never_used,  // create-md data belongs to no set yet
   no_disk,
   // frozen I/O
   lease_lost,
-  peer_loss_undecided,    // a peer is gone and the tenure without it is not decided yet
+  peer_loss_undecided,  // a peer is gone and the tenure without it is not decided yet
   last_copy_failed,
   // links
   different_history,
@@ -32,19 +32,19 @@ enum class Reason : uint8_t {
   acknowledgement_timeout,
   operator_request,
   // commands
-  busy,                   // another command on this resource runs
-  device_in_use,          // clients are still connected
-  io_pending,             // I/O could not be drained
-  already_used,           // new-current-uuid on disks that were used
+  busy,           // another command on this resource runs
+  device_in_use,  // clients are still connected
+  io_pending,     // I/O could not be drained
+  already_used,   // new-current-uuid on disks that were used
   peer_not_connected,
   need_all_data_nodes,
-  earlier_life,           // a voter knows a tenure of this resource from before create-md
+  earlier_life,  // a voter knows a tenure of this resource from before create-md
   force_not_built,
   metadata_failed,
   disk_failed,
   timed_out,
   not_a_target,
-  invalidate_primary,     // a Primary's copy cannot be invalidated under its clients
+  invalidate_primary,  // a Primary's copy cannot be invalidated under its clients
 };
 
 constexpr size_t kReasons = static_cast<size_t>(Reason::invalidate_primary) + 1;

@@ -25,9 +25,9 @@ namespace lockstep {
 // that durable. Pages that could not be read are all ones. Absent bitmaps are empty vectors.
 struct Loaded {
   NodeRecord record;
-  BitVector intent;                                     // one bit an extent
-  std::array<BitVector, kMaxDataNodes> bitmaps;         // one bit a block, by peer
-  std::array<uint64_t, 8> intent_sequences{};           // last sequence of each intent page
+  BitVector intent;                              // one bit an extent
+  std::array<BitVector, kMaxDataNodes> bitmaps;  // one bit a block, by peer
+  std::array<uint64_t, 8> intent_sequences{};    // last sequence of each intent page
 };
 
 class ReplicaImpl;

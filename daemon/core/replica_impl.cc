@@ -122,7 +122,8 @@ void ReplicaImpl::dispatch(const Event& event) {
     for (Seat seat : data_peers()) {
       const Instant oldest = peer(seat).link_up ? write_path.oldest_leg(seat) : kNever;
       const Instant resync = source.waiting_since(seat);
-      if ((oldest != kNever && now_past(oldest)) || (resync != kNever && now_past(resync))) close_link(seat, Reason::acknowledgement_timeout);
+      if ((oldest != kNever && now_past(oldest)) || (resync != kNever && now_past(resync)))
+        close_link(seat, Reason::acknowledgement_timeout);
     }
     if (!membership.holds_tenure()) {
       secondary.cool(Secondary::Heat::matters);

@@ -20,25 +20,25 @@ enum class ReplicationState : uint8_t { off, established, sync_source, sync_targ
 struct VoterSnapshot {
   Seat seat;
   bool answers = false;
-  bool empty_seat = false;        // configured and never heard, or its acceptor is not the one that the tenure names
-  Duration silent_for;            // since its link went down; zero while it answers
+  bool empty_seat = false;  // configured and never heard, or its acceptor is not the one that the tenure names
+  Duration silent_for;      // since its link went down; zero while it answers
 };
 
 // Of the fence-peer handler for a peer, in this run of the daemon.
 struct FenceSnapshot {
   bool running = false;
-  bool completed = false;              // the last boot known of the peer has ended
-  std::optional<int> last_exit_status; // of the last one that ended; -1: signal, time-out or could not be run
+  bool completed = false;               // the last boot known of the peer has ended
+  std::optional<int> last_exit_status;  // of the last one that ended; -1: signal, time-out or could not be run
 };
 
 struct PeerSnapshot {
   Seat node;
-  bool connected = false;         // met: both hellos exchanged and judged
+  bool connected = false;  // met: both hellos exchanged and judged
   Role role = Role::unknown;
   DiskState disk = DiskState::unknown;
   ReplicationState replication = ReplicationState::off;
-  uint64_t dirty_blocks = 0;      // out of sync, as far as this node knows
-  uint64_t resync_total = 0;      // blocks, of the running resync
+  uint64_t dirty_blocks = 0;  // out of sync, as far as this node knows
+  uint64_t resync_total = 0;  // blocks, of the running resync
   uint64_t resync_done = 0;
   Duration resync_running;
   Duration silent_for;
@@ -49,14 +49,14 @@ struct PeerSnapshot {
 struct Snapshot {
   Role role = Role::secondary;
   DiskState disk = DiskState::diskless;
-  bool quorum = false;             // enough voters answer
-  bool suspended = false;          // I/O is frozen
-  Reason reason = Reason::none;    // of the freeze, or why this node could not be promoted now
-  std::optional<Tenure> tenure;    // adopted
+  bool quorum = false;           // enough voters answer
+  bool suspended = false;        // I/O is frozen
+  Reason reason = Reason::none;  // of the freeze, or why this node could not be promoted now
+  std::optional<Tenure> tenure;  // adopted
   Uuid disk_uuid;
   uint64_t size_bytes = 0;
   Duration lease_left;
-  bool seasoned = false;           // half of the voters and a completed fence may decide with this node's vote
+  bool seasoned = false;  // half of the voters and a completed fence may decide with this node's vote
   uint32_t client_ops = 0;
   uint32_t hot_extents = 0;
   uint32_t votes_needed = 0;

@@ -34,10 +34,10 @@ struct Holder {  // who is Primary: a node in one run of its daemon on one run o
 };
 
 struct Tenure {
-  Uuid history;            // one line of decided tenures; --force begins another
-  Uuid parent;             // the history that --force left, nil otherwise
-  uint64_t number = 0;     // grows by one with each decided change
-  Ballot origin;           // ballot under which this value was first proposed: two values are equal only if their origins are
+  Uuid history;         // one line of decided tenures; --force begins another
+  Uuid parent;          // the history that --force left, nil otherwise
+  uint64_t number = 0;  // grows by one with each decided change
+  Ballot origin;        // ballot under which this value was first proposed: two values are equal only if their origins are
   std::optional<Holder> primary;
   bool clean = false;      // primary is none and every member holds the same bytes, flushed
   SeatSet members;         // the current set: data nodes that have every acknowledged write

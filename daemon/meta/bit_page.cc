@@ -18,8 +18,7 @@ std::optional<DecodedPage> decode_bit_page(const PageId& id, SectorView sector) 
   const OpenedSector opened = open_sector(sector);
   if (opened.status != MetaStatus::ok) return std::nullopt;
   const SectorHeader& header = opened.header;
-  const bool expected =
-      header.kind == id.kind && header.index == id.index && header.page == id.page && header.disk == id.disk;
+  const bool expected = header.kind == id.kind && header.index == id.index && header.page == id.page && header.disk == id.disk;
   if (!expected) return std::nullopt;
   if (id.kind == SectorKind::intent && header.sequence % 2 != id.index) return std::nullopt;
   DecodedPage page;

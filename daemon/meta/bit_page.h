@@ -25,9 +25,7 @@ struct PageId {
 inline PageId intent_page_id(uint32_t page, uint64_t sequence, const Uuid& disk) {
   return {SectorKind::intent, static_cast<uint8_t>(sequence % 2), page, disk};
 }
-inline PageId bitmap_page_id(Seat peer, uint32_t page, const Uuid& disk) {
-  return {SectorKind::bitmap, peer.value, page, disk};
-}
+inline PageId bitmap_page_id(Seat peer, uint32_t page, const Uuid& disk) { return {SectorKind::bitmap, peer.value, page, disk}; }
 
 void encode_bit_page(const PageId& id, uint64_t sequence, const BitPage& bits, SectorSpan sector);
 

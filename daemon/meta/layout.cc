@@ -6,26 +6,15 @@ namespace {
 
 constexpr uint64_t kSuperblockBytes = uint64_t{kSuperblockCopies} * kSectorBytes;
 
-constexpr uint64_t round_down(uint64_t bytes) {
-  return bytes - bytes % kSectorBytes;
-}
-constexpr uint64_t divide_up(uint64_t a, uint64_t b) {
-  return a / b + (a % b != 0 ? 1 : 0);
-}
+constexpr uint64_t round_down(uint64_t bytes) { return bytes - bytes % kSectorBytes; }
+constexpr uint64_t divide_up(uint64_t a, uint64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
-uint64_t pages_for(uint64_t bits) {
-  return divide_up(bits, kBitsPerPage);
-}
-uint64_t intent_pages_for(uint64_t data_bytes) {
-  return pages_for(divide_up(data_bytes, kExtentBytes));
-}
-uint64_t bitmap_pages_for(uint64_t data_bytes) {
-  return pages_for(data_bytes / kBlockBytes);
-}
+uint64_t pages_for(uint64_t bits) { return divide_up(bits, kBitsPerPage); }
+uint64_t intent_pages_for(uint64_t data_bytes) { return pages_for(divide_up(data_bytes, kExtentBytes)); }
+uint64_t bitmap_pages_for(uint64_t data_bytes) { return pages_for(data_bytes / kBlockBytes); }
 
 uint64_t metadata_bytes_for(uint64_t data_bytes, uint8_t slots) {
-  return kSuperblockBytes +
-         (intent_pages_for(data_bytes) * kIntentSlots + bitmap_pages_for(data_bytes) * slots) * kSectorBytes;
+  return kSuperblockBytes + (intent_pages_for(data_bytes) * kIntentSlots + bitmap_pages_for(data_bytes) * slots) * kSectorBytes;
 }
 
 // What is left for data when metadata for a full device's worth of data is put at its end. The few pages that
@@ -37,9 +26,7 @@ uint64_t internal_data_bytes(uint64_t end, uint8_t slots) {
 
 }  // namespace
 
-uint64_t Layout::metadata_bytes() const {
-  return metadata_bytes_for(data_bytes, bitmap_slots);
-}
+uint64_t Layout::metadata_bytes() const { return metadata_bytes_for(data_bytes, bitmap_slots); }
 
 SuperblockPlace find_superblock(Placement placement, uint64_t meta_device_bytes) {
   const uint64_t end = round_down(meta_device_bytes);
@@ -47,8 +34,7 @@ SuperblockPlace find_superblock(Placement placement, uint64_t meta_device_bytes)
   return {true, placement == Placement::internal ? end - kSuperblockBytes : 0};
 }
 
-LayoutResult make_layout(Placement placement, uint64_t data_device_bytes, uint64_t meta_device_bytes,
-                         uint8_t bitmap_slots) {
+LayoutResult make_layout(Placement placement, uint64_t data_device_bytes, uint64_t meta_device_bytes, uint8_t bitmap_slots) {
   LayoutResult result;
   Layout& layout = result.layout;
   if (bitmap_slots < 2 || bitmap_slots > kMaxDataNodes) return {MetaStatus::malformed, {}};
@@ -58,8 +44,7 @@ LayoutResult make_layout(Placement placement, uint64_t data_device_bytes, uint64
   layout.meta_device_bytes = placement == Placement::internal ? data_device_bytes : meta_device_bytes;
   const uint64_t data_end = round_down(data_device_bytes);
   const uint64_t meta_end = round_down(layout.meta_device_bytes);
-  layout.data_bytes =
-      placement == Placement::internal ? internal_data_bytes(data_end, bitmap_slots) : data_end;
+  layout.data_bytes = placement == Placement::internal ? internal_data_bytes(data_end, bitmap_slots) : data_end;
   if (layout.data_bytes > kMaxDataBytes) return {MetaStatus::device_too_large, layout};
   if (layout.data_bytes < kMinDataBytes) return {MetaStatus::device_too_small, layout};
   layout.intent_pages = static_cast<uint32_t>(intent_pages_for(layout.data_bytes));

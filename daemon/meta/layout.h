@@ -61,8 +61,7 @@ struct LayoutResult {
 };
 
 // The largest data area that fits. For `internal`, meta_device_bytes is ignored.
-LayoutResult make_layout(Placement placement, uint64_t data_device_bytes, uint64_t meta_device_bytes,
-                         uint8_t bitmap_slots);
+LayoutResult make_layout(Placement placement, uint64_t data_device_bytes, uint64_t meta_device_bytes, uint8_t bitmap_slots);
 
 // Where the four copies must be on a device of this size; also what wipe-md clears. Nothing if the device is
 // too small.

@@ -62,14 +62,8 @@ Words words_of(MetaStatus status) {
 
 }  // namespace
 
-std::string_view text_of(MetaStatus status) {
-  return words_of(status).text;
-}
-std::string_view remedy_of(MetaStatus status) {
-  return words_of(status).remedy;
-}
-std::string_view code_of(MetaStatus status) {
-  return words_of(status).code;
-}
+std::string_view text_of(MetaStatus status) { return words_of(status).text; }
+std::string_view remedy_of(MetaStatus status) { return words_of(status).remedy; }
+std::string_view code_of(MetaStatus status) { return words_of(status).code; }
 
 }  // namespace lockstep

@@ -19,20 +19,15 @@ constexpr size_t kPageAt = 16;
 constexpr size_t kSequenceAt = 24;
 constexpr size_t kDiskAt = 32;
 
-uint32_t checksum_of(SectorView sector) {
-  return crc32c(sector.subspan(kVersionAt));
-}
+uint32_t checksum_of(SectorView sector) { return crc32c(sector.subspan(kVersionAt)); }
 
 bool is_known_kind(uint8_t kind) {
-  return kind >= static_cast<uint8_t>(SectorKind::superblock) &&
-         kind <= static_cast<uint8_t>(SectorKind::bitmap);
+  return kind >= static_cast<uint8_t>(SectorKind::superblock) && kind <= static_cast<uint8_t>(SectorKind::bitmap);
 }
 
 }  // namespace
 
-void reseal_sector(SectorSpan sector) {
-  put_le(sector.data() + kCrcAt, checksum_of(sector));
-}
+void reseal_sector(SectorSpan sector) { put_le(sector.data() + kCrcAt, checksum_of(sector)); }
 
 void seal_sector(SectorSpan sector, const SectorHeader& header) {
   std::fill_n(sector.begin(), kSectorHeaderBytes, std::byte{0});

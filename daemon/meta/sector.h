@@ -49,18 +49,13 @@ struct SectorHeader {
 void seal_sector(SectorSpan sector, const SectorHeader& header);
 
 struct OpenedSector {
-  MetaStatus status =
-      MetaStatus::no_metadata;  // ok, no_metadata (magic), damaged (checksum), unsupported_version, malformed
-  SectorHeader header;          // when ok
+  MetaStatus status = MetaStatus::no_metadata;  // ok, no_metadata (magic), damaged (checksum), unsupported_version, malformed
+  SectorHeader header;                          // when ok
 };
 OpenedSector open_sector(SectorView sector);
 
-inline std::span<std::byte> payload_of(SectorSpan sector) {
-  return sector.subspan(kSectorHeaderBytes);
-}
-inline std::span<const std::byte> payload_of(SectorView sector) {
-  return sector.subspan(kSectorHeaderBytes);
-}
+inline std::span<std::byte> payload_of(SectorSpan sector) { return sector.subspan(kSectorHeaderBytes); }
+inline std::span<const std::byte> payload_of(SectorView sector) { return sector.subspan(kSectorHeaderBytes); }
 
 // Recomputes the checksum of a sector that was changed by hand. For tests and fuzzing.
 void reseal_sector(SectorSpan sector);

@@ -12,8 +12,7 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kContentAt = 16;  // behind magic, checksum, version, kind and copy
-constexpr size_t kFixedBytes =
-    4 + 4 + 2 + 1 + 1 + 6 * 8 + 2 * 4 + 16 + 1 + 1 + 2 + 8 + 16 + 8 + kMaxDataNodes * 16;
+constexpr size_t kFixedBytes = 4 + 4 + 2 + 1 + 1 + 6 * 8 + 2 * 4 + 16 + 1 + 1 + 2 + 8 + 16 + 8 + kMaxDataNodes * 16;
 static_assert(kFixedBytes + 1 + kMaxTenureBytes + kMaxAcceptorRecordBytes <= kSectorPayloadBytes);
 
 void encode_layout(ByteWriter& out, const Layout& layout) {
@@ -82,9 +81,7 @@ NodeRecord decode_record(ByteReader& in) {
 
 }  // namespace
 
-uint32_t superblock_checksum(SectorView sector) {
-  return crc32c(sector.subspan(kContentAt));
-}
+uint32_t superblock_checksum(SectorView sector) { return crc32c(sector.subspan(kContentAt)); }
 
 void encode_superblock(const Superblock& superblock, uint8_t copy, SectorSpan sector) {
   std::vector<std::byte> bytes;
@@ -124,8 +121,7 @@ DecodedSuperblock decode_superblock(SectorView sector) {
   superblock.record = decode_record(in);
   superblock.record.disk = opened.header.disk;
   // The exported size may only be smaller than the place that the layout has for data.
-  const bool sensible =
-      superblock.record.size_bytes <= superblock.layout.data_bytes && !superblock.record.disk.is_nil();
+  const bool sensible = superblock.record.size_bytes <= superblock.layout.data_bytes && !superblock.record.disk.is_nil();
   if (in.ok() && sensible) decoded.status = MetaStatus::ok;
   return decoded;
 }

@@ -12,8 +12,7 @@ namespace lockstep {
 struct Superblock {
   uint64_t sequence = 0;         // grows by one with each write; 0 is never written
   uint32_t parent_checksum = 0;  // superblock_checksum() of the write before; 0 for the first
-  uint32_t features =
-      0;  // bits that a reader must understand; none are defined (bit 0 is kept for block digests)
+  uint32_t features = 0;         // bits that a reader must understand; none are defined (bit 0 is kept for block digests)
   uint16_t volume = 0;
   Layout layout;
   NodeRecord record;

@@ -20,8 +20,7 @@ MetaStatus explain_nothing(const Copies& copies) {
     const MetaStatus found = copy.io_error                           ? MetaStatus::io_error
                              : copy.decoded.status == MetaStatus::ok ? MetaStatus::damaged  // misdirected
                                                                      : copy.decoded.status;
-    if (worst == MetaStatus::no_metadata ||
-        (worst == MetaStatus::damaged && found != MetaStatus::no_metadata)) {
+    if (worst == MetaStatus::no_metadata || (worst == MetaStatus::damaged && found != MetaStatus::no_metadata)) {
       worst = found;
     }
   }
@@ -32,8 +31,7 @@ MetaStatus explain_nothing(const Copies& copies) {
 bool is_from_the_future(const Copies& copies, MetaStatus& status) {
   for (const CopyRead& copy : copies) {
     if (copy.io_error) continue;
-    if (copy.decoded.status != MetaStatus::unsupported_version &&
-        copy.decoded.status != MetaStatus::unsupported_feature) {
+    if (copy.decoded.status != MetaStatus::unsupported_version && copy.decoded.status != MetaStatus::unsupported_feature) {
       continue;
     }
     status = copy.decoded.status;
@@ -81,9 +79,7 @@ void plan_repairs(Quorum& quorum) {
       if (wanted(quorum.states[i])) quorum.repair_order[quorum.repairs++] = i;
     }
   };
-  add_all([](CopyState s) {
-    return s == CopyState::damaged || s == CopyState::unreadable || s == CopyState::stale;
-  });
+  add_all([](CopyState s) { return s == CopyState::damaged || s == CopyState::unreadable || s == CopyState::stale; });
   add_all([](CopyState s) { return s == CopyState::parent; });
 }
 

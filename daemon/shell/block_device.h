@@ -16,8 +16,8 @@ struct OpenedDevice {
   int fd = -1;
   std::string path;
   bool is_block_device = false;
-  bool direct = false;           // O_DIRECT is in force
-  uint32_t block_bytes = 512;    // alignment of offset, length and memory for direct I/O
+  bool direct = false;         // O_DIRECT is in force
+  uint32_t block_bytes = 512;  // alignment of offset, length and memory for direct I/O
   uint64_t size_bytes = 0;
 };
 

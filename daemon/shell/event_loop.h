@@ -56,8 +56,8 @@ class EventLoop {
   // From any thread: runs on the loop's thread, soon. Bounded by the callers.
   virtual void post(std::function<void()> what) = 0;
 
-  virtual void run() = 0;   // until stop()
-  virtual void stop() = 0;  // from any thread
+  virtual void run() = 0;                       // until stop()
+  virtual void stop() = 0;                      // from any thread
   virtual void run_once(Duration longest) = 0;  // one turn; waits at most so long
 };
 

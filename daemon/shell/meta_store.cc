@@ -28,14 +28,12 @@ struct MetaStore::State : std::enable_shared_from_this<MetaStore::State> {
     std::byte* data = buffer->data();
     const size_t size = buffer->size();
     auto self = shared_from_this();
-    device.submit(BlockOp::write, offset, size, data, true,
-                  [self, buffer, done = std::move(done)](int error) {
-                    --self->outstanding;
-                    if (error != 0) self->failed = true;
-                    if (buffer->size() == kSectorBytes && self->spare.size() < kMaxSpare)
-                      self->spare.push_back(buffer);
-                    if (!self->closed) done(error);
-                  });
+    device.submit(BlockOp::write, offset, size, data, true, [self, buffer, done = std::move(done)](int error) {
+      --self->outstanding;
+      if (error != 0) self->failed = true;
+      if (buffer->size() == kSectorBytes && self->spare.size() < kMaxSpare) self->spare.push_back(buffer);
+      if (!self->closed) done(error);
+    });
   }
 
   BufferPtr encode_half(uint8_t first) const {
@@ -74,24 +72,15 @@ struct MetaStore::State : std::enable_shared_from_this<MetaStore::State> {
   bool closed = false;
 };
 
-MetaStore::MetaStore(BlockDevice& device, SuperblockChain chain)
-    : state_(std::make_shared<State>(device, std::move(chain))) {
+MetaStore::MetaStore(BlockDevice& device, SuperblockChain chain) : state_(std::make_shared<State>(device, std::move(chain))) {
   CHECK(device.info().block_bytes <= kSectorBytes);
 }
 
-MetaStore::~MetaStore() {
-  state_->closed = true;
-}
+MetaStore::~MetaStore() { state_->closed = true; }
 
-const Layout& MetaStore::layout() const {
-  return state_->chain.last.layout;
-}
-bool MetaStore::failed() const {
-  return state_->failed;
-}
-size_t MetaStore::outstanding() const {
-  return state_->outstanding;
-}
+const Layout& MetaStore::layout() const { return state_->chain.last.layout; }
+bool MetaStore::failed() const { return state_->failed; }
+size_t MetaStore::outstanding() const { return state_->outstanding; }
 
 void MetaStore::write_record(std::shared_ptr<const NodeRecord> record, Done done) {
   State& state = *state_;
@@ -104,8 +93,7 @@ void MetaStore::write_record(std::shared_ptr<const NodeRecord> record, Done done
   state.write_halves_from(0, std::move(done));
 }
 
-void MetaStore::write_intent_page(uint32_t page, uint64_t sequence, std::shared_ptr<const BitPage> bits,
-                                  Done done) {
+void MetaStore::write_intent_page(uint32_t page, uint64_t sequence, std::shared_ptr<const BitPage> bits, Done done) {
   State& state = *state_;
   if (state.failed) return done(EIO);
   CHECK(page < layout().intent_pages);

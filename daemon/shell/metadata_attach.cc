@@ -23,8 +23,7 @@ void read_sectors(MetadataIo& io, uint64_t offset, uint64_t count, Each&& each) 
   AlignedBytes buffer(static_cast<size_t>(std::min<uint64_t>(count, kReadAheadSectors)) * kSectorBytes);
   for (uint64_t first = 0; first < count; first += kReadAheadSectors) {
     const size_t batch = static_cast<size_t>(std::min<uint64_t>(count - first, kReadAheadSectors));
-    const bool whole =
-        io.read(offset + first * kSectorBytes, buffer.bytes().first(batch * kSectorBytes)) == 0;
+    const bool whole = io.read(offset + first * kSectorBytes, buffer.bytes().first(batch * kSectorBytes)) == 0;
     for (size_t i = 0; i < batch; ++i) {
       const auto place = buffer.bytes().subspan(i * kSectorBytes, kSectorBytes);
       const bool readable = whole || io.read(offset + (first + i) * kSectorBytes, place) == 0;
@@ -46,29 +45,24 @@ std::string describe_copies(const Quorum& quorum) {
   return text + ".";
 }
 
-std::optional<MetadataError> check_identity(const Superblock& superblock,
-                                            const MetadataExpectation& expected) {
+std::optional<MetadataError> check_identity(const Superblock& superblock, const MetadataExpectation& expected) {
   const NodeRecord& record = superblock.record;
   if (record.resource != expected.resource) {
-    return fail(MetaStatus::other_resource,
-                fmt::format("It has resource id {}, the configuration {}.", record.resource.to_string(),
-                            expected.resource.to_string()));
+    return fail(MetaStatus::other_resource, fmt::format("It has resource id {}, the configuration {}.",
+                                                        record.resource.to_string(), expected.resource.to_string()));
   }
   if (record.node != expected.node) {
-    return fail(MetaStatus::other_node, fmt::format("It was made for node-id {}, this node has {}.",
-                                                    record.node.value, expected.node.value));
+    return fail(MetaStatus::other_node,
+                fmt::format("It was made for node-id {}, this node has {}.", record.node.value, expected.node.value));
   }
   if (superblock.volume != expected.volume) {
-    return fail(MetaStatus::other_volume,
-                fmt::format("It was made for volume {}, not {}.", superblock.volume, expected.volume));
+    return fail(MetaStatus::other_volume, fmt::format("It was made for volume {}, not {}.", superblock.volume, expected.volume));
   }
   for (const Seat peer : expected.peers) {
     if (peer.value < superblock.layout.bitmap_slots) continue;
-    return fail(
-        MetaStatus::device_too_small,
-        fmt::format(
-            "It has bitmaps for node ids 0 to {}, and node-id {} is configured; create-md again with more.",
-            superblock.layout.bitmap_slots - 1, peer.value));
+    return fail(MetaStatus::device_too_small,
+                fmt::format("It has bitmaps for node ids 0 to {}, and node-id {} is configured; create-md again with more.",
+                            superblock.layout.bitmap_slots - 1, peer.value));
   }
   return std::nullopt;
 }
@@ -83,17 +77,14 @@ std::optional<MetadataError> check_sizes(const Superblock& superblock, const Met
   const uint64_t data_now = expected.data_device_bytes;
   const bool internal = layout.placement == Placement::internal;
   const bool same_placement = layout.placement == expected.placement;
-  const bool data_fits =
-      internal ? sectors(data_now) == sectors(layout.data_device_bytes) : data_now >= layout.data_bytes;
-  const bool meta_fits = internal ? sectors(meta_device_bytes) == sectors(layout.meta_device_bytes)
-                                  : meta_device_bytes >= layout.metadata_bytes();
+  const bool data_fits = internal ? sectors(data_now) == sectors(layout.data_device_bytes) : data_now >= layout.data_bytes;
+  const bool meta_fits =
+      internal ? sectors(meta_device_bytes) == sectors(layout.meta_device_bytes) : meta_device_bytes >= layout.metadata_bytes();
   if (same_placement && data_fits && meta_fits) return std::nullopt;
-  return fail(
-      MetaStatus::layout_mismatch,
-      fmt::format(
-          "Recorded: {} metadata, data device of {} bytes, metadata device of {}. Found: {} and {} bytes.",
-          internal ? "internal" : "external", layout.data_device_bytes, layout.meta_device_bytes, data_now,
-          meta_device_bytes));
+  return fail(MetaStatus::layout_mismatch,
+              fmt::format("Recorded: {} metadata, data device of {} bytes, metadata device of {}. Found: {} and {} bytes.",
+                          internal ? "internal" : "external", layout.data_device_bytes, layout.meta_device_bytes, data_now,
+                          meta_device_bytes));
 }
 
 // One durable write that opens this start. The chain then stands at it.
@@ -162,17 +153,15 @@ ReadBitmap read_bitmap(MetadataIo& io, const Superblock& superblock, Seat peer) 
   const Layout& layout = superblock.layout;
   ReadBitmap result;
   result.bits = BitVector(layout.blocks());
-  read_sectors(io, layout.bitmap_page(peer, 0), layout.bitmap_pages,
-               [&](uint64_t i, const std::byte* sector) {
-                 const auto page = static_cast<uint32_t>(i);
-                 std::optional<DecodedPage> decoded;
-                 if (sector != nullptr) {
-                   decoded = decode_bit_page(bitmap_page_id(peer, page, superblock.record.disk),
-                                             SectorView(sector, kSectorBytes));
-                 }
-                 if (!decoded) ++result.unreadable_pages;
-                 result.bits.load_page(page, decoded ? decoded->bits : all_ones_page());
-               });
+  read_sectors(io, layout.bitmap_page(peer, 0), layout.bitmap_pages, [&](uint64_t i, const std::byte* sector) {
+    const auto page = static_cast<uint32_t>(i);
+    std::optional<DecodedPage> decoded;
+    if (sector != nullptr) {
+      decoded = decode_bit_page(bitmap_page_id(peer, page, superblock.record.disk), SectorView(sector, kSectorBytes));
+    }
+    if (!decoded) ++result.unreadable_pages;
+    result.bits.load_page(page, decoded ? decoded->bits : all_ones_page());
+  });
   return result;
 }
 
@@ -218,8 +207,8 @@ AttachOutcome attach_metadata(MetadataIo& io, const MetadataExpectation& expecte
   AttachOutcome outcome;
   const Quorum quorum = read_superblock(io, expected.placement);
   if (quorum.status != MetaStatus::ok) {
-    outcome.error =
-        fail(quorum.status, quorum.status == MetaStatus::no_metadata ? "" : describe_copies(quorum), quorum.status == MetaStatus::io_error ? EIO : 0);
+    outcome.error = fail(quorum.status, quorum.status == MetaStatus::no_metadata ? "" : describe_copies(quorum),
+                         quorum.status == MetaStatus::io_error ? EIO : 0);
     return outcome;
   }
   std::optional<MetadataError> mismatch = check_identity(quorum.superblock, expected);
@@ -234,8 +223,7 @@ AttachOutcome attach_metadata(MetadataIo& io, const MetadataExpectation& expecte
   int error = repair_superblock(io, quorum);
   if (error == 0) error = open_start(io, quorum, expected.boot, attached.chain);
   if (error != 0) {
-    outcome.error = fail(MetaStatus::io_error,
-                         fmt::format("Writing the superblock failed: {}.", std::strerror(error)), error);
+    outcome.error = fail(MetaStatus::io_error, fmt::format("Writing the superblock failed: {}.", std::strerror(error)), error);
     return outcome;
   }
   attached.loaded.record = attached.chain.last.record;

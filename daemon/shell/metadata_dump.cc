@@ -27,9 +27,8 @@ Json json_of(const Tenure& tenure) {
   json["origin"] = json_of(tenure.origin);
   json["primary"] = nullptr;
   if (tenure.primary) {
-    json["primary"] = {{"node", tenure.primary->node.value},
-                       {"boot", tenure.primary->boot.to_string()},
-                       {"start", tenure.primary->start}};
+    json["primary"] = {
+        {"node", tenure.primary->node.value}, {"boot", tenure.primary->boot.to_string()}, {"start", tenure.primary->start}};
   }
   json["clean"] = tenure.clean;
   json["members"] = Json::array();
@@ -37,10 +36,9 @@ Json json_of(const Tenure& tenure) {
   json["voter-set"] = tenure.voter_set;
   json["voters"] = Json::array();
   for (const Voter& voter : tenure.voters) {
-    json["voters"].push_back(
-        {{"seat", voter.seat.value},
-         {"kind", voter.seat.is_witness() ? "witness" : "data"},
-         {"acceptor", voter.acceptor.is_nil() ? Json(nullptr) : Json(voter.acceptor.to_string())}});
+    json["voters"].push_back({{"seat", voter.seat.value},
+                              {"kind", voter.seat.is_witness() ? "witness" : "data"},
+                              {"acceptor", voter.acceptor.is_nil() ? Json(nullptr) : Json(voter.acceptor.to_string())}});
   }
   json["volumes"] = Json::array();
   for (const VolumeShape& volume : tenure.volumes) {
@@ -49,9 +47,7 @@ Json json_of(const Tenure& tenure) {
   return json;
 }
 
-Json json_of(const std::optional<Tenure>& tenure) {
-  return tenure ? json_of(*tenure) : Json(nullptr);
-}
+Json json_of(const std::optional<Tenure>& tenure) { return tenure ? json_of(*tenure) : Json(nullptr); }
 
 Json json_of(const Layout& layout) {
   return {{"placement", layout.placement == Placement::internal ? "internal" : "external"},
@@ -126,12 +122,9 @@ Json json_of_metadata(MetadataIo& io, Placement placement) {
 void append_text(const Json& json, int indent, std::string& text) {
   for (const auto& [key, value] : json.items()) {
     const std::string margin(static_cast<size_t>(indent) * 2, ' ');
-    const bool nested =
-        value.is_object() || (value.is_array() && !value.empty() && value.front().is_object());
+    const bool nested = value.is_object() || (value.is_array() && !value.empty() && value.front().is_object());
     if (!nested) {
-      std::string shown = value.is_string() ? value.get<std::string>()
-                          : value.is_null() ? "none"
-                                            : value.dump();
+      std::string shown = value.is_string() ? value.get<std::string>() : value.is_null() ? "none" : value.dump();
       text += fmt::format("{}{:<{}} {}\n", margin, key, std::max(0, 20 - indent * 2), shown);
       continue;
     }
@@ -152,10 +145,7 @@ void append_text(const Json& json, int indent, std::string& text) {
 ToolResult dump_md(const MetadataTarget& target, bool json) {
   Result<OpenedDevice> opened = open_device(target.meta_path(), {.read_only = true, .claim = false});
   if (!opened.ok()) {
-    return {16,
-            {},
-            fmt::format("{}: {}: {}.\n", target.meta_path(), opened.error().where,
-                        std::strerror(opened.error().os))};
+    return {16, {}, fmt::format("{}: {}: {}.\n", target.meta_path(), opened.error().where, std::strerror(opened.error().os))};
   }
   OpenedDevice device = opened.value();
   FdMetadataIo io(device);
@@ -170,8 +160,7 @@ ToolResult dump_md(const MetadataTarget& target, bool json) {
   }
   if (quorum.status != MetaStatus::ok) {
     result.exit_status = 20;
-    result.err =
-        fmt::format("{}: {}.\n  {}\n", target.meta_path(), text_of(quorum.status), remedy_of(quorum.status));
+    result.err = fmt::format("{}: {}.\n  {}\n", target.meta_path(), text_of(quorum.status), remedy_of(quorum.status));
   }
   return result;
 }

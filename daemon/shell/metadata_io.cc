@@ -7,8 +7,7 @@
 
 namespace lockstep {
 
-AlignedBytes::AlignedBytes(size_t bytes)
-    : data_(static_cast<std::byte*>(::operator new[](bytes, kAlignment))), size_(bytes) {
+AlignedBytes::AlignedBytes(size_t bytes) : data_(static_cast<std::byte*>(::operator new[](bytes, kAlignment))), size_(bytes) {
   std::fill_n(data_.get(), bytes, std::byte{0});
 }
 

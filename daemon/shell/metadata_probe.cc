@@ -59,8 +59,7 @@ uint64_t filesystem_bytes(MetadataIo& io, const std::string& type) {
 
 Found judge_superblock(MetadataIo& io, const std::string& type, const std::string& usage) {
   if (type == "drbd") return {FoundKind::foreign_replicator, "DRBD metadata", 0};
-  if (usage == "filesystem")
-    return {FoundKind::filesystem, type + " file system", filesystem_bytes(io, type)};
+  if (usage == "filesystem") return {FoundKind::filesystem, type + " file system", filesystem_bytes(io, type)};
   return {FoundKind::container, usage.empty() ? type : fmt::format("{} ({})", type, usage), 0};
 }
 
@@ -69,8 +68,7 @@ Result<void> probe_with_blkid(const OpenedDevice& device, MetadataIo& io, std::v
   if (!probe) return Error{ENOMEM, "blkid_new_probe"};
   if (blkid_probe_set_device(probe.get(), device.fd, 0, 0) != 0) return Error{EIO, "blkid_probe_set_device"};
   blkid_probe_enable_superblocks(probe.get(), 1);
-  blkid_probe_set_superblocks_flags(probe.get(),
-                                    BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE | BLKID_SUBLKS_BADCSUM);
+  blkid_probe_set_superblocks_flags(probe.get(), BLKID_SUBLKS_TYPE | BLKID_SUBLKS_USAGE | BLKID_SUBLKS_BADCSUM);
   blkid_probe_enable_partitions(probe.get(), 1);
   constexpr int kMostFindings = 32;
   for (int i = 0; i < kMostFindings; ++i) {
@@ -141,10 +139,8 @@ Result<std::vector<Found>> probe_device(const std::string& path) {
   const Result<void> probed = probe_with_blkid(device, io, found);
   if (!probed.ok()) return probed.error();
   probe_for_drbd(io, found);
-  if (has_own(io, Placement::internal))
-    found.push_back({FoundKind::own_internal, "Lockstep metadata (internal)", 0});
-  if (has_own(io, Placement::external))
-    found.push_back({FoundKind::own_external, "Lockstep metadata (external)", 0});
+  if (has_own(io, Placement::internal)) found.push_back({FoundKind::own_internal, "Lockstep metadata (internal)", 0});
+  if (has_own(io, Placement::external)) found.push_back({FoundKind::own_external, "Lockstep metadata (external)", 0});
   return found;
 }
 

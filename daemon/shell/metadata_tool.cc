@@ -21,22 +21,18 @@ constexpr int kExitConfiguration = 10;
 constexpr int kExitNoDisk = 16;
 constexpr int kExitFailure = 20;
 
-ToolResult refuse(int exit_status, std::string err) {
-  return {exit_status, {}, std::move(err)};
-}
+ToolResult refuse(int exit_status, std::string err) { return {exit_status, {}, std::move(err)}; }
 
 ToolResult refuse_open(const std::string& path, const Error& error) {
   if (error.os == EBUSY) {
-    return refuse(kExitFailure,
-                  fmt::format("{}: the device is in use (another process has it, or it is mounted).\n"
-                              "  Take the resource down or unmount it first.\n",
-                              path));
+    return refuse(kExitFailure, fmt::format("{}: the device is in use (another process has it, or it is mounted).\n"
+                                            "  Take the resource down or unmount it first.\n",
+                                            path));
   }
   const char* advice = error.os == ENOTBLK  ? "  It is neither a block device nor a regular file.\n"
                        : error.os == ENOENT ? "  Correct `disk` or `meta-disk` in the configuration.\n"
                                             : "";
-  return refuse(kExitNoDisk,
-                fmt::format("{}: {}: {}.\n{}", path, error.where, std::strerror(error.os), advice));
+  return refuse(kExitNoDisk, fmt::format("{}: {}: {}.\n{}", path, error.where, std::strerror(error.os), advice));
 }
 
 ToolResult refuse_io(const std::string& path, int error) {
@@ -67,9 +63,7 @@ uint64_t external_bytes_needed(uint64_t data_bytes, uint8_t slots) {
 }
 
 // A file among the device nodes would be gone with the machine's next start; /dev/shm is for files.
-bool among_devices(const std::string& path) {
-  return path.substr(0, 5) == "/dev/" && path.substr(0, 9) != "/dev/shm/";
-}
+bool among_devices(const std::string& path) { return path.substr(0, 5) == "/dev/" && path.substr(0, 9) != "/dev/shm/"; }
 
 std::optional<ToolResult> claim(const MetadataTarget& target, uint8_t create_with_slots, Claimed& claimed) {
   Result<OpenedDevice> data = open_device(target.disk);
@@ -109,8 +103,7 @@ bool stands_in_the_way(const Found& found, const Layout& layout, bool on_data_de
 std::string describe(const Found& found, const Layout& layout) {
   if (found.kind != FoundKind::filesystem || layout.placement != Placement::internal) return found.name;
   if (found.bytes == 0) return fmt::format("{} of unknown size", found.name);
-  return fmt::format("{} of {} bytes (the data area would have {})", found.name, found.bytes,
-                     layout.data_bytes);
+  return fmt::format("{} of {} bytes (the data area would have {})", found.name, found.bytes, layout.data_bytes);
 }
 
 // Empty when nothing is in the way; else lines for a person.
@@ -120,8 +113,7 @@ Result<std::string> find_obstacles(const MetadataTarget& target, const Layout& l
     const Result<std::vector<Found>> found = probe_device(path);
     if (!found.ok()) return found.error();
     for (const Found& item : found.value()) {
-      if (stands_in_the_way(item, layout, on_data_device))
-        text += fmt::format("  {}: {}\n", path, describe(item, layout));
+      if (stands_in_the_way(item, layout, on_data_device)) text += fmt::format("  {}: {}\n", path, describe(item, layout));
     }
     return {};
   };
@@ -150,8 +142,7 @@ class PageWriter {
  public:
   PageWriter(MetadataIo& io, uint64_t offset) : io_(io), offset_(offset), buffer_(kBatch * kSectorBytes) {}
   int add(const PageId& id, uint64_t sequence, const BitPage& bits) {
-    encode_bit_page(id, sequence, bits,
-                    SectorSpan(buffer_.bytes().subspan(used_ * kSectorBytes, kSectorBytes)));
+    encode_bit_page(id, sequence, bits, SectorSpan(buffer_.bytes().subspan(used_ * kSectorBytes, kSectorBytes)));
     return ++used_ == kBatch ? flush() : 0;
   }
   int flush() {
@@ -205,8 +196,7 @@ int write_everything(MetadataIo& io, const Superblock& superblock) {
   return error;
 }
 
-Superblock first_superblock(const Layout& layout, const MetadataOwner& owner, const Uuid& disk,
-                            const Uuid& acceptor) {
+Superblock first_superblock(const Layout& layout, const MetadataOwner& owner, const Uuid& disk, const Uuid& acceptor) {
   Superblock superblock;
   superblock.sequence = 1;
   superblock.volume = owner.volume;
@@ -218,13 +208,12 @@ Superblock first_superblock(const Layout& layout, const MetadataOwner& owner, co
   superblock.record.acceptor.acceptor = acceptor;
   // Starts count from a random base: a node whose metadata is made anew never repeats a start, and so neither a ballot nor the name
   // under which the disk before held a tenure.
-  superblock.record.start = uint64_t{acceptor.bytes[0]} << 56 >> 8 | uint64_t{acceptor.bytes[1]} << 40 | uint64_t{acceptor.bytes[2]} << 32 |
-                            uint64_t{acceptor.bytes[3]} << 24;
+  superblock.record.start = uint64_t{acceptor.bytes[0]} << 56 >> 8 | uint64_t{acceptor.bytes[1]} << 40 |
+                            uint64_t{acceptor.bytes[2]} << 32 | uint64_t{acceptor.bytes[3]} << 24;
   return superblock;
 }
 
-ToolResult write_new_metadata(const MetadataTarget& target, const MetadataOwner& owner, const Layout& layout,
-                              Claimed& claimed) {
+ToolResult write_new_metadata(const MetadataTarget& target, const MetadataOwner& owner, const Layout& layout, Claimed& claimed) {
   Uuid disk;
   Uuid acceptor;
   if (!draw_uuid(disk) || !draw_uuid(acceptor)) return refuse_io("getrandom", errno);
@@ -243,38 +232,33 @@ ToolResult write_new_metadata(const MetadataTarget& target, const MetadataOwner&
   FdMetadataIo io(claimed.metadata(target.placement()));
   const int error = write_everything(io, first_superblock(layout, owner, disk, acceptor));
   if (error != 0) return refuse_io(target.meta_path(), error);
-  return {
-      0,
-      fmt::format("New Lockstep metadata was written to {} ({}, {} bytes; data area of {} bytes, disk {}).\n",
-                  target.meta_path(), target.placement() == Placement::internal ? "internal" : "external",
-                  layout.metadata_bytes(), layout.data_bytes, disk.to_string()),
-      {}};
+  return {0,
+          fmt::format("New Lockstep metadata was written to {} ({}, {} bytes; data area of {} bytes, disk {}).\n",
+                      target.meta_path(), target.placement() == Placement::internal ? "internal" : "external",
+                      layout.metadata_bytes(), layout.data_bytes, disk.to_string()),
+          {}};
 }
 
-std::optional<ToolResult> check_arguments(const MetadataTarget& target, const MetadataOwner& owner,
-                                          uint8_t max_peers) {
+std::optional<ToolResult> check_arguments(const MetadataTarget& target, const MetadataOwner& owner, uint8_t max_peers) {
   if (max_peers < 1 || max_peers >= kMaxDataNodes) {
     return refuse(kExitConfiguration, fmt::format("max-peers must be 1 to {}.\n", kMaxDataNodes - 1));
   }
   if (owner.node.value > max_peers) {
-    return refuse(kExitConfiguration, fmt::format("node-id {} needs max-peers of at least {}.\n",
-                                                  owner.node.value, owner.node.value));
+    return refuse(kExitConfiguration,
+                  fmt::format("node-id {} needs max-peers of at least {}.\n", owner.node.value, owner.node.value));
   }
   if (target.disk == target.meta_disk) {
-    return refuse(
-        kExitConfiguration,
-        fmt::format("{}: disk and meta-disk are the same; write meta-disk internal.\n", target.disk));
+    return refuse(kExitConfiguration,
+                  fmt::format("{}: disk and meta-disk are the same; write meta-disk internal.\n", target.disk));
   }
   return std::nullopt;
 }
 
 ToolResult refuse_layout(const MetadataTarget& target, MetaStatus status, const Layout& layout) {
-  return refuse(
-      kExitFailure,
-      fmt::format("{}: {}: disk of {} bytes, metadata device of {}; a data area has {} to {} bytes.\n"
-                  "  {}\n",
-                  target.meta_path(), text_of(status), layout.data_device_bytes, layout.meta_device_bytes,
-                  kMinDataBytes, kMaxDataBytes, remedy_of(status)));
+  return refuse(kExitFailure, fmt::format("{}: {}: disk of {} bytes, metadata device of {}; a data area has {} to {} bytes.\n"
+                                          "  {}\n",
+                                          target.meta_path(), text_of(status), layout.data_device_bytes, layout.meta_device_bytes,
+                                          kMinDataBytes, kMaxDataBytes, remedy_of(status)));
 }
 
 bool is_owned_by(const Superblock& superblock, const MetadataOwner& owner) {
@@ -289,20 +273,17 @@ ToolResult create_md(const MetadataTarget& target, const MetadataOwner& owner, c
   const auto slots = static_cast<uint8_t>(options.max_peers + 1);
   Claimed claimed;
   if (auto refused = claim(target, slots, claimed)) return *refused;
-  const LayoutResult made =
-      make_layout(target.placement(), claimed.data.size_bytes, claimed.meta.size_bytes, slots);
+  const LayoutResult made = make_layout(target.placement(), claimed.data.size_bytes, claimed.meta.size_bytes, slots);
   if (made.status != MetaStatus::ok) return refuse_layout(target, made.status, made.layout);
   if (!options.force) {
     const Result<std::string> obstacles = find_obstacles(target, made.layout);
     if (!obstacles.ok()) return refuse_io(target.meta_path(), obstacles.error().os);
     if (!obstacles.value().empty()) {
-      return refuse(
-          kExitFailure,
-          fmt::format(
-              "create-md refused: there is something on the device already.\n{}"
-              "  Nothing was written. If it may be lost, say create-md --force. To keep a file system,\n"
-              "  shrink it to the size of the data area first, or use an external meta-disk.\n",
-              obstacles.value()));
+      return refuse(kExitFailure,
+                    fmt::format("create-md refused: there is something on the device already.\n{}"
+                                "  Nothing was written. If it may be lost, say create-md --force. To keep a file system,\n"
+                                "  shrink it to the size of the data area first, or use an external meta-disk.\n",
+                                obstacles.value()));
     }
   }
   return write_new_metadata(target, owner, made.layout, claimed);
@@ -318,14 +299,13 @@ ToolResult wipe_md(const MetadataTarget& target, const MetadataOwner& owner, boo
   }
   const bool foreign = quorum.status != MetaStatus::ok || !is_owned_by(quorum.superblock, owner);
   if (foreign && !force) {
-    const std::string why = quorum.status != MetaStatus::ok
-                                ? std::string(text_of(quorum.status))
-                                : fmt::format("it belongs to resource id {}, node-id {}, volume {}",
-                                              quorum.superblock.record.resource.to_string(),
-                                              quorum.superblock.record.node.value, quorum.superblock.volume);
+    const std::string why =
+        quorum.status != MetaStatus::ok
+            ? std::string(text_of(quorum.status))
+            : fmt::format("it belongs to resource id {}, node-id {}, volume {}", quorum.superblock.record.resource.to_string(),
+                          quorum.superblock.record.node.value, quorum.superblock.volume);
     return refuse(kExitFailure,
-                  fmt::format("{}: wipe-md refused: {}.\n  To wipe it all the same: wipe-md --force\n",
-                              target.meta_path(), why));
+                  fmt::format("{}: wipe-md refused: {}.\n  To wipe it all the same: wipe-md --force\n", target.meta_path(), why));
   }
   const int error = clear_superblock(io, target.placement());
   if (error != 0) return refuse_io(target.meta_path(), error);

@@ -13,12 +13,8 @@ namespace lockstep {
 
 namespace {
 
-const unsigned char* raw(const std::byte* bytes) {
-  return reinterpret_cast<const unsigned char*>(bytes);
-}
-unsigned char* raw(std::byte* bytes) {
-  return reinterpret_cast<unsigned char*>(bytes);
-}
+const unsigned char* raw(const std::byte* bytes) { return reinterpret_cast<const unsigned char*>(bytes); }
+unsigned char* raw(std::byte* bytes) { return reinterpret_cast<unsigned char*>(bytes); }
 std::span<const std::byte> bytes_of(std::string_view text) {
   return {reinterpret_cast<const std::byte*>(text.data()), text.size()};
 }
@@ -26,8 +22,7 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 // BLAKE2b-256 of `data`, keyed.
 Digest keyed(std::span<const std::byte> key, std::span<const std::byte> data) {
   Digest digest;
-  CHECK(crypto_generichash(raw(digest.data()), digest.size(), raw(data.data()), data.size(), raw(key.data()),
-                           key.size()) == 0);
+  CHECK(crypto_generichash(raw(digest.data()), digest.size(), raw(data.data()), data.size(), raw(key.data()), key.size()) == 0);
   return digest;
 }
 
@@ -35,8 +30,8 @@ Digest keyed(std::span<const std::byte> key, std::span<const std::byte> data) {
 std::vector<std::byte> signed_bytes(const char* role, const Transcript& transcript) {
   std::vector<std::byte> bytes;
   ByteWriter out(bytes);
-  for (const auto part : {bytes_of(role), std::span<const std::byte>(transcript.hello),
-                          std::span<const std::byte>(transcript.challenge)}) {
+  for (const auto part :
+       {bytes_of(role), std::span<const std::byte>(transcript.hello), std::span<const std::byte>(transcript.challenge)}) {
     out.put(static_cast<uint32_t>(part.size()));
     out.put_bytes(part);
   }
@@ -53,8 +48,7 @@ LinkKeys::LinkKeys(std::span<const std::byte> secret, const ResourceId& resource
   CHECK(sodium_init() >= 0);
   // A secret of any length becomes a key of BLAKE2b's length first.
   Digest root;
-  CHECK(crypto_generichash(raw(root.data()), root.size(), raw(secret.data()), secret.size(), nullptr, 0) ==
-        0);
+  CHECK(crypto_generichash(raw(root.data()), root.size(), raw(secret.data()), secret.size(), nullptr, 0) == 0);
 
   std::vector<std::byte> label;
   ByteWriter out(label);
@@ -88,17 +82,15 @@ Proof LinkKeys::initiator_proof(const Transcript& transcript) const {
   return proof;
 }
 
-Welcome LinkKeys::responder_proof(const Transcript& transcript) const {
-  return {mac(kResponder, transcript)};
-}
+Welcome LinkKeys::responder_proof(const Transcript& transcript) const { return {mac(kResponder, transcript)}; }
 
 Proof LinkKeys::witness_proof(const Transcript& transcript) const {
   Proof proof;
   proof.kind = ProofKind::signature;
   proof.key = verifier_;
   const auto message = signed_bytes(kToWitness, transcript);
-  CHECK(crypto_sign_detached(raw(proof.proof.data()), nullptr, raw(message.data()), message.size(),
-                             raw(signing_key_.data())) == 0);
+  CHECK(crypto_sign_detached(raw(proof.proof.data()), nullptr, raw(message.data()), message.size(), raw(signing_key_.data())) ==
+        0);
   return proof;
 }
 
@@ -116,8 +108,7 @@ bool LinkKeys::verify_responder(const Transcript& transcript, const Welcome& wel
 bool verify_witness_proof(const Transcript& transcript, const Proof& proof) {
   if (proof.kind != ProofKind::signature) return false;
   const auto message = signed_bytes(kToWitness, transcript);
-  return crypto_sign_verify_detached(raw(proof.proof.data()), raw(message.data()), message.size(),
-                                     raw(proof.key.data())) == 0;
+  return crypto_sign_verify_detached(raw(proof.proof.data()), raw(message.data()), message.size(), raw(proof.key.data())) == 0;
 }
 
 Nonce draw_nonce() {

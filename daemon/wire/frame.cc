@@ -48,8 +48,7 @@ FrameError decode_header(std::span<const std::byte> bytes, FrameHeader& header) 
   const std::byte* at = bytes.data();
   if (get_le<uint32_t>(at) != kMagic) return FrameError::not_lockstep;
   if (get_le<uint8_t>(at + 4) != kFramingVersion) return FrameError::framing_version;
-  if (get_le<uint32_t>(at + kHeaderCrcAt) != crc32c(bytes.first(kHeaderCrcAt)))
-    return FrameError::header_checksum;
+  if (get_le<uint32_t>(at + kHeaderCrcAt) != crc32c(bytes.first(kHeaderCrcAt))) return FrameError::header_checksum;
   const auto type = get_le<uint8_t>(at + 5);
   if (!is_message_type(type) && !is_transport_type(type)) return FrameError::unknown_type;
   if (get_le<uint16_t>(at + 6) != 0 || get_le<uint32_t>(at + 24) != 0) return FrameError::unknown_flags;

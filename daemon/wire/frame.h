@@ -63,9 +63,7 @@ enum class FrameType : uint8_t {
 };
 
 constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::drop_me);
-constexpr bool is_message_type(uint8_t type) {
-  return type >= 1 && type <= kLastMessageType;
-}
+constexpr bool is_message_type(uint8_t type) { return type >= 1 && type <= kLastMessageType; }
 constexpr bool is_transport_type(uint8_t type) {
   return type >= static_cast<uint8_t>(FrameType::hello) && type <= static_cast<uint8_t>(FrameType::pong);
 }

@@ -12,13 +12,9 @@ std::vector<std::byte> frame_of(FrameType type, const std::vector<std::byte>& bo
   return frame;
 }
 
-HandshakeStep go_on(std::vector<std::byte> reply) {
-  return {HandshakeStep::Outcome::going_on, std::move(reply), {}, false};
-}
+HandshakeStep go_on(std::vector<std::byte> reply) { return {HandshakeStep::Outcome::going_on, std::move(reply), {}, false}; }
 
-HandshakeStep done(std::vector<std::byte> reply) {
-  return {HandshakeStep::Outcome::done, std::move(reply), {}, false};
-}
+HandshakeStep done(std::vector<std::byte> reply) { return {HandshakeStep::Outcome::done, std::move(reply), {}, false}; }
 
 // We refuse, and tell the other side so.
 HandshakeStep refuse(Refusal refusal) {
@@ -26,9 +22,7 @@ HandshakeStep refuse(Refusal refusal) {
   return {HandshakeStep::Outcome::failed, std::move(reply), std::move(refusal), false};
 }
 
-HandshakeStep malformed(const char* what) {
-  return refuse({RefusalCode::malformed, what});
-}
+HandshakeStep malformed(const char* what) { return refuse({RefusalCode::malformed, what}); }
 
 // The other side refused us.
 HandshakeStep refused(const Frame& frame) {
@@ -37,9 +31,7 @@ HandshakeStep refused(const Frame& frame) {
   return {HandshakeStep::Outcome::failed, {}, std::move(*refusal), true};
 }
 
-std::string range_text(const VersionRange& range) {
-  return std::to_string(range.min) + " to " + std::to_string(range.max);
-}
+std::string range_text(const VersionRange& range) { return std::to_string(range.min) + " to " + std::to_string(range.max); }
 
 }  // namespace
 
@@ -48,9 +40,7 @@ Initiator::Initiator(const Hello& hello, ResponderKind other, const LinkKeys& ke
   transcript_.hello = encode(hello_);
 }
 
-std::vector<std::byte> Initiator::first_frame() const {
-  return frame_of(FrameType::hello, transcript_.hello);
-}
+std::vector<std::byte> Initiator::first_frame() const { return frame_of(FrameType::hello, transcript_.hello); }
 
 HandshakeStep Initiator::step(const Frame& frame) {
   if (frame.type == FrameType::refusal) return refused(frame);
@@ -63,16 +53,15 @@ HandshakeStep Initiator::on_challenge(const Frame& frame) {
   const auto challenge = decode_challenge(frame.body);
   if (!challenge) return malformed("malformed Challenge");
   if (challenge->version < hello_.versions.min || challenge->version > hello_.versions.max) {
-    return refuse({RefusalCode::version, "you chose protocol " + std::to_string(challenge->version) +
-                                             ", I speak " + range_text(hello_.versions)});
+    return refuse({RefusalCode::version,
+                   "you chose protocol " + std::to_string(challenge->version) + ", I speak " + range_text(hello_.versions)});
   }
   if ((challenge->features & ~hello_.features) != 0) return malformed("features that were not offered");
   if (instead_) return refuse(*instead_);
   challenged_ = true;
   negotiated_ = {challenge->version, challenge->features};
   transcript_.challenge = frame.body;
-  const Proof proof = other_ == ResponderKind::witness ? keys_.witness_proof(transcript_)
-                                                       : keys_.initiator_proof(transcript_);
+  const Proof proof = other_ == ResponderKind::witness ? keys_.witness_proof(transcript_) : keys_.initiator_proof(transcript_);
   return go_on(frame_of(FrameType::proof, encode(proof)));
 }
 
@@ -101,8 +90,8 @@ HandshakeStep Responder::on_hello(const Frame& frame) {
   hello_ = *hello;
   const auto version = common_version(hello_.versions, versions_);
   if (!version) {
-    return refuse({RefusalCode::version, "you speak protocol " + range_text(hello_.versions) + ", I speak " +
-                                             range_text(versions_)});
+    return refuse(
+        {RefusalCode::version, "you speak protocol " + range_text(hello_.versions) + ", I speak " + range_text(versions_)});
   }
   if (auto refusal = door_.admit(hello_)) return refuse(std::move(*refusal));
   greeted_ = true;

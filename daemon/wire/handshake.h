@@ -52,8 +52,7 @@ class Doorkeeper {
   // After Hello. A refusal, or nothing.
   virtual std::optional<Refusal> admit(const Hello& hello) = 0;
   // After Proof. A refusal, or nothing; then welcome() is what is answered.
-  virtual std::optional<Refusal> check(const Hello& hello, const Transcript& transcript,
-                                       const Proof& proof) = 0;
+  virtual std::optional<Refusal> check(const Hello& hello, const Transcript& transcript, const Proof& proof) = 0;
   virtual Welcome welcome(const Hello& hello, const Transcript& transcript) = 0;
 };
 

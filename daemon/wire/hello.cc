@@ -129,9 +129,7 @@ std::optional<Proof> decode_proof(std::span<const std::byte> body) {
   return proof;
 }
 
-std::vector<std::byte> encode(const Welcome& welcome) {
-  return {welcome.proof.begin(), welcome.proof.end()};
-}
+std::vector<std::byte> encode(const Welcome& welcome) { return {welcome.proof.begin(), welcome.proof.end()}; }
 
 std::optional<Welcome> decode_welcome(std::span<const std::byte> body) {
   ByteReader in(body);

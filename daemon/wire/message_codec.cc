@@ -76,8 +76,8 @@ auto fields(M& m) {
 }
 template <Like<PeerHello> M>
 auto fields(M& m) {
-  return std::tie(m.node, m.boot, m.start, m.acceptor, m.disk, m.remembered_disk, m.size_bytes, m.disk_usable,
-                  m.inconsistent, m.tenure, m.dirty_blocks, m.protocol);
+  return std::tie(m.node, m.boot, m.start, m.acceptor, m.disk, m.remembered_disk, m.size_bytes, m.disk_usable, m.inconsistent,
+                  m.tenure, m.dirty_blocks, m.protocol);
 }
 template <Like<TenureDecided> M>
 auto fields(M& m) {
@@ -230,29 +230,17 @@ struct Decoder {
 
 // --- what no sender means --------------------------------------------------------------------------------
 
-bool sane(const Range& range) {
-  return range.end() >= range.offset;
-}
+bool sane(const Range& range) { return range.end() >= range.offset; }
 
 template <class T>
 bool sane(const T&) {
   return true;
 }
-bool sane(const Promise& m) {
-  return m.tenure.has_value() != m.accepted.none();
-}
-bool sane(const WriteRequest& m) {
-  return is_change(m.kind) && sane(m.range);
-}
-bool sane(const ReadRequest& m) {
-  return sane(m.range);
-}
-bool sane(const ReadReply& m) {
-  return sane(m.range);
-}
-bool sane(const ResyncWrite& m) {
-  return is_change(m.kind) && sane(m.range);
-}
+bool sane(const Promise& m) { return m.tenure.has_value() != m.accepted.none(); }
+bool sane(const WriteRequest& m) { return is_change(m.kind) && sane(m.range); }
+bool sane(const ReadRequest& m) { return sane(m.range); }
+bool sane(const ReadReply& m) { return sane(m.range); }
+bool sane(const ResyncWrite& m) { return is_change(m.kind) && sane(m.range); }
 bool sane(const ResyncMap& m) {
   for (const BlockRun& run : m.runs) {
     if (run.first + run.count < run.first) return false;
@@ -281,9 +269,7 @@ constexpr std::array<DecodeFunction, sizeof...(I)> decode_functions(std::index_s
 
 }  // namespace
 
-FrameType type_of(const Message& message) {
-  return static_cast<FrameType>(message.index() + 1);
-}
+FrameType type_of(const Message& message) { return static_cast<FrameType>(message.index() + 1); }
 
 void encode_message(std::vector<std::byte>& out, const Message& message) {
   Encoder encoder{ByteWriter(out)};
@@ -291,8 +277,7 @@ void encode_message(std::vector<std::byte>& out, const Message& message) {
 }
 
 std::optional<Message> decode_message(FrameType type, std::span<const std::byte> body) {
-  static constexpr auto kFunctions =
-      decode_functions(std::make_index_sequence<std::variant_size_v<Message>>());
+  static constexpr auto kFunctions = decode_functions(std::make_index_sequence<std::variant_size_v<Message>>());
   const auto number = static_cast<uint8_t>(type);
   if (!is_message_type(number)) return std::nullopt;
   return kFunctions[number - 1](body);
@@ -305,13 +290,11 @@ uint64_t payload_bytes_of(const Message& message) {
   if (const auto* write = std::get_if<ResyncWrite>(&message)) {
     return write->kind == OpKind::write ? write->range.length : 0;
   }
-  if (const auto* reply = std::get_if<ReadReply>(&message))
-    return reply->status == IoStatus::ok ? reply->range.length : 0;
+  if (const auto* reply = std::get_if<ReadReply>(&message)) return reply->status == IoStatus::ok ? reply->range.length : 0;
   return 0;
 }
 
-void append_message_frame(std::vector<std::byte>& out, const Message& message,
-                          std::span<const std::byte> payload) {
+void append_message_frame(std::vector<std::byte>& out, const Message& message, std::span<const std::byte> payload) {
   CHECK(payload.size() == payload_bytes_of(message));
   std::vector<std::byte> body;
   body.reserve(128);

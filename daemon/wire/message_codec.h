@@ -24,7 +24,6 @@ uint64_t payload_bytes_of(const Message& message);
 
 // A whole frame but for the payload's bytes, which the caller sends after it. `payload` has
 // payload_bytes_of(message) bytes.
-void append_message_frame(std::vector<std::byte>& out, const Message& message,
-                          std::span<const std::byte> payload);
+void append_message_frame(std::vector<std::byte>& out, const Message& message, std::span<const std::byte> payload);
 
 }  // namespace lockstep

@@ -151,18 +151,10 @@ TEST_P(BlockDeviceTest, WriteThroughAndFlush) {
   expect_content(0, data);
 }
 
-TEST_P(BlockDeviceTest, TrimReadsAsZero) {
-  zeroing(BlockOp::trim, false);
-}
-TEST_P(BlockDeviceTest, TrimWithFua) {
-  zeroing(BlockOp::trim, true);
-}
-TEST_P(BlockDeviceTest, WriteZeroesReadsAsZero) {
-  zeroing(BlockOp::write_zeroes, false);
-}
-TEST_P(BlockDeviceTest, WriteZeroesWithFua) {
-  zeroing(BlockOp::write_zeroes, true);
-}
+TEST_P(BlockDeviceTest, TrimReadsAsZero) { zeroing(BlockOp::trim, false); }
+TEST_P(BlockDeviceTest, TrimWithFua) { zeroing(BlockOp::trim, true); }
+TEST_P(BlockDeviceTest, WriteZeroesReadsAsZero) { zeroing(BlockOp::write_zeroes, false); }
+TEST_P(BlockDeviceTest, WriteZeroesWithFua) { zeroing(BlockOp::write_zeroes, true); }
 
 // More than the slots of either engine, submitted at once: each is done once, with its own bytes.
 TEST_P(BlockDeviceTest, MoreRequestsThanSlots) {
@@ -196,8 +188,7 @@ TEST_P(BlockDeviceTest, SubmitsFromCompletions) {
   std::function<void(int)> next = [&](int error) {
     ASSERT_EQ(error, 0);
     const BlockOp op = left % 50 == 0 ? BlockOp::flush : BlockOp::write;
-    if (--left > 0)
-      device_->submit(op, static_cast<uint64_t>(left) * kBlock, kBlock, data->data(), false, next);
+    if (--left > 0) device_->submit(op, static_cast<uint64_t>(left) * kBlock, kBlock, data->data(), false, next);
   };
   device_->submit(BlockOp::write, 0, kBlock, data->data(), false, next);
   ASSERT_TRUE(run_until(*loop_, [this, &left] { return left == 0 && device_->outstanding() == 0; }));
@@ -264,11 +255,9 @@ TEST_P(BlockDeviceTest, RunsOnAnotherThreadThanItWasMadeOn) {
 
 INSTANTIATE_TEST_SUITE_P(Engines, BlockDeviceTest,
                          testing::Combine(testing::Values(IoEngine::io_uring, IoEngine::libaio),
-                                          testing::Values(Store::build_directory, Store::tmpfs,
-                                                          Store::loop_device)),
+                                          testing::Values(Store::build_directory, Store::tmpfs, Store::loop_device)),
                          [](const auto& test) {
-                           return conformance::name_of(std::get<0>(test.param)) + "_" +
-                                  name_of(std::get<1>(test.param));
+                           return conformance::name_of(std::get<0>(test.param)) + "_" + name_of(std::get<1>(test.param));
                          });
 
 class FullDiskTest : public testing::TestWithParam<IoEngine> {};
@@ -295,8 +284,7 @@ TEST_P(FullDiskTest, IsAnErrorOfTheRequest) {
   const BufferRef data = pool.allocate(size_t{4} << 20);
   std::memset(data->data(), 1, data->size());
   int outcome = -1;
-  device->submit(BlockOp::write, 0, data->size(), data->data(), false,
-                 [&outcome](int error) { outcome = error; });
+  device->submit(BlockOp::write, 0, data->size(), data->data(), false, [&outcome](int error) { outcome = error; });
   ASSERT_TRUE(run_until(*loop, [&outcome] { return outcome != -1; }));
   EXPECT_EQ(outcome, ENOSPC);
 }

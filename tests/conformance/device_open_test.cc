@@ -128,8 +128,7 @@ void hold_and_write(const std::string& path, int ready, int go) {
   const std::unique_ptr<BlockDevice> device = loop.value()->adopt_device(std::move(opened).value());
   BufferPool pool(size_t{1} << 20);
   const BufferRef data = pool.allocate(4096);
-  device->submit(BlockOp::write, 0, 4096, data->data(), false,
-                 [](int) { _exit(2); });  // not while it is frozen
+  device->submit(BlockOp::write, 0, 4096, data->data(), false, [](int) { _exit(2); });  // not while it is frozen
   loop.value()->run_once(milliseconds(50));
   byte = 's';
   if (write(ready, &byte, 1) != 1) _exit(1);

@@ -29,19 +29,10 @@ bool forbid_io_uring(int error) {
       BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
   }};
   sock_fprog program{static_cast<unsigned short>(code.size()), code.data()};
-  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-         prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+  return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-enum ChildSays : int {
-  as_expected = 0,
-  no_filter = 77,
-  no_loop,
-  wrong_engine,
-  no_reason,
-  does_not_run,
-  not_refused
-};
+enum ChildSays : int { as_expected = 0, no_filter = 77, no_loop, wrong_engine, no_reason, does_not_run, not_refused };
 
 int in_child(int error) {
   if (!forbid_io_uring(error)) return no_filter;
@@ -51,8 +42,7 @@ int in_child(int error) {
   if (loop.engine_name() != "libaio") return wrong_engine;
   const std::string reason = loop.fallback_reason();
   std::fprintf(stderr, "fallback reason: %s\n", reason.c_str());
-  if (reason.find("io_uring_setup") == std::string::npos || reason.find("seccomp") == std::string::npos)
-    return no_reason;
+  if (reason.find("io_uring_setup") == std::string::npos || reason.find("seccomp") == std::string::npos) return no_reason;
   bool ran = false;
   loop.post([&ran] { ran = true; });
   if (!run_until(loop, [&ran] { return ran; })) return does_not_run;

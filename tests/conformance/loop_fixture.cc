@@ -20,8 +20,6 @@ std::string attach_loop_device(const std::string& file) {
   return device;
 }
 
-void detach_loop_device(const std::string& device) {
-  run_command("losetup --detach '" + device + "'");
-}
+void detach_loop_device(const std::string& device) { run_command("losetup --detach '" + device + "'"); }
 
 }  // namespace lockstep::conformance

@@ -13,9 +13,7 @@
 
 namespace lockstep::conformance {
 
-inline std::string name_of(IoEngine engine) {
-  return engine == IoEngine::io_uring ? "io_uring" : "libaio";
-}
+inline std::string name_of(IoEngine engine) { return engine == IoEngine::io_uring ? "io_uring" : "libaio"; }
 
 // Null, and the reason in `why`, where this machine forbids the engine.
 inline std::unique_ptr<EventLoop> make_loop(IoEngine engine, std::string& why) {
@@ -36,9 +34,7 @@ inline bool run_until(EventLoop& loop, const std::function<bool()>& reached, Dur
 }
 
 // Runs a command of the system; true when it succeeded.
-inline bool run_command(const std::string& command) {
-  return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
-}
+inline bool run_command(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; }
 
 // A new directory below `parent`, removed with what is in it.
 class ScratchDirectory {

@@ -29,8 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static Door door;
   const bool respond = (data[0] & 1) != 0;
   Responder responder(door, Nonce{});
-  Initiator initiator(Hello{}, (data[0] & 2) != 0 ? ResponderKind::witness : ResponderKind::data_node,
-                      door.keys);
+  Initiator initiator(Hello{}, (data[0] & 2) != 0 ? ResponderKind::witness : ResponderKind::data_node, door.keys);
   size_t at = 1;
   while (at + 2 <= size) {
     Frame frame;

@@ -31,8 +31,7 @@ class Directory : public ExportDirectory {
     CHECK(!name.empty() && name.size() <= kMaxString);
     if (deferred && purpose == Purpose::open) return Deferred{};
     if (name == "policy") return Refusal{Refusal::Kind::policy, "not Primary"};
-    if (name != "disk" && name != "other")
-      return Refusal{Refusal::Kind::unknown, "no export " + std::string(name)};
+    if (name != "disk" && name != "other") return Refusal{Refusal::Kind::unknown, "no export " + std::string(name)};
     ExportInfo info;
     info.name = name;
     info.size = kVolumeBytes;
@@ -93,9 +92,7 @@ std::vector<std::byte> opening(bool structured) {
 class Run {
  public:
   Run(const uint8_t* data, size_t size)
-      : input_(data, size),
-        pool_(kPoolBytes),
-        session_(directory_, owner_, pool_, {8, 128 * 1024, 128 * 1024}) {}
+      : input_(data, size), pool_(kPoolBytes), session_(directory_, owner_, pool_, {8, 128 * 1024, 128 * 1024}) {}
   ~Run() { owner_.requests.clear(); }
 
   void go() {
@@ -199,8 +196,7 @@ class Run {
     if (error == 0 && request.type == RequestType::block_status) {
       std::vector<Extent> extents;
       while (extents.size() < 5 && input_.ConsumeBool()) {
-        const uint64_t length =
-            input_.ConsumeIntegral<uint64_t>() >> (input_.ConsumeIntegral<uint8_t>() % 64);
+        const uint64_t length = input_.ConsumeIntegral<uint64_t>() >> (input_.ConsumeIntegral<uint8_t>() % 64);
         extents.push_back({length, input_.ConsumeIntegral<uint8_t>()});
       }
       return session_.complete_status(request.slot, extents);

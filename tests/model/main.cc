@@ -38,9 +38,10 @@ int main(int argc, char** argv) {
   lockstep::model::RegisterModel model(bounds);
   const bool good = model.run();
   for (const std::string& step : model.path()) fmt::print("  {}\n", step);
-  fmt::print("{} voters, {} rounds a candidate, {} crashes, {} wipes, {} fences: {} states, {} transitions, {} values, {} states "
-             "after a decision: {}\n",
-             bounds.witness ? 3 : 2, bounds.rounds, bounds.crashes, bounds.wipes, bounds.fences, model.states(),
-             model.transitions(), model.values(), model.decisions(), good ? "no objection" : model.objection());
+  fmt::print(
+      "{} voters, {} rounds a candidate, {} crashes, {} wipes, {} fences: {} states, {} transitions, {} values, {} states "
+      "after a decision: {}\n",
+      bounds.witness ? 3 : 2, bounds.rounds, bounds.crashes, bounds.wipes, bounds.fences, model.states(), model.transitions(),
+      model.values(), model.decisions(), good ? "no objection" : model.objection());
   return good ? 0 : 1;
 }

@@ -35,9 +35,7 @@ class Bytes {
     b_ = (b_ + value + 0x632be59bd9b4e019U) * 0xff51afd7ed558ccdU;
     b_ ^= b_ >> 29;
   }
-  void put(const Ballot& ballot) {
-    put(ballot.counter << 32 | uint64_t{ballot.node.value} << 16 | ballot.start);
-  }
+  void put(const Ballot& ballot) { put(ballot.counter << 32 | uint64_t{ballot.node.value} << 16 | ballot.start); }
   uint64_t a() const { return a_; }
   uint64_t b() const { return b_; }
 
@@ -205,7 +203,8 @@ Round RegisterModel::rebuild(const CandidateState& c, size_t who) const {
   std::vector<const Mail*> answers;
   for (MessageId id : c.delivered) answers.push_back(&mails_[id]);
   // What an acceptor said before its storage was emptied came before what its successor says.
-  std::stable_sort(answers.begin(), answers.end(), [](const Mail* x, const Mail* y) { return voice_of(*x).acceptor.bytes < voice_of(*y).acceptor.bytes; });
+  std::stable_sort(answers.begin(), answers.end(),
+                   [](const Mail* x, const Mail* y) { return voice_of(*x).acceptor.bytes < voice_of(*y).acceptor.bytes; });
   for (const Mail* mail : answers) {
     if (const auto* promise = std::get_if<Promise>(&mail->message)) round.promised(mail->from, *promise);
   }
@@ -279,7 +278,8 @@ bool RegisterModel::at_candidate(const State& state, MessageId id, const Mail& m
       State proposing = next;
       CandidateState& p = proposing.candidates[who];
       const ValueId chosen = intern(value);
-      const bool known = std::any_of(state.lineage.begin(), state.lineage.end(), [&](const auto& l) { return l.first == chosen; });
+      const bool known =
+          std::any_of(state.lineage.begin(), state.lineage.end(), [&](const auto& l) { return l.first == chosen; });
       if (chosen != 0 && !known) insert_sorted(proposing.lineage, {chosen, p.adopted});
       p.proposed = chosen;
       if (chosen != p.adopted) p.undecided = chosen;
@@ -331,7 +331,8 @@ bool RegisterModel::decisions_become_known(const State& state) {
   for (size_t who = 0; who < 2; ++who) {
     if (!state.voters[who].up) continue;
     for (ValueId value : state.decided) {
-      if (values_[static_cast<size_t>(value)].number <= values_[static_cast<size_t>(state.candidates[who].adopted)].number) continue;
+      if (values_[static_cast<size_t>(value)].number <= values_[static_cast<size_t>(state.candidates[who].adopted)].number)
+        continue;
       State next = state;
       CandidateState& c = next.candidates[who];
       c.adopted = value;
@@ -397,7 +398,8 @@ bool RegisterModel::at_voter(const State& state, const Mail& mail) {
   State next = state;
   if (!ask(next, mail)) return true;
   const bool promise = std::holds_alternative<Prepare>(mail.message);
-  return follow(std::move(next), fmt::format("{} {} {}'s", name_of(who), promise ? "promises" : "accepts", name_of(index_of(mail.from))));
+  return follow(std::move(next),
+                fmt::format("{} {} {}'s", name_of(who), promise ? "promises" : "accepts", name_of(index_of(mail.from))));
 }
 
 bool RegisterModel::mail_arrives(const State& state) {

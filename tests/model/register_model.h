@@ -28,13 +28,13 @@ struct Bounds {
   int wipes = 1;        // of the witness's storage
   int fences = 0;       // completed ones
   // Rules to leave out, to see that the check notices.
-  bool forget_found = false;      // propose one's own value whatever the promises showed
-  bool half_unseasoned = false;   // a half decides although nobody told it that its acceptance counted
-  bool old_evidence = false;      // evidence about a boot that is over counts
-  bool deaf_voters = false;       // a voter does not notice from which boot it is asked
+  bool forget_found = false;     // propose one's own value whatever the promises showed
+  bool half_unseasoned = false;  // a half decides although nobody told it that its acceptance counted
+  bool old_evidence = false;     // evidence about a boot that is over counts
+  bool deaf_voters = false;      // a voter does not notice from which boot it is asked
 };
 
-using ValueId = int16_t;    // of a tenure, in the model's table; -1: none
+using ValueId = int16_t;  // of a tenure, in the model's table; -1: none
 using MessageId = uint16_t;
 
 struct VoterState {
@@ -62,12 +62,12 @@ struct CandidateState {
 };
 
 struct State {
-  std::array<VoterState, 3> voters;          // a, b, witness
-  std::array<CandidateState, 2> candidates;  // a, b
-  std::vector<MessageId> sent;               // sorted
-  std::vector<ValueId> decided;              // in the order of their decisions
+  std::array<VoterState, 3> voters;                  // a, b, witness
+  std::array<CandidateState, 2> candidates;          // a, b
+  std::vector<MessageId> sent;                       // sorted
+  std::vector<ValueId> decided;                      // in the order of their decisions
   std::vector<std::pair<ValueId, ValueId>> lineage;  // sorted: a value, and the one that its proposer had adopted
-  std::array<int8_t, 2> reports = {-1, -1};  // by candidate: boot of the other one whose end its handler may report
+  std::array<int8_t, 2> reports = {-1, -1};          // by candidate: boot of the other one whose end its handler may report
   uint8_t crashes = 0, wipes = 0, fences = 0;
 };
 

@@ -91,8 +91,7 @@ std::string Player::status_of(sim::SimNode& node) {
   if (node.paused()) return name + ": frozen";
   if (!node.alive()) return name + ": not running";
   const Snapshot s = node.inspect();
-  std::string text =
-      fmt::format("{}: {} {}", name, s.role == Role::primary ? "Primary" : "Secondary", name_of(s.disk));
+  std::string text = fmt::format("{}: {} {}", name, s.role == Role::primary ? "Primary" : "Secondary", name_of(s.disk));
   if (!s.quorum) text += ", no quorum";
   if (s.suspended) text += fmt::format(", I/O frozen ({})", code_of(s.reason));
   for (const PeerSnapshot& peer : s.peers) {
@@ -131,8 +130,7 @@ void Player::copies(Words&) {
     for (uint8_t i = 0; i < stage().node_count(); ++i) {
       const sim::SimDisk& disk = stage().node(i).disk();
       differs = differs || disk.read_block(block) != first.read_block(block);
-      text += fmt::format("{}{} has {}", i > 0 ? ", " : "", name_of(Seat{i}),
-                          content(block, disk.read_block(block)));
+      text += fmt::format("{}{} has {}", i > 0 ? ", " : "", name_of(Seat{i}), content(block, disk.read_block(block)));
     }
     if (!differs) continue;
     identical = false;
@@ -169,10 +167,8 @@ std::function<bool()> Player::condition(Words& words) {
   if (what == "frozen") return snapshot([](const Snapshot& s) { return s.suspended; });
   if (what == "thawed") return snapshot([](const Snapshot& s) { return !s.suspended; });
   if (what == "diskless")
-    return snapshot(
-        [](const Snapshot& s) { return s.disk == DiskState::diskless || s.disk == DiskState::failed; });
-  if (what == "up-to-date")
-    return snapshot([](const Snapshot& s) { return s.disk == DiskState::up_to_date; });
+    return snapshot([](const Snapshot& s) { return s.disk == DiskState::diskless || s.disk == DiskState::failed; });
+  if (what == "up-to-date") return snapshot([](const Snapshot& s) { return s.disk == DiskState::up_to_date; });
   const Seat other = node(words).seat();
   auto towards = [&subject, other](auto test) -> std::function<bool()> {
     return [&subject, other, test] {
@@ -185,10 +181,8 @@ std::function<bool()> Player::condition(Words& words) {
   };
   if (what == "connected") return towards([](const PeerSnapshot& p) { return p.connected; });
   if (what == "disconnected") return towards([](const PeerSnapshot& p) { return !p.connected; });
-  if (what == "resyncing")
-    return towards([](const PeerSnapshot& p) { return p.replication == ReplicationState::sync_source; });
-  if (what == "in-sync")
-    return towards([](const PeerSnapshot& p) { return p.connected && p.dirty_blocks == 0; });
+  if (what == "resyncing") return towards([](const PeerSnapshot& p) { return p.replication == ReplicationState::sync_source; });
+  if (what == "in-sync") return towards([](const PeerSnapshot& p) { return p.connected && p.dirty_blocks == 0; });
   throw std::runtime_error(fmt::format("no condition '{}'", what));
 }
 

@@ -74,11 +74,9 @@ bool notices(const Story& story, const std::string& name, uint64_t seeds) {
     const Played played = play(story, seed, false);
     sim::active_mutant = sim::Mutant::none;
     bool same = true;
-    for (size_t i = 0; i < story.steps.size(); ++i)
-      same = same && story.steps[i].expected == played.story.steps[i].expected;
+    for (size_t i = 0; i < story.steps.size(); ++i) same = same && story.steps[i].expected == played.story.steps[i].expected;
     if (same) continue;
-    fmt::print("{}: notices {}{}{}\n", story.name, name,
-               played.broken.empty() ? "" : ", broken:", played.broken);
+    fmt::print("{}: notices {}{}{}\n", story.name, name, played.broken.empty() ? "" : ", broken:", played.broken);
     return true;
   }
   fmt::print("{}: DOES NOT NOTICE {}\n", story.name, name);
@@ -92,8 +90,7 @@ bool run(const std::string& file, const Options& options) {
     std::ofstream(file) << text_of(story);
   }
   bool good = true;
-  for (uint64_t seed = 1; seed <= options.seeds; ++seed)
-    good = compare(story, play(story, seed, options.trace), seed) && good;
+  for (uint64_t seed = 1; seed <= options.seeds; ++seed) good = compare(story, play(story, seed, options.trace), seed) && good;
   // What the true rules do must be right before it says anything about broken ones.
   for (const std::string& mutant : story.mutants) good = good && notices(story, mutant, options.seeds);
   fmt::print("{}: {}\n", story.name, good ? "as told" : "NOT AS TOLD");
@@ -115,8 +112,7 @@ int main(int argc, char** argv) {
   po::options_description description("lockstep-scenario FILE...: stories on a simulated cluster");
   auto add = description.add_options();
   add("help", "this text");
-  add("seeds", po::value(&options.seeds)->default_value(3),
-      "each story with so many draws of delays, clocks and identities");
+  add("seeds", po::value(&options.seeds)->default_value(3), "each story with so many draws of delays, clocks and identities");
   add("rewrite", po::bool_switch(&options.rewrite), "write what is printed into the file");
   add("trace", po::bool_switch(&options.trace), "print every event and effect");
   add("file", po::value(&options.files), "stories");

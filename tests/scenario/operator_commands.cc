@@ -102,9 +102,7 @@ void Player::await_start(sim::SimNode& waking) {
   if (!at_once_) stage().run_until(seconds(5), [&] { return waking.running(); });
 }
 
-void Player::power_off(Words& words) {
-  node(words).power_off();
-}
+void Player::power_off(Words& words) { node(words).power_off(); }
 
 void Player::power_on(Words& words) {
   sim::SimNode& waking = node(words);
@@ -180,8 +178,7 @@ void Player::disk(Words& words) {
     behaviour.slowest = seconds(60);
     behaviour.fastest = seconds(59);
   } else {
-    throw std::runtime_error(
-        fmt::format("a disk is good, slow or has data-errors or meta-errors, not '{}'", how));
+    throw std::runtime_error(fmt::format("a disk is good, slow or has data-errors or meta-errors, not '{}'", how));
   }
 }
 

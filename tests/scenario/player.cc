@@ -93,15 +93,12 @@ sim::SimNode& Player::node(Seat seat) {
   return stage().node(seat.value);
 }
 
-sim::SimNode& Player::node(Words& words) {
-  return node(words.take_seat("a data node"));
-}
+sim::SimNode& Player::node(Words& words) { return node(words.take_seat("a data node")); }
 
 sim::SimWitness* Player::witness(Seat seat) {
   if (!seat.is_witness()) return nullptr;
   const size_t index = seat.value - witness_seat(0).value;
-  if (index >= stage().witness_count())
-    throw std::runtime_error(fmt::format("no witness '{}' in this cluster", name_of(seat)));
+  if (index >= stage().witness_count()) throw std::runtime_error(fmt::format("no witness '{}' in this cluster", name_of(seat)));
   return &stage().witness(index);
 }
 
@@ -131,9 +128,7 @@ void Player::cluster(Words& words) {
   if (created) tell(Seat{0}, AdminOp::new_current_uuid, kNoSeat, "", seconds(20));
 }
 
-void Player::run(Words& words) {
-  stage().run_for(words.take_duration("how long"));
-}
+void Player::run(Words& words) { stage().run_for(words.take_duration("how long")); }
 
 // at MOMENT of NODE [nth=1] COMMAND...: right after the node did that, the command is carried out.
 void Player::at(Words& words) {
@@ -168,8 +163,7 @@ void Player::whole(Words& words) {
     return;
   }
   stage().prove();
-  if (!stage().oracle().failed())
-    print("whole: everything acknowledged is there, and the copies are identical");
+  if (!stage().oracle().failed()) print("whole: everything acknowledged is there, and the copies are identical");
 }
 
 }  // namespace lockstep::scenario

@@ -76,8 +76,7 @@ void Stage::when(Seat node, Moment moment, uint64_t nth, std::function<void()> a
 }
 
 std::optional<Stage::Fence> Stage::fence_of(Seat by, Seat peer) const {
-  const auto found = std::find_if(fences_.begin(), fences_.end(),
-                                  [&](const Fence& f) { return f.by == by && f.peer == peer; });
+  const auto found = std::find_if(fences_.begin(), fences_.end(), [&](const Fence& f) { return f.by == by && f.peer == peer; });
   return found == fences_.end() ? std::nullopt : std::optional(*found);
 }
 
@@ -87,9 +86,7 @@ void Stage::end_fence(const Fence& fence, int exit_status) {
   if (by.start_count() == fence.start) by.post(FenceDone{fence.peer, fence.evidence, exit_status});
 }
 
-void Stage::admin_answered(Seat, AdminId id, bool ok, Reason reason) {
-  answers_[id] = {true, ok, reason};
-}
+void Stage::admin_answered(Seat, AdminId id, bool ok, Reason reason) { answers_[id] = {true, ok, reason}; }
 
 void Stage::fence_wanted(Seat by, Seat peer, Boot evidence) {
   fences_.push_back({by, peer, evidence, node(by.value).start_count()});

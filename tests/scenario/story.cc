@@ -73,9 +73,7 @@ class Reader {
 
 }  // namespace
 
-Story read_story(const std::filesystem::path& file) {
-  return Reader(file).read();
-}
+Story read_story(const std::filesystem::path& file) { return Reader(file).read(); }
 
 std::string text_of(const Story& story) {
   std::string text;

@@ -64,9 +64,7 @@ std::string Words::rest() {
   return text;
 }
 
-int Words::take_int(std::string_view what) {
-  return static_cast<int>(whole_number(take(what), what));
-}
+int Words::take_int(std::string_view what) { return static_cast<int>(whole_number(take(what), what)); }
 
 Duration Words::take_duration(std::string_view what) {
   const std::string word = take(what);

@@ -16,8 +16,7 @@ bool notes(const Effect& effect, Notice notice) {
 
 bool frequent(Moment moment) {
   return moment == Moment::intent_write || moment == Moment::read_begun || moment == Moment::write_sent ||
-         moment == Moment::write_reply_sent || moment == Moment::answered ||
-         moment == Moment::resync_write_sent;
+         moment == Moment::write_reply_sent || moment == Moment::answered || moment == Moment::resync_write_sent;
 }
 
 }  // namespace

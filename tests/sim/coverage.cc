@@ -16,34 +16,17 @@ using Named = std::vector<std::pair<std::string_view, uint64_t>>;
 // What a few thousand seeds must have reached. Grows with the core; what is not listed is printed all the
 // same.
 constexpr std::array kRequiredFaults = {
-    Fault::process_kill,
-    Fault::power_loss,
-    Fault::blackout,
-    Fault::pause,
-    Fault::cut,
-    Fault::one_way_cut,
-    Fault::reset,
-    Fault::flapping,
-    Fault::slow_disk,
-    Fault::data_error,
-    Fault::rival,
-    Fault::usurp,
-    Fault::volatile_blackout,
-    Fault::witness_wiped,
-    Fault::node_wiped,
-    Fault::meta_error,
-    Fault::witness_kill,
-    Fault::clean_stop,
-    Fault::switch_over,
-    Fault::invalidate,
+    Fault::process_kill, Fault::power_loss,   Fault::blackout,          Fault::pause,         Fault::cut,
+    Fault::one_way_cut,  Fault::reset,        Fault::flapping,          Fault::slow_disk,     Fault::data_error,
+    Fault::rival,        Fault::usurp,        Fault::volatile_blackout, Fault::witness_wiped, Fault::node_wiped,
+    Fault::meta_error,   Fault::witness_kill, Fault::clean_stop,        Fault::switch_over,   Fault::invalidate,
 };
 constexpr std::array kRequiredNotices = {
-    Notice::peer_connected, Notice::peer_lost,        Notice::tenure_decided,  Notice::tenure_adopted,
-    Notice::became_primary, Notice::became_secondary, Notice::frozen,          Notice::thawed,
-    Notice::peer_dropped,   Notice::resync_started,   Notice::resync_finished, Notice::peer_joined,
-    Notice::deposed,        Notice::disk_failed,      Notice::metadata_failed, Notice::resync_aborted,
-    Notice::voter_lost,     Notice::voter_back,       Notice::voter_replaced,  Notice::fence_started,
-    Notice::fence_finished, Notice::fence_ignored,
+    Notice::peer_connected,   Notice::peer_lost,     Notice::tenure_decided, Notice::tenure_adopted, Notice::became_primary,
+    Notice::became_secondary, Notice::frozen,        Notice::thawed,         Notice::peer_dropped,   Notice::resync_started,
+    Notice::resync_finished,  Notice::peer_joined,   Notice::deposed,        Notice::disk_failed,    Notice::metadata_failed,
+    Notice::resync_aborted,   Notice::voter_lost,    Notice::voter_back,     Notice::voter_replaced, Notice::fence_started,
+    Notice::fence_finished,   Notice::fence_ignored,
 };
 // Each rule of the promotion table and each way in which a round can fail for good. Reason::lease_running only shows while a
 // promotion waits: it ends with a promotion, or with peer_is_primary when the lease is renewed.
@@ -128,15 +111,30 @@ void Coverage::add(const Coverage& o) {
   add_arrays(command_refused, o.command_refused);
   add_arrays(frozen, o.frozen);
   add_arrays(closed, o.closed);
-  const auto each = {
-      &Coverage::client_ops,          &Coverage::client_acked,    &Coverage::client_failed,
-      &Coverage::client_unknown,      &Coverage::promotions,      &Coverage::promotions_refused,
-      &Coverage::survivor_promotions, &Coverage::switch_overs,    &Coverage::fences_completed,
-      &Coverage::fences_failed,       &Coverage::half_open,       &Coverage::silences,
-      &Coverage::late_messages,       &Coverage::torn_pages,      &Coverage::orphans_landed,
-      &Coverage::orphans_lost,        &Coverage::lost_blocks,     &Coverage::disk_errors,
-      &Coverage::meta_errors,         &Coverage::copies_compared, &Coverage::differing_covered,
-      &Coverage::promoted_after_clean, &Coverage::promoted_after_unclean, &Coverage::promoted_by_half};
+  const auto each = {&Coverage::client_ops,
+                     &Coverage::client_acked,
+                     &Coverage::client_failed,
+                     &Coverage::client_unknown,
+                     &Coverage::promotions,
+                     &Coverage::promotions_refused,
+                     &Coverage::survivor_promotions,
+                     &Coverage::switch_overs,
+                     &Coverage::fences_completed,
+                     &Coverage::fences_failed,
+                     &Coverage::half_open,
+                     &Coverage::silences,
+                     &Coverage::late_messages,
+                     &Coverage::torn_pages,
+                     &Coverage::orphans_landed,
+                     &Coverage::orphans_lost,
+                     &Coverage::lost_blocks,
+                     &Coverage::disk_errors,
+                     &Coverage::meta_errors,
+                     &Coverage::copies_compared,
+                     &Coverage::differing_covered,
+                     &Coverage::promoted_after_clean,
+                     &Coverage::promoted_after_unclean,
+                     &Coverage::promoted_by_half};
   for (auto member : each) this->*member += o.*member;
 }
 
@@ -151,24 +149,20 @@ int Coverage::print() const {
   for (size_t i = 0; i < kFaults; ++i) named.emplace_back(name_of(static_cast<Fault>(i)), faults[i]);
   print_line("faults", named, true);
   named.clear();
-  for (size_t i = 0; i < kNotices; ++i)
-    named.emplace_back(lockstep::name_of(static_cast<Notice>(i)), notices[i]);
+  for (size_t i = 0; i < kNotices; ++i) named.emplace_back(lockstep::name_of(static_cast<Notice>(i)), notices[i]);
   print_line("notices", named, true);
   print_line("promotion refused", reasons(promotion_refused), false);
   print_line("command refused", reasons(command_refused), false);
   print_line("frozen", reasons(frozen), false);
   print_line("links closed", reasons(closed), false);
-  fmt::print("clients: ops {} acked {} failed {} unknown {}\n", client_ops, client_acked, client_failed,
-             client_unknown);
-  fmt::print("promotions: {} refused {} of-a-survivor {} switch-overs {} fences completed {} failed {}\n",
-             promotions, promotions_refused, survivor_promotions, switch_overs, fences_completed,
-             fences_failed);
+  fmt::print("clients: ops {} acked {} failed {} unknown {}\n", client_ops, client_acked, client_failed, client_unknown);
+  fmt::print("promotions: {} refused {} of-a-survivor {} switch-overs {} fences completed {} failed {}\n", promotions,
+             promotions_refused, survivor_promotions, switch_overs, fences_completed, fences_failed);
   fmt::print("promotion rules: after a clean hand-over {} after a lease that ended {} by half of the voters and a fence {}\n",
              promoted_after_clean, promoted_after_unclean, promoted_by_half);
   fmt::print("network: half-open {} silences {} late messages {}\n", half_open, silences, late_messages);
-  fmt::print(
-      "disks: torn pages {} orphans landed {} lost {} unflushed lost {} errors {} metadata errors {}\n",
-      torn_pages, orphans_landed, orphans_lost, lost_blocks, disk_errors, meta_errors);
+  fmt::print("disks: torn pages {} orphans landed {} lost {} unflushed lost {} errors {} metadata errors {}\n", torn_pages,
+             orphans_landed, orphans_lost, lost_blocks, disk_errors, meta_errors);
   fmt::print("copies: compared {} differing and covered {}\n", copies_compared, differing_covered);
   fmt::print("off: volatile-power-loss (needs the doubtful mark)\n");
   int missing = 0;

@@ -5,68 +5,47 @@
 namespace lockstep {
 namespace {
 
-std::string holder(const Holder& h) {
-  return fmt::format("{}/{}/s{}", describe(h.node), describe(h.boot), h.start);
-}
-std::string ballot(const Ballot& b) {
-  return b.none() ? "-" : fmt::format("{}.{}.{}", b.counter, describe(b.node), b.start);
-}
-std::string stamp(const Stamp& s) {
-  return fmt::format("{}#{}", describe(s.history), s.number);
-}
-std::string who(const VoterIdentity& w) {
-  return fmt::format("acc {} boot {}", describe(w.acceptor), describe(w.boot));
-}
-std::string maybe(const std::optional<Tenure>& tenure) {
-  return tenure ? describe(*tenure) : "none";
-}
-double ms(Duration d) {
-  return static_cast<double>(d.ns) / 1e6;
-}
+std::string holder(const Holder& h) { return fmt::format("{}/{}/s{}", describe(h.node), describe(h.boot), h.start); }
+std::string ballot(const Ballot& b) { return b.none() ? "-" : fmt::format("{}.{}.{}", b.counter, describe(b.node), b.start); }
+std::string stamp(const Stamp& s) { return fmt::format("{}#{}", describe(s.history), s.number); }
+std::string who(const VoterIdentity& w) { return fmt::format("acc {} boot {}", describe(w.acceptor), describe(w.boot)); }
+std::string maybe(const std::optional<Tenure>& tenure) { return tenure ? describe(*tenure) : "none"; }
+double ms(Duration d) { return static_cast<double>(d.ns) / 1e6; }
 
 struct MessageText {
   std::string operator()(const Prepare& m) const {
     return fmt::format("Prepare {} by {} vs{}", ballot(m.ballot), holder(m.candidate), m.voter_set);
   }
   std::string operator()(const Promise& m) const {
-    return fmt::format("Promise {} {} accepted {} {}", ballot(m.ballot), who(m.who), ballot(m.accepted),
-                       maybe(m.tenure));
+    return fmt::format("Promise {} {} accepted {} {}", ballot(m.ballot), who(m.who), ballot(m.accepted), maybe(m.tenure));
   }
   std::string operator()(const Accept& m) const {
     return fmt::format("Accept {} by {} {}", ballot(m.ballot), holder(m.candidate), describe(m.tenure));
   }
-  std::string operator()(const Accepted& m) const {
-    return fmt::format("Accepted {} {}", ballot(m.ballot), who(m.who));
-  }
+  std::string operator()(const Accepted& m) const { return fmt::format("Accepted {} {}", ballot(m.ballot), who(m.who)); }
   std::string operator()(const VoteRefused& m) const {
-    return fmt::format("VoteRefused {} {} {} promised {} wait {}ms holder {} {}", ballot(m.ballot),
-                       name_of(m.why), who(m.who), ballot(m.promised), ms(m.wait), describe(m.holder),
-                       maybe(m.tenure));
+    return fmt::format("VoteRefused {} {} {} promised {} wait {}ms holder {} {}", ballot(m.ballot), name_of(m.why), who(m.who),
+                       ballot(m.promised), ms(m.wait), describe(m.holder), maybe(m.tenure));
   }
   std::string operator()(const LeaseRequest& m) const {
-    return fmt::format("LeaseRequest {} by {} {} origin {} for {}ms", m.sequence, holder(m.holder),
-                       stamp(m.tenure), ballot(m.origin), ms(m.length));
+    return fmt::format("LeaseRequest {} by {} {} origin {} for {}ms", m.sequence, holder(m.holder), stamp(m.tenure),
+                       ballot(m.origin), ms(m.length));
   }
-  std::string operator()(const LeaseGranted& m) const {
-    return fmt::format("LeaseGranted {} {}", m.sequence, who(m.who));
-  }
+  std::string operator()(const LeaseGranted& m) const { return fmt::format("LeaseGranted {} {}", m.sequence, who(m.who)); }
   std::string operator()(const LeaseRefused& m) const {
-    return fmt::format("LeaseRefused {} {} {} promised {} wait {}ms", m.sequence, name_of(m.why), who(m.who),
-                       ballot(m.promised), ms(m.wait));
+    return fmt::format("LeaseRefused {} {} {} promised {} wait {}ms", m.sequence, name_of(m.why), who(m.who), ballot(m.promised),
+                       ms(m.wait));
   }
   std::string operator()(const LeaseReleased& m) const { return "LeaseReleased by " + holder(m.holder); }
-  std::string operator()(const BootEnded& m) const {
-    return fmt::format("BootEnded {} {}", describe(m.node), describe(m.boot));
-  }
+  std::string operator()(const BootEnded& m) const { return fmt::format("BootEnded {} {}", describe(m.node), describe(m.boot)); }
   std::string operator()(const AcceptanceCounted& m) const {
     return fmt::format("AcceptanceCounted {} boot {}", ballot(m.ballot), describe(m.boot));
   }
   std::string operator()(const PeerHello& m) const {
-    return fmt::format(
-        "PeerHello {} boot {} start {} acc {} disk {} remembers {} size {} {}{} dirty {} tenure {}",
-        describe(m.node), describe(m.boot), m.start, describe(m.acceptor), describe(m.disk),
-        describe(m.remembered_disk), m.size_bytes, m.disk_usable ? "usable" : "unusable",
-        m.inconsistent ? " inconsistent" : "", m.dirty_blocks, maybe(m.tenure));
+    return fmt::format("PeerHello {} boot {} start {} acc {} disk {} remembers {} size {} {}{} dirty {} tenure {}",
+                       describe(m.node), describe(m.boot), m.start, describe(m.acceptor), describe(m.disk),
+                       describe(m.remembered_disk), m.size_bytes, m.disk_usable ? "usable" : "unusable",
+                       m.inconsistent ? " inconsistent" : "", m.dirty_blocks, maybe(m.tenure));
   }
   std::string operator()(const TenureDecided& m) const { return "TenureDecided " + describe(m.tenure); }
   std::string operator()(const TenureAdopted& m) const { return "TenureAdopted " + stamp(m.stamp); }
@@ -74,15 +53,13 @@ struct MessageText {
     return fmt::format("DiskCondition usable {} inconsistent {}", m.usable, m.inconsistent);
   }
   std::string operator()(const WriteRequest& m) const {
-    return fmt::format("WriteRequest {} op {} pos {} {} {}{}", stamp(m.stamp), m.op.value, m.position,
-                       name_of(m.kind), describe(m.range), m.fua ? " fua" : "");
+    return fmt::format("WriteRequest {} op {} pos {} {} {}{}", stamp(m.stamp), m.op.value, m.position, name_of(m.kind),
+                       describe(m.range), m.fua ? " fua" : "");
   }
   std::string operator()(const WriteReply& m) const {
     return fmt::format("WriteReply {} op {} {}", stamp(m.stamp), m.op.value, name_of(m.status));
   }
-  std::string operator()(const FlushRequest& m) const {
-    return fmt::format("FlushRequest {} op {}", stamp(m.stamp), m.op.value);
-  }
+  std::string operator()(const FlushRequest& m) const { return fmt::format("FlushRequest {} op {}", stamp(m.stamp), m.op.value); }
   std::string operator()(const FlushReply& m) const {
     return fmt::format("FlushReply {} op {} {}", stamp(m.stamp), m.op.value, name_of(m.status));
   }
@@ -90,12 +67,9 @@ struct MessageText {
     return fmt::format("ReadRequest {} op {} {}", stamp(m.stamp), m.op.value, describe(m.range));
   }
   std::string operator()(const ReadReply& m) const {
-    return fmt::format("ReadReply {} op {} {} {}", stamp(m.stamp), m.op.value, describe(m.range),
-                       name_of(m.status));
+    return fmt::format("ReadReply {} op {} {} {}", stamp(m.stamp), m.op.value, describe(m.range), name_of(m.status));
   }
-  std::string operator()(const Settled& m) const {
-    return fmt::format("Settled {} pos {}", stamp(m.stamp), m.position);
-  }
+  std::string operator()(const Settled& m) const { return fmt::format("Settled {} pos {}", stamp(m.stamp), m.position); }
   std::string operator()(const ResyncBegin& m) const {
     return fmt::format("ResyncBegin {}{}", stamp(m.stamp), m.full ? " full" : "");
   }
@@ -105,12 +79,9 @@ struct MessageText {
     return text;
   }
   std::string operator()(const ResyncWrite& m) const {
-    return fmt::format("ResyncWrite {} op {} {} {}", stamp(m.stamp), m.op.value, name_of(m.kind),
-                       describe(m.range));
+    return fmt::format("ResyncWrite {} op {} {} {}", stamp(m.stamp), m.op.value, name_of(m.kind), describe(m.range));
   }
-  std::string operator()(const JoinPrepare& m) const {
-    return fmt::format("JoinPrepare {} op {}", stamp(m.stamp), m.op.value);
-  }
+  std::string operator()(const JoinPrepare& m) const { return fmt::format("JoinPrepare {} op {}", stamp(m.stamp), m.op.value); }
   std::string operator()(const JoinReady& m) const {
     return fmt::format("JoinReady {} op {} {}", stamp(m.stamp), m.op.value, name_of(m.status));
   }
@@ -119,63 +90,48 @@ struct MessageText {
 
 struct EventText {
   std::string operator()(const ClientRequest& e) const {
-    return fmt::format("ClientRequest io {} {} {}{} payload {}", e.io.value, name_of(e.kind),
-                       describe(e.range), e.fua ? " fua" : "", e.payload.value);
+    return fmt::format("ClientRequest io {} {} {}{} payload {}", e.io.value, name_of(e.kind), describe(e.range),
+                       e.fua ? " fua" : "", e.payload.value);
   }
-  std::string operator()(const DiskDone& e) const {
-    return fmt::format("DiskDone {} {}", e.io.value, name_of(e.status));
-  }
-  std::string operator()(const MetaDone& e) const {
-    return fmt::format("MetaDone {} {}", e.token.value, e.ok ? "ok" : "FAILED");
-  }
-  std::string operator()(const LinkUp& e) const {
-    return fmt::format("LinkUp {} link {}", describe(e.peer), e.link.value);
-  }
-  std::string operator()(const LinkDown& e) const {
-    return fmt::format("LinkDown {} link {}", describe(e.peer), e.link.value);
-  }
+  std::string operator()(const DiskDone& e) const { return fmt::format("DiskDone {} {}", e.io.value, name_of(e.status)); }
+  std::string operator()(const MetaDone& e) const { return fmt::format("MetaDone {} {}", e.token.value, e.ok ? "ok" : "FAILED"); }
+  std::string operator()(const LinkUp& e) const { return fmt::format("LinkUp {} link {}", describe(e.peer), e.link.value); }
+  std::string operator()(const LinkDown& e) const { return fmt::format("LinkDown {} link {}", describe(e.peer), e.link.value); }
   std::string operator()(const MessageReceived& e) const {
     return fmt::format("<- {} link {}: {} payload {}", describe(e.from), e.link.value, describe(e.message),
                        e.payload.value & ~kCorePayloadBit);
   }
-  std::string operator()(const AdminRequest& e) const {
-    return fmt::format("AdminRequest {} {}", e.id.value, name_of(e.op));
-  }
+  std::string operator()(const AdminRequest& e) const { return fmt::format("AdminRequest {} {}", e.id.value, name_of(e.op)); }
   std::string operator()(const FenceDone& e) const {
-    return fmt::format("FenceDone {} evidence {} exit {}", describe(e.peer), describe(e.evidence),
-                       e.exit_status);
+    return fmt::format("FenceDone {} evidence {} exit {}", describe(e.peer), describe(e.evidence), e.exit_status);
   }
   std::string operator()(const Tick&) const { return "Tick"; }
 };
 
 std::string payload(PayloadId id) {
   if (id.value == 0) return "";
-  return fmt::format(" payload {}{}", (id.value & kCorePayloadBit) != 0 ? "c" : "",
-                     id.value & ~kCorePayloadBit);
+  return fmt::format(" payload {}{}", (id.value & kCorePayloadBit) != 0 ? "c" : "", id.value & ~kCorePayloadBit);
 }
 
 struct EffectText {
   std::string operator()(const DiskIo& e) const {
-    return fmt::format("DiskIo {} {} {}{}{}", e.io.value, name_of(e.kind), describe(e.range),
-                       e.fua ? " fua" : "", payload(e.payload));
+    return fmt::format("DiskIo {} {} {}{}{}", e.io.value, name_of(e.kind), describe(e.range), e.fua ? " fua" : "",
+                       payload(e.payload));
   }
   std::string operator()(const WriteRecord& e) const {
     return fmt::format("WriteRecord token {} {}", e.token.value, describe(*e.record));
   }
   std::string operator()(const WriteIntentPage& e) const {
     uint64_t bits = (*e.bits)[0];
-    return fmt::format("WriteIntentPage token {} page {} seq {} bits {:#x}", e.token.value, e.page,
-                       e.sequence, bits);
+    return fmt::format("WriteIntentPage token {} page {} seq {} bits {:#x}", e.token.value, e.page, e.sequence, bits);
   }
   std::string operator()(const WriteBitmapPage& e) const {
     int count = 0;
     for (uint64_t word : *e.bits) count += __builtin_popcountll(word);
-    return fmt::format("WriteBitmapPage token {} peer {} page {} {} bits", e.token.value, describe(e.peer),
-                       e.page, count);
+    return fmt::format("WriteBitmapPage token {} peer {} page {} {} bits", e.token.value, describe(e.peer), e.page, count);
   }
   std::string operator()(const Send& e) const {
-    return fmt::format("-> {} link {}: {}{}", describe(e.to), e.link.value, describe(e.message),
-                       payload(e.payload));
+    return fmt::format("-> {} link {}: {}{}", describe(e.to), e.link.value, describe(e.message), payload(e.payload));
   }
   std::string operator()(const CloseLink& e) const {
     return fmt::format("CloseLink {} link {} {}{}", describe(e.peer), e.link.value, code_of(e.reason),
@@ -188,22 +144,16 @@ struct EffectText {
   std::string operator()(const AdminReply& e) const {
     return fmt::format("AdminReply {} {} {}", e.id.value, e.ok ? "ok" : "refused", code_of(e.reason));
   }
-  std::string operator()(const RoleChanged& e) const {
-    return e.primary ? "RoleChanged primary" : "RoleChanged secondary";
-  }
+  std::string operator()(const RoleChanged& e) const { return e.primary ? "RoleChanged primary" : "RoleChanged secondary"; }
   std::string operator()(const RunFence& e) const {
     return fmt::format("RunFence {} evidence {}", describe(e.peer), describe(e.evidence));
   }
-  std::string operator()(const Note& e) const {
-    return fmt::format("Note {} {} {}", name_of(e.notice), describe(e.seat), e.a);
-  }
+  std::string operator()(const Note& e) const { return fmt::format("Note {} {} {}", name_of(e.notice), describe(e.seat), e.a); }
 };
 
 }  // namespace
 
-std::string describe(const Uuid& id) {
-  return id.is_nil() ? "nil" : id.to_string().substr(30);
-}
+std::string describe(const Uuid& id) { return id.is_nil() ? "nil" : id.to_string().substr(30); }
 std::string describe(Seat seat) {
   if (seat == kNoSeat) return "-";
   return seat.is_witness() ? fmt::format("w{}", seat.value - kMaxDataNodes) : fmt::format("n{}", seat.value);
@@ -218,31 +168,22 @@ std::string describe(const Range& range) {
 }
 std::string describe(const Tenure& t) {
   std::string voters;
-  for (const Voter& voter : t.voters)
-    voters += fmt::format(" {}:{}", describe(voter.seat), describe(voter.acceptor));
-  return fmt::format("[{}#{} origin {} primary {}{} members {} vs{}{}]", describe(t.history), t.number,
-                     ballot(t.origin), t.primary ? holder(*t.primary) : "none", t.clean ? " clean" : "",
-                     describe(t.members), t.voter_set, voters);
+  for (const Voter& voter : t.voters) voters += fmt::format(" {}:{}", describe(voter.seat), describe(voter.acceptor));
+  return fmt::format("[{}#{} origin {} primary {}{} members {} vs{}{}]", describe(t.history), t.number, ballot(t.origin),
+                     t.primary ? holder(*t.primary) : "none", t.clean ? " clean" : "", describe(t.members), t.voter_set, voters);
 }
 std::string describe(const NodeRecord& r) {
   std::string peers;
   for (const PeerSlot& slot : r.peers) {
     if (!slot.disk.is_nil()) peers += " " + describe(slot.disk);
   }
-  return fmt::format("start {} disk {}{} peers{} adopted {} | promised {} accepted {} {} longest {}ms",
-                     r.start, describe(r.disk), r.inconsistent ? " INCONSISTENT" : "", peers,
-                     maybe(r.adopted), ballot(r.acceptor.promised), ballot(r.acceptor.accepted),
-                     maybe(r.acceptor.tenure), ms(r.acceptor.longest_lease));
+  return fmt::format("start {} disk {}{} peers{} adopted {} | promised {} accepted {} {} longest {}ms", r.start, describe(r.disk),
+                     r.inconsistent ? " INCONSISTENT" : "", peers, maybe(r.adopted), ballot(r.acceptor.promised),
+                     ballot(r.acceptor.accepted), maybe(r.acceptor.tenure), ms(r.acceptor.longest_lease));
 }
-std::string describe(const Message& message) {
-  return std::visit(MessageText{}, message);
-}
-std::string describe(const Event& event) {
-  return std::visit(EventText{}, event);
-}
-std::string describe(const Effect& effect) {
-  return std::visit(EffectText{}, effect);
-}
+std::string describe(const Message& message) { return std::visit(MessageText{}, message); }
+std::string describe(const Event& event) { return std::visit(EventText{}, event); }
+std::string describe(const Effect& effect) { return std::visit(EffectText{}, effect); }
 
 std::string_view name_of(OpKind kind) {
   switch (kind) {

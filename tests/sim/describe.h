@@ -29,14 +29,8 @@ std::string_view name_of(Notice notice);
 std::string_view name_of(AdminOp op);
 std::string_view name_of(VoteRefusal why);
 
-inline std::ostream& operator<<(std::ostream& out, const Message& message) {
-  return out << describe(message);
-}
-inline std::ostream& operator<<(std::ostream& out, const Event& event) {
-  return out << describe(event);
-}
-inline std::ostream& operator<<(std::ostream& out, const Effect& effect) {
-  return out << describe(effect);
-}
+inline std::ostream& operator<<(std::ostream& out, const Message& message) { return out << describe(message); }
+inline std::ostream& operator<<(std::ostream& out, const Event& event) { return out << describe(event); }
+inline std::ostream& operator<<(std::ostream& out, const Effect& effect) { return out << describe(effect); }
 
 }  // namespace lockstep

@@ -31,9 +31,7 @@ class EventQueue {
     uint64_t order = 0;
     Action action;
   };
-  static bool later(const Entry& a, const Entry& b) {
-    return a.when != b.when ? a.when > b.when : a.order > b.order;
-  }
+  static bool later(const Entry& a, const Entry& b) { return a.when != b.when ? a.when > b.when : a.order > b.order; }
 
   std::vector<Entry> heap_;
   Instant now_{0};
@@ -56,8 +54,7 @@ class SimClock {
   // The first world instant at which local() is at or after `local_time`.
   Instant world(Instant local_time) const {
     if (local_time == kNever) return kNever;
-    int64_t passed = static_cast<int64_t>(static_cast<double>((local_time - shows_).ns) * 1000.0 /
-                                          (1000 + drift_permille_));
+    int64_t passed = static_cast<int64_t>(static_cast<double>((local_time - shows_).ns) * 1000.0 / (1000 + drift_permille_));
     passed -= 2000;
     while (local(started_ + Duration{passed}) < local_time) passed += 1000;
     return started_ + Duration{passed};

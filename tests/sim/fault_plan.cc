@@ -27,11 +27,10 @@ void draw_core(Prng& prng, CoreConfig& config) {
 
 // Each class is in or out as a whole: runs with few classes go deeper into one.
 void draw_faults(Prng& prng, Plan& plan, bool volatile_cache) {
-  constexpr Fault kClasses[] = {
-      Fault::process_kill, Fault::power_loss, Fault::blackout,    Fault::pause,      Fault::cut,
-      Fault::one_way_cut,  Fault::reset,      Fault::flapping,    Fault::slow_disk,  Fault::data_error,
-      Fault::meta_error,   Fault::clean_stop, Fault::switch_over, Fault::invalidate, Fault::switch_over,
-      Fault::rival,        Fault::usurp,      Fault::usurp};
+  constexpr Fault kClasses[] = {Fault::process_kill, Fault::power_loss, Fault::blackout,    Fault::pause,      Fault::cut,
+                                Fault::one_way_cut,  Fault::reset,      Fault::flapping,    Fault::slow_disk,  Fault::data_error,
+                                Fault::meta_error,   Fault::clean_stop, Fault::switch_over, Fault::invalidate, Fault::switch_over,
+                                Fault::rival,        Fault::usurp,      Fault::usurp};
   const int density = static_cast<int>(prng.between(25, 75));
   for (Fault fault : kClasses) {
     if (!prng.chance(density)) continue;

@@ -10,9 +10,7 @@
 namespace lockstep::sim {
 namespace {
 
-double at(Instant t) {
-  return t == kNever ? -1.0 : static_cast<double>(t.ns) / 1e9;
-}
+double at(Instant t) { return t == kNever ? -1.0 : static_cast<double>(t.ns) / 1e9; }
 
 }  // namespace
 
@@ -37,9 +35,7 @@ void History::answer(uint64_t index, IoStatus status, Payload seen, Instant now)
   op.seen = std::move(seen);
 }
 
-void History::all_lost_unflushed(Instant now) {
-  losses_.push_back(now);
-}
+void History::all_lost_unflushed(Instant now) { losses_.push_back(now); }
 
 History::Writer History::writer_of(uint64_t block, uint64_t value) const {
   if (value == kFirstVersion) return {};
@@ -153,9 +149,8 @@ std::string History::check_zones(uint64_t block, const Zones& zones) {
       return fmt::format(
           "block {}: version {} was seen from {:.6f} to {:.6f} and version {} from {:.6f} to {:.6f}: one of "
           "them came back after the other",
-          block, forward[i - 1].first, at(forward[i - 1].second.first_response),
-          at(forward[i - 1].second.last_invocation), forward[i].first, at(forward[i].second.first_response),
-          at(forward[i].second.last_invocation));
+          block, forward[i - 1].first, at(forward[i - 1].second.first_response), at(forward[i - 1].second.last_invocation),
+          forward[i].first, at(forward[i].second.first_response), at(forward[i].second.last_invocation));
     }
   }
   for (const auto& [value, zone] : zones) {
@@ -174,8 +169,7 @@ std::string History::check_zones(uint64_t block, const Zones& zones) {
 }
 
 // After a loss of everything unflushed: a value may be there unless a certainly newer one was flushed.
-bool History::may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses,
-                          Instant loss) const {
+bool History::may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const {
   const Writer writer = writer_of(block, value);
   for (const Access& access : accesses) {
     if (access.read || access.value == value) continue;

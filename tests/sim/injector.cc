@@ -6,9 +6,7 @@
 
 namespace lockstep::sim {
 
-void Injector::begin() {
-  next();
-}
+void Injector::begin() { next(); }
 
 void Injector::later(Duration least, Duration most, std::function<void()> action) {
   world_.queue().after(prng_.between(least, most), std::move(action));
@@ -149,8 +147,7 @@ void Injector::power_loss(SimNode& node, Duration off) {
 }
 
 void Injector::blackout() {
-  for (size_t i = 0; i < world_.node_count(); ++i)
-    power_loss(world_.node(i), prng_.between(milliseconds(300), seconds(6)));
+  for (size_t i = 0; i < world_.node_count(); ++i) power_loss(world_.node(i), prng_.between(milliseconds(300), seconds(6)));
   for (size_t i = 0; i < world_.witness_count(); ++i) {
     SimWitness& witness = world_.witness(i);
     witness.kill();
@@ -160,8 +157,8 @@ void Injector::blackout() {
 }
 
 void Injector::pause() {
-  const Duration length = prng_.chance(50) ? prng_.between(milliseconds(5), milliseconds(900))
-                                           : prng_.between(seconds(1), seconds(9));
+  const Duration length =
+      prng_.chance(50) ? prng_.between(milliseconds(5), milliseconds(900)) : prng_.between(seconds(1), seconds(9));
   if (world_.witness_count() > 0 && prng_.chance(20)) {
     SimWitness& witness = world_.witness(0);
     witness.pause();
@@ -174,8 +171,8 @@ void Injector::pause() {
 }
 
 void Injector::cut(bool one_way) {
-  const Duration length = prng_.chance(40) ? prng_.between(milliseconds(20), milliseconds(900))
-                                           : prng_.between(seconds(1), seconds(8));
+  const Duration length =
+      prng_.chance(40) ? prng_.between(milliseconds(20), milliseconds(900)) : prng_.between(seconds(1), seconds(8));
   const bool outward = prng_.chance(50);
   const bool out = !one_way || outward;
   const bool in = !one_way || !outward;
@@ -241,8 +238,7 @@ void Injector::usurp() {
       world_.queue().after(length, [primary] { primary->resume(); });
       break;
   }
-  world_.manager().rival(world_.node((primary->seat().value + 1U) % world_.node_count()),
-                         length + seconds(2));
+  world_.manager().rival(world_.node((primary->seat().value + 1U) % world_.node_count()), length + seconds(2));
 }
 
 void Injector::flap() {

@@ -36,8 +36,8 @@ struct Total {
 
 void report(const SeedResult& result) {
   for (const Violation& v : result.violations) {
-    fmt::print("seed {}: {} broken at {:.6f} s (step {}): {}\n", result.seed, v.promise,
-               static_cast<double>(v.when.ns) / 1e9, result.steps, v.what);
+    fmt::print("seed {}: {} broken at {:.6f} s (step {}): {}\n", result.seed, v.promise, static_cast<double>(v.when.ns) / 1e9,
+               result.steps, v.what);
   }
   std::fflush(stdout);
 }
@@ -48,8 +48,7 @@ void work(const Options& options, std::atomic<uint64_t>& next, Total& total) {
     if (i >= options.seeds) return;
     SeedResult result = run_seed(options.first_seed + i, options.trace, options.data_nodes);
     // One seed in a hundred runs twice: the same seed must give the same run.
-    if (i % 100 == 0 && !options.trace &&
-        run_seed(options.first_seed + i, false, options.data_nodes).hash != result.hash) {
+    if (i % 100 == 0 && !options.trace && run_seed(options.first_seed + i, false, options.data_nodes).hash != result.hash) {
       result.violations.push_back({"determinism", Instant{0}, "two runs of this seed differ"});
     }
     const std::lock_guard guard(total.lock);
@@ -77,8 +76,7 @@ int run(const Options& options) {
   for (std::thread& thread : threads) thread.join();
 
   int missing = total.coverage.print();
-  const uint64_t ops = median(total.ops), faults = median(total.faults),
-                 promotions = median(total.promotions);
+  const uint64_t ops = median(total.ops), faults = median(total.faults), promotions = median(total.promotions);
   fmt::print("median of a seed: {} client operations, {} faults, {} promotions\n", ops, faults, promotions);
   // Few seeds cannot reach everything.
   constexpr uint64_t kEnoughSeeds = 500;
@@ -104,8 +102,7 @@ int main(int argc, char** argv) {
   add("seeds", po::value(&options.seeds)->default_value(1000), "how many");
   add("threads", po::value(&options.threads), "default: as many as processors");
   add("trace", po::bool_switch(&options.trace), "print every event and effect");
-  add("require-coverage", po::bool_switch(&options.require_coverage),
-      "what was never reached is a violation");
+  add("require-coverage", po::bool_switch(&options.require_coverage), "what was never reached is a violation");
   add("data-nodes", po::value(&options.data_nodes), "2 (what is built) or 3; default: 2");
   add("mutants", "break one rule at a time; each must be noticed within `seeds` seeds by its promise's checker");
   add("mutant", po::value(&options.mutant), "with --mutants: only this one");

@@ -25,8 +25,7 @@ void Manager::poll() {
 }
 
 SimNode& Manager::node(Seat seat) {
-  const auto found =
-      std::find_if(nodes_.begin(), nodes_.end(), [&](const SimNode* n) { return n->seat() == seat; });
+  const auto found = std::find_if(nodes_.begin(), nodes_.end(), [&](const SimNode* n) { return n->seat() == seat; });
   CHECK(found != nodes_.end());
   return **found;
 }
@@ -80,8 +79,7 @@ void Manager::create() {
   for (SimNode* n : nodes_) {
     if (!n->alive()) return;
     const Snapshot status = n->inspect();
-    const auto met = std::count_if(status.peers.begin(), status.peers.end(),
-                                   [](const PeerSnapshot& p) { return p.connected; });
+    const auto met = std::count_if(status.peers.begin(), status.peers.end(), [](const PeerSnapshot& p) { return p.connected; });
     if (static_cast<size_t>(met) + 1 < nodes_.size()) return;
   }
   send(*nodes_[prng_.below(nodes_.size())], AdminOp::new_current_uuid, [this](bool ok, Reason reason) {
@@ -100,8 +98,7 @@ void Manager::supervise() {
     return;
   }
   // A frozen Primary looks like a dead one from here, but not at once.
-  const bool lingering =
-      std::any_of(nodes_.begin(), nodes_.end(), [](const SimNode* n) { return n->paused() && n->primary(); });
+  const bool lingering = std::any_of(nodes_.begin(), nodes_.end(), [](const SimNode* n) { return n->paused() && n->primary(); });
   if (lingering && context_.queue.now() - primary_seen_ < shape_.patience) return;
   if (context_.queue.now() >= next_try_) promote_somebody();
 }
@@ -166,9 +163,7 @@ void Manager::count_promotion(Seat seat, bool ok, Reason reason) {
   }
 }
 
-void Manager::rival(SimNode& node, Duration patience) {
-  rival_try(node, context_.queue.now() + patience);
-}
+void Manager::rival(SimNode& node, Duration patience) { rival_try(node, context_.queue.now() + patience); }
 
 void Manager::rival_try(SimNode& node, Instant until) {
   if (calm_ || !created_ || context_.queue.now() > until) return;
@@ -177,8 +172,7 @@ void Manager::rival_try(SimNode& node, Instant until) {
     rivals_.insert(id);
     node.post(AdminRequest{id, AdminOp::primary, {}, prng_.uuid()});
   }
-  context_.queue.after(prng_.between(milliseconds(20), milliseconds(900)),
-                       [this, &node, until] { rival_try(node, until); });
+  context_.queue.after(prng_.between(milliseconds(20), milliseconds(900)), [this, &node, until] { rival_try(node, until); });
 }
 
 // The handler always tells the truth: 7 only once the power is off. Late, doubled and failing ones are part
@@ -187,8 +181,7 @@ void Manager::fence_wanted(Seat seat, Seat peer, Boot evidence) {
   const uint64_t start = node(seat).start_count();
   ++fences_under_way_;
   const bool late = !calm_ && prng_.chance(shape_.fence_late);
-  const Duration delay =
-      late ? prng_.between(seconds(8), seconds(20)) : prng_.between(milliseconds(200), seconds(3));
+  const Duration delay = late ? prng_.between(seconds(8), seconds(20)) : prng_.between(milliseconds(200), seconds(3));
   const bool completes = calm_ || prng_.chance(shape_.fence_completes);
   constexpr std::array kFailures = {1, 3, 5, -1};
   const int failure = kFailures[prng_.below(kFailures.size())];

@@ -42,10 +42,10 @@ struct Hunt {
   std::mutex lock;
   std::atomic<uint64_t> next{0};
   std::atomic<bool> over{false};
-  uint64_t seeds = 0;             // run so far
+  uint64_t seeds = 0;  // run so far
   uint64_t killed_by_seed = 0;
-  std::string last_words;         // of the checker that noticed
-  std::string others;             // what other checkers said, at most a little
+  std::string last_words;  // of the checker that noticed
+  std::string others;      // what other checkers said, at most a little
 };
 
 void hunt(const Row& row, uint64_t first, uint64_t most, Hunt& hunt) {
@@ -76,8 +76,8 @@ bool killed(const Row& row, uint64_t first, uint64_t most, unsigned threads) {
   hunt(row, first, most, state);
   for (std::thread& helper : helpers) helper.join();
   if (state.over) {
-    fmt::print("{:<4} {:<30} killed after {:>4} seeds, by {}: {:.90}\n", row.promise, row.name, state.seeds,
-               state.killed_by_seed, state.last_words);
+    fmt::print("{:<4} {:<30} killed after {:>4} seeds, by {}: {:.90}\n", row.promise, row.name, state.seeds, state.killed_by_seed,
+               state.last_words);
   } else {
     fmt::print("{:<4} {:<30} SURVIVED {} seeds{}{}: {}\n", row.promise, row.name, state.seeds,
                state.others.empty() ? "" : ", noticed only as", state.others, row.text);

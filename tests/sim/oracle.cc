@@ -10,8 +10,7 @@ namespace lockstep::sim {
 
 void Oracle::fail(std::string promise, std::string what) {
   constexpr size_t kEnough = 4;
-  if (violations_.size() < kEnough)
-    violations_.push_back({std::move(promise), queue_.now(), std::move(what)});
+  if (violations_.size() < kEnough) violations_.push_back({std::move(promise), queue_.now(), std::move(what)});
 }
 
 uint64_t Oracle::invoked(const ClientOp& op) {
@@ -19,8 +18,8 @@ uint64_t Oracle::invoked(const ClientOp& op) {
   return history_.invoke(op);
 }
 
-void Oracle::answered(uint64_t op, Seat node, uint64_t start, const std::optional<Tenure>& tenure,
-                      IoStatus status, Payload seen) {
+void Oracle::answered(uint64_t op, Seat node, uint64_t start, const std::optional<Tenure>& tenure, IoStatus status,
+                      Payload seen) {
   history_.answer(op, status, std::move(seen), queue_.now());
   if (status != IoStatus::ok) {
     ++coverage_.client_failed;
@@ -59,21 +58,19 @@ void Oracle::check_not_older(Seat joiner, Seat member, uint64_t block) {
 // P2: once somebody has answered under a later tenure, the holder of an earlier one answers nothing any more.
 void Oracle::check_server(Seat node, uint64_t start, const std::optional<Tenure>& tenure) {
   if (!tenure || !tenure->primary || tenure->primary->node != node || tenure->primary->start != start) {
-    fail("P2", fmt::format("{} answers a client under {}", describe(node),
-                           tenure ? describe(*tenure) : "no tenure"));
+    fail("P2", fmt::format("{} answers a client under {}", describe(node), tenure ? describe(*tenure) : "no tenure"));
     return;
   }
   const auto& latest = tenures_.latest();
-  if (latest && latest->history == tenure->history && latest->number > tenure->number &&
-      latest->primary != tenure->primary) {
+  if (latest && latest->history == tenure->history && latest->number > tenure->number && latest->primary != tenure->primary) {
     fail("P2", fmt::format("{} answers under #{} when {} is decided", describe(node), tenure->number, describe(*latest)));
     return;
   }
   if (server_ && server_->history == tenure->history) {
     const bool same = server_->node == node && server_->start == start;
     if (!same && tenure->number <= server_->number) {
-      fail("P2", fmt::format("{} answers under #{} after {} answered under #{}", describe(node),
-                             tenure->number, describe(server_->node), server_->number));
+      fail("P2", fmt::format("{} answers under #{} after {} answered under #{}", describe(node), tenure->number,
+                             describe(server_->node), server_->number));
     }
     if (tenure->number < server_->number) return;
   }
@@ -100,8 +97,8 @@ void Oracle::check_members_have(uint64_t index) {
       if (writer.known && !history_.certainly_before(writer, {true, index})) continue;
       // A member that is there was not waited for (P1); one that is lost was not seen out of the set (P3).
       const bool lost = op.node != member && connected_ && !connected_(op.node, member);
-      fail(lost ? "P3" : "P1", fmt::format("write {} of block {} is acknowledged, but member {} of {} has {} there", mine,
-                                           b, describe(member), describe(*latest), there));
+      fail(lost ? "P3" : "P1", fmt::format("write {} of block {} is acknowledged, but member {} of {} has {} there", mine, b,
+                                           describe(member), describe(*latest), there));
       return;
     }
   }
@@ -116,14 +113,12 @@ void Oracle::block_written(Seat node, uint64_t block, uint64_t before, uint64_t 
   const auto old_writer = history_.writer_of(block, before);
   const auto new_writer = history_.writer_of(block, after);
   if (!new_writer.known) {
-    fail("P5",
-         fmt::format("{} writes {} into block {}, which no client wrote", describe(node), after, block));
+    fail("P5", fmt::format("{} writes {} into block {}, which no client wrote", describe(node), after, block));
     return;
   }
   if (!old_writer.op || !history_.op(*old_writer.op).acknowledged) return;
   if (history_.certainly_before(new_writer, old_writer)) {
-    fail("P5", fmt::format("member {} replaces {} in block {} by the older {}", describe(node), before, block,
-                           after));
+    fail("P5", fmt::format("member {} replaces {} in block {} by the older {}", describe(node), before, block, after));
   }
 }
 
@@ -146,8 +141,7 @@ void Oracle::promoted(Seat node, uint64_t start, const std::optional<Tenure>& te
 }
 
 void Oracle::refused(Seat node, std::string_view what, Reason reason) {
-  if (reason == Reason::none)
-    fail("P12", fmt::format("{}: {} refused without a reason", describe(node), what));
+  if (reason == Reason::none) fail("P12", fmt::format("{}: {} refused without a reason", describe(node), what));
 }
 
 void Oracle::add_disk(Seat node, const SimDisk* disk) {
@@ -180,9 +174,7 @@ void Oracle::note_difference(Seat node, uint64_t block) {
   }
 }
 
-void Oracle::block_lost(Seat node, uint64_t block) {
-  note_difference(node, block);
-}
+void Oracle::block_lost(Seat node, uint64_t block) { note_difference(node, block); }
 
 void Oracle::compare_copies() {
   for (Pair& pair : pairs_) compare(pair);
@@ -206,8 +198,8 @@ void Oracle::check_covered(const Pair& pair, uint64_t block) {
   const SimDisk& two = *disks_.at(pair.b);
   ++coverage_.differing_covered;
   if (one.marked(pair.b, block) || two.marked(pair.a, block)) return;
-  fail("P4", fmt::format("block {}: {} has {}, {} has {}, and no durable bit says so", block,
-                         describe(pair.a), one.read_block(block), describe(pair.b), two.read_block(block)));
+  fail("P4", fmt::format("block {}: {} has {}, {} has {}, and no durable bit says so", block, describe(pair.a),
+                         one.read_block(block), describe(pair.b), two.read_block(block)));
 }
 
 void Oracle::compare_identical() {
@@ -217,14 +209,12 @@ void Oracle::compare_identical() {
       const auto& two = b->second->data();
       const auto [x, y] = std::mismatch(one.begin(), one.end(), two.begin());
       if (x == one.end()) continue;
-      fail("P9", fmt::format("after healing, block {} differs: {} has {}, {} has {}", x - one.begin(),
-                             describe(a->first), *x, describe(b->first), *y));
+      fail("P9", fmt::format("after healing, block {} differs: {} has {}, {} has {}", x - one.begin(), describe(a->first), *x,
+                             describe(b->first), *y));
     }
   }
 }
 
-void Oracle::check_history() {
-  report(history_.check());
-}
+void Oracle::check_history() { report(history_.check()); }
 
 }  // namespace lockstep::sim

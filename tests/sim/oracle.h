@@ -35,8 +35,7 @@ class Oracle : public DiskObserver {
   // --- what clients do
   uint64_t invoked(const ClientOp& op);
   // `tenure`: adopted by the answering node; `start`: of its daemon.
-  void answered(uint64_t op, Seat node, uint64_t start, const std::optional<Tenure>& tenure, IoStatus status,
-                Payload seen);
+  void answered(uint64_t op, Seat node, uint64_t start, const std::optional<Tenure>& tenure, IoStatus status, Payload seen);
   const History& history() const { return history_; }
   void all_lost_unflushed() { history_.all_lost_unflushed(queue_.now()); }
 

@@ -14,12 +14,8 @@ constexpr Seat kB{1};
 constexpr Seat kW = witness_seat(0);
 constexpr uint64_t kBlocks = 2 * kBlocksPerExtent;
 
-Range block(uint64_t b) {
-  return {b * kBlockBytes, kBlockBytes};
-}
-Payload versions(uint64_t v) {
-  return std::make_shared<const std::vector<uint64_t>>(1, v);
-}
+Range block(uint64_t b) { return {b * kBlockBytes, kBlockBytes}; }
+Payload versions(uint64_t v) { return std::make_shared<const std::vector<uint64_t>>(1, v); }
 
 // --- history: P1, P6, P7
 // ------------------------------------------------------------------------------------------------------
@@ -34,8 +30,7 @@ class HistoryTest : public testing::Test {
     o.fua = fua;
     o.invoked = Instant{begin};
     const uint64_t index = history_.invoke(o);
-    if (end > 0)
-      history_.answer(index, IoStatus::ok, kind == OpKind::read ? versions(saw) : nullptr, Instant{end});
+    if (end > 0) history_.answer(index, IoStatus::ok, kind == OpKind::read ? versions(saw) : nullptr, Instant{end});
     return History::version_of(index);
   }
   uint64_t write(int64_t begin, int64_t end) { return op(OpKind::write, begin, end); }
@@ -176,9 +171,7 @@ TEST_F(HistoryTest, ObjectsToTwoSurvivorsOfOneLoss) {
 // --- tenures: P2, P8
 // ----------------------------------------------------------------------------------------------------------
 
-Uuid acceptor(Seat seat) {
-  return Uuid::from_words(7, seat.value + 1U);
-}
+Uuid acceptor(Seat seat) { return Uuid::from_words(7, seat.value + 1U); }
 
 Tenure tenure(uint64_t number, Seat primary, SeatSet members) {
   Tenure t;
@@ -283,8 +276,7 @@ class CopiesTest : public testing::Test {
       record.peers[other.value].disk = acceptor(other);
       record.acceptor = accepted(seat, both(), both().origin);
       disk->create(record, kFirstVersion);
-      disk->write(WriteBitmapPage{{}, other, 0, std::make_shared<BitPage>()},
-                  [](bool) {});  // nothing is dirty
+      disk->write(WriteBitmapPage{{}, other, 0, std::make_shared<BitPage>()}, [](bool) {});  // nothing is dirty
     }
     settle();
     for (Seat seat : {kA, kB}) oracle_.acceptor_durable(seat, accepted(seat, both(), both().origin));

@@ -35,9 +35,7 @@ class Prng {
   }
   // Uniform in [0, bound); bound must not be 0. The bias of a modulo does not matter here.
   uint64_t below(uint64_t bound) { return next() % bound; }
-  int64_t between(int64_t low, int64_t high) {
-    return low + static_cast<int64_t>(below(static_cast<uint64_t>(high - low + 1)));
-  }
+  int64_t between(int64_t low, int64_t high) { return low + static_cast<int64_t>(below(static_cast<uint64_t>(high - low + 1))); }
   Duration between(Duration low, Duration high) { return {between(low.ns, high.ns)}; }
   bool chance(int percent) { return below(100) < static_cast<uint64_t>(percent); }
   bool permille(int n) { return below(1000) < static_cast<uint64_t>(n); }

@@ -13,9 +13,8 @@ bool RegisterOracle::majority(const Tenure& electorate, const Voted& accepted) c
   for (const Voter& voter : electorate.voters) {
     // At the creation a seat is counted whichever acceptor answers there: nobody was named before.
     const bool any = electorate.number == 1 && voter.acceptor.is_nil();
-    const bool voted = std::any_of(accepted.begin(), accepted.end(), [&](const auto& v) {
-      return v.first == voter.seat && (any || v.second == voter.acceptor);
-    });
+    const bool voted = std::any_of(accepted.begin(), accepted.end(),
+                                   [&](const auto& v) { return v.first == voter.seat && (any || v.second == voter.acceptor); });
     votes += voted ? 1 : 0;
   }
   return votes * 2 > electorate.voters.size();
@@ -35,13 +34,11 @@ bool RegisterOracle::half_and_fence(const Tenure& electorate, const Voted& accep
 
 Verdict RegisterOracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {
   if (record.accepted.none()) return {};
-  if (!record.tenure)
-    return {"P2", fmt::format("the acceptor of {} accepted a ballot without a value", describe(seat))};
+  if (!record.tenure) return {"P2", fmt::format("the acceptor of {} accepted a ballot without a value", describe(seat))};
   auto [found, fresh] = proposals_.try_emplace(record.accepted, Proposal{*record.tenure, {}});
   Proposal& proposal = found->second;
   if (!(proposal.value == *record.tenure)) {
-    return {"P2", fmt::format("two values under one ballot: {} and {}", describe(proposal.value),
-                              describe(*record.tenure))};
+    return {"P2", fmt::format("two values under one ballot: {} and {}", describe(proposal.value), describe(*record.tenure))};
   }
   if (!proposal.accepted.insert({seat, record.acceptor}).second) return {};
   if (!majority(proposal.value, proposal.accepted)) return {};
@@ -56,8 +53,7 @@ Verdict RegisterOracle::decide(const Tenure& tenure) {
   const auto [found, fresh] = chain_.try_emplace({tenure.history, tenure.number}, tenure);
   if (!fresh) {
     if (found->second == tenure) return {};
-    return {"P2", fmt::format("two tenures of one number are decided: {} and {}", describe(found->second),
-                              describe(tenure))};
+    return {"P2", fmt::format("two tenures of one number are decided: {} and {}", describe(found->second), describe(tenure))};
   }
   if (latest_ && latest_->history == tenure.history && tenure.number < latest_->number)
     return {"P2", fmt::format("{} is decided after {}", describe(tenure), describe(*latest_))};
@@ -79,10 +75,8 @@ Verdict RegisterOracle::check_promotion(const Tenure& next) {
 SeatSet RegisterOracle::members_owed() const {
   if (!latest_) return {};
   for (const auto& [ballot, proposal] : proposals_) {
-    const bool successor =
-        proposal.value.history == latest_->history && proposal.value.number == latest_->number + 1;
-    if (successor && half_and_fence(proposal.value, proposal.accepted))
-      return proposal.value.members & latest_->members;
+    const bool successor = proposal.value.history == latest_->history && proposal.value.number == latest_->number + 1;
+    if (successor && half_and_fence(proposal.value, proposal.accepted)) return proposal.value.members & latest_->members;
   }
   return latest_->members;
 }
@@ -91,8 +85,7 @@ Verdict RegisterOracle::adopted(Seat node, const Tenure& tenure) {
   const auto found = chain_.find({tenure.history, tenure.number});
   if (found != chain_.end()) {
     if (found->second == tenure) return {};
-    return {"P8", fmt::format("{} adopted {}, decided was {}", describe(node), describe(tenure),
-                              describe(found->second))};
+    return {"P8", fmt::format("{} adopted {}, decided was {}", describe(node), describe(tenure), describe(found->second))};
   }
   for (const auto& [ballot, proposal] : proposals_) {
     if (proposal.value != tenure || !half_and_fence(tenure, proposal.accepted)) continue;

@@ -20,15 +20,9 @@ void SimDisk::create(const NodeRecord& record, uint64_t content) {
 void SimDisk::submit(const DiskIo& io, Payload payload, DataDone done) {
   launch({DataOp{io, std::move(payload), std::move(done), write_order_}, false});
 }
-void SimDisk::write(const WriteRecord& effect, MetaWritten done) {
-  launch({MetaOp{effect, std::move(done)}, false});
-}
-void SimDisk::write(const WriteIntentPage& effect, MetaWritten done) {
-  launch({MetaOp{effect, std::move(done)}, false});
-}
-void SimDisk::write(const WriteBitmapPage& effect, MetaWritten done) {
-  launch({MetaOp{effect, std::move(done)}, false});
-}
+void SimDisk::write(const WriteRecord& effect, MetaWritten done) { launch({MetaOp{effect, std::move(done)}, false}); }
+void SimDisk::write(const WriteIntentPage& effect, MetaWritten done) { launch({MetaOp{effect, std::move(done)}, false}); }
+void SimDisk::write(const WriteBitmapPage& effect, MetaWritten done) { launch({MetaOp{effect, std::move(done)}, false}); }
 
 void SimDisk::launch(InFlight op) {
   const uint64_t id = next_id_++;
@@ -116,8 +110,7 @@ void SimDisk::flush_up_to(uint64_t mark) {
 
 Payload SimDisk::read(const Range& range) const {
   const auto first = cached_.begin() + static_cast<int64_t>(range.offset / kBlockBytes);
-  return std::make_shared<const std::vector<uint64_t>>(
-      first, first + static_cast<int64_t>(range.length / kBlockBytes));
+  return std::make_shared<const std::vector<uint64_t>>(first, first + static_cast<int64_t>(range.length / kBlockBytes));
 }
 
 void SimDisk::apply_meta(const MetaOp& op) {
@@ -181,9 +174,7 @@ const SimDisk::Page* SimDisk::newest(const IntentPage& page) const {
 }
 
 bool SimDisk::marked(Seat peer, uint64_t block) const {
-  const auto bit = [](const BitPage& bits, uint64_t i) {
-    return ((bits[i / 64 % kWordsPerPage] >> (i % 64)) & 1) != 0;
-  };
+  const auto bit = [](const BitPage& bits, uint64_t i) { return ((bits[i / 64 % kWordsPerPage] >> (i % 64)) & 1) != 0; };
   const auto bitmap = bitmaps_.find({peer.value, static_cast<uint32_t>(block / kBitsPerPage)});
   if (bitmap == bitmaps_.end() || !bitmap->second.readable || bit(bitmap->second.bits, block)) return true;
   const uint64_t extent = block / kBlocksPerExtent;
@@ -225,8 +216,7 @@ Loaded SimDisk::load() const {
   }
   for (const auto& [index, page] : intent_) {
     const Page* best = newest(page);
-    if (index < loaded.intent_sequences.size())
-      loaded.intent_sequences[index] = best != nullptr ? best->sequence : 0;
+    if (index < loaded.intent_sequences.size()) loaded.intent_sequences[index] = best != nullptr ? best->sequence : 0;
   }
   return loaded;
 }

@@ -84,8 +84,7 @@ class SimDisk {
 
   DiskBehaviour behaviour;
   struct Counters {
-    uint64_t data_errors = 0, meta_errors = 0, torn_pages = 0, orphans_landed = 0, orphans_lost = 0,
-             lost_blocks = 0;
+    uint64_t data_errors = 0, meta_errors = 0, torn_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
   } counters;
 
  private:
@@ -137,9 +136,8 @@ class SimDisk {
   uint64_t next_id_ = 1;
   uint64_t write_order_ = 0;
   std::map<uint64_t, InFlight> in_flight_;
-  std::vector<uint64_t> cached_;  // what reads return
-  std::map<uint64_t, std::vector<Unflushed>>
-      unflushed_;  // by block, oldest first; element 0 is the stable version
+  std::vector<uint64_t> cached_;                          // what reads return
+  std::map<uint64_t, std::vector<Unflushed>> unflushed_;  // by block, oldest first; element 0 is the stable version
   NodeRecord record_;
   std::map<uint32_t, IntentPage> intent_;
   std::map<std::pair<uint8_t, uint32_t>, Page> bitmaps_;

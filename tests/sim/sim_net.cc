@@ -7,12 +7,8 @@
 namespace lockstep::sim {
 
 namespace {
-constexpr size_t at(int side) {
-  return static_cast<size_t>(side);
-}
-constexpr size_t at(Lane lane) {
-  return static_cast<size_t>(lane);
-}
+constexpr size_t at(int side) { return static_cast<size_t>(side); }
+constexpr size_t at(Lane lane) { return static_cast<size_t>(lane); }
 }  // namespace
 
 SimNet::Pair& SimNet::pair(Seat a, Seat b) {
@@ -36,8 +32,7 @@ SimNet::Connection* SimNet::find(Pair& pair, int side, LinkId link) {
 }
 
 void SimNet::try_connect(Pair& pair) {
-  queue_.after(prng_.between(behaviour.connect_fastest, behaviour.connect_slowest),
-               [this, &pair] { try_connect(pair); });
+  queue_.after(prng_.between(behaviour.connect_fastest, behaviour.connect_slowest), [this, &pair] { try_connect(pair); });
   for (int side = 0; side < 2; ++side) {
     if (!endpoint(pair, side).running() || direction_silent(pair, side)) return;
     if (endpoint(pair, side).refuses(pair.seat[at(1 - side)])) return;
@@ -58,8 +53,7 @@ void SimNet::open(Pair& pair) {
   pair.current = id;
   ++counters.connected;
   for (int side = 0; side < 2; ++side) {
-    queue_.after(prng_.between(microseconds(100), milliseconds(30)),
-                 [this, &pair, id, side] { opened(pair, id, side); });
+    queue_.after(prng_.between(microseconds(100), milliseconds(30)), [this, &pair, id, side] { opened(pair, id, side); });
   }
 }
 
@@ -95,8 +89,7 @@ void SimNet::send(Seat from, Seat to, LinkId link, const Message& message, Paylo
   const int to_side = 1 - from_side;
   Instant& last = connection->last[at(to_side)][at(lane)];
   Duration delay = prng_.between(behaviour.fastest, behaviour.slowest);
-  if (prng_.permille(behaviour.stall_permille))
-    delay = prng_.between(behaviour.slowest, behaviour.stall_slowest);
+  if (prng_.permille(behaviour.stall_permille)) delay = prng_.between(behaviour.slowest, behaviour.stall_slowest);
   last = std::max(last + Duration{1}, queue_.now() + delay);
   Waiting waiting{std::make_shared<const Message>(message), std::move(payload)};
   queue_.at(last, [this, &p, id = connection->id, to_side, lane, waiting = std::move(waiting)]() mutable {
@@ -120,8 +113,7 @@ void SimNet::deliver(Pair& pair, uint64_t id, int to_side, Lane lane, Waiting wa
 
 void SimNet::arrive(Pair& pair, Connection& connection, int to_side, const Waiting& waiting) {
   ++counters.delivered;
-  endpoint(pair, to_side)
-      .receive(pair.seat[at(1 - to_side)], connection.link[at(to_side)], waiting.message, waiting.payload);
+  endpoint(pair, to_side).receive(pair.seat[at(1 - to_side)], connection.link[at(to_side)], waiting.message, waiting.payload);
 }
 
 void SimNet::drain(Pair& pair, uint64_t id, int to_side) {
@@ -154,9 +146,8 @@ void SimNet::side_down(Pair& pair, uint64_t id, int side) {
   const bool told = connection.opened[at(side)] && endpoint(pair, side).running();
   const LinkId link = connection.link[at(side)];
   if (!connection.closed[at(1 - side)]) {
-    const Duration delay = direction_silent(pair, side)
-                               ? prng_.between(behaviour.ping_fastest, behaviour.ping_slowest)
-                               : prng_.between(microseconds(50), milliseconds(20));
+    const Duration delay = direction_silent(pair, side) ? prng_.between(behaviour.ping_fastest, behaviour.ping_slowest)
+                                                        : prng_.between(microseconds(50), milliseconds(20));
     side_down_after(pair, id, 1 - side, delay);
   }
   forget_if_over(pair, id);
@@ -165,8 +156,7 @@ void SimNet::side_down(Pair& pair, uint64_t id, int side) {
 
 void SimNet::forget_if_over(Pair& pair, uint64_t id) {
   auto found = pair.connections.find(id);
-  if (found != pair.connections.end() && found->second.closed[0] && found->second.closed[1])
-    pair.connections.erase(found);
+  if (found != pair.connections.end() && found->second.closed[0] && found->second.closed[1]) pair.connections.erase(found);
 }
 
 void SimNet::close(Seat by, Seat peer, LinkId link) {
@@ -181,8 +171,7 @@ void SimNet::reset(Seat a, Seat b) {
   if (found == p.connections.end()) return;
   found->second.broken = true;
   ++counters.resets;
-  for (int side = 0; side < 2; ++side)
-    side_down_after(p, p.current, side, prng_.between(Duration{0}, milliseconds(30)));
+  for (int side = 0; side < 2; ++side) side_down_after(p, p.current, side, prng_.between(Duration{0}, milliseconds(30)));
 }
 
 bool SimNet::direction_silent(const Pair& pair, int from_side) const {

@@ -32,8 +32,7 @@ class Endpoint {
 struct NetBehaviour {
   Duration fastest = microseconds(80);
   Duration slowest = microseconds(600);
-  int stall_permille =
-      0;  // messages that take up to stall_slowest, and all behind them on their lane with them
+  int stall_permille = 0;  // messages that take up to stall_slowest, and all behind them on their lane with them
   Duration stall_slowest = milliseconds(1800);
   Duration ping_fastest = milliseconds(700);  // silence noticed
   Duration ping_slowest = milliseconds(2000);
@@ -65,8 +64,7 @@ class SimNet {
 
   NetBehaviour behaviour;
   struct Counters {
-    uint64_t connected = 0, half_open = 0, delivered = 0, dropped = 0, silence_noticed = 0, late = 0,
-             resets = 0;
+    uint64_t connected = 0, half_open = 0, delivered = 0, dropped = 0, silence_noticed = 0, late = 0, resets = 0;
   } counters;
 
  private:
@@ -108,9 +106,7 @@ class SimNet {
   void update_silence(Pair& pair, int from_side);
   void silence_noticed(Pair& pair, int from_side, uint64_t epoch, uint64_t id);
   void forget_if_over(Pair& pair, uint64_t id);
-  Endpoint& endpoint(const Pair& pair, int side) {
-    return *endpoints_.at(pair.seat[static_cast<size_t>(side)]);
-  }
+  Endpoint& endpoint(const Pair& pair, int side) { return *endpoints_.at(pair.seat[static_cast<size_t>(side)]); }
 
   EventQueue& queue_;
   Prng prng_;

@@ -29,8 +29,7 @@ void SimNode::create_metadata(ResourceId resource, uint64_t content) {
   record.disk = prng_.uuid();
   record.size_bytes = disk_.blocks() * kBlockBytes;
   record.acceptor.acceptor = prng_.uuid();
-  record.start = uint64_t{record.acceptor.acceptor.bytes[0]}
-                 << 24;  // as create-md: never the one of the disk before
+  record.start = uint64_t{record.acceptor.acceptor.bytes[0]} << 24;  // as create-md: never the one of the disk before
   disk_.create(record, content);
 }
 
@@ -185,8 +184,7 @@ void SimNode::step(const Event& event) {
   Effects effects;
   effects.swap(effects_);
   replica_->step(clock_.local(context_.queue.now()), event, effects);
-  if (effects.size() > kMaxEffects)
-    context_.oracle.fail("P10", fmt::format("{} effects of one step", effects.size()));
+  if (effects.size() > kMaxEffects) context_.oracle.fail("P10", fmt::format("{} effects of one step", effects.size()));
   const uint64_t life = life_;
   for (const Effect& effect : effects) {
     context_.trace.effect(seat(), effect);
@@ -201,8 +199,7 @@ void SimNode::step(const Event& event) {
   }
   effects.clear();
   effects_.swap(effects);
-  if (payloads_.size() > kMaxPayloads)
-    context_.oracle.fail("P10", fmt::format("{} payloads held", payloads_.size()));
+  if (payloads_.size() > kMaxPayloads) context_.oracle.fail("P10", fmt::format("{} payloads held", payloads_.size()));
   arm_timer();
 }
 
@@ -247,8 +244,7 @@ void SimNode::guard_against_spinning() {
   const Instant now = context_.queue.now();
   steps_at_once_ = now == last_step_at_ ? steps_at_once_ + 1 : 0;
   last_step_at_ = now;
-  if (steps_at_once_ == kMaxStepsAtOnce)
-    context_.oracle.fail("P10", fmt::format("{} spins", describe(seat())));
+  if (steps_at_once_ == kMaxStepsAtOnce) context_.oracle.fail("P10", fmt::format("{} spins", describe(seat())));
 }
 
 void SimNode::arm_timer() {
@@ -272,8 +268,7 @@ void SimNode::arm_timer() {
 Payload SimNode::payload_of(PayloadId id) {
   const auto found = payloads_.find(id);
   if (found == payloads_.end()) {
-    context_.oracle.fail("P10",
-                         fmt::format("{} uses payload {:#x} after its release", describe(seat()), id.value));
+    context_.oracle.fail("P10", fmt::format("{} uses payload {:#x} after its release", describe(seat()), id.value));
     return nullptr;
   }
   return found->second;
@@ -348,9 +343,7 @@ void SimNode::execute(const RoleChanged& effect) {
   context_.listener.role_changed(seat(), effect.primary);
 }
 
-void SimNode::execute(const RunFence& effect) {
-  context_.listener.fence_wanted(seat(), effect.peer, effect.evidence);
-}
+void SimNode::execute(const RunFence& effect) { context_.listener.fence_wanted(seat(), effect.peer, effect.evidence); }
 
 void SimNode::execute(const Note& effect) {
   context_.coverage.hit(effect.notice);

@@ -127,8 +127,8 @@ class SimNode : public Endpoint {
   bool disk_failed_ = false;
   bool failing_step_ = false;
   std::set<DiskIoId> reads_;  // under way
-  bool leaving_ = false;  // answered `stop`: nothing more may come
-  uint64_t life_ = 0;     // one run of the process
+  bool leaving_ = false;      // answered `stop`: nothing more may come
+  uint64_t life_ = 0;         // one run of the process
   uint64_t start_ = 0;
   Boot boot_;
   SeatSet stand_alone_;

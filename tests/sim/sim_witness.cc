@@ -65,11 +65,9 @@ void SimWitness::receive(Seat from, LinkId link, std::shared_ptr<const Message> 
 void SimWitness::handle(const Mail& mail) {
   const Message& message = *mail.message;
   context_.trace.event(seat_, MessageReceived{mail.from, mail.link, message, {}});
-  if (const auto* prepare = std::get_if<Prepare>(&message))
-    answer(mail, acceptor_->prepare(local(), *prepare));
+  if (const auto* prepare = std::get_if<Prepare>(&message)) answer(mail, acceptor_->prepare(local(), *prepare));
   if (const auto* accept = std::get_if<Accept>(&message)) answer(mail, acceptor_->accept(local(), *accept));
-  if (const auto* lease = std::get_if<LeaseRequest>(&message))
-    answer(mail, acceptor_->lease(local(), *lease));
+  if (const auto* lease = std::get_if<LeaseRequest>(&message)) answer(mail, acceptor_->lease(local(), *lease));
   if (const auto* released = std::get_if<LeaseReleased>(&message)) acceptor_->released(*released);
   if (const auto* ended = std::get_if<BootEnded>(&message)) acceptor_->boot_ended(*ended);
 }

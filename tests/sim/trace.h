@@ -44,8 +44,8 @@ class Trace {
 
  private:
   void line(Seat node, const char* indent, const std::string& text) const {
-    std::printf("%12.6f %-2s %s%s\n", static_cast<double>(queue_.now().ns) / 1e9,
-                node == kNoSeat ? "" : describe(node).c_str(), indent, text.c_str());
+    std::printf("%12.6f %-2s %s%s\n", static_cast<double>(queue_.now().ns) / 1e9, node == kNoSeat ? "" : describe(node).c_str(),
+                indent, text.c_str());
   }
   const EventQueue& queue_;
   bool printing_;

@@ -6,8 +6,7 @@
 
 namespace lockstep::sim {
 
-Workload::Workload(EventQueue& queue, Prng prng, Oracle& oracle, Coverage& coverage, uint64_t blocks,
-                   const WorkloadShape& shape)
+Workload::Workload(EventQueue& queue, Prng prng, Oracle& oracle, Coverage& coverage, uint64_t blocks, const WorkloadShape& shape)
     : queue_(queue), prng_(prng), oracle_(oracle), coverage_(coverage), shape_(shape) {
   for (uint64_t extent = 0; extent < blocks / kBlocksPerExtent; ++extent) {
     const uint64_t room = kBlocksPerExtent - shape_.window_blocks;
@@ -61,8 +60,8 @@ uint64_t Workload::issue(Seat seat, const ClientOp& wanted, bool reader) {
   ++issued_;
   ClientRequest request{ClientIo{session.next_io++}, op.kind, op.range, op.fua, {}};
   if (op.kind == OpKind::write) {
-    request.payload = session.node->add_payload(std::make_shared<const std::vector<uint64_t>>(
-        op.range.length / kBlockBytes, History::version_of(index)));
+    request.payload = session.node->add_payload(
+        std::make_shared<const std::vector<uint64_t>>(op.range.length / kBlockBytes, History::version_of(index)));
   }
   session.outstanding[request.io] = {index, reader};
   session.node->post(request);

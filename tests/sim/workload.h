@@ -26,8 +26,7 @@ struct WorkloadShape {
 
 class Workload {
  public:
-  Workload(EventQueue& queue, Prng prng, Oracle& oracle, Coverage& coverage, uint64_t blocks,
-           const WorkloadShape& shape);
+  Workload(EventQueue& queue, Prng prng, Oracle& oracle, Coverage& coverage, uint64_t blocks, const WorkloadShape& shape);
 
   void add_node(SimNode* node) { sessions_[node->seat()].node = node; }
   void serve(Seat seat, bool serving);  // RoleChanged

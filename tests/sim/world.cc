@@ -24,8 +24,7 @@ World::World(const Plan& plan, bool trace)
   for (uint8_t i = 0; i < plan.data_nodes; ++i) {
     CoreConfig config = plan.core;
     config.self = Seat{i};
-    nodes_.push_back(
-        std::make_unique<SimNode>(context(), prng_.fork(), config, plan.extents * kBlocksPerExtent));
+    nodes_.push_back(std::make_unique<SimNode>(context(), prng_.fork(), config, plan.extents * kBlocksPerExtent));
     SimNode& node = *nodes_.back();
     node.disk().behaviour = plan.disk;
     node.disk().behaviour.volatile_cache = plan.volatile_cache;
@@ -35,8 +34,7 @@ World::World(const Plan& plan, bool trace)
     net_.attach(node.seat(), &node);
   }
   for (uint8_t i = 0; i < plan.witnesses; ++i) {
-    witnesses_.push_back(std::make_unique<SimWitness>(context(), prng_.fork(), witness_seat(i),
-                                                      plan.core.lease_drift_permille));
+    witnesses_.push_back(std::make_unique<SimWitness>(context(), prng_.fork(), witness_seat(i), plan.core.lease_drift_permille));
     net_.attach(witness_seat(i), witnesses_.back().get());
   }
   for (size_t a = 0; a < nodes_.size(); ++a) {
@@ -78,8 +76,7 @@ void World::run_for(Duration time) {
 void World::run() {
   boot();
   if (!run_until(seconds(30), [this] { return manager_.created() && manager_.primary() != nullptr; })) {
-    if (!oracle_.failed())
-      oracle_.fail("P9", "no Primary 30 s after the creation of the resource; " + describe_state());
+    if (!oracle_.failed()) oracle_.fail("P9", "no Primary 30 s after the creation of the resource; " + describe_state());
     return;
   }
   injector_.begin();
@@ -151,9 +148,8 @@ bool World::voters_seated() const {
   const auto& tenure = oracle_.latest_tenure();
   if (!tenure) return false;
   return std::all_of(tenure->voters.begin(), tenure->voters.end(), [this](const Voter& voter) {
-    const Uuid& there = voter.seat.is_witness()
-                            ? witnesses_.at(voter.seat.value - kMaxDataNodes)->acceptor()
-                            : nodes_.at(voter.seat.value)->disk().record().acceptor.acceptor;
+    const Uuid& there = voter.seat.is_witness() ? witnesses_.at(voter.seat.value - kMaxDataNodes)->acceptor()
+                                                : nodes_.at(voter.seat.value)->disk().record().acceptor.acceptor;
     return there == voter.acceptor;
   });
 }
@@ -185,8 +181,7 @@ void World::prove() {
     });
   };
   if (!run_until(seconds(30), idle)) {
-    if (!oracle_.failed())
-      oracle_.fail("P10", "requests, disk operations or payloads stay for ever; " + describe_state());
+    if (!oracle_.failed()) oracle_.fail("P10", "requests, disk operations or payloads stay for ever; " + describe_state());
     return;
   }
   SimNode* primary = manager_.primary();
@@ -217,10 +212,9 @@ std::string World::describe_state() const {
       continue;
     }
     const Snapshot s = node->inspect();
-    text += fmt::format(
-        "role {} disk {} quorum {} suspended {} reason {} ops {} clients {} payloads {} disk-io {}",
-        static_cast<int>(s.role), static_cast<int>(s.disk), s.quorum, s.suspended, code_of(s.reason),
-        s.client_ops, workload_.in_flight(node->seat()), node->payloads_held(), node->disk().in_flight());
+    text += fmt::format("role {} disk {} quorum {} suspended {} reason {} ops {} clients {} payloads {} disk-io {}",
+                        static_cast<int>(s.role), static_cast<int>(s.disk), s.quorum, s.suspended, code_of(s.reason),
+                        s.client_ops, workload_.in_flight(node->seat()), node->payloads_held(), node->disk().in_flight());
     for (const PeerSnapshot& p : s.peers) {
       text += fmt::format(" peer {} connected {} repl {} dirty {}", describe(p.node), p.connected,
                           static_cast<int>(p.replication), p.dirty_blocks);

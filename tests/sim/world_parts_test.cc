@@ -133,9 +133,7 @@ class NetTest : public testing::Test {
     net_.join(Seat{0}, Seat{1});
     queue_.run_until(Instant{} + seconds(2));
   }
-  void say(uint64_t n) {
-    net_.send(Seat{0}, Seat{1}, a_.link, WriteReply{{}, OpId{n}, IoStatus::ok}, nullptr);
-  }
+  void say(uint64_t n) { net_.send(Seat{0}, Seat{1}, a_.link, WriteReply{{}, OpId{n}, IoStatus::ok}, nullptr); }
   void pass(Duration time) { queue_.run_until(queue_.now() + time); }
   EventQueue queue_;
   SimNet net_;

@@ -133,8 +133,8 @@ TEST_F(ClusterTest, SwitchOverUnderLoad) {
   world_->run_for(seconds(2));
   const Seat before = primary().seat();
   world_->manager().request_switch_over();
-  EXPECT_TRUE(world_->run_until(
-      seconds(15), [&] { return world_->manager().primary() != nullptr && primary().seat() != before; }));
+  EXPECT_TRUE(
+      world_->run_until(seconds(15), [&] { return world_->manager().primary() != nullptr && primary().seat() != before; }));
   world_->run_for(seconds(2));
   expect_whole();
 }
@@ -144,9 +144,8 @@ TEST_F(ClusterTest, ADeposedPrimaryThatWasFrozenAnswersNothingOld) {
   world_->run_for(seconds(1));
   SimNode& frozen = primary();
   frozen.pause();
-  EXPECT_TRUE(world_->run_until(seconds(30), [&] {
-    return world_->manager().primary() != nullptr && world_->manager().primary() != &frozen;
-  }));
+  EXPECT_TRUE(world_->run_until(
+      seconds(30), [&] { return world_->manager().primary() != nullptr && world_->manager().primary() != &frozen; }));
   world_->run_for(seconds(1));
   frozen.resume();
   expect_whole();

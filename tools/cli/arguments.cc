@@ -17,9 +17,7 @@ namespace lockstep::cli {
 
 namespace {
 
-Instead usage(std::string what) {
-  return {1, "", fmt::format("lockstep: {}\nTry: lockstep --help\n", what)};
-}
+Instead usage(std::string what) { return {1, "", fmt::format("lockstep: {}\nTry: lockstep --help\n", what)}; }
 
 std::string or_environment(const char* name, std::string otherwise) {
   const char* value = std::getenv(name);
@@ -49,9 +47,7 @@ Option split_option(const std::string& word) {
 }
 
 // Where a value is due: the next option stands there, so the value was forgotten.
-bool is_option(const std::string& word) {
-  return word.substr(0, 2) == "--" || word == "-c" || word == "-h";
-}
+bool is_option(const std::string& word) { return word.substr(0, 2) == "--" || word == "-c" || word == "-h"; }
 
 class Parser {
  public:
@@ -90,7 +86,8 @@ std::optional<Instead> Parser::take_option(size_t& at) {
   const bool takes_value = slot != nullptr || option.name == "timeout";
   if (takes_value && !option.value) {
     if (at + 1 == words_.size() || is_option(words_[at + 1]))
-      return usage(fmt::format("--{} needs a value (one that begins with a dash is given as --{}=VALUE)", option.name, option.name));
+      return usage(
+          fmt::format("--{} needs a value (one that begins with a dash is given as --{}=VALUE)", option.name, option.name));
     option.value = words_[++at];
   }
   if (slot == nullptr) {
@@ -128,8 +125,8 @@ std::optional<Instead> Parser::take_command() {
   std::vector<std::string_view> known;
   for (const CommandSpec& spec : all_commands()) known.push_back(spec.name);
   const std::string nearest = config::nearest_word(name, known);
-  return usage(fmt::format("unknown command \"{}\"{}", name,
-                           nearest.empty() ? "" : fmt::format("; did you mean \"{}\"?", nearest)));
+  return usage(
+      fmt::format("unknown command \"{}\"{}", name, nearest.empty() ? "" : fmt::format("; did you mean \"{}\"?", nearest)));
 }
 
 std::optional<Instead> Parser::take_command_options() {
@@ -151,11 +148,9 @@ std::optional<Instead> Parser::take_positionals() {
   const CommandSpec& command = *out_.command;
   const size_t words = positionals_.size() - 1;
   const size_t most = command.target == Target::none ? 0 : command.name == "explain" ? 2 : 1;
-  if (words > most)
-    return usage(fmt::format("{}: \"{}\" is one word too many", command.name, positionals_[most + 1]));
+  if (words > most) return usage(fmt::format("{}: \"{}\" is one word too many", command.name, positionals_[most + 1]));
   if (words == 0) {
-    if (command.target == Target::required)
-      return usage(fmt::format("{} needs a resource, or all", command.name));
+    if (command.target == Target::required) return usage(fmt::format("{} needs a resource, or all", command.name));
     out_.target.all = true;
     return std::nullopt;
   }
@@ -166,7 +161,8 @@ std::optional<Instead> Parser::take_positionals() {
   out_.target = *target;
   // What acts on the whole resource must not do so for somebody who meant one peer of it.
   if (!target->peer.empty() && !command.takes_peer)
-    return usage(fmt::format("{} takes no peer: it is for all of {}, not for \"{}\" alone", command.name, target->resource, target->peer));
+    return usage(
+        fmt::format("{} takes no peer: it is for all of {}, not for \"{}\" alone", command.name, target->resource, target->peer));
   if (words == 2) out_.topic = positionals_[2];
   if (!out_.topic.empty() && out_.topic != "promote" && out_.topic != "io" && out_.topic != "resync") {
     return usage(fmt::format("explain knows promote, io and resync, not \"{}\"", out_.topic));
@@ -191,9 +187,7 @@ std::variant<Arguments, Instead> Parser::parse() {
 
 }  // namespace
 
-std::variant<Arguments, Instead> parse_arguments(const std::vector<std::string>& words) {
-  return Parser(words).parse();
-}
+std::variant<Arguments, Instead> parse_arguments(const std::vector<std::string>& words) { return Parser(words).parse(); }
 
 std::optional<TargetName> parse_target(std::string_view text) {
   TargetName target;

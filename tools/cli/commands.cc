@@ -47,9 +47,7 @@ const std::vector<CommandSpec> kCommands = {
 
 }  // namespace
 
-const std::vector<CommandSpec>& all_commands() {
-  return kCommands;
-}
+const std::vector<CommandSpec>& all_commands() { return kCommands; }
 
 const CommandSpec* find_command(std::string_view name) {
   for (const CommandSpec& spec : kCommands) {

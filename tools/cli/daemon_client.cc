@@ -16,12 +16,10 @@ namespace lockstep::cli {
 
 namespace {
 
-constexpr int kPatienceSeconds = 5;  // a daemon that lives says so every second
+constexpr int kPatienceSeconds = 5;                // a daemon that lives says so every second
 constexpr size_t kLongestLine = 64 * 1024 * 1024;  // a status of very many resources is far shorter
 
-ControlReply failure(std::string text) {
-  return {20, "", "lockstep: " + std::move(text) + "\n"};
-}
+ControlReply failure(std::string text) { return {20, "", "lockstep: " + std::move(text) + "\n"}; }
 
 struct Socket {
   int fd = -1;
@@ -36,11 +34,12 @@ ControlReply silence(int fd) {
   socklen_t size = sizeof daemon;
   const bool known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &daemon, &size) == 0 && daemon.pid > 0;
   const std::string who = known ? fmt::format("pid {}", daemon.pid) : "its process";
-  return failure(fmt::format("lockstepd does not answer ({} is stopped or hangs); nothing was heard of it for {} s.\n"
-                             "  Look at its log and its process; {}. A command that it has already read may still be done.",
-                             who, kPatienceSeconds,
-                             known ? fmt::format("if it is only stopped, kill -CONT {} lets it go on", daemon.pid)
-                                   : "if it is only stopped, SIGCONT lets it go on"));
+  return failure(
+      fmt::format("lockstepd does not answer ({} is stopped or hangs); nothing was heard of it for {} s.\n"
+                  "  Look at its log and its process; {}. A command that it has already read may still be done.",
+                  who, kPatienceSeconds,
+                  known ? fmt::format("if it is only stopped, kill -CONT {} lets it go on", daemon.pid)
+                        : "if it is only stopped, SIGCONT lets it go on"));
 }
 
 // A connection that nobody accepts waits in connect() when the queue is full, and its request may find no room.
@@ -62,14 +61,12 @@ bool hears(int fd) {
 std::optional<ControlReply> connect_to(const std::string& path, Socket& socket) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    return failure(fmt::format("{}: the path is too long for a socket", path));
+  if (path.size() >= sizeof address.sun_path) return failure(fmt::format("{}: the path is too long for a socket", path));
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   socket.fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket.fd < 0) return failure(fmt::format("cannot create a socket: {}", std::strerror(errno)));
   limit_sending(socket.fd);
-  if (::connect(socket.fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0)
-    return std::nullopt;
+  if (::connect(socket.fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return std::nullopt;
   if (errno == ENOENT || errno == ECONNREFUSED) {
     return failure(
         fmt::format("lockstepd is not running (nobody answers at {}).\n  Start it, or say where it is: "
@@ -96,17 +93,14 @@ std::optional<ControlReply> take_line(std::string_view line, const DaemonCallbac
   ControlLine parsed = parse_line(line);
   if (auto* reply = std::get_if<ControlReply>(&parsed)) return std::move(*reply);
   if (const auto* wrong = std::get_if<std::string>(&parsed)) return failure(*wrong);
-  if (const auto* event = std::get_if<ControlEvent>(&parsed); event && callbacks.on_event)
-    callbacks.on_event(event->text);
-  if (const auto* value = std::get_if<nlohmann::json>(&parsed); value && callbacks.on_progress)
-    callbacks.on_progress(*value);
+  if (const auto* event = std::get_if<ControlEvent>(&parsed); event && callbacks.on_event) callbacks.on_event(event->text);
+  if (const auto* value = std::get_if<nlohmann::json>(&parsed); value && callbacks.on_progress) callbacks.on_progress(*value);
   return std::nullopt;
 }
 
 }  // namespace
 
-ControlReply ask_daemon(const std::string& run_dir, const ControlRequest& request,
-                        const DaemonCallbacks& callbacks) {
+ControlReply ask_daemon(const std::string& run_dir, const ControlRequest& request, const DaemonCallbacks& callbacks) {
   Socket socket;
   if (auto failed = connect_to(run_dir + "/control.sock", socket)) return *failed;
   send_all(socket.fd, format_request(request));
@@ -120,8 +114,7 @@ ControlReply ask_daemon(const std::string& run_dir, const ControlRequest& reques
     pending.append(chunk, static_cast<size_t>(got));
     size_t from = 0;
     for (size_t end = pending.find('\n'); end != std::string::npos; end = pending.find('\n', from)) {
-      if (auto reply = take_line(std::string_view(pending).substr(from, end - from), callbacks))
-        return *reply;
+      if (auto reply = take_line(std::string_view(pending).substr(from, end - from), callbacks)) return *reply;
       from = end + 1;
     }
     pending.erase(0, from);

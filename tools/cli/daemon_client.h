@@ -17,7 +17,6 @@ struct DaemonCallbacks {
 
 // The daemon's reply. A daemon that does not run, breaks off, or shows no sign of life for 5 s is a reply with exit status 20 and a
 // message that says so.
-ControlReply ask_daemon(const std::string& run_dir, const ControlRequest& request,
-                        const DaemonCallbacks& callbacks = {});
+ControlReply ask_daemon(const std::string& run_dir, const ControlRequest& request, const DaemonCallbacks& callbacks = {});
 
 }  // namespace lockstep::cli

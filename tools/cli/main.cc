@@ -48,11 +48,10 @@ ControlReply unknown_resource(const config::Config& config, const std::string& n
 
 ControlReply not_a_host(const Arguments& arguments, const config::Resource& resource) {
   std::string hosts;
-  for (const config::Host& host : resource.hosts)
-    hosts += fmt::format("{}{}", hosts.empty() ? "" : ", ", host.name);
+  for (const config::Host& host : resource.hosts) hosts += fmt::format("{}{}", hosts.empty() ? "" : ", ", host.name);
   return {kBadConfiguration, "",
-          fmt::format("lockstep: resource {} has no \"on {}\" (it has {}); --node says who this is\n",
-                      resource.name, arguments.node, hosts)};
+          fmt::format("lockstep: resource {} has no \"on {}\" (it has {}); --node says who this is\n", resource.name,
+                      arguments.node, hosts)};
 }
 
 // Of the secrets that this machine uses; those of other nodes are not here.
@@ -85,8 +84,7 @@ int run_metadata(const Arguments& arguments, const config::Config& config) {
     if (!arguments.target.all && resource.name != arguments.target.resource) continue;
     const config::Host* host = resource.host(arguments.node);
     if (!host && arguments.target.all) continue;  // somebody else's
-    merge(print(host ? run_metadata_command(arguments, resource, *host) : not_a_host(arguments, resource)),
-          status);
+    merge(print(host ? run_metadata_command(arguments, resource, *host) : not_a_host(arguments, resource)), status);
   }
   return status;
 }
@@ -143,8 +141,7 @@ std::optional<ControlReply> expand_all(const Arguments& arguments, const config:
   ControlReply reply = ask_daemon(arguments.run_dir, request);
   if (reply.exit_status != 0) return reply;
   const nlohmann::json all = nlohmann::json::parse(reply.out, nullptr, false);
-  if (!all.is_array())
-    return ControlReply{kOtherFailure, "", "lockstep: the daemon's status is not understood\n"};
+  if (!all.is_array()) return ControlReply{kOtherFailure, "", "lockstep: the daemon's status is not understood\n"};
   for (const nlohmann::json& one : all) {
     if (one.is_object() && one.contains("name") && one["name"].is_string()) names.push_back(one["name"]);
   }
@@ -171,8 +168,7 @@ int run_in_daemon(const Arguments& arguments) {
   if (!arguments.target.all) return ask(arguments, arguments.target.resource);
   if (arguments.command->target == Target::optional) return ask(arguments, "");
   std::vector<std::string> names;
-  if (const auto failed = expand_all(arguments, loaded ? &loaded->config : nullptr, names))
-    return print(*failed);
+  if (const auto failed = expand_all(arguments, loaded ? &loaded->config : nullptr, names)) return print(*failed);
   int status = 0;
   for (const std::string& name : names) merge(ask(arguments, name), status);
   return status;

@@ -27,8 +27,7 @@ ToolResult run_one(const Arguments& arguments, const config::Resource& resource,
 
 }  // namespace
 
-ControlReply run_metadata_command(const Arguments& arguments, const config::Resource& resource,
-                                  const config::Host& host) {
+ControlReply run_metadata_command(const Arguments& arguments, const config::Resource& resource, const config::Host& host) {
   ControlReply reply;
   bool found = false;
   for (const config::Volume& volume : host.volumes) {
@@ -41,8 +40,7 @@ ControlReply run_metadata_command(const Arguments& arguments, const config::Reso
   }
   if (!found) {
     reply.exit_status = 10;
-    reply.err = fmt::format("lockstep: resource {} has no volume {}\n", resource.name,
-                            arguments.target.volume.value_or(0));
+    reply.err = fmt::format("lockstep: resource {} has no volume {}\n", resource.name, arguments.target.volume.value_or(0));
   }
   return reply;
 }

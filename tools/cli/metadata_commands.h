@@ -9,7 +9,6 @@ namespace lockstep::cli {
 
 // For one resource of which this node is a host. The reply's exit status is that of the first volume that
 // failed.
-ControlReply run_metadata_command(const Arguments& arguments, const config::Resource& resource,
-                                  const config::Host& host);
+ControlReply run_metadata_command(const Arguments& arguments, const config::Resource& resource, const config::Host& host);
 
 }  // namespace lockstep::cli

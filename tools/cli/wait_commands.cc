@@ -38,8 +38,7 @@ const json& list(const json& object, const char* key) {
 std::optional<double> parse_timeout(const std::string& word) {
   double value = 0;
   const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-  if (error != std::errc() || end != word.data() + word.size() || !(value >= 0) || value > 1e9)
-    return std::nullopt;
+  if (error != std::errc() || end != word.data() + word.size() || !(value >= 0) || value > 1e9) return std::nullopt;
   return value;
 }
 
@@ -105,9 +104,7 @@ std::string progress_line(const json& resource) {
       // Rounded down: 100.0 has to mean that nothing is left.
       const double percent = std::floor(number(device, "percent-in-sync", 0) * 10) / 10;
       std::string line = fmt::format("{}: {:.1f}% in sync, {:.1f} MiB/s", name, percent, rate / 1024);
-      if (left >= 0)
-        line +=
-            fmt::format(", {}:{:02} left", static_cast<int64_t>(left) / 60, static_cast<int64_t>(left) % 60);
+      if (left >= 0) line += fmt::format(", {}:{:02} left", static_cast<int64_t>(left) / 60, static_cast<int64_t>(left) % 60);
       return line;
     }
   }
@@ -119,8 +116,7 @@ int run_wait_command(const Arguments& arguments, const std::string& resource) {
   if (arguments.flag("timeout")) {
     timeout = parse_timeout(arguments.options.at("timeout"));
     if (!timeout) {
-      std::fprintf(stderr, "lockstep: --timeout takes seconds, not \"%s\"\n",
-                   arguments.options.at("timeout").c_str());
+      std::fprintf(stderr, "lockstep: --timeout takes seconds, not \"%s\"\n", arguments.options.at("timeout").c_str());
       return 1;
     }
   }
@@ -140,7 +136,8 @@ int run_wait_command(const Arguments& arguments, const std::string& resource) {
     }
     const json status = find_resource(reply.out, resource);
     if (status.is_null()) {
-      std::fprintf(stderr, "lockstep: resource %s is not up\n  lockstep up %s brings it up.\n", resource.c_str(), resource.c_str());
+      std::fprintf(stderr, "lockstep: resource %s is not up\n  lockstep up %s brings it up.\n", resource.c_str(),
+                   resource.c_str());
       return 20;
     }
     if (sync ? all_in_sync(status) : all_connected(status)) return 0;

@@ -29,10 +29,11 @@ void tell_found(const ResourceId& resource, const std::string& path, StateFound 
   if (known || found == StateFound::fresh)
     return log_format(LogLevel::info, resource.to_string(), "", "{}: {} acceptor {}", text_of(found),
                       known ? "the known" : "a new, empty", acceptor.to_string());
-  log_format(LogLevel::warning, resource.to_string(), "",
-             "{} {}; the new acceptor {} has no vote until the resource has a Primary, which needs the other voters for that, and seats "
-             "it; nothing has to be done here",
-             path, text_of(found), acceptor.to_string());
+  log_format(
+      LogLevel::warning, resource.to_string(), "",
+      "{} {}; the new acceptor {} has no vote until the resource has a Primary, which needs the other voters for that, and seats "
+      "it; nothing has to be done here",
+      path, text_of(found), acceptor.to_string());
 }
 
 // A voter speaks for candidates that it heard from themselves: nobody asks in another node's name.
@@ -69,8 +70,7 @@ Result<void> AcceptorStore::prepare(const ResourceId& resource) {
     if (auto synced = dir_.sync(); !synced.ok()) return synced;
   }
   tell_found(resource, path_of(resource), state.found, state.record.acceptor);
-  acceptors_.emplace(resource,
-                     Entry{std::move(state.file), Acceptor(state.record, boot_, kDriftPermille, started_), {}});
+  acceptors_.emplace(resource, Entry{std::move(state.file), Acceptor(state.record, boot_, kDriftPermille, started_), {}});
   return {};
 }
 
@@ -89,8 +89,8 @@ std::optional<Message> AcceptorStore::settle(const ResourceId& resource, Entry& 
   return std::nullopt;
 }
 
-std::optional<Message> AcceptorStore::handle(const ResourceId& resource, Seat from, Instant now,
-                                             const Message& message, bool& violation) {
+std::optional<Message> AcceptorStore::handle(const ResourceId& resource, Seat from, Instant now, const Message& message,
+                                             bool& violation) {
   violation = false;
   const auto found = acceptors_.find(resource);
   if (found == acceptors_.end()) return std::nullopt;
@@ -100,18 +100,14 @@ std::optional<Message> AcceptorStore::handle(const ResourceId& resource, Seat fr
     violation = true;
     return std::nullopt;
   }
-  if (const auto* prepare = std::get_if<Prepare>(&message))
-    return settle(resource, entry, acceptor.prepare(now, *prepare));
-  if (const auto* accept = std::get_if<Accept>(&message))
-    return settle(resource, entry, acceptor.accept(now, *accept));
-  if (const auto* lease = std::get_if<LeaseRequest>(&message))
-    return settle(resource, entry, acceptor.lease(now, *lease));
+  if (const auto* prepare = std::get_if<Prepare>(&message)) return settle(resource, entry, acceptor.prepare(now, *prepare));
+  if (const auto* accept = std::get_if<Accept>(&message)) return settle(resource, entry, acceptor.accept(now, *accept));
+  if (const auto* lease = std::get_if<LeaseRequest>(&message)) return settle(resource, entry, acceptor.lease(now, *lease));
   if (const auto* released = std::get_if<LeaseReleased>(&message)) {
     acceptor.released(*released);
   } else if (const auto* ended = std::get_if<BootEnded>(&message)) {
     acceptor.boot_ended(*ended);
-  } else if (!std::holds_alternative<AcceptanceCounted>(
-                 message)) {  // that one is for data nodes; harmless here
+  } else if (!std::holds_alternative<AcceptanceCounted>(message)) {  // that one is for data nodes; harmless here
     violation = true;
   }
   return std::nullopt;

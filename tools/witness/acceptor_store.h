@@ -17,16 +17,14 @@ class AcceptorStore {
  public:
   // `dir` outlives it. `boot` names this run; `started` is when it began. A witness grants no lease that it
   // would not remember after a start: the run is the boot.
-  AcceptorStore(const StateDir& dir, Boot boot, Instant started)
-      : dir_(dir), boot_(boot), started_(started) {}
+  AcceptorStore(const StateDir& dir, Boot boot, Instant started) : dir_(dir), boot_(boot), started_(started) {}
 
   // Makes the resource's acceptor ready. An error when its storage cannot be used.
   Result<void> prepare(const ResourceId& resource);
 
   // Handles a register message from `from`, whose identity is proved. Nothing: no answer is due. What a
   // witness has no business with sets `violation`.
-  std::optional<Message> handle(const ResourceId& resource, Seat from, Instant now, const Message& message,
-                                bool& violation);
+  std::optional<Message> handle(const ResourceId& resource, Seat from, Instant now, const Message& message, bool& violation);
   std::string path_of(const ResourceId& resource) const { return dir_.file_of(resource, ".state"); }
   // Why this acceptor refuses everything; null: it doesn't.
   const Error* failure_of(const ResourceId& resource) const;

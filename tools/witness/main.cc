@@ -34,8 +34,7 @@ struct Options {
 
 // An exit status, or nothing when the program is to run.
 std::optional<int> read_options(int argc, char** argv, Options& options) {
-  po::options_description known(
-      "lockstep-witness: votes for lockstep resources; stays in the foreground.\n\nOptions");
+  po::options_description known("lockstep-witness: votes for lockstep resources; stays in the foreground.\n\nOptions");
   auto add = known.add_options();
   add("listen", po::value(&options.listen)->value_name("HOST:PORT"), "where to listen (default :7799)");
   add("state-dir", po::value(&options.state_dir)->value_name("DIR"),
@@ -102,8 +101,7 @@ int run(const Options& options) {
   Witness witness(*loop.value(), dir.value(), settings);
   const auto started = listen_patiently([&witness] { return witness.start(); });
   if (!started.ok()) return complain(options.listen, started.error());
-  log_format(LogLevel::info, "", "", "listening on {}, state in {}", witness.listening_at().to_string(),
-             options.state_dir);
+  log_format(LogLevel::info, "", "", "listening on {}, state in {}", witness.listening_at().to_string(), options.state_dir);
   if (auto told = sd_notify("READY=1"); !told.ok()) complain("systemd", told.error());
   loop.value()->run();
   if (auto told = sd_notify("STOPPING=1"); !told.ok()) complain("systemd", told.error());

@@ -29,8 +29,7 @@ std::string StateDir::file_of(const ResourceId& resource, const char* suffix) co
 size_t StateDir::count(const char* suffix) const {
   size_t files = 0;
   std::error_code error;
-  for (std::filesystem::directory_iterator entry(path_, error), end; !error && entry != end;
-       entry.increment(error)) {
+  for (std::filesystem::directory_iterator entry(path_, error), end; !error && entry != end; entry.increment(error)) {
     if (entry->path().extension() == suffix) ++files;
   }
   return files;
@@ -47,11 +46,9 @@ Result<void> StateDir::replace(const std::string& path, std::string_view content
   if (!fd.ok()) return Error{errno, "create a file in the state directory"};
   const ssize_t written = ::write(fd.get(), contents.data(), contents.size());
   if (written < 0) return Error{errno, "write a file in the state directory"};
-  if (static_cast<size_t>(written) != contents.size())
-    return Error{EIO, "write a file in the state directory"};
+  if (static_cast<size_t>(written) != contents.size()) return Error{EIO, "write a file in the state directory"};
   if (::fsync(fd.get()) != 0) return Error{errno, "sync a file in the state directory"};
-  if (::rename(temporary.c_str(), path.c_str()) != 0)
-    return Error{errno, "rename a file in the state directory"};
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return Error{errno, "rename a file in the state directory"};
   return sync();
 }
 

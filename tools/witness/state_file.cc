@@ -74,8 +74,8 @@ std::optional<StateFile::Slot> StateFile::parse(std::span<const std::byte> all, 
   const Uuid owner = in.get_uuid();
   ByteReader body(in.get_bytes(body_bytes));
   slot.record = decode_acceptor_record(body);
-  const bool good = magic == kMagic && version == kLayoutVersion && reserved == 0 && owner == resource &&
-                    in.ok() && body.at_end() && slot.sequence > 0;
+  const bool good = magic == kMagic && version == kLayoutVersion && reserved == 0 && owner == resource && in.ok() &&
+                    body.at_end() && slot.sequence > 0;
   if (!good) return std::nullopt;
   return slot;
 }

@@ -31,8 +31,7 @@ std::string verifier_text(const Verifier& verifier) {
 }
 
 std::optional<Verifier> parse_verifier(std::string_view text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' '))
-    text.remove_suffix(1);
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) text.remove_suffix(1);
   Verifier verifier{};
   if (text.size() != 2 * verifier.size()) return std::nullopt;
   for (size_t i = 0; i < verifier.size(); ++i) {
@@ -72,8 +71,7 @@ Result<bool> VerifierStore::accept(const ResourceId& resource, const Verifier& v
   if (known.value()) return *known.value() == verifier;
   if (!preloaded_.empty()) return false;
   if (dir_.count(".pub") >= max_learned_) return Error{0, "this witness serves as many resources as it may"};
-  if (auto stored = dir_.replace(path_of(resource), verifier_text(verifier)); !stored.ok())
-    return stored.error();
+  if (auto stored = dir_.replace(path_of(resource), verifier_text(verifier)); !stored.ok()) return stored.error();
   return true;
 }
 

@@ -32,8 +32,9 @@ std::string describe(const Error& error) {
 const char* remedy_of(const Error& error, bool preloaded) {
   switch (error.os) {
     case EBADMSG:
-      return preloaded ? "; put the resource's verifier there again"
-                       : "; restore it from a copy, or remove it: then the resource's next node is believed whatever its secret is";
+      return preloaded
+                 ? "; put the resource's verifier there again"
+                 : "; restore it from a copy, or remove it: then the resource's next node is believed whatever its secret is";
     case EROFS:
     case EACCES:
     case EPERM:
@@ -55,8 +56,8 @@ Witness::Witness(EventLoop& loop, const StateDir& dir, WitnessSettings settings)
       acceptors_(dir, draw_uuid(), loop.now()),
       refusals_(loop, "", "callers refused"),
       listener_(
-          loop, listener_settings(settings_), *this,
-          [this](HandshakeResult result) { arrived(std::move(result)); }, [this] { crowded(); }) {}
+          loop, listener_settings(settings_), *this, [this](HandshakeResult result) { arrived(std::move(result)); },
+          [this] { crowded(); }) {}
 
 Witness::~Witness() {
   if (sweep_timer_.value != 0) loop_.cancel(sweep_timer_);
@@ -73,13 +74,11 @@ Result<void> Witness::start() {
 
 std::optional<Refusal> Witness::admit(const Hello& hello) {
   if (!hello.to.is_witness()) return Refusal{RefusalCode::seat, "this is a witness"};
-  if (hello.from.value >= kMaxDataNodes)
-    return Refusal{RefusalCode::seat, "only data nodes speak to a witness"};
+  if (hello.from.value >= kMaxDataNodes) return Refusal{RefusalCode::seat, "only data nodes speak to a witness"};
   if (hello.resource.is_nil()) return Refusal{RefusalCode::malformed, "no resource id"};
   if (clients_.size() >= settings_.max_connections) return Refusal{RefusalCode::busy, ""};
   if (!verifiers_.knows_or_learns(hello.resource)) {
-    return Refusal{RefusalCode::resource,
-                   "no verifier for " + hello.resource.to_string() + " was given to this witness"};
+    return Refusal{RefusalCode::resource, "no verifier for " + hello.resource.to_string() + " was given to this witness"};
   }
   return std::nullopt;
 }
@@ -100,7 +99,8 @@ std::optional<Refusal> Witness::check(const Hello& hello, const Transcript& tran
 
 // Says it here with the file and a remedy, and to the node in short: its operator looks there first.
 Refusal Witness::unusable(const ResourceId& resource, const std::string& path, const Error& error) {
-  const std::string text = resource.to_string() + ": " + path + ": " + describe(error) + remedy_of(error, !settings_.verifiers.empty());
+  const std::string text =
+      resource.to_string() + ": " + path + ": " + describe(error) + remedy_of(error, !settings_.verifiers.empty());
   if (std::exchange(last_trouble_, text) != text) refusals_.line(LogLevel::error, text);  // the nodes try every few seconds
   return {RefusalCode::storage_failed, describe(error) + "; its log says more"};
 }
@@ -127,8 +127,8 @@ void Witness::arrived(HandshakeResult result) {
   connection->set_owner(*this);
   clients_.emplace(connection.get(), Client{connection, result.hello.resource, result.hello.from});
   connection->resume();
-  log_format(LogLevel::info, result.hello.resource.to_string(), "", "node {} connected from {}",
-             result.hello.from.value, remote_address(connection->fd()).to_string());
+  log_format(LogLevel::info, result.hello.resource.to_string(), "", "node {} connected from {}", result.hello.from.value,
+             remote_address(connection->fd()).to_string());
 }
 
 void Witness::crowded() {
@@ -150,15 +150,12 @@ void Witness::drop_older(const ResourceId& resource, Seat seat) {
 
 void Witness::on_connected(Connection&) {}
 
-void Witness::on_closed(Connection& connection, const std::string& why) {
-  drop(connection, why);
-}
+void Witness::on_closed(Connection& connection, const std::string& why) { drop(connection, why); }
 
 void Witness::drop(Connection& connection, const std::string& why) {
   const auto found = clients_.find(&connection);
   if (found == clients_.end()) return;
-  log_format(LogLevel::info, found->second.resource.to_string(), "", "node {} gone: {}",
-             found->second.seat.value, why);
+  log_format(LogLevel::info, found->second.resource.to_string(), "", "node {} gone: {}", found->second.seat.value, why);
   connection.close();
   loop_.defer([keep = found->second.connection] {});  // it may be on the stack
   clients_.erase(found);
@@ -171,8 +168,7 @@ void Witness::on_frame(Connection& connection, Frame frame) {
   if (frame.type == FrameType::pong) return;
   if (!frame.is_message()) return drop(connection, "a frame of the handshake after its end");
   bool violation = false;
-  const auto answer =
-      acceptors_.handle(found->second.resource, found->second.seat, loop_.now(), frame.message, violation);
+  const auto answer = acceptors_.handle(found->second.resource, found->second.seat, loop_.now(), frame.message, violation);
   if (violation) return drop(connection, "sent what a witness is not asked");
   if (const Error* const failure = acceptors_.failure_of(found->second.resource)) return refuse(connection, *failure);
   if (!answer) return;
@@ -184,8 +180,7 @@ void Witness::on_frame(Connection& connection, Frame frame) {
 void Witness::sweep() {
   std::vector<std::shared_ptr<Connection>> silent;
   for (const auto& [key, client] : clients_) {
-    if (loop_.now() - client.connection->last_received() > settings_.idle_timeout)
-      silent.push_back(client.connection);
+    if (loop_.now() - client.connection->last_received() > settings_.idle_timeout) silent.push_back(client.connection);
   }
   for (const auto& connection : silent) drop(*connection, "silent");
   sweep_timer_ = loop_.call_at(loop_.now() + settings_.idle_timeout / 4, [this] { sweep(); });

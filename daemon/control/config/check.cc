@@ -21,8 +21,7 @@ class SharedUse {
   // A port that is listened on at `host`. An address without a host takes the port on all of them.
   void port(const std::string& host, const Placed<Endpoint>& endpoint) {
     for (const User& user : ports_) {
-      const bool overlap =
-          user.host_part.empty() || endpoint.value.host.empty() || user.host_part == endpoint.value.host;
+      const bool overlap = user.host_part.empty() || endpoint.value.host.empty() || user.host_part == endpoint.value.host;
       if (user.host != host || user.port != endpoint.value.port || !overlap) continue;
       taken(endpoint.at, fmt::format("port {} on {}", endpoint.value.port, host), user.at);
       return;
@@ -44,8 +43,7 @@ class SharedUse {
 
  private:
   void taken(const Location& at, const std::string& what, const Location& first) {
-    complaints_.error(
-        at, fmt::format("{} is in use already: {} line {}", what, first.line->file, first.line->number));
+    complaints_.error(at, fmt::format("{} is in use already: {} line {}", what, first.line->file, first.line->number));
   }
 
   Complaints& complaints_;
@@ -55,8 +53,7 @@ class SharedUse {
 };
 
 void check_volumes(const ResourceDraft& resource, const HostDraft& host, SharedUse& use) {
-  std::map<uint16_t, std::pair<std::optional<Placed<std::string>>, std::optional<Placed<std::string>>>>
-      merged;
+  std::map<uint16_t, std::pair<std::optional<Placed<std::string>>, std::optional<Placed<std::string>>>> merged;
   for (const auto* level : {&resource.volumes, &host.volumes}) {
     for (const auto& [number, volume] : *level) {
       if (volume.disk) merged[number].first = volume.disk;
@@ -109,9 +106,9 @@ void check_shared_use(const Drafts& drafts, Complaints& complaints) {
       // One witness serves many resources, under any name, but votes once in each.
       const auto [at, fresh] = own.emplace(witness.address->value, witness.address->at);
       if (!fresh) {
-        complaints.error(witness.address->at, fmt::format("address {} is in use already: {} line {}",
-                                                          witness.address->value.to_string(),
-                                                          at->second.line->file, at->second.line->number));
+        complaints.error(witness.address->at,
+                         fmt::format("address {} is in use already: {} line {}", witness.address->value.to_string(),
+                                     at->second.line->file, at->second.line->number));
         continue;
       }
       use.reachable("witness", *witness.address, true);

@@ -11,9 +11,7 @@ namespace {
 
 constexpr size_t kShown = 160;  // of a long line, around the word
 
-size_t clamped(std::string_view text, size_t at) {
-  return std::min(at, text.size());
-}
+size_t clamped(std::string_view text, size_t at) { return std::min(at, text.size()); }
 
 // Control characters would garble a terminal; each stays one column wide.
 std::string printable(std::string_view text) {
@@ -62,8 +60,8 @@ std::string render(const Diagnostic& diagnostic) {
   std::string out;
   const char* label = diagnostic.severity == Severity::warning ? "warning: " : "";
   if (diagnostic.at.line) {
-    out = fmt::format("{}:{}:{}: {}{}\n", diagnostic.at.line->file, diagnostic.at.line->number,
-                      diagnostic.at.column, label, diagnostic.message);
+    out = fmt::format("{}:{}:{}: {}{}\n", diagnostic.at.line->file, diagnostic.at.line->number, diagnostic.at.column, label,
+                      diagnostic.message);
     out += pointed_line(diagnostic.at);
   } else {
     out = fmt::format("{}{}\n", label, diagnostic.message);

@@ -13,13 +13,11 @@ void read_node_id(const Statement& statement, HostDraft& host, Complaints& compl
   if (!word) return;
   const std::optional<int64_t> number = parse_number(word->text);
   if (!number || *number < 0 || *number >= kMaxDataNodes) {
-    complaints.error(word->at,
-                     fmt::format("node-id takes 0 to {}, not \"{}\"", kMaxDataNodes - 1, word->text));
+    complaints.error(word->at, fmt::format("node-id takes 0 to {}, not \"{}\"", kMaxDataNodes - 1, word->text));
     return;
   }
   if (host.node_id) {
-    complaints.error(word->at,
-                     fmt::format("node-id is given twice; first in line {}", host.node_id->at.line->number));
+    complaints.error(word->at, fmt::format("node-id is given twice; first in line {}", host.node_id->at.line->number));
     return;
   }
   host.node_id = Placed<uint8_t>{static_cast<uint8_t>(*number), word->at};
@@ -29,8 +27,7 @@ void set_address(std::optional<Placed<Endpoint>>& slot, const Statement& stateme
   const auto address = read_address(statement, complaints);
   if (!address) return;
   if (slot) {
-    complaints.error(address->at,
-                     fmt::format("address is given twice; first in line {}", slot->at.line->number));
+    complaints.error(address->at, fmt::format("address is given twice; first in line {}", slot->at.line->number));
     return;
   }
   slot = address;
@@ -43,10 +40,9 @@ void read_nbd(const Statement& statement, HostDraft& host, Complaints& complaint
     host.nbd.push_back({*listen, word->at});
     return;
   }
-  complaints.error(word->at,
-                   fmt::format("\"{}\" is not an address to listen on: unix:PATH (at most 107 bytes) or "
-                               "HOST:PORT",
-                               word->text));
+  complaints.error(word->at, fmt::format("\"{}\" is not an address to listen on: unix:PATH (at most 107 bytes) or "
+                                         "HOST:PORT",
+                                         word->text));
 }
 
 void read_host(const Statement& statement, ResourceDraft& resource, Complaints& complaints) {
@@ -66,11 +62,9 @@ void read_host(const Statement& statement, ResourceDraft& resource, Complaints& 
       host.metrics = read_metrics(inner, complaints);
     } else if (word == "volume") {
       read_volume(inner, host.volumes, complaints);
-    } else if (!read_bare_volume(inner, host.volumes, complaints) &&
-               !read_option_section(inner, host.own, complaints)) {
+    } else if (!read_bare_volume(inner, host.volumes, complaints) && !read_option_section(inner, host.own, complaints)) {
       unknown_word(inner, "on HOST",
-                   {"node-id", "address", "nbd", "metrics", "volume", "disk", "meta-disk", "options", "net",
-                    "handlers"},
+                   {"node-id", "address", "nbd", "metrics", "volume", "disk", "meta-disk", "options", "net", "handlers"},
                    complaints);
     }
   }
@@ -150,12 +144,11 @@ void read_resource(const Statement& statement, Drafts& drafts, Complaints& compl
       read_volume(inner, resource.volumes, complaints);
     } else if (word == "connection" || word == "connection-mesh") {
       read_connection(inner, resource, complaints);
-    } else if (!read_bare_volume(inner, resource.volumes, complaints) &&
-               !read_option_section(inner, resource.own, complaints)) {
-      unknown_word(inner, "resource",
-                   {"on", "witness", "volume", "connection", "connection-mesh", "options", "net", "disk",
-                    "handlers", "meta-disk"},
-                   complaints);
+    } else if (!read_bare_volume(inner, resource.volumes, complaints) && !read_option_section(inner, resource.own, complaints)) {
+      unknown_word(
+          inner, "resource",
+          {"on", "witness", "volume", "connection", "connection-mesh", "options", "net", "disk", "handlers", "meta-disk"},
+          complaints);
     }
   }
   drafts.resources.push_back(std::move(resource));

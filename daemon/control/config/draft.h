@@ -21,9 +21,7 @@ class Complaints {
   void error(const Location& at, std::string message, std::string nearest = "") {
     add({Severity::error, at, std::move(message), std::move(nearest)});
   }
-  void warning(const Location& at, std::string message) {
-    add({Severity::warning, at, std::move(message), ""});
-  }
+  void warning(const Location& at, std::string message) { add({Severity::warning, at, std::move(message), ""}); }
 
  private:
   void add(Diagnostic diagnostic) {

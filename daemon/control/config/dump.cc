@@ -37,8 +37,8 @@ std::string endpoint(const Endpoint& at) {
 }
 
 void dump_volume(const Volume& volume, const Host& host, std::string& out) {
-  out += fmt::format("        volume {} {{\n            {:<16} {};\n            {:<16} {};\n", volume.number,
-                     "disk", word(volume.disk), "meta-disk", word(volume.meta_disk));
+  out += fmt::format("        volume {} {{\n            {:<16} {};\n            {:<16} {};\n", volume.number, "disk",
+                     word(volume.disk), "meta-disk", word(volume.meta_disk));
   // Inherited settings are printed where they were given; only what this volume changes is printed here.
   if (volume.options.c_max_rate != host.disk.c_max_rate) {
     out += fmt::format("            disk {{ c-max-rate {}s; }}\n", volume.options.c_max_rate / 512);
@@ -47,10 +47,9 @@ void dump_volume(const Volume& volume, const Host& host, std::string& out) {
 }
 
 void dump_host(const Host& host, std::string& out) {
-  out += fmt::format("    on {} {{\n        {:<20} {};\n        {:<20} {};\n", host.name, "node-id",
-                     host.node_id, "address", endpoint(host.address));
-  for (const NbdListen& listen : host.nbd)
-    out += fmt::format("        {:<20} {};\n", "nbd", word(listen.to_string()));
+  out += fmt::format("    on {} {{\n        {:<20} {};\n        {:<20} {};\n", host.name, "node-id", host.node_id, "address",
+                     endpoint(host.address));
+  for (const NbdListen& listen : host.nbd) out += fmt::format("        {:<20} {};\n", "nbd", word(listen.to_string()));
   if (host.metrics) out += fmt::format("        {:<20} {};\n", "metrics", host.metrics->to_string());
   dump_settings(host.own, "        ", out);
   for (const Volume& volume : host.volumes) dump_volume(volume, host, out);
@@ -60,13 +59,11 @@ void dump_host(const Host& host, std::string& out) {
 }  // namespace
 
 std::string dump(const Resource& resource) {
-  std::string out = fmt::format("# resource {}: id {}\nresource {} {{\n", resource.name,
-                                resource.id.to_string(), resource.name);
+  std::string out = fmt::format("# resource {}: id {}\nresource {} {{\n", resource.name, resource.id.to_string(), resource.name);
   dump_settings(resource.settings, "    ", out);
   for (const Host& host : resource.hosts) dump_host(host, out);
   for (const Witness& witness : resource.witnesses) {
-    out += fmt::format("    witness {} {{\n        {:<20} {};\n    }}\n", witness.name, "address",
-                       endpoint(witness.address));
+    out += fmt::format("    witness {} {{\n        {:<20} {};\n    }}\n", witness.name, "address", endpoint(witness.address));
   }
   if (resource.hosts.size() > 1) {
     out += "    connection-mesh {\n        hosts               ";
@@ -78,8 +75,7 @@ std::string dump(const Resource& resource) {
 
 std::string dump(const Config& config) {
   std::string out;
-  if (config.metrics)
-    out += fmt::format("global {{\n    {:<20} {};\n}}\n\n", "metrics", config.metrics->to_string());
+  if (config.metrics) out += fmt::format("global {{\n    {:<20} {};\n}}\n\n", "metrics", config.metrics->to_string());
   for (size_t i = 0; i < config.resources.size(); ++i) out += (i > 0 ? "\n" : "") + dump(config.resources[i]);
   return out;
 }

@@ -18,8 +18,7 @@ Result<std::string> FileReader::read(const std::string& path) {
   if (!in) return Error{errno != 0 ? errno : EIO, "open the configuration file"};
   std::string text(kMaxFileBytes + 1, '\0');
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad() || (in.fail() && !in.eof()))
-    return Error{errno != 0 ? errno : EIO, "read the configuration file"};
+  if (in.bad() || (in.fail() && !in.eof())) return Error{errno != 0 ? errno : EIO, "read the configuration file"};
   text.resize(static_cast<size_t>(in.gcount()));
   if (text.empty() && errno == EISDIR) return Error{EISDIR, "read the configuration file"};
   if (text.size() > kMaxFileBytes) return Error{EFBIG, "read the configuration file"};

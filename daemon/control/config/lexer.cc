@@ -6,18 +6,12 @@ namespace lockstep::config {
 
 namespace {
 
-bool is_blank(char c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v';
-}
-bool ends_word(char c) {
-  return is_blank(c) || c == '{' || c == '}' || c == ';' || c == '#' || c == '"';
-}
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f' || c == '\v'; }
+bool ends_word(char c) { return is_blank(c) || c == '{' || c == '}' || c == ';' || c == '#' || c == '"'; }
 
 }  // namespace
 
-Lexer::Lexer(std::string file, std::string_view text) : file_(std::move(file)), text_(text) {
-  enter_line();
-}
+Lexer::Lexer(std::string file, std::string_view text) : file_(std::move(file)), text_(text) { enter_line(); }
 
 void Lexer::enter_line() {
   line_start_ = at_;
@@ -45,9 +39,7 @@ void Lexer::skip_blank() {
   }
 }
 
-Location Lexer::here(int length) const {
-  return {line_, static_cast<int>(at_ - line_start_) + 1, length};
-}
+Location Lexer::here(int length) const { return {line_, static_cast<int>(at_ - line_start_) + 1, length}; }
 
 Token Lexer::fail(Location at, std::string message) {
   error_ = Diagnostic{Severity::error, at, std::move(message), ""};

@@ -62,12 +62,10 @@ ResourceId resource_id_of(std::string_view name, std::vector<std::pair<uint8_t, 
     text.push_back('\0');
   }
   ResourceId id;
-  const int failed =
-      crypto_generichash(id.bytes.data(), id.bytes.size(),
-                         reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr, 0);
+  const int failed = crypto_generichash(id.bytes.data(), id.bytes.size(), reinterpret_cast<const unsigned char*>(text.data()),
+                                        text.size(), nullptr, 0);
   CHECK(failed == 0);
-  id.bytes[6] =
-      static_cast<uint8_t>((id.bytes[6] & 0x0f) | 0x80);  // RFC 9562: version 8, made by the application
+  id.bytes[6] = static_cast<uint8_t>((id.bytes[6] & 0x0f) | 0x80);  // RFC 9562: version 8, made by the application
   id.bytes[8] = static_cast<uint8_t>((id.bytes[8] & 0x3f) | 0x80);
   return id;
 }

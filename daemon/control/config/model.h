@@ -81,7 +81,7 @@ struct Host {
   std::vector<NbdListen> nbd;  // none: no export over sockets
   std::optional<Endpoint> metrics;
   std::vector<Volume> volumes;  // by number
-  Options options;  // these four are resolved for this host: common < resource < connection < host
+  Options options;              // these four are resolved for this host: common < resource < connection < host
   Net net;
   Disk disk;
   Handlers handlers;

@@ -27,8 +27,7 @@ class Parser {
   void file(const std::string& path, const Location& asked_at, int include_depth);
 
  private:
-  bool statements(Lexer& lexer, std::vector<Statement>& into, int depth, const Location& opened,
-                  int include_depth);
+  bool statements(Lexer& lexer, std::vector<Statement>& into, int depth, const Location& opened, int include_depth);
   bool statement(Lexer& lexer, Token token, Statement& into, int depth, int include_depth);
   void include(const Statement& statement, int include_depth);
   bool fail(const Location& at, std::string message) {
@@ -53,8 +52,7 @@ void Parser::file(const std::string& path, const Location& asked_at, int include
   }
   const Result<std::string> text = reader_.read(path);
   if (!text) {
-    fail(asked_at,
-         fmt::format("{}: cannot {}: {}", path, text.error().where, std::strerror(text.error().os)));
+    fail(asked_at, fmt::format("{}: cannot {}: {}", path, text.error().where, std::strerror(text.error().os)));
     return;
   }
   const std::string outer = std::exchange(path_, path);
@@ -64,8 +62,7 @@ void Parser::file(const std::string& path, const Location& asked_at, int include
   path_ = outer;
 }
 
-bool Parser::statements(Lexer& lexer, std::vector<Statement>& into, int depth, const Location& opened,
-                        int include_depth) {
+bool Parser::statements(Lexer& lexer, std::vector<Statement>& into, int depth, const Location& opened, int include_depth) {
   for (;;) {
     Token token = lexer.next();
     if (lexer.error()) return false;
@@ -93,8 +90,7 @@ bool Parser::statements(Lexer& lexer, std::vector<Statement>& into, int depth, c
 bool Parser::statement(Lexer& lexer, Token token, Statement& into, int depth, int include_depth) {
   for (; token.kind == TokenKind::word; token = lexer.next()) {
     if (lexer.error()) return false;
-    if (into.words.size() == kMaxWords)
-      return fail(token.at, "too many words in one statement: is a \";\" missing?");
+    if (into.words.size() == kMaxWords) return fail(token.at, "too many words in one statement: is a \";\" missing?");
     // The usual mistake, a forgotten semicolon, shows as a word on a further line.
     into.words.push_back({std::move(token.text), token.at});
   }
@@ -104,8 +100,7 @@ bool Parser::statement(Lexer& lexer, Token token, Statement& into, int depth, in
       return true;
     case TokenKind::open:
       into.has_block = true;
-      if (depth == kMaxDepth)
-        return fail(token.at, fmt::format("sections nest more than {} deep", kMaxDepth));
+      if (depth == kMaxDepth) return fail(token.at, fmt::format("sections nest more than {} deep", kMaxDepth));
       return statements(lexer, into.block, depth + 1, into.at(), include_depth);
     case TokenKind::close:
     case TokenKind::end:
@@ -126,8 +121,7 @@ void Parser::include(const Statement& statement, int include_depth) {
     return;
   }
   if (pattern.front() != '/') pattern = directory_of(path_) + pattern;
-  for (const std::string& path : reader_.expand(pattern))
-    file(path, statement.words[1].at, include_depth + 1);
+  for (const std::string& path : reader_.expand(pattern)) file(path, statement.words[1].at, include_depth + 1);
 }
 
 }  // namespace

@@ -27,8 +27,7 @@ constexpr auto kRefused = std::to_array<RefusedWord>({
     {"cmd-timeout-short", "has no meaning here"},
     {"cmd-timeout-medium", "has no meaning here"},
     {"cmd-timeout-long", "has no meaning here"},
-    {"flexible-meta-disk",
-     "has no meaning here: external metadata is always as large as it must be; use meta-disk FILE"},
+    {"flexible-meta-disk", "has no meaning here: external metadata is always as large as it must be; use meta-disk FILE"},
 });
 
 // A missing semicolon shows as a word too many on a further line.
@@ -38,20 +37,15 @@ void too_many(const Statement& statement, size_t expected, Complaints& complaint
   if (extra.at.line && last.at.line && extra.at.line->number != last.at.line->number) {
     complaints.error(last.at, fmt::format("a \";\" is missing after \"{}\"", last.text));
   } else {
-    complaints.error(extra.at,
-                     fmt::format("\"{}\" is one word too many after {}", extra.text, statement.keyword()));
+    complaints.error(extra.at, fmt::format("\"{}\" is one word too many after {}", extra.text, statement.keyword()));
   }
 }
 
-bool is_switch(const OptionSpec& spec) {
-  return spec.kind == Kind::choice && spec.choices == "no";
-}
+bool is_switch(const OptionSpec& spec) { return spec.kind == Kind::choice && spec.choices == "no"; }
 
-void set_once(std::optional<Placed<std::string>>& slot, const Word& word, std::string_view what,
-              Complaints& complaints) {
+void set_once(std::optional<Placed<std::string>>& slot, const Word& word, std::string_view what, Complaints& complaints) {
   if (slot) {
-    complaints.error(word.at,
-                     fmt::format("{} is given twice; first in line {}", what, slot->at.line->number));
+    complaints.error(word.at, fmt::format("{} is given twice; first in line {}", what, slot->at.line->number));
     return;
   }
   if (word.text.empty()) {
@@ -69,9 +63,10 @@ bool is_indexed(const Statement& statement) {
 
 void read_disk_path(const Statement& statement, VolumeDraft& volume, Complaints& complaints) {
   if (statement.keyword() == "meta-disk" && !statement.has_block && is_indexed(statement)) {
-    complaints.error(statement.words[1].at,
-                     "indexed metadata is not supported: each volume's metadata has a file or a device of its own; write meta-disk internal "
-                     "or meta-disk FILE");
+    complaints.error(
+        statement.words[1].at,
+        "indexed metadata is not supported: each volume's metadata has a file or a device of its own; write meta-disk internal "
+        "or meta-disk FILE");
     return;
   }
   const Word* word = one_value(statement, complaints);
@@ -115,8 +110,8 @@ void read_option(Section section, const Statement& statement, Scope& scope, Comp
   }
   const auto [at, fresh] = scope.values.emplace(spec, Placed<std::string>{value->text, statement.at()});
   if (!fresh) {
-    complaints.error(statement.at(), fmt::format("{} is given twice; first in {} line {}", spec->name,
-                                                 at->second.at.line->file, at->second.at.line->number));
+    complaints.error(statement.at(), fmt::format("{} is given twice; first in {} line {}", spec->name, at->second.at.line->file,
+                                                 at->second.at.line->number));
   }
 }
 
@@ -133,21 +128,18 @@ void unknown_word(const Statement& statement, std::string_view place, std::vecto
   }
   const OptionSpec* elsewhere = find_elsewhere(word);
   if (elsewhere && !statement.has_block) {
-    const std::string wrong =
-        elsewhere->built == Built::yes || elsewhere->built == Built::parsed
-            ? fmt::format("{} belongs into {} {{ }}, not into {}", word, name_of(elsewhere->section), place)
-            : complaint(*elsewhere, "");
+    const std::string wrong = elsewhere->built == Built::yes || elsewhere->built == Built::parsed
+                                  ? fmt::format("{} belongs into {} {{ }}, not into {}", word, name_of(elsewhere->section), place)
+                                  : complaint(*elsewhere, "");
     complaints.error(statement.at(), wrong);
     return;
   }
-  complaints.error(statement.at(), fmt::format("unknown word \"{}\" in {}", word, place),
-                   nearest_word(word, known));
+  complaints.error(statement.at(), fmt::format("unknown word \"{}\" in {}", word, place), nearest_word(word, known));
 }
 
 const Word* one_value(const Statement& statement, Complaints& complaints) {
   if (statement.has_block) {
-    complaints.error(statement.at(),
-                     fmt::format("{} takes a value and a \";\", not a section", statement.keyword()));
+    complaints.error(statement.at(), fmt::format("{} takes a value and a \";\", not a section", statement.keyword()));
     return nullptr;
   }
   if (statement.words.size() < 2) {
@@ -172,13 +164,11 @@ const Word* section_name(const Statement& statement, Complaints& complaints) {
   }
   const Word& name = statement.words[1];
   if (!statement.has_block) {
-    complaints.error(statement.at(),
-                     fmt::format("{} {} needs a section in braces", statement.keyword(), name.text));
+    complaints.error(statement.at(), fmt::format("{} {} needs a section in braces", statement.keyword(), name.text));
     return nullptr;
   }
   if (!is_name(name.text)) {
-    complaints.error(name.at,
-                     fmt::format("\"{}\" is not a name: letters, digits, \".\", \"_\" and \"-\"", name.text));
+    complaints.error(name.at, fmt::format("\"{}\" is not a name: letters, digits, \".\", \"_\" and \"-\"", name.text));
     return nullptr;
   }
   return &name;
@@ -198,16 +188,13 @@ bool plain_section(const Statement& statement, Complaints& complaints) {
 
 std::optional<Placed<Endpoint>> read_address(const Statement& statement, Complaints& complaints) {
   Statement plain = statement;
-  const bool family =
-      plain.words.size() == 3 && (plain.words[1].text == "ipv4" || plain.words[1].text == "ipv6");
+  const bool family = plain.words.size() == 3 && (plain.words[1].text == "ipv4" || plain.words[1].text == "ipv6");
   if (family) plain.words.erase(plain.words.begin() + 1);
   const Word* word = one_value(plain, complaints);
   if (!word) return std::nullopt;
   const std::optional<Endpoint> endpoint = parse_endpoint(word->text, false);
   if (!endpoint) {
-    complaints.error(
-        word->at,
-        fmt::format("\"{}\" is not an address: 10.1.1.31:7800, [::1]:7800 or name:7800", word->text));
+    complaints.error(word->at, fmt::format("\"{}\" is not an address: 10.1.1.31:7800, [::1]:7800 or name:7800", word->text));
     return std::nullopt;
   }
   return Placed<Endpoint>{*endpoint, word->at};
@@ -218,8 +205,7 @@ std::optional<Placed<Endpoint>> read_metrics(const Statement& statement, Complai
   if (!word) return std::nullopt;
   const std::optional<Endpoint> endpoint = parse_endpoint(word->text, true);
   if (!endpoint) {
-    complaints.error(word->at,
-                     fmt::format("\"{}\" is not an address to listen on: 127.0.0.1:9946", word->text));
+    complaints.error(word->at, fmt::format("\"{}\" is not an address to listen on: 127.0.0.1:9946", word->text));
     return std::nullopt;
   }
   complaints.warning(word->at, "metrics has no effect yet: nothing listens there");
@@ -240,8 +226,7 @@ bool read_option_section(const Statement& statement, Scope& scope, Complaints& c
   return false;
 }
 
-bool read_bare_volume(const Statement& statement, std::map<uint16_t, VolumeDraft>& volumes,
-                      Complaints& complaints) {
+bool read_bare_volume(const Statement& statement, std::map<uint16_t, VolumeDraft>& volumes, Complaints& complaints) {
   const bool disk = statement.keyword() == "disk" && !statement.has_block;
   if (!disk && statement.keyword() != "meta-disk") return false;
   VolumeDraft& volume = volumes[0];
@@ -250,22 +235,19 @@ bool read_bare_volume(const Statement& statement, std::map<uint16_t, VolumeDraft
   return true;
 }
 
-void read_volume(const Statement& statement, std::map<uint16_t, VolumeDraft>& volumes,
-                 Complaints& complaints) {
+void read_volume(const Statement& statement, std::map<uint16_t, VolumeDraft>& volumes, Complaints& complaints) {
   const Word* name = section_name(statement, complaints);
   if (!name) return;
   constexpr int64_t kHighest = 65534;
   const std::optional<int64_t> number = parse_number(name->text);
   if (!number || *number < 0 || *number > kHighest) {
-    complaints.error(name->at,
-                     fmt::format("a volume has a number from 0 to {}, not \"{}\"", kHighest, name->text));
+    complaints.error(name->at, fmt::format("a volume has a number from 0 to {}, not \"{}\"", kHighest, name->text));
     return;
   }
   const auto [at, fresh] = volumes.try_emplace(static_cast<uint16_t>(*number));
   VolumeDraft& volume = at->second;
   if (!fresh) {
-    complaints.error(
-        name->at, fmt::format("volume {} is given twice; first in line {}", *number, volume.at.line->number));
+    complaints.error(name->at, fmt::format("volume {} is given twice; first in line {}", *number, volume.at.line->number));
     return;
   }
   volume.at = name->at;

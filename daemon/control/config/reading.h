@@ -28,12 +28,10 @@ bool plain_section(const Statement& statement, Complaints& complaints);
 std::optional<Placed<Endpoint>> read_address(const Statement& statement, Complaints& complaints);
 std::optional<Placed<Endpoint>> read_metrics(const Statement& statement, Complaints& complaints);
 void read_options(Section section, const Statement& statement, Scope& scope, Complaints& complaints);
-void read_volume(const Statement& statement, std::map<uint16_t, VolumeDraft>& volumes,
-                 Complaints& complaints);
+void read_volume(const Statement& statement, std::map<uint16_t, VolumeDraft>& volumes, Complaints& complaints);
 // `disk PATH;` and `meta-disk PLACE;` outside a volume section mean volume 0. True when the statement was one
 // of them.
-bool read_bare_volume(const Statement& statement, std::map<uint16_t, VolumeDraft>& volumes,
-                      Complaints& complaints);
+bool read_bare_volume(const Statement& statement, std::map<uint16_t, VolumeDraft>& volumes, Complaints& complaints);
 // options, net, disk, handlers. True when the statement was one of them.
 bool read_option_section(const Statement& statement, Scope& scope, Complaints& complaints);
 

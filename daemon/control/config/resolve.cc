@@ -28,8 +28,7 @@ Duration whole_seconds(const Scope& scope, Section section, std::string_view nam
 
 Options options_of(const Scope& scope) {
   Options options;
-  if (effective(scope, Section::options, "on-no-quorum") == "io-error")
-    options.on_no_quorum = OnNoQuorum::io_error;
+  if (effective(scope, Section::options, "on-no-quorum") == "io-error") options.on_no_quorum = OnNoQuorum::io_error;
   options.lease_time = tenths(scope, Section::options, "lease-time");
   options.resource_uuid = Uuid::parse(effective(scope, Section::options, "resource-uuid"));
   return options;
@@ -51,8 +50,7 @@ Net net_of(const Scope& scope) {
 
 Disk disk_of(const Scope& scope) {
   const OptionSpec* rate = find_option(Section::disk, "c-max-rate");
-  return {static_cast<uint64_t>(
-      parse_size(effective(scope, Section::disk, "c-max-rate"), rate->scale).value_or(0))};
+  return {static_cast<uint64_t>(parse_size(effective(scope, Section::disk, "c-max-rate"), rate->scale).value_or(0))};
 }
 
 Handlers handlers_of(const Scope& scope) {
@@ -102,10 +100,8 @@ class Resolver {
 
 void Resolver::check_secret(const Scope& scope) {
   const auto file = scope.values.find(find_option(Section::net, "shared-secret-file"));
-  if (file == scope.values.end() || !scope.values.contains(find_option(Section::net, "shared-secret")))
-    return;
-  complaints_.error(file->second.at,
-                    "shared-secret and shared-secret-file contradict each other: give one of them");
+  if (file == scope.values.end() || !scope.values.contains(find_option(Section::net, "shared-secret"))) return;
+  complaints_.error(file->second.at, "shared-secret and shared-secret-file contradict each other: give one of them");
 }
 
 void Resolver::check_fencing(const Scope& scope) {
@@ -117,13 +113,12 @@ void Resolver::check_fencing(const Scope& scope) {
   const bool policy = effective(scope, Section::net, "fencing") != "dont-care";
   if (policy && !handler) {
     complaints_.warning(at(Section::net, "fencing"),
-                        fmt::format("resource {}: fencing without handlers {{ fence-peer }} never completes",
-                                    draft_.name.value));
+                        fmt::format("resource {}: fencing without handlers {{ fence-peer }} never completes", draft_.name.value));
   }
   if (handler && !policy) {
-    complaints_.warning(at(Section::handlers, "fence-peer"),
-                        fmt::format("resource {}: fence-peer never runs while net {{ fencing }} is dont-care",
-                                    draft_.name.value));
+    complaints_.warning(
+        at(Section::handlers, "fence-peer"),
+        fmt::format("resource {}: fence-peer never runs while net {{ fencing }} is dont-care", draft_.name.value));
   }
 }
 
@@ -140,8 +135,8 @@ void Resolver::resolve_volumes(const HostDraft& draft, const Scope& scope, Host&
   for (const auto& [number, volume] : draft_.volumes) numbers.insert(number);
   for (const auto& [number, volume] : draft.volumes) numbers.insert(number);
   if (numbers.empty()) {
-    complaints_.error(draft.name.at, fmt::format("resource {} has no volume on {}: volume 0 {{ disk PATH; }}",
-                                                 draft_.name.value, draft.name.value));
+    complaints_.error(draft.name.at, fmt::format("resource {} has no volume on {}: volume 0 {{ disk PATH; }}", draft_.name.value,
+                                                 draft.name.value));
   }
   for (const uint16_t number : numbers) {
     const auto outer = draft_.volumes.find(number);
@@ -150,8 +145,8 @@ void Resolver::resolve_volumes(const HostDraft& draft, const Scope& scope, Host&
     volume.number = number;
     volume.meta_disk = "internal";
     Scope options = scope;
-    for (const VolumeDraft* level : {outer != draft_.volumes.end() ? &outer->second : nullptr,
-                                     inner != draft.volumes.end() ? &inner->second : nullptr}) {
+    for (const VolumeDraft* level :
+         {outer != draft_.volumes.end() ? &outer->second : nullptr, inner != draft.volumes.end() ? &inner->second : nullptr}) {
       if (!level) continue;
       if (level->disk) volume.disk = level->disk->value;
       if (level->meta_disk) volume.meta_disk = level->meta_disk->value;
@@ -184,8 +179,8 @@ void Resolver::resolve_hosts() {
       host.node_id = draft.node_id->value;
       const auto [at, fresh] = ids.emplace(host.node_id, &draft);
       if (!fresh) {
-        complaints_.error(draft.node_id->at, fmt::format("node-id {} belongs to {} already", host.node_id,
-                                                         at->second->name.value));
+        complaints_.error(draft.node_id->at,
+                          fmt::format("node-id {} belongs to {} already", host.node_id, at->second->name.value));
       }
     }
     if (const auto address = address_of(draft)) {
@@ -207,30 +202,25 @@ void Resolver::resolve_hosts() {
     check_fencing(scope);
     const auto own_id = draft.own.values.find(find_option(Section::options, "resource-uuid"));
     if (own_id != draft.own.values.end()) {
-      complaints_.error(own_id->second.at,
-                        "resource-uuid must be the same on every node: not inside on HOST");
+      complaints_.error(own_id->second.at, "resource-uuid must be the same on every node: not inside on HOST");
     }
     out_.hosts.push_back(std::move(host));
   }
-  std::stable_sort(out_.hosts.begin(), out_.hosts.end(),
-                   [](const Host& a, const Host& b) { return a.node_id < b.node_id; });
+  std::stable_sort(out_.hosts.begin(), out_.hosts.end(), [](const Host& a, const Host& b) { return a.node_id < b.node_id; });
 }
 
 void Resolver::resolve_witnesses() {
   constexpr size_t kMaxWitnesses = 6;  // two data nodes and these are all voters that a tenure can name
   for (const WitnessDraft& draft : draft_.witnesses) {
     if (out_.witnesses.size() == kMaxWitnesses) {
-      complaints_.error(draft.name.at,
-                        fmt::format("more than {} witnesses are not built yet", kMaxWitnesses));
+      complaints_.error(draft.name.at, fmt::format("more than {} witnesses are not built yet", kMaxWitnesses));
       return;
     }
-    if (!draft.address)
-      complaints_.error(draft.name.at, fmt::format("witness {} has no address", draft.name.value));
+    if (!draft.address) complaints_.error(draft.name.at, fmt::format("witness {} has no address", draft.name.value));
     const auto same = [&draft](const auto& other) { return other.name == draft.name.value; };
     if (std::any_of(out_.witnesses.begin(), out_.witnesses.end(), same) ||
         std::any_of(out_.hosts.begin(), out_.hosts.end(), same)) {
-      complaints_.error(draft.name.at,
-                        fmt::format("the name {} is taken: a voter votes once", draft.name.value));
+      complaints_.error(draft.name.at, fmt::format("the name {} is taken: a voter votes once", draft.name.value));
     }
     out_.witnesses.push_back({draft.name.value, draft.address ? draft.address->value : Endpoint{}});
   }
@@ -252,8 +242,7 @@ void Resolver::check_connections() {
       }
     }
     if (!unknown && named.size() < known.size()) {
-      complaints_.error(connection.at,
-                        "data nodes without a connection between them are not built yet: name them all");
+      complaints_.error(connection.at, "data nodes without a connection between them are not built yet: name them all");
     }
   }
   if (draft_.connections.size() > 1) {
@@ -264,8 +253,7 @@ void Resolver::check_connections() {
 void Resolver::check_scopes() {
   constexpr size_t kMostHosts = 2;
   if (draft_.hosts.empty()) {
-    complaints_.error(draft_.name.at,
-                      fmt::format("resource {} has no data node: on HOST {{ ... }}", draft_.name.value));
+    complaints_.error(draft_.name.at, fmt::format("resource {} has no data node: on HOST {{ ... }}", draft_.name.value));
   }
   if (draft_.hosts.size() > kMostHosts) {
     complaints_.error(draft_.hosts[kMostHosts].name.at,
@@ -314,9 +302,8 @@ Config resolve(const Drafts& drafts, Complaints& complaints) {
   for (const ResourceDraft& draft : drafts.resources) {
     const auto [at, fresh] = names.emplace(draft.name.value, draft.name.at);
     if (!fresh) {
-      complaints.error(draft.name.at,
-                       fmt::format("resource {} is given twice; first in {} line {}", draft.name.value,
-                                   at->second.line->file, at->second.line->number));
+      complaints.error(draft.name.at, fmt::format("resource {} is given twice; first in {} line {}", draft.name.value,
+                                                  at->second.line->file, at->second.line->number));
       continue;
     }
     config.resources.push_back(Resolver(drafts, draft, complaints).resolve());

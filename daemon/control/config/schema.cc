@@ -114,9 +114,7 @@ const std::vector<OptionSpec> kOptions = {
 
 }  // namespace
 
-const std::vector<OptionSpec>& all_options() {
-  return kOptions;
-}
+const std::vector<OptionSpec>& all_options() { return kOptions; }
 
 const OptionSpec* find_option(Section section, std::string_view name) {
   for (const OptionSpec& spec : kOptions) {

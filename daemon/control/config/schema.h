@@ -11,9 +11,7 @@ namespace lockstep::config {
 
 enum class Section : uint8_t { options, net, disk, handlers };
 constexpr std::string_view kSectionNames[] = {"options", "net", "disk", "handlers"};
-inline std::string_view name_of(Section section) {
-  return kSectionNames[static_cast<size_t>(section)];
-}
+inline std::string_view name_of(Section section) { return kSectionNames[static_cast<size_t>(section)]; }
 
 enum class Kind : uint8_t {
   number,  // an integer of `unit`

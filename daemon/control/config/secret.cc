@@ -16,7 +16,8 @@ constexpr size_t kShortest = 16;   // bytes: 128 bits at best
 constexpr size_t kFewSymbols = 5;  // 16 random hexadecimal digits have fewer once in 100 million
 
 std::string weakness_of(const std::string& secret) {
-  if (secret.size() < kShortest) return fmt::format("has {} byte{}, fewer than {}", secret.size(), secret.size() == 1 ? "" : "s", kShortest);
+  if (secret.size() < kShortest)
+    return fmt::format("has {} byte{}, fewer than {}", secret.size(), secret.size() == 1 ? "" : "s", kShortest);
   if (std::set<char>(secret.begin(), secret.end()).size() < kFewSymbols) return "repeats a few bytes";
   return "";
 }
@@ -51,10 +52,11 @@ std::string secret_warnings(const std::string& resource, const Net& net) {
   const auto secret = read_secret(net);
   const std::string weakness = secret && !secret.value().empty() ? weakness_of(secret.value()) : "";
   if (weakness.empty()) return out;
-  return out + fmt::format("warning: {}: the secret in {} {}: it can be guessed\n"
-                           "  Make a random one (openssl rand -hex 32), put it on all nodes, and remove the resource's .pub file on the "
-                           "witness.\n",
-                           resource, name, weakness);
+  return out + fmt::format(
+                   "warning: {}: the secret in {} {}: it can be guessed\n"
+                   "  Make a random one (openssl rand -hex 32), put it on all nodes, and remove the resource's .pub file on the "
+                   "witness.\n",
+                   resource, name, weakness);
 }
 
 }  // namespace lockstep::config

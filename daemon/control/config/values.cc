@@ -41,8 +41,7 @@ std::optional<int64_t> scale_of(char suffix) {
 
 std::string listed(std::string_view choices) {
   std::string out;
-  for (std::string_view choice : split_choices(choices))
-    out += fmt::format("{}{}", out.empty() ? "" : ", ", choice);
+  for (std::string_view choice : split_choices(choices)) out += fmt::format("{}{}", out.empty() ? "" : ", ", choice);
   return out;
 }
 
@@ -134,8 +133,7 @@ bool is_name(std::string_view text) {
 
 std::string complaint(const OptionSpec& spec, std::string_view value) {
   if (spec.built == Built::not_yet) return fmt::format("{} is not built yet: {}", spec.name, spec.meaning);
-  if (spec.built == Built::meaningless)
-    return fmt::format("{} has no meaning here: {}", spec.name, spec.meaning);
+  if (spec.built == Built::meaningless) return fmt::format("{} has no meaning here: {}", spec.name, spec.meaning);
   switch (spec.kind) {
     case Kind::number:
       return range_complaint(spec, value, parse_number(value));
@@ -145,8 +143,7 @@ std::string complaint(const OptionSpec& spec, std::string_view value) {
       return choice_complaint(spec, value);
     case Kind::uuid:
       if (const std::optional<Uuid> id = Uuid::parse(value); id && !id->is_nil()) return "";
-      return fmt::format("{} takes a UUID like 01234567-89ab-cdef-0123-456789abcdef, not \"{}\"", spec.name,
-                         value);
+      return fmt::format("{} takes a UUID like 01234567-89ab-cdef-0123-456789abcdef, not \"{}\"", spec.name, value);
     case Kind::text:
       if (!value.empty() && value.size() <= static_cast<size_t>(spec.high)) return "";
       return fmt::format("{} takes 1 to {} bytes, not {}", spec.name, spec.high, value.size());
@@ -159,8 +156,6 @@ std::string Endpoint::to_string() const {
   return fmt::format("{}:{}", host, port);
 }
 
-std::string NbdListen::to_string() const {
-  return unix_path.empty() ? tcp.to_string() : "unix:" + unix_path;
-}
+std::string NbdListen::to_string() const { return unix_path.empty() ? tcp.to_string() : "unix:" + unix_path; }
 
 }  // namespace lockstep::config

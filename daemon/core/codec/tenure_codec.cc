@@ -2,9 +2,7 @@
 
 namespace lockstep {
 
-void encode_flag(ByteWriter& out, bool flag) {
-  out.put(static_cast<uint8_t>(flag ? 1 : 0));
-}
+void encode_flag(ByteWriter& out, bool flag) { out.put(static_cast<uint8_t>(flag ? 1 : 0)); }
 
 bool decode_flag(ByteReader& in) {
   const auto value = in.get<uint8_t>();
@@ -12,9 +10,7 @@ bool decode_flag(ByteReader& in) {
   return value == 1;
 }
 
-void encode_seat(ByteWriter& out, Seat seat) {
-  out.put(seat.value);
-}
+void encode_seat(ByteWriter& out, Seat seat) { out.put(seat.value); }
 
 Seat decode_seat(ByteReader& in) {
   const Seat seat{in.get<uint8_t>()};
@@ -22,9 +18,7 @@ Seat decode_seat(ByteReader& in) {
   return seat;
 }
 
-void encode_duration(ByteWriter& out, Duration duration) {
-  out.put(static_cast<uint64_t>(duration.ns));
-}
+void encode_duration(ByteWriter& out, Duration duration) { out.put(static_cast<uint64_t>(duration.ns)); }
 
 Duration decode_duration(ByteReader& in) {
   const Duration duration{static_cast<int64_t>(in.get<uint64_t>())};

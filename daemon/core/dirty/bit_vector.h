@@ -17,7 +17,7 @@ class BitVector {
   uint64_t size() const { return bits_; }
   uint64_t count() const { return count_; }  // set bits
   bool test(uint64_t i) const { return (words_[i / 64] >> (i % 64)) & 1; }
-  bool set(uint64_t i);                      // true if it changed
+  bool set(uint64_t i);  // true if it changed
   bool clear(uint64_t i);
   // [first, first + n), clipped to size(). Returns how many bits changed.
   uint64_t set_range(uint64_t first, uint64_t n);

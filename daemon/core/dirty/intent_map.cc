@@ -58,8 +58,7 @@ void IntentMap::clear(uint64_t i) {
   pages_[i / kBitsPerPage].dirty = true;
 }
 
-void IntentMap::cool(uint64_t position, Instant idle_before, uint64_t room,
-                     const std::function<bool(uint64_t)>& covered) {
+void IntentMap::cool(uint64_t position, Instant idle_before, uint64_t room, const std::function<bool(uint64_t)>& covered) {
   std::vector<uint64_t> young;
   uint64_t cleared = 0;
   for (uint64_t i = wanted_.next_set(0); i < wanted_.size(); i = wanted_.next_set(i + 1)) {
@@ -72,8 +71,7 @@ void IntentMap::cool(uint64_t position, Instant idle_before, uint64_t room,
     ++cleared;
   }
   if (cleared >= room) return;
-  std::sort(young.begin(), young.end(),
-            [this](uint64_t a, uint64_t b) { return extents_[a].touched < extents_[b].touched; });
+  std::sort(young.begin(), young.end(), [this](uint64_t a, uint64_t b) { return extents_[a].touched < extents_[b].touched; });
   for (size_t k = 0; k < young.size() && cleared < room; ++k, ++cleared) clear(young[k]);
 }
 

@@ -19,7 +19,8 @@ std::optional<Holder> Acceptor::lease_holder(Instant now) const {
 
 std::optional<Acceptor::Obstacle> Acceptor::obstacle(Instant now, const Holder& candidate) const {
   if (failed_) return Obstacle{VoteRefusal::storage_failed, {}, kNoSeat};
-  if (now < silent_until_ && !MUTANT(vote_at_once_after_start)) return Obstacle{VoteRefusal::just_started, silent_until_ - now, kNoSeat};
+  if (now < silent_until_ && !MUTANT(vote_at_once_after_start))
+    return Obstacle{VoteRefusal::just_started, silent_until_ - now, kNoSeat};
   const auto holder = lease_holder(now);
   if (holder && *holder != candidate) return Obstacle{VoteRefusal::lease_running, lease_until_ - now, holder->node};
   return std::nullopt;
@@ -39,7 +40,8 @@ VoterAnswer Acceptor::refuse(const Ballot& ballot, const Obstacle& obstacle) con
 }
 
 VoterAnswer Acceptor::prepare(Instant now, const Prepare& request) {
-  if (const auto found = obstacle(now, request.candidate); found && !MUTANT(vote_under_lease)) return refuse(request.ballot, *found);
+  if (const auto found = obstacle(now, request.candidate); found && !MUTANT(vote_under_lease))
+    return refuse(request.ballot, *found);
   if (record_.tenure && record_.tenure->voter_set > request.voter_set)
     return refuse(request.ballot, {VoteRefusal::later_voter_set, {}, kNoSeat});
   if (request.ballot <= record_.promised) return refuse(request.ballot, {VoteRefusal::lower_ballot, {}, kNoSeat});
@@ -49,7 +51,8 @@ VoterAnswer Acceptor::prepare(Instant now, const Prepare& request) {
 
 VoterAnswer Acceptor::accept(Instant now, const Accept& request) {
   // A ballot that was promised before the lease began is bound by the lease all the same (model, finding 2).
-  if (const auto found = obstacle(now, request.candidate); found && !MUTANT(vote_under_lease)) return refuse(request.ballot, *found);
+  if (const auto found = obstacle(now, request.candidate); found && !MUTANT(vote_under_lease))
+    return refuse(request.ballot, *found);
   if (request.ballot < record_.promised) return refuse(request.ballot, {VoteRefusal::lower_ballot, {}, kNoSeat});
   record_.promised = request.ballot;
   record_.accepted = request.ballot;
@@ -67,15 +70,14 @@ VoterAnswer Acceptor::lease(Instant now, const LeaseRequest& request) {
     refusal.wait = found->wait;
     return {refusal, false};
   }
-  const bool mine = record_.tenure && stamp_of(*record_.tenure) == request.tenure &&
-                    record_.tenure->origin == request.origin && record_.tenure->primary == request.holder;
+  const bool mine = record_.tenure && stamp_of(*record_.tenure) == request.tenure && record_.tenure->origin == request.origin &&
+                    record_.tenure->primary == request.holder;
   if (!mine && !MUTANT(lost_lease_taken_again)) {
     refusal.why = VoteRefusal::not_my_tenure;
     return {refusal, false};
   }
-  const bool promised_elsewhere =
-      record_.promised > record_.accepted &&
-      (record_.promised.node != request.holder.node || record_.promised.start != request.holder.start);
+  const bool promised_elsewhere = record_.promised > record_.accepted && (record_.promised.node != request.holder.node ||
+                                                                          record_.promised.start != request.holder.start);
   if (promised_elsewhere) {
     refusal.why = VoteRefusal::lower_ballot;
     return {refusal, false};

@@ -15,8 +15,7 @@ void Membership::adopt(const Tenure& tenure) {
   }
   adopting_ = tenure;
   adopting_recorded_ = false;
-  if (holds_tenure() && tenure.primary != r_.ctx.self_holder() && tenure.primary)
-    depose(tenure.primary->node);
+  if (holds_tenure() && tenure.primary != r_.ctx.self_holder() && tenure.primary) depose(tenure.primary->node);
 }
 
 void Membership::finish_adopting() {
@@ -88,8 +87,7 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     const bool other_primary = old->primary != next.primary;
     // A new Primary that kept this copy in the set followed a clean hand-over: all that was written before is settled.
     if (self_added && !r_.ctx.record.inconsistent) r_.intents.unpin_all();
-    if ((kept && other_primary && next.primary && next.primary->node != self) || (kept && next.clean))
-      r_.intents.settle_all();
+    if ((kept && other_primary && next.primary && next.primary->node != self) || (kept && next.clean)) r_.intents.settle_all();
     if (other_primary) r_.secondary.reset_settled();
     // Clean says that all members hold the same bytes, flushed: what their maps still have against each other is history.
     if (kept && (old->clean || next.clean)) {

@@ -26,9 +26,7 @@ void Membership::met(Seat seat, const PeerHello& hello) {
   ended_[seat.value] = {};  // it speaks: whatever was fenced is not gone
 }
 
-bool Membership::fenced(Seat seat) const {
-  return !ended_[seat.value].is_nil() && ended_[seat.value] == boots_[seat.value];
-}
+bool Membership::fenced(Seat seat) const { return !ended_[seat.value].is_nil() && ended_[seat.value] == boots_[seat.value]; }
 
 FenceSnapshot Membership::fence_shown(Seat seat) const {
   return {fences_running_.contains(seat), fenced(seat), last_fence_[seat.value]};
@@ -94,7 +92,8 @@ void Membership::fence_done(const FenceDone& done) {
     return;
   }
   const bool current = done.evidence == boots_[done.peer.value] && !done.evidence.is_nil() && !r_.peer(done.peer).link_up;
-  if (done.exit_status != kStonithed || !current) return r_.ctx.note(Notice::fence_ignored, done.peer, static_cast<uint64_t>(done.exit_status));
+  if (done.exit_status != kStonithed || !current)
+    return r_.ctx.note(Notice::fence_ignored, done.peer, static_cast<uint64_t>(done.exit_status));
   ended_[done.peer.value] = done.evidence;
   next_round_at_ = r_.ctx.now;
   next_lease_request_ = kLongAgo;

@@ -4,9 +4,7 @@
 
 namespace lockstep {
 
-bool Membership::reachable(Seat seat) const {
-  return seat == r_.self() ? !r_.acceptor.failed() : r_.peer(seat).link_up;
-}
+bool Membership::reachable(Seat seat) const { return seat == r_.self() ? !r_.acceptor.failed() : r_.peer(seat).link_up; }
 
 Voters Membership::configured_voters() const {
   Voters voters;
@@ -51,8 +49,8 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
     }
     const Peer& peer = r_.peer(seat);
     // Without a Primary nothing is written: a member that is away has missed nothing.
-    const bool good = primary ? peer.met && peer.replicating && peer.disk_usable && !peer.inconsistent
-                              : !peer.met || r_.good_copy(seat);
+    const bool good =
+        primary ? peer.met && peer.replicating && peer.disk_usable && !peer.inconsistent : !peer.met || r_.good_copy(seat);
     if (good) healthy.insert(seat);
   }
   return healthy.empty() ? from.members : healthy;
@@ -61,7 +59,8 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
 // A seat whose voter answers as another acceptor than the tenure names (never heard before, or its storage was emptied), when the
 // other voters are a majority without it.
 std::optional<Voter> Membership::seat_to_fill(const Tenure& from) const {
-  if (!serving() || votes_answering() < votes_needed() || MUTANT(seat_stays_empty)) return std::nullopt;  // a broken tie seats nobody
+  if (!serving() || votes_answering() < votes_needed() || MUTANT(seat_stays_empty))
+    return std::nullopt;  // a broken tie seats nobody
   for (const Voter& voter : from.voters) {
     if (!reachable(voter.seat)) continue;
     const Uuid& seen = voter.seat == r_.self() ? r_.ctx.record.acceptor.acceptor : r_.peer(voter.seat).seen_acceptor;
@@ -76,7 +75,8 @@ Tenure Membership::desired(const Tenure& from) const {
   for (Seat seat : r_.data_peers()) {
     const Peer& peer = r_.peer(seat);
     const bool whole = peer.met && peer.disk_usable && peer.replicating;
-    if (r_.source.may_join(seat) && !MUTANT(join_not_proposed) && whole && !r_.admin.wants_dropped(seat)) next.members.insert(seat);
+    if (r_.source.may_join(seat) && !MUTANT(join_not_proposed) && whole && !r_.admin.wants_dropped(seat))
+      next.members.insert(seat);
   }
   // Handed over by command; or handed back, because the command that wanted it has ended: nothing was served under this tenure.
   const bool handed_back = role_ == Standing::becoming_primary && !promotion_wished();

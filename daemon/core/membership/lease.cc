@@ -11,13 +11,12 @@ bool Membership::tenure_given_up() const {
   return (undecided_ && undecided_->primary != self) || (adopting_ && adopting_->primary != self);
 }
 
-bool Membership::handing_over() const {
-  return role_ == Standing::primary && (r_.admin.wants_demotion() || tenure_given_up());
-}
+bool Membership::handing_over() const { return role_ == Standing::primary && (r_.admin.wants_demotion() || tenure_given_up()); }
 
 bool Membership::serving() const {
   if (MUTANT(serve_without_lease)) return role_ == Standing::primary && !handing_over();
-  return role_ == Standing::primary && !confirm_needed_ && !handing_over() && lease_.valid(adopted()->voters, r_.ctx.now, broken_tie());
+  return role_ == Standing::primary && !confirm_needed_ && !handing_over() &&
+         lease_.valid(adopted()->voters, r_.ctx.now, broken_tie());
 }
 
 Instant Membership::lease_until() const {
@@ -28,7 +27,8 @@ Instant Membership::lease_until() const {
 // held, another node may have become Primary. A round that finds our tenure decided says that none did.
 void Membership::time_passed() {
   if (MUTANT(lost_lease_taken_again)) return;
-  if (role_ == Standing::primary && !confirm_needed_ && !lease_.valid(adopted()->voters, r_.ctx.now, broken_tie())) confirm_needed_ = true;
+  if (role_ == Standing::primary && !confirm_needed_ && !lease_.valid(adopted()->voters, r_.ctx.now, broken_tie()))
+    confirm_needed_ = true;
 }
 
 void Membership::update_serving() {

@@ -49,7 +49,7 @@ class Membership {
   // --- fences (fencing.cc) ---
   void fence_done(const FenceDone& done);
   bool fence_running() const { return !fences_running_.empty(); }
-  bool fenced(Seat seat) const;                // its last known boot has ended, by a completed fence
+  bool fenced(Seat seat) const;  // its last known boot has ended, by a completed fence
   FenceSnapshot fence_shown(Seat seat) const;
   bool seasoned() const { return seasoned_; }
   // Enough voters answer, or this node is the half that a fence lets decide.
@@ -59,7 +59,7 @@ class Membership {
 
   // --- events ---
   void register_message(Seat from, const Message& message);
-  void time_passed();                          // first of all in a step: has the lease run out?
+  void time_passed();                            // first of all in a step: has the lease run out?
   void decided_elsewhere(const Tenure& tenure);  // a peer says that this one is decided
   void link_changed(Seat seat);
   void met(Seat seat, const PeerHello& hello);
@@ -112,7 +112,7 @@ class Membership {
   void depose(Seat by);
 
   // fencing.cc
-  SeatSet broken_tie() const;                  // the seats that decide as one half; none without a completed fence
+  SeatSet broken_tie() const;  // the seats that decide as one half; none without a completed fence
   void count_acceptances(const Round& round);
   void pump_fences();
   bool fence_wanted(Seat peer) const;
@@ -124,7 +124,7 @@ class Membership {
   void request_lease();
   void lease_answer(Seat from, const LeaseGranted& grant);
   void lease_answer(Seat from, const LeaseRefused& refusal);
-  bool tenure_given_up() const;                // one without this node as its Primary is proposed or being adopted
+  bool tenure_given_up() const;  // one without this node as its Primary is proposed or being adopted
   void update_serving();
 
   ReplicaImpl& r_;
@@ -139,23 +139,23 @@ class Membership {
   SeatSet round_refused_;
   Instant next_round_at_ = kLongAgo;
   uint64_t highest_counter_ = 0;
-  std::optional<Tenure> undecided_;      // proposed, outcome unknown: a further round settles it
-  std::optional<Tenure> rumoured_;       // a voter set later than ours, met in a refusal
-  Reason obstacle_ = Reason::none;       // why the last round did not decide
+  std::optional<Tenure> undecided_;          // proposed, outcome unknown: a further round settles it
+  std::optional<Tenure> rumoured_;           // a voter set later than ours, met in a refusal
+  Reason obstacle_ = Reason::none;           // why the last round did not decide
   std::optional<Instant> lease_seen_until_;  // the end of another's lease, when this promotion first met it
 
-  std::array<Boot, kMaxSeats> boots_{};        // the last boot known of each seat
-  std::array<Boot, kMaxSeats> ended_{};        // the boot that a completed fence has ended; nil: none
+  std::array<Boot, kMaxSeats> boots_{};  // the last boot known of each seat
+  std::array<Boot, kMaxSeats> ended_{};  // the boot that a completed fence has ended; nil: none
   SeatSet fences_running_;
   std::array<Instant, kMaxSeats> next_fence_{};
   std::array<std::optional<int>, kMaxSeats> last_fence_{};  // exit status
-  bool seasoned_ = false;                      // our acceptance, given in this boot, was counted in a real majority
+  bool seasoned_ = false;                                   // our acceptance, given in this boot, was counted in a real majority
 
   LeaseKeeper lease_;
   Instant next_lease_request_ = kLongAgo;
   bool was_serving_ = false;
-  bool confirm_needed_ = false;          // the lease was lost: a round must find our tenure decided before we go on
-  bool rebase_needed_ = false;           // a voter lacks our tenure or promised somebody else
+  bool confirm_needed_ = false;  // the lease was lost: a round must find our tenure decided before we go on
+  bool rebase_needed_ = false;   // a voter lacks our tenure or promised somebody else
   Reason frozen_ = Reason::none;
 };
 

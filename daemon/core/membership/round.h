@@ -64,8 +64,8 @@ class Round {
   Phase phase_ = Phase::preparing;
   InplaceVector<Voters, 8> electorates_;
   bool too_many_ = false;  // electorates: more than can honestly meet in one round, so it decides nothing
-  Answers acceptors_{};  // who promised
-  Answers accepted_{};   // who accepted
+  Answers acceptors_{};    // who promised
+  Answers accepted_{};     // who accepted
   std::array<VoterIdentity, kMaxSeats> voices_{};
   Ballot found_ballot_;
   std::optional<Tenure> found_;

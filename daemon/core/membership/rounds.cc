@@ -234,8 +234,9 @@ void Membership::refused(Seat from, const VoteRefused& refusal) {
       bool names_me = false;
       for (const Voter& voter : refusal.tenure->voters)
         names_me = names_me || (voter.seat == r_.self() && voter.acceptor == r_.ctx.record.acceptor.acceptor);
-      const bool of_use = adopted() ? refusal.tenure->history == adopted()->history && refusal.tenure->voter_set > adopted()->voter_set
-                                    : names_me;
+      const bool of_use = adopted()
+                              ? refusal.tenure->history == adopted()->history && refusal.tenure->voter_set > adopted()->voter_set
+                              : names_me;
       if (of_use) {
         rumoured_ = refusal.tenure;
       } else if (!adopted()) {

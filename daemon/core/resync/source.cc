@@ -76,8 +76,7 @@ void ResyncSource::copy(Seat peer) {
   while (run.chunks.size() < r_.ctx.config.resync_window && next_chunk(peer)) {
   }
   const bool pass_done = run.chunks.empty() && run.cursor >= r_.dirty.of(peer).size();
-  if (run.flush.value == 0 && !run.written.empty() &&
-      (pass_done || run.written_blocks >= r_.ctx.config.resync_flush_blocks))
+  if (run.flush.value == 0 && !run.written.empty() && (pass_done || run.written_blocks >= r_.ctx.config.resync_flush_blocks))
     return flush(peer);
   if (!pass_done || run.flush.value != 0) return;
   if (r_.dirty.of(peer).count() > 0 && !MUTANT(join_with_bits_left)) {
@@ -112,12 +111,11 @@ void ResyncSource::range_held(OpId op) {
   const Seat peer = holders_.at(op);
   Chunk& chunk = runs_[peer.value].chunks.at(op);
   chunk.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
-  r_.disk.submit(OpKind::read, chunk.range, false, chunk.payload,
-                 [this, peer, op, payload = chunk.payload](IoStatus status) {
-                   const auto at = holders_.find(op);
-                   if (at == holders_.end()) return r_.release(payload);  // aborted meanwhile
-                   read_done(peer, op, status);
-                 });
+  r_.disk.submit(OpKind::read, chunk.range, false, chunk.payload, [this, peer, op, payload = chunk.payload](IoStatus status) {
+    const auto at = holders_.find(op);
+    if (at == holders_.end()) return r_.release(payload);  // aborted meanwhile
+    read_done(peer, op, status);
+  });
 }
 
 void ResyncSource::read_done(Seat peer, OpId op, IoStatus status) {

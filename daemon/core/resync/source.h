@@ -26,10 +26,10 @@ class ResyncSource {
   bool flush_reply(Seat from, OpId op, IoStatus status);
   void join_ready(Seat from, const JoinReady& ready);
   void range_held(OpId op);
-  void abort(Seat peer);      // link lost, or this node is no longer a source
+  void abort(Seat peer);  // link lost, or this node is no longer a source
   void abort_all();
   bool may_join(Seat peer) const { return runs_[peer.value].phase == Phase::joining; }
-  void set_changed();         // a join was decided
+  void set_changed();  // a join was decided
   bool active(Seat peer) const { return runs_[peer.value].phase != Phase::none; }
   uint64_t total(Seat peer) const { return runs_[peer.value].total; }
   uint64_t copied(Seat peer) const { return runs_[peer.value].copied; }
@@ -47,15 +47,15 @@ class ResyncSource {
   struct Run {
     Phase phase = Phase::none;
     Instant started;
-    Instant progress;              // last sign of the target, or first thing sent after a pause
-    uint64_t cursor = 0;           // next block to look at
-    uint64_t total = 0;            // blocks dirty when copying began
+    Instant progress;     // last sign of the target, or first thing sent after a pause
+    uint64_t cursor = 0;  // next block to look at
+    uint64_t total = 0;   // blocks dirty when copying began
     uint64_t copied = 0;
     std::map<OpId, Chunk> chunks;  // in flight; bounded by the window
     std::deque<Range> written;     // acknowledged by the target, not yet covered by its flush
     uint64_t written_blocks = 0;
-    size_t flushing = 0;           // how many of `written` the running flush covers
-    OpId flush;                    // zero: none
+    size_t flushing = 0;  // how many of `written` the running flush covers
+    OpId flush;           // zero: none
     OpId join;
   };
   bool may_begin(Seat peer) const;
@@ -68,7 +68,7 @@ class ResyncSource {
 
   ReplicaImpl& r_;
   std::array<Run, kMaxDataNodes> runs_;
-  std::map<OpId, Seat> holders_;   // chunk -> target
+  std::map<OpId, Seat> holders_;  // chunk -> target
 };
 
 }  // namespace lockstep

@@ -31,7 +31,7 @@ class ResyncTarget {
   ReplicaImpl& r_;
   Seat source_ = kNoSeat;
   bool recording_ = false;
-  uint64_t run_ = 0;  // counts resyncs: what an earlier one began must not conclude a later one
+  uint64_t run_ = 0;                  // counts resyncs: what an earlier one began must not conclude a later one
   std::optional<ResyncBegin> begun_;  // waits until what came before it over the same link has landed
 };
 

@@ -134,5 +134,4 @@ void Secondary::cool(Heat heat) {
   });
 }
 
-
 }  // namespace lockstep

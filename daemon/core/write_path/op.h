@@ -16,20 +16,20 @@ enum class OpStage : uint8_t {
 };
 
 struct Op {
-  OpId id;                 // zero: free slot
+  OpId id;  // zero: free slot
   OpStage stage = OpStage::gate;
   OpKind kind = OpKind::read;
   Range range;
   bool fua = false;
-  ClientIo client;         // zero: none waits (any more)
+  ClientIo client;  // zero: none waits (any more)
   PayloadId payload;
-  uint64_t position = 0;   // of a change; of a flush: everything up to here is covered
+  uint64_t position = 0;  // of a change; of a flush: everything up to here is covered
   bool in_gate = false;
   bool intent_held = false;
   bool local_pending = false;
   bool local_failed = false;
-  SeatSet waiting;         // peers whose acknowledgement is missing
-  SeatSet lost;            // of those, the ones whose link broke: they count as missing until they are out of the set
+  SeatSet waiting;  // peers whose acknowledgement is missing
+  SeatSet lost;     // of those, the ones whose link broke: they count as missing until they are out of the set
   IoStatus status = IoStatus::ok;
   Instant started;
 };

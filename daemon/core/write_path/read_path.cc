@@ -15,15 +15,14 @@ void WritePath::start_read(Op& op) {
 void WritePath::read_locally(Op& op) {
   op.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
   op.local_pending = true;
-  r_.disk.submit(OpKind::read, op.range, false, op.payload,
-                 [this, id = op.id, payload = op.payload](IoStatus status) {
-                   if (find(id) == nullptr) return;
-                   if (status != IoStatus::ok) {
-                     r_.release(payload);
-                     find(id)->payload = {};
-                   }
-                   local_read_done(id, status);
-                 });
+  r_.disk.submit(OpKind::read, op.range, false, op.payload, [this, id = op.id, payload = op.payload](IoStatus status) {
+    if (find(id) == nullptr) return;
+    if (status != IoStatus::ok) {
+      r_.release(payload);
+      find(id)->payload = {};
+    }
+    local_read_done(id, status);
+  });
 }
 
 void WritePath::local_read_done(OpId id, IoStatus status) {

@@ -32,15 +32,15 @@ class WritePath {
   void write_reply(Seat from, OpId op, IoStatus status);
   void flush_reply(Seat from, OpId op, IoStatus status);
   void read_reply(Seat from, OpId op, IoStatus status, PayloadId payload);
-  void leg_lost(Seat peer);          // its link broke or its disk failed
-  void intents_progressed();         // a page became durable, or extents cooled
-  void release_lost();               // legs whose peer is in no set any more
+  void leg_lost(Seat peer);   // its link broke or its disk failed
+  void intents_progressed();  // a page became durable, or extents cooled
+  void release_lost();        // legs whose peer is in no set any more
   void retry_waiting_for_room();
-  void resend(Seat peer);            // a member that a Primary without a disk cannot do without is back
-  void set_changed();                // a tenure was adopted: some legs may no longer be needed
+  void resend(Seat peer);  // a member that a Primary without a disk cannot do without is back
+  void set_changed();      // a tenure was adopted: some legs may no longer be needed
   void serving_changed();
-  void fail_waiting(IoStatus status);// answer everything that waits; operations go on as orphans
-  void abandon();                    // no longer Primary: forget all operations
+  void fail_waiting(IoStatus status);  // answer everything that waits; operations go on as orphans
+  void abandon();                      // no longer Primary: forget all operations
   void became_primary();
   void pump();
 
@@ -96,9 +96,9 @@ class WritePath {
   uint64_t generation_ = 0;
   size_t live_ = 0;
   uint32_t client_ops_ = 0;
-  std::vector<ClientRequest> held_;       // until this node may serve
-  std::deque<OpId> waiting_for_room_;     // among the hot extents
-  std::vector<OpId> parked_reads_;        // no copy to read from just now
+  std::vector<ClientRequest> held_;    // until this node may serve
+  std::deque<OpId> waiting_for_room_;  // among the hot extents
+  std::vector<OpId> parked_reads_;     // no copy to read from just now
   std::vector<OpId> waiting_for_intent_;
   std::vector<ClientIo> flushes_waiting_;
   std::vector<ClientIo> flushes_running_;

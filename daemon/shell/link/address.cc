@@ -52,8 +52,7 @@ std::optional<HostPort> split_host_port(std::string_view text) {
   if (colon == std::string_view::npos) return std::nullopt;
   std::string_view host = text.substr(0, colon);
   const std::string_view port = text.substr(colon + 1);
-  if (port.empty() || port.size() > 5 ||
-      !std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; })) {
+  if (port.empty() || port.size() > 5 || !std::all_of(port.begin(), port.end(), [](char c) { return c >= '0' && c <= '9'; })) {
     return std::nullopt;
   }
   if (std::stoi(std::string(port)) > 65535) return std::nullopt;
@@ -92,8 +91,7 @@ std::vector<SocketAddress> resolve_now(const HostPort& where, bool literal_only)
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = AI_NUMERICSERV | (literal_only ? AI_NUMERICHOST : 0);
   addrinfo* list = nullptr;
-  if (getaddrinfo(where.host.empty() ? nullptr : where.host.c_str(), where.port.c_str(), &hints, &list) != 0)
-    return {};
+  if (getaddrinfo(where.host.empty() ? nullptr : where.host.c_str(), where.port.c_str(), &hints, &list) != 0) return {};
   std::vector<SocketAddress> addresses;
   for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
     SocketAddress address;
@@ -121,22 +119,18 @@ Result<UniqueFd> listen_on(const HostPort& where) {
 SocketAddress local_address(int fd) {
   SocketAddress address;
   address.length = sizeof(address.storage);
-  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.length) != 0)
-    address.length = 0;
+  if (getsockname(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.length) != 0) address.length = 0;
   return address;
 }
 
 SocketAddress remote_address(int fd) {
   SocketAddress address;
   address.length = sizeof(address.storage);
-  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.length) != 0)
-    address.length = 0;
+  if (getpeername(fd, reinterpret_cast<sockaddr*>(&address.storage), &address.length) != 0) address.length = 0;
   return address;
 }
 
-void set_no_delay(int fd) {
-  set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-}
+void set_no_delay(int fd) { set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); }
 
 void set_dead_peer_limits(int fd, int idle_seconds, int user_timeout_ms) {
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);

@@ -23,8 +23,7 @@ constexpr Duration kSpacePoll = milliseconds(1);  // the pool does not say when 
 
 }  // namespace
 
-std::shared_ptr<Connection> Connection::create(EventLoop& loop, UniqueFd fd, ConnectionOwner& owner,
-                                               bool connecting) {
+std::shared_ptr<Connection> Connection::create(EventLoop& loop, UniqueFd fd, ConnectionOwner& owner, bool connecting) {
   std::shared_ptr<Connection> connection(new Connection(loop, std::move(fd), owner, connecting));
   connection->interest_ = connecting ? EPOLLOUT : EPOLLIN;
   loop.watch(connection->fd(), connection->interest_, *connection);
@@ -42,9 +41,7 @@ Connection::Connection(EventLoop& loop, UniqueFd fd, ConnectionOwner& owner, boo
   set_no_delay(fd_.get());
 }
 
-Connection::~Connection() {
-  close();
-}
+Connection::~Connection() { close(); }
 
 void Connection::close() {
   if (!fd_.ok()) return;
@@ -132,8 +129,7 @@ void Connection::read_some() {
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
     if (got < 0) return broken(std::string("receive: ") + std::strerror(errno));
-    if (got == 0)
-      return broken(framer_.in_frame() ? "closed by the peer within a frame" : "closed by the peer");
+    if (got == 0) return broken(framer_.in_frame() ? "closed by the peer within a frame" : "closed by the peer");
     last_received_ = loop_.now();
     framer_.received(static_cast<size_t>(got));
     budget -= std::min(budget, static_cast<size_t>(got));
@@ -192,8 +188,7 @@ void Connection::resume() {
 // --- sending ---------------------------------------------------------------------------------------------
 
 std::vector<std::byte>& Connection::head_for_more() {
-  if (queue_.empty() || queue_.back().payload || queue_.back().head.size() >= kHeadBytes)
-    queue_.emplace_back();
+  if (queue_.empty() || queue_.back().payload || queue_.back().head.size() >= kHeadBytes) queue_.emplace_back();
   return queue_.back().head;
 }
 
@@ -251,8 +246,7 @@ size_t Connection::gather(std::span<iovec> parts) {
     const size_t from_head = std::min(skip, piece.head.size());
     const size_t from_payload = skip - from_head;
     skip = 0;
-    if (from_head < piece.head.size())
-      parts[count++] = {piece.head.data() + from_head, piece.head.size() - from_head};
+    if (from_head < piece.head.size()) parts[count++] = {piece.head.data() + from_head, piece.head.size() - from_head};
     if (from_payload < piece.payload_bytes) {
       parts[count++] = {piece.payload->data() + from_payload, piece.payload_bytes - from_payload};
     }

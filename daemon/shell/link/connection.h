@@ -42,8 +42,7 @@ class Connection final : public FdHandler, public std::enable_shared_from_this<C
   // `fd` is a non-blocking stream socket, connected or, with `connecting`, on its way. Until set_pool() a
   // frame with a payload is an error: nobody makes us hold memory before it has proved who it is, and control
   // lanes never carry one.
-  static std::shared_ptr<Connection> create(EventLoop& loop, UniqueFd fd, ConnectionOwner& owner,
-                                            bool connecting);
+  static std::shared_ptr<Connection> create(EventLoop& loop, UniqueFd fd, ConnectionOwner& owner, bool connecting);
   ~Connection() override;
 
   void set_owner(ConnectionOwner& owner) { owner_ = &owner; }

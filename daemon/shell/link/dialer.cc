@@ -47,8 +47,7 @@ void Dialer::begin() {
     resolve_timer_ = {};
     fail(settings_.peer_name + ": the name server does not answer", false);
   });
-  resolver_.resolve(settings_.where,
-                    [this](std::vector<SocketAddress> addresses) { resolved(std::move(addresses)); });
+  resolver_.resolve(settings_.where, [this](std::vector<SocketAddress> addresses) { resolved(std::move(addresses)); });
 }
 
 void Dialer::resolved(std::vector<SocketAddress> addresses) {

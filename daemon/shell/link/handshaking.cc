@@ -4,15 +4,13 @@
 
 namespace lockstep {
 
-Handshaking::Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Initiator machine, Duration deadline,
-                         Done done)
+Handshaking::Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Initiator machine, Duration deadline, Done done)
     : loop_(loop), peer_(std::move(peer)), machine_(std::move(machine)), done_(std::move(done)) {
   connection_ = Connection::create(loop_, std::move(fd), *this, true);
   start_deadline(deadline);
 }
 
-Handshaking::Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Responder machine, Duration deadline,
-                         Done done)
+Handshaking::Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Responder machine, Duration deadline, Done done)
     : loop_(loop), peer_(std::move(peer)), machine_(std::move(machine)), done_(std::move(done)) {
   connection_ = Connection::create(loop_, std::move(fd), *this, false);
   start_deadline(deadline);
@@ -35,9 +33,7 @@ Hello Handshaking::hello() const {
   return responder != nullptr ? responder->hello() : Hello{};
 }
 
-void Handshaking::on_connected(Connection& connection) {
-  connection.send_frame(std::get<Initiator>(machine_).first_frame());
-}
+void Handshaking::on_connected(Connection& connection) { connection.send_frame(std::get<Initiator>(machine_).first_frame()); }
 
 void Handshaking::on_frame(Connection& connection, Frame frame) {
   heard_ = true;
@@ -65,9 +61,7 @@ void Handshaking::on_frame(Connection& connection, Frame frame) {
   }
 }
 
-void Handshaking::on_closed(Connection&, const std::string& why) {
-  fail(peer_ + ": " + why, false);
-}
+void Handshaking::on_closed(Connection&, const std::string& why) { fail(peer_ + ": " + why, false); }
 
 void Handshaking::fail(const std::string& why, bool refused, bool stand_alone) {
   HandshakeResult result;

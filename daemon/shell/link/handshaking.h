@@ -18,8 +18,8 @@ struct HandshakeResult {
   std::shared_ptr<Connection> connection;  // null: failed
   Hello hello;                             // responder: of the initiator, as far as it was read
   Negotiated negotiated;
-  std::string failure;   // for the log, when failed
-  bool refused = false;  // one side said no, rather than the connection breaking
+  std::string failure;       // for the log, when failed
+  bool refused = false;      // one side said no, rather than the connection breaking
   bool stand_alone = false;  // it was the other side, which waits for its operator
 };
 
@@ -29,11 +29,9 @@ class Handshaking final : public ConnectionOwner {
 
   // Initiator: connects `fd` (non-blocking, connect() already called) and speaks first. `peer` names the
   // other end in texts.
-  Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Initiator machine, Duration deadline,
-              Done done);
+  Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Initiator machine, Duration deadline, Done done);
   // Responder on an accepted socket.
-  Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Responder machine, Duration deadline,
-              Done done);
+  Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Responder machine, Duration deadline, Done done);
   // Closes the connection if it was not handed on. `done` is not called.
   ~Handshaking() override;
   Handshaking(const Handshaking&) = delete;

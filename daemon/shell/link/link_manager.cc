@@ -14,32 +14,28 @@ constexpr Duration kResolvePause = seconds(10);
 }  // namespace
 
 LinkManager::LinkManager(EventLoop& loop, BufferPool& pool, LinkSettings settings, LinkOwner& owner)
-    : loop_(loop),
-      settings_(std::move(settings)),
-      owner_(owner),
-      keys_(settings_.secret, settings_.resource) {
+    : loop_(loop), settings_(std::move(settings)), owner_(owner), keys_(settings_.secret, settings_.resource) {
   sodium_memzero(settings_.secret.data(), settings_.secret.size());
   settings_.secret.clear();
   for (const PeerSettings& peer : settings_.peers) {
     CHECK(peer.seat != settings_.self);
-    links_.push_back(std::make_unique<PeerLink>(loop, pool, settings_, peer, keys_, owner,
-                                                [this] { return LinkId{++last_link_}; }));
+    links_.push_back(
+        std::make_unique<PeerLink>(loop, pool, settings_, peer, keys_, owner, [this] { return LinkId{++last_link_}; }));
   }
 }
 
 LinkManager::~LinkManager() = default;
 
 Result<void> LinkManager::start() {
-  const bool listens = std::any_of(settings_.peers.begin(), settings_.peers.end(),
-                                   [this](const PeerSettings& peer) { return calls_us(peer); });
+  const bool listens =
+      std::any_of(settings_.peers.begin(), settings_.peers.end(), [this](const PeerSettings& peer) { return calls_us(peer); });
   if (listens) {
     ListenerSettings where;
     where.where = settings_.listen;
     where.deadline = settings_.handshake_timeout;
     where.versions = settings_.versions;
-    listener_ = std::make_unique<Listener>(loop_, std::move(where), *this,
-                                           [this](HandshakeResult result) { arrived(std::move(result)); },
-                                           [this] { crowded(); });
+    listener_ = std::make_unique<Listener>(
+        loop_, std::move(where), *this, [this](HandshakeResult result) { arrived(std::move(result)); }, [this] { crowded(); });
     if (auto started = listener_->start(); !started.ok()) return started;
     favour_peers();
   }
@@ -47,9 +43,7 @@ Result<void> LinkManager::start() {
   return {};
 }
 
-bool LinkManager::calls_us(const PeerSettings& peer) const {
-  return !peer.seat.is_witness() && peer.seat > settings_.self;
-}
+bool LinkManager::calls_us(const PeerSettings& peer) const { return !peer.seat.is_witness() && peer.seat > settings_.self; }
 
 // A configured peer calls from its configured address, as a rule.
 void LinkManager::favour_peers() {
@@ -107,13 +101,12 @@ LinkStatus LinkManager::status(Seat peer) const {
 
 std::optional<Refusal> LinkManager::admit(const Hello& hello) {
   if (hello.resource != settings_.resource) {
-    return Refusal{RefusalCode::resource, "this is resource " + settings_.resource.to_string() + ", not " +
-                                              hello.resource.to_string()};
+    return Refusal{RefusalCode::resource,
+                   "this is resource " + settings_.resource.to_string() + ", not " + hello.resource.to_string()};
   }
   const auto number = [](Seat seat) { return std::to_string(seat.value); };
   if (hello.to != settings_.self) {
-    return Refusal{RefusalCode::seat,
-                   "this is node-id " + number(settings_.self) + ", not " + number(hello.to)};
+    return Refusal{RefusalCode::seat, "this is node-id " + number(settings_.self) + ", not " + number(hello.to)};
   }
   const PeerLink* const peer = hello.from.is_witness() ? nullptr : find(hello.from);
   if (peer == nullptr) return Refusal{RefusalCode::seat, "no peer here has node-id " + number(hello.from)};
@@ -127,9 +120,7 @@ std::optional<Refusal> LinkManager::check(const Hello&, const Transcript& transc
   return Refusal{RefusalCode::secret, "your proof of the shared secret does not hold"};
 }
 
-Welcome LinkManager::welcome(const Hello&, const Transcript& transcript) {
-  return keys_.responder_proof(transcript);
-}
+Welcome LinkManager::welcome(const Hello&, const Transcript& transcript) { return keys_.responder_proof(transcript); }
 
 void LinkManager::arrived(HandshakeResult result) {
   PeerLink* const peer = find(result.hello.from);

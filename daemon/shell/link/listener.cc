@@ -5,13 +5,8 @@
 
 namespace lockstep {
 
-Listener::Listener(EventLoop& loop, ListenerSettings settings, Doorkeeper& door, Done done,
-                   std::function<void()> crowded)
-    : loop_(loop),
-      settings_(std::move(settings)),
-      door_(door),
-      done_(std::move(done)),
-      crowded_(std::move(crowded)) {}
+Listener::Listener(EventLoop& loop, ListenerSettings settings, Doorkeeper& door, Done done, std::function<void()> crowded)
+    : loop_(loop), settings_(std::move(settings)), door_(door), done_(std::move(done)), crowded_(std::move(crowded)) {}
 
 Result<void> Listener::start() {
   auto fd = listen_on(settings_.where);
@@ -36,11 +31,10 @@ SocketAcceptor::Owner Listener::begin(UniqueFd fd) {
   const bool favoured = is_favoured(caller);
   const bool crowded = entering_.size() >= settings_.max_unauthenticated;
   if (crowded && !make_room(favoured)) return SocketAcceptor::Owner::crowded;  // closes it
-  entering_.push_back(
-      {std::make_shared<Handshaking>(
-           loop_, std::move(fd), caller, Responder(door_, draw_nonce(), settings_.versions), settings_.deadline,
-           [this](Handshaking& handshake, HandshakeResult result) { finished(handshake, std::move(result)); }),
-       favoured});
+  entering_.push_back({std::make_shared<Handshaking>(
+                           loop_, std::move(fd), caller, Responder(door_, draw_nonce(), settings_.versions), settings_.deadline,
+                           [this](Handshaking& handshake, HandshakeResult result) { finished(handshake, std::move(result)); }),
+                       favoured});
   return crowded ? SocketAcceptor::Owner::crowded : SocketAcceptor::Owner::has_room;
 }
 
@@ -56,9 +50,8 @@ bool Listener::make_room(bool favoured) {
 }
 
 void Listener::finished(Handshaking& handshake, HandshakeResult result) {
-  const auto found = std::find_if(entering_.begin(), entering_.end(), [&handshake](const Entering& entry) {
-    return entry.handshake.get() == &handshake;
-  });
+  const auto found = std::find_if(entering_.begin(), entering_.end(),
+                                  [&handshake](const Entering& entry) { return entry.handshake.get() == &handshake; });
   const auto keep = found->handshake;  // it is still running: let it go at the end of the turn
   entering_.erase(found);
   loop_.defer([keep] {});

@@ -31,8 +31,7 @@ class Listener {
   using Done = std::function<void(HandshakeResult)>;
 
   // `door` outlives the listener. `crowded` is told each time that somebody had to give way or was turned away.
-  Listener(EventLoop& loop, ListenerSettings settings, Doorkeeper& door, Done done,
-           std::function<void()> crowded);
+  Listener(EventLoop& loop, ListenerSettings settings, Doorkeeper& door, Done done, std::function<void()> crowded);
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 

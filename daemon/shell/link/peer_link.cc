@@ -13,7 +13,7 @@ namespace {
 
 constexpr Duration kFirstPause = milliseconds(100);
 constexpr Duration kRefusalHolds = seconds(30);  // at least; who is refused comes again sooner, or is gone
-constexpr Duration kStable = seconds(1);  // a link that lasted so long begins the back-off anew
+constexpr Duration kStable = seconds(1);         // a link that lasted so long begins the back-off anew
 
 DialSettings dial_settings(const LinkSettings& settings, const PeerSettings& peer) {
   DialSettings dial;
@@ -34,9 +34,7 @@ Duration pause_after(int failures, Duration longest) {
   return pause * static_cast<int64_t>(75 + randombytes_uniform(51)) / 100;
 }
 
-int milliseconds_of(Duration duration) {
-  return static_cast<int>(duration.ns / 1'000'000);
-}
+int milliseconds_of(Duration duration) { return static_cast<int>(duration.ns / 1'000'000); }
 
 }  // namespace
 
@@ -60,8 +58,7 @@ PeerLink::PeerLink(EventLoop& loop, BufferPool& pool, const LinkSettings& settin
       peer_(peer),
       owner_(owner),
       draw_id_(std::move(draw_id)),
-      dialer_(loop, dial_settings(settings, peer), keys,
-              [this](DialResult result) { dialed(std::move(result)); }) {}
+      dialer_(loop, dial_settings(settings, peer), keys, [this](DialResult result) { dialed(std::move(result)); }) {}
 
 PeerLink::~PeerLink() {
   *alive_ = false;
@@ -121,7 +118,8 @@ void PeerLink::dialed(DialResult result) {
 
 void PeerLink::report_refusal(std::string why, bool stand_alone) {
   if (stand_alone && up_) return;  // a stranger's word, or an old one
-  if (stand_alone) why = peer_.name + " is StandAlone towards this node: lockstep connect " + settings_.name + " on " + peer_.name;
+  if (stand_alone)
+    why = peer_.name + " is StandAlone towards this node: lockstep connect " + settings_.name + " on " + peer_.name;
   last_error_ = why;
   refused_at_ = loop_.now();
   if (std::exchange(last_refusal_, why) != why) owner_.refused(peer_.seat, why);
@@ -153,8 +151,7 @@ void PeerLink::offer(HandshakeResult result) {
   go_up(std::move(both.control), std::move(both.data), result.negotiated);
 }
 
-void PeerLink::go_up(std::shared_ptr<Connection> control, std::shared_ptr<Connection> data,
-                     Negotiated negotiated) {
+void PeerLink::go_up(std::shared_ptr<Connection> control, std::shared_ptr<Connection> data, Negotiated negotiated) {
   // The peer would not have come again if it still believed in the old link.
   take_down("replaced by a new connection of the peer");
   tell_down();
@@ -166,8 +163,7 @@ void PeerLink::go_up(std::shared_ptr<Connection> control, std::shared_ptr<Connec
   }
   control->set_owner(*this);
   const int probe_seconds = static_cast<int>(settings_.ping_int.ns / 1'000'000'000);
-  set_dead_peer_limits(control->fd(), probe_seconds,
-                       milliseconds_of(settings_.ping_int + settings_.ping_timeout));
+  set_dead_peer_limits(control->fd(), probe_seconds, milliseconds_of(settings_.ping_int + settings_.ping_timeout));
   if (data) {
     data->set_owner(*this);
     data->set_pool(pool_);
@@ -197,8 +193,7 @@ void PeerLink::on_frame(Connection& connection, Frame frame) {
   const bool is_control = &connection == up_->control.get();
   if (is_control) up_->ping_sent = false;
   if (!frame.is_message()) return on_transport_frame(connection, frame);
-  if ((lane_of(frame.message) == Lane::control) != is_control)
-    return take_down("a message on the wrong lane");
+  if ((lane_of(frame.message) == Lane::control) != is_control) return take_down("a message on the wrong lane");
   owner_.message(peer_.seat, up_->id, std::move(frame.message), std::move(frame.payload));
 }
 
@@ -207,9 +202,8 @@ void PeerLink::on_transport_frame(Connection& connection, const Frame& frame) {
   if (frame.type == FrameType::pong) return;
   if (frame.type == FrameType::refusal) {  // the initiator does not believe our proof
     const auto refusal = decode_refusal(frame.body);
-    const std::string why =
-        peer_.name + " refused: " + (refusal ? text_of(refusal->code) : "malformed refusal") +
-        (refusal && !refusal->text.empty() ? " (" + refusal->text + ")" : "");
+    const std::string why = peer_.name + " refused: " + (refusal ? text_of(refusal->code) : "malformed refusal") +
+                            (refusal && !refusal->text.empty() ? " (" + refusal->text + ")" : "");
     take_down(why);
     return report_refusal(why);
   }
@@ -226,8 +220,7 @@ void PeerLink::heartbeat() {
   if (!up_ || up_->id != id) return;
   const Duration silence = loop_.now() - control->last_received();
   if (silence >= limit) {
-    return take_down("no answer to a ping (ping-timeout): nothing heard for " +
-                     std::to_string(milliseconds_of(silence)) + " ms");
+    return take_down("no answer to a ping (ping-timeout): nothing heard for " + std::to_string(milliseconds_of(silence)) + " ms");
   }
   if (is_stuck(*control) || (up_->data && is_stuck(*up_->data))) return take_down("takes no data (timeout)");
   if (!up_) return;

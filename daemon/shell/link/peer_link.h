@@ -15,8 +15,8 @@ namespace lockstep {
 class PeerLink final : public ConnectionOwner {
  public:
   // All references outlive it. `draw_id` gives the next LinkId of the resource.
-  PeerLink(EventLoop& loop, BufferPool& pool, const LinkSettings& settings, const PeerSettings& peer,
-           const LinkKeys& keys, LinkOwner& owner, std::function<LinkId()> draw_id);
+  PeerLink(EventLoop& loop, BufferPool& pool, const LinkSettings& settings, const PeerSettings& peer, const LinkKeys& keys,
+           LinkOwner& owner, std::function<LinkId()> draw_id);
   ~PeerLink() override;
 
   void start();

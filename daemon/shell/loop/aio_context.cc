@@ -126,11 +126,11 @@ bool AioContext::needs_helper(DiskCall call) const {
 }
 
 void AioContext::run_on_helper(BlockIo& io) {
-  helper_.run([this, &io, call = io.call, fd = io.fd, offset = static_cast<off_t>(io.offset),
-               length = static_cast<off_t>(io.length)] {
-    const int64_t outcome = call_now(call, fd, offset, length);
-    post_([this, &io, outcome] { done_(io, outcome); });
-  });
+  helper_.run(
+      [this, &io, call = io.call, fd = io.fd, offset = static_cast<off_t>(io.offset), length = static_cast<off_t>(io.length)] {
+        const int64_t outcome = call_now(call, fd, offset, length);
+        post_([this, &io, outcome] { done_(io, outcome); });
+      });
 }
 
 void AioContext::to_batch(BlockIo& io) {

@@ -117,8 +117,7 @@ Result<OpenedDevice> open_device(const std::string& path, const OpenOptions& opt
   UniqueFd fd(open(path.c_str(), flags));
   if (!fd.ok()) return Error{errno, "open"};
   if (fstat(fd.get(), &about) != 0) return Error{errno, "fstat"};
-  if (S_ISBLK(about.st_mode) != is_block_device)
-    return Error{EBUSY, "open"};  // replaced between stat and open
+  if (S_ISBLK(about.st_mode) != is_block_device) return Error{EBUSY, "open"};  // replaced between stat and open
   if (!is_block_device && options.claim) {
     const Result<void> claimed = claim_file(fd.get());
     if (!claimed.ok()) return claimed.error();

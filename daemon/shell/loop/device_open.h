@@ -28,8 +28,7 @@ Result<OpenedDevice> open_device(const std::string& path, const OpenOptions& opt
 // Creates a file of `size_bytes` zeroes, with its room reserved, so that a full disk is found now (ENOSPC)
 // and not at the first write there, and opens it as above. The file and its name are on stable storage.
 // EEXIST when there is one already.
-Result<OpenedDevice> create_file(const std::string& path, uint64_t size_bytes,
-                                 const OpenOptions& options = {});
+Result<OpenedDevice> create_file(const std::string& path, uint64_t size_bytes, const OpenOptions& options = {});
 
 // Gives up the claim. For a device that was not handed to adopt_device().
 void close_device(OpenedDevice& device);

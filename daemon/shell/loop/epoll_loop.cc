@@ -62,8 +62,7 @@ int EpollLoop::wait(epoll_event* events, int most, Duration longest) {
     if (count >= 0 || (errno != ENOSYS && errno != EPERM)) return count;
     has_pwait2_ = false;
   }
-  const int64_t ms =
-      std::min<int64_t>((ns + 999'999) / 1'000'000, 3'600'000);  // rounded up: not before a timer is due
+  const int64_t ms = std::min<int64_t>((ns + 999'999) / 1'000'000, 3'600'000);  // rounded up: not before a timer is due
   return epoll_wait(epoll_.get(), events, most, static_cast<int>(ms));
 }
 
@@ -71,8 +70,7 @@ void EpollLoop::submit_wait_dispatch(Duration longest) {
   constexpr Duration kRetry = milliseconds(1);
   const bool all = aio_.submit(waiting_io_);
   std::array<epoll_event, 128> events;
-  const int count =
-      wait(events.data(), static_cast<int>(events.size()), all ? longest : std::min(longest, kRetry));
+  const int count = wait(events.data(), static_cast<int>(events.size()), all ? longest : std::min(longest, kRetry));
   CHECK(count >= 0 || errno == EINTR);
   for (size_t i = 0; count > 0 && i < static_cast<size_t>(count); ++i) {
     Watch* watch = watches_.find(events[i].data.u64);

@@ -15,9 +15,7 @@ constexpr size_t kZeroBytes = size_t{1} << 20;
 // Only read. Not const, so that it takes address space (.bss) and no room in the program file.
 alignas(4096) std::byte zeroes[kZeroBytes];
 
-bool interrupted(int64_t outcome) {
-  return outcome == -EINTR || outcome == -EAGAIN;
-}
+bool interrupted(int64_t outcome) { return outcome == -EINTR || outcome == -EAGAIN; }
 
 }  // namespace
 
@@ -32,8 +30,7 @@ FileDevice::~FileDevice() {
   close_device(device_);
 }
 
-void FileDevice::submit(BlockOp op, uint64_t offset, uint64_t length, std::byte* data, bool fua,
-                        BlockDone done) {
+void FileDevice::submit(BlockOp op, uint64_t offset, uint64_t length, std::byte* data, bool fua, BlockDone done) {
   ++outstanding_;
   const bool flush = op == BlockOp::flush;
   const int error = flush ? 0 : validate(op, offset, length, data);

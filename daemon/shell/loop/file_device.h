@@ -23,8 +23,7 @@ class FileDevice : public BlockDevice {
   FileDevice& operator=(const FileDevice&) = delete;
 
   const OpenedDevice& info() const override { return device_; }
-  void submit(BlockOp op, uint64_t offset, uint64_t length, std::byte* data, bool fua,
-              BlockDone done) override;
+  void submit(BlockOp op, uint64_t offset, uint64_t length, std::byte* data, bool fua, BlockDone done) override;
   size_t outstanding() const override { return outstanding_; }
 
   // From the engine: what the call came to, as the kernel says it: bytes or zero, or a negative errno.

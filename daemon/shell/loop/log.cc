@@ -58,22 +58,17 @@ std::string time_now() {
   CHECK(clock_gettime(CLOCK_REALTIME, &at) == 0);
   tm parts{};
   CHECK(gmtime_r(&at.tv_sec, &parts) != nullptr);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
-                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, at.tv_nsec / 1'000'000);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday,
+                     parts.tm_hour, parts.tm_min, parts.tm_sec, at.tv_nsec / 1'000'000);
 }
 
 }  // namespace
 
-void log_to(int fd, std::string_view program, LogLevel most) {
-  sink() = {fd, std::string(program), most, is_journal(fd)};
-}
+void log_to(int fd, std::string_view program, LogLevel most) { sink() = {fd, std::string(program), most, is_journal(fd)}; }
 
-bool log_wants(LogLevel level) {
-  return level <= sink().most;
-}
+bool log_wants(LogLevel level) { return level <= sink().most; }
 
-std::string log_text(LogLevel level, std::string_view resource, std::string_view message,
-                     std::string_view reason) {
+std::string log_text(LogLevel level, std::string_view resource, std::string_view message, std::string_view reason) {
   std::string text = name_of(level).word;
   if (!resource.empty()) text.append(" ").append(resource).append(":");
   text.append(" ").append(message);
@@ -86,8 +81,8 @@ std::string log_text(LogLevel level, std::string_view resource, std::string_view
 
 void log_line(LogLevel level, std::string_view resource, std::string_view message, std::string_view reason) {
   if (!log_wants(level)) return;
-  std::string line = sink().journal ? fmt::format("<{}>", name_of(level).priority)
-                                    : fmt::format("{} {}: ", time_now(), sink().program);
+  std::string line =
+      sink().journal ? fmt::format("<{}>", name_of(level).priority) : fmt::format("{} {}: ", time_now(), sink().program);
   line.append(log_text(level, resource, message, reason)).push_back('\n');
   // A log that cannot be written is no reason to stop replicating.
   if (::write(sink().fd, line.data(), line.size()) < 0) return;

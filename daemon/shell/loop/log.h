@@ -21,18 +21,16 @@ void log_to(int fd, std::string_view program, LogLevel most);
 bool log_wants(LogLevel level);
 
 // `resource` and `reason` may be empty and are then left out together with their punctuation.
-void log_line(LogLevel level, std::string_view resource, std::string_view message,
-              std::string_view reason = {});
+void log_line(LogLevel level, std::string_view resource, std::string_view message, std::string_view reason = {});
 
 // The same with a format: log_format(LogLevel::info, "r0", reason, "peer {} connected", name).
 template <class... Args>
-void log_format(LogLevel level, std::string_view resource, std::string_view reason,
-                fmt::format_string<Args...> format, Args&&... args) {
+void log_format(LogLevel level, std::string_view resource, std::string_view reason, fmt::format_string<Args...> format,
+                Args&&... args) {
   if (log_wants(level)) log_line(level, resource, fmt::format(format, std::forward<Args>(args)...), reason);
 }
 
 // What log_line() writes after the prefix and before the newline.
-std::string log_text(LogLevel level, std::string_view resource, std::string_view message,
-                     std::string_view reason);
+std::string log_text(LogLevel level, std::string_view resource, std::string_view message, std::string_view reason);
 
 }  // namespace lockstep

@@ -13,13 +13,10 @@ constexpr Duration kLongestWait = seconds(1);
 
 }  // namespace
 
-Instant EventLoop::now() const {
-  return boot_time_now();
-}
+Instant EventLoop::now() const { return boot_time_now(); }
 
 std::unique_ptr<BlockDevice> LoopBase::adopt_device(OpenedDevice device) {
-  return std::make_unique<FileDevice>(std::move(device), static_cast<EventLoop&>(*this),
-                                      static_cast<DiskEngine&>(*this));
+  return std::make_unique<FileDevice>(std::move(device), static_cast<EventLoop&>(*this), static_cast<DiskEngine&>(*this));
 }
 
 void LoopBase::run() {

@@ -25,9 +25,7 @@ class LoopBase : public EventLoop, protected DiskEngine {
   void set_fallback_reason(std::string reason) { fallback_reason_ = std::move(reason); }
 
   std::unique_ptr<BlockDevice> adopt_device(OpenedDevice device) override;
-  TimerId call_at(Instant when, std::function<void()> what) override {
-    return timers_.add(when, std::move(what));
-  }
+  TimerId call_at(Instant when, std::function<void()> what) override { return timers_.add(when, std::move(what)); }
   void cancel(TimerId timer) override { timers_.cancel(timer); }
   void defer(std::function<void()> what) override { deferred_.push_back(std::move(what)); }
   void post(std::function<void()> what) override { posted_.post(std::move(what)); }

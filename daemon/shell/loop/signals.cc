@@ -28,9 +28,7 @@ SignalWatch::SignalWatch(EventLoop& loop, UniqueFd fd, std::function<void(int)> 
   loop_.watch(fd_.get(), EPOLLIN, *this);
 }
 
-SignalWatch::~SignalWatch() {
-  loop_.unwatch(fd_.get());
-}
+SignalWatch::~SignalWatch() { loop_.unwatch(fd_.get()); }
 
 void SignalWatch::on_ready(uint32_t) {
   // One a call: the loop comes back while there are more, and on_signal may destroy this object.

@@ -35,8 +35,7 @@ void SocketAcceptor::on_ready(uint32_t) {
       if (accepted_(std::move(fd)) == Owner::crowded && ++crowded == kPerTurnCrowded) return rest(kCrowdedPause);
       continue;
     }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-      rest(kNoDescriptorsPause);
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) rest(kNoDescriptorsPause);
     if (errno != EINTR && errno != ECONNABORTED) return;
   }
 }

@@ -105,8 +105,7 @@ void TimerQueue::release(uint32_t slot) {
 }
 
 TimerId TimerQueue::id_of(uint32_t slot) const {
-  return {(static_cast<uint64_t>(slots_[slot].generation) << 32) |
-          slot};  // a generation starts at 1: never TimerId{}
+  return {(static_cast<uint64_t>(slots_[slot].generation) << 32) | slot};  // a generation starts at 1: never TimerId{}
 }
 
 uint32_t TimerQueue::find(TimerId timer) const {

@@ -34,9 +34,7 @@ uint64_t poll_user_data(uint64_t key) {
   return (key & ~uint64_t{UINT32_MAX}) | (index << 2) | kPollTag;
 }
 
-uint64_t poll_key(uint64_t user_data) {
-  return (user_data & ~uint64_t{UINT32_MAX}) | ((user_data & UINT32_MAX) >> 2);
-}
+uint64_t poll_key(uint64_t user_data) { return (user_data & ~uint64_t{UINT32_MAX}) | ((user_data & UINT32_MAX) >> 2); }
 
 void prepare(io_uring_sqe& sqe, const BlockIo& io) {
   const auto length = static_cast<unsigned>(io.length);
@@ -49,12 +47,12 @@ void prepare(io_uring_sqe& sqe, const BlockIo& io) {
       if (io.durable) sqe.rw_flags = RWF_DSYNC;
       return;
     case DiskCall::punch_hole:
-      io_uring_prep_fallocate(&sqe, io.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                              static_cast<off_t>(io.offset), static_cast<off_t>(io.length));
+      io_uring_prep_fallocate(&sqe, io.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(io.offset),
+                              static_cast<off_t>(io.length));
       return;
     case DiskCall::zero_range:
-      io_uring_prep_fallocate(&sqe, io.fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
-                              static_cast<off_t>(io.offset), static_cast<off_t>(io.length));
+      io_uring_prep_fallocate(&sqe, io.fd, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(io.offset),
+                              static_cast<off_t>(io.length));
       return;
     case DiskCall::data_sync:
       io_uring_prep_fsync(&sqe, io.fd, IORING_FSYNC_DATASYNC);
@@ -113,9 +111,7 @@ void UringLoop::enable() {
   enabled_ = true;
 }
 
-void UringLoop::watch(int fd, uint32_t events, FdHandler& handler) {
-  to_arm(watches_.add(fd, events, handler));
-}
+void UringLoop::watch(int fd, uint32_t events, FdHandler& handler) { to_arm(watches_.add(fd, events, handler)); }
 
 void UringLoop::modify(int fd, uint32_t events) {
   const uint32_t index = watches_.index_of(fd);
@@ -147,9 +143,7 @@ void UringLoop::disarm(uint32_t index) {
 }
 
 // Each of these returns false when the submission queue is full and something is left.
-bool UringLoop::fill_submission_queue() {
-  return fill_cancellations() && fill_polls() && fill_disk_io();
-}
+bool UringLoop::fill_submission_queue() { return fill_cancellations() && fill_polls() && fill_disk_io(); }
 
 bool UringLoop::fill_cancellations() {
   while (!to_cancel_.empty()) {
@@ -208,8 +202,7 @@ void UringLoop::submit_and_wait(Duration longest, bool all_submitted) {
   if (result >= 0) return;
   // Nothing happened in time, a signal, or a shortage that completions relieve: what is queued goes with the
   // next turn.
-  const bool passing =
-      result == -ETIME || result == -EINTR || result == -EBUSY || result == -EAGAIN || result == -ENOMEM;
+  const bool passing = result == -ETIME || result == -EINTR || result == -EBUSY || result == -EAGAIN || result == -ENOMEM;
   CHECK(passing);
 }
 
@@ -223,8 +216,8 @@ void UringLoop::dispatch() {
   // Only what is there now: completions that come meanwhile must not keep timers from running.
   unsigned left = std::max(io_uring_cq_ready(&ring_), 1U);
   while (left > 0) {
-    const unsigned count = io_uring_peek_batch_cqe(
-        &ring_, entries.data(), std::min<unsigned>(left, static_cast<unsigned>(entries.size())));
+    const unsigned count =
+        io_uring_peek_batch_cqe(&ring_, entries.data(), std::min<unsigned>(left, static_cast<unsigned>(entries.size())));
     if (count == 0) return;
     for (unsigned i = 0; i < count; ++i) batch[i] = {entries[i]->user_data, entries[i]->res};
     io_uring_cq_advance(&ring_, count);  // before the handlers run: the kernel may have the room again

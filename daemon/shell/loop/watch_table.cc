@@ -41,9 +41,7 @@ void WatchTable::remove(uint32_t index) {
   free_.push_back(index);
 }
 
-uint64_t WatchTable::key(uint32_t index) const {
-  return (static_cast<uint64_t>(watches_[index].generation) << 32) | index;
-}
+uint64_t WatchTable::key(uint32_t index) const { return (static_cast<uint64_t>(watches_[index].generation) << 32) | index; }
 
 Watch* WatchTable::find(uint64_t key) {
   const uint32_t index = index_in(key);

@@ -17,8 +17,11 @@ constexpr int kReadsPerTurn = 16;  // then the other sockets have their turn
 }  // namespace
 
 ClientConnection::ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd, bool local)
-    : port_(port), id_(id), fd_(std::move(fd)), local_(local), session_(*this, *this, port.pool_,
-               {256, 64u << 20, static_cast<uint32_t>(port.settings_.core.max_op_bytes)}) {
+    : port_(port),
+      id_(id),
+      fd_(std::move(fd)),
+      local_(local),
+      session_(*this, *this, port.pool_, {256, 64u << 20, static_cast<uint32_t>(port.settings_.core.max_op_bytes)}) {
   watched_ = EPOLLIN | EPOLLOUT;
   port_.loop_.watch(fd_.get(), watched_, *this);
 }

@@ -93,7 +93,10 @@ class ClientListener {
 };
 
 ClientPort::ClientPort(EventLoop& loop, const ResourceSettings& settings, Upstream upstream)
-    : loop_(loop), settings_(settings), upstream_(std::move(upstream)), pool_(settings.pool_bytes),
+    : loop_(loop),
+      settings_(settings),
+      upstream_(std::move(upstream)),
+      pool_(settings.pool_bytes),
       log_(loop, settings.name, "NBD clients turned away") {}
 
 ClientPort::~ClientPort() {
@@ -118,7 +121,8 @@ Result<void> ClientPort::start() {
 }
 
 SocketAcceptor::Owner ClientPort::accepted(UniqueFd fd, bool local) {
-  const auto there = std::count_if(connections_.begin(), connections_.end(), [](const auto& entry) { return !entry.second->over(); });
+  const auto there =
+      std::count_if(connections_.begin(), connections_.end(), [](const auto& entry) { return !entry.second->over(); });
   const bool crowded = static_cast<size_t>(there) >= settings_.max_clients;
   if (crowded && !make_room()) {
     log_.line(LogLevel::warning, fmt::format("refused an NBD client: {} connections are the limit", settings_.max_clients));
@@ -138,8 +142,8 @@ bool ClientPort::make_room() {
     if (victim == nullptr || connection->rank() < victim->rank()) victim = connection.get();
   }
   if (victim == nullptr) return false;
-  log_.line(LogLevel::warning, fmt::format("closed an idle NBD client for a new one: {} connections are the limit",
-                                           settings_.max_clients));
+  log_.line(LogLevel::warning,
+            fmt::format("closed an idle NBD client for a new one: {} connections are the limit", settings_.max_clients));
   victim->close();
   return true;
 }
@@ -154,8 +158,8 @@ void ClientPort::look_soon() {
 }
 
 void ClientPort::look_at_clients() {
-  const auto waiting = std::count_if(connections_.begin(), connections_.end(),
-                                     [](const auto& entry) { return entry.second->waits_for_memory(); });
+  const auto waiting =
+      std::count_if(connections_.begin(), connections_.end(), [](const auto& entry) { return entry.second->waits_for_memory(); });
   ClientConnection::Shortage shortage;
   shortage.replies = upstream_.reads_wait && upstream_.reads_wait();
   for (const auto& [id, connection] : connections_) {
@@ -219,8 +223,8 @@ void ClientPort::shut_down_clients() {
 }
 
 size_t ClientPort::open_exports() const {
-  return static_cast<size_t>(std::count_if(connections_.begin(), connections_.end(),
-                                           [](const auto& entry) { return entry.second->open(); }));
+  return static_cast<size_t>(
+      std::count_if(connections_.begin(), connections_.end(), [](const auto& entry) { return entry.second->open(); }));
 }
 
 // A client that is gone is forgotten at once. What the core has of its requests takes its course, the answer goes nowhere.

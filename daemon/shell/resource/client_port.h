@@ -81,9 +81,9 @@ class ClientPort {
   std::vector<std::unique_ptr<ClientListener>> listeners_;
   std::string refused_address_;
   std::map<uint64_t, std::unique_ptr<ClientConnection>> connections_;
-  std::map<uint64_t, Pending> pending_;   // by request
-  std::map<uint64_t, uint64_t> owner_;    // ClientIo -> request
-  std::deque<Piece> queue_;               // beyond what the core takes at once
+  std::map<uint64_t, Pending> pending_;  // by request
+  std::map<uint64_t, uint64_t> owner_;   // ClientIo -> request
+  std::deque<Piece> queue_;              // beyond what the core takes at once
   uint64_t last_id_ = 0;
   size_t in_core_ = 0;
   uint64_t bytes_read_ = 0;

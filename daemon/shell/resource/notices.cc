@@ -37,8 +37,9 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
     case Notice::thawed:
       return {LogLevel::notice, "I/O goes on", {}};
     case Notice::peer_dropped:
-      return {LogLevel::warning, fmt::format("{}: no longer in the current set; {} blocks ({} MiB) to resync", who, note.a,
-                                             mib(note.a)), {}};
+      return {LogLevel::warning,
+              fmt::format("{}: no longer in the current set; {} blocks ({} MiB) to resync", who, note.a, mib(note.a)),
+              {}};
     case Notice::resync_started:
       return {LogLevel::notice, fmt::format("{}: resync begins, {} blocks ({} MiB)", who, note.a, mib(note.a)), {}};
     case Notice::resync_finished:

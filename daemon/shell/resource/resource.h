@@ -116,7 +116,7 @@ class Resource final : public LinkOwner {
   std::deque<Event> events_;
   Effects effects_;
   bool draining_ = false;
-  bool ending_ = false;  // the loop has stopped: what still completes is nobody's business
+  bool ending_ = false;               // the loop has stopped: what still completes is nobody's business
   std::deque<DiskIo> reads_waiting_;  // for memory
   bool retry_queued_ = false;
   TimerId timer_;

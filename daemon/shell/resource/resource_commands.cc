@@ -45,9 +45,8 @@ void Resource::begin_admin(AdminOp op, Seat peer, AdminDone done) {
 void Resource::when_clients_left(Instant deadline, std::function<void(bool)> then) {
   if (clients_->open_exports() == 0) return then(true);
   if (loop_->now() >= deadline) return then(false);
-  loop_->call_at(loop_->now() + milliseconds(50), [this, deadline, then = std::move(then)]() mutable {
-    when_clients_left(deadline, std::move(then));
-  });
+  loop_->call_at(loop_->now() + milliseconds(50),
+                 [this, deadline, then = std::move(then)]() mutable { when_clients_left(deadline, std::move(then)); });
 }
 
 void Resource::view(std::function<void(ResourceView)> done) {

@@ -74,10 +74,9 @@ void Resource::run(const DiskIo& effect) {
   BufferRef payload = payloads_.get(effect.payload);
   std::byte* data = payload ? payload->data() : nullptr;
   // The buffer lives as long as the I/O may touch it.
-  disk_->submit(block_op(effect.kind), effect.range.offset, effect.range.length, data, effect.fua,
-                [this, io = effect.io, kind = effect.kind, payload = std::move(payload)](int error) {
-                  disk_done(io, error, kind);
-                });
+  disk_->submit(
+      block_op(effect.kind), effect.range.offset, effect.range.length, data, effect.fua,
+      [this, io = effect.io, kind = effect.kind, payload = std::move(payload)](int error) { disk_done(io, error, kind); });
 }
 
 void Resource::start_read(const DiskIo& effect) {
@@ -146,9 +145,7 @@ void Resource::run(const CloseLink& effect) {
 
 void Resource::run(const ClientReply& effect) { clients_->replied(effect.io, effect.status, payloads_.get(effect.payload)); }
 
-void Resource::run(const Release& effect) {
-  payloads_.release(effect.payload);
-}
+void Resource::run(const Release& effect) { payloads_.release(effect.payload); }
 
 // Memory comes back when a peer or a client has taken its bytes, or is gone: nobody announces that, so it is asked for.
 void Resource::retry_reads_soon() {

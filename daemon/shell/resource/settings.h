@@ -24,7 +24,7 @@ struct ResourceSettings {
   std::string disk;
   std::string meta_disk;  // empty: internal
   Boot boot;
-  std::vector<std::string> fence_peer;           // argv; empty: no handler
+  std::vector<std::string> fence_peer;  // argv; empty: no handler
   Duration fence_timeout = seconds(60);
   std::vector<std::string> handler_environment;  // "NAME=value": LOCKSTEP_NODE, LOCKSTEP_CONFIG, LOCKSTEP_RUN_DIR
   IoEngine engine = IoEngine::automatic;

@@ -6,9 +6,7 @@ namespace lockstep {
 namespace {
 
 // Every range within eight bytes, against a set of bytes as a model.
-uint32_t bytes_of(const Range& range) {
-  return range.empty() ? 0 : ((uint32_t{1} << range.length) - 1) << range.offset;
-}
+uint32_t bytes_of(const Range& range) { return range.empty() ? 0 : ((uint32_t{1} << range.length) - 1) << range.offset; }
 
 template <class Judge>
 void each_pair(bool with_empty, Judge judge) {
@@ -20,13 +18,15 @@ void each_pair(bool with_empty, Judge judge) {
 
 TEST(Range, OverlapsWhereBytesAreShared) {
   each_pair(false, [](const Range& a, const Range& b) {
-    EXPECT_EQ(a.overlaps(b), (bytes_of(a) & bytes_of(b)) != 0) << a.offset << "+" << a.length << " " << b.offset << "+" << b.length;
+    EXPECT_EQ(a.overlaps(b), (bytes_of(a) & bytes_of(b)) != 0)
+        << a.offset << "+" << a.length << " " << b.offset << "+" << b.length;
   });
 }
 
 TEST(Range, ContainsWhatAddsNoBytes) {
   each_pair(false, [](const Range& a, const Range& b) {
-    EXPECT_EQ(a.contains(b), (bytes_of(b) & ~bytes_of(a)) == 0) << a.offset << "+" << a.length << " " << b.offset << "+" << b.length;
+    EXPECT_EQ(a.contains(b), (bytes_of(b) & ~bytes_of(a)) == 0)
+        << a.offset << "+" << a.length << " " << b.offset << "+" << b.length;
   });
 }
 

@@ -37,9 +37,7 @@ TEST(ProgressLine, HasPercentRateAndTimeLeft) {
   EXPECT_EQ(progress_line(resyncing(0, 1024, 7509)), "r0: 0.0% in sync, 1.0 MiB/s, 125:09 left");
 }
 
-TEST(ProgressLine, RoundsDown) {
-  EXPECT_EQ(progress_line(resyncing(99.99, 1024, 0)), "r0: 99.9% in sync, 1.0 MiB/s, 0:00 left");
-}
+TEST(ProgressLine, RoundsDown) { EXPECT_EQ(progress_line(resyncing(99.99, 1024, 0)), "r0: 99.9% in sync, 1.0 MiB/s, 0:00 left"); }
 
 TEST(ProgressLine, LeavesOutATimeThatNobodyKnows) {
   EXPECT_EQ(progress_line(resyncing(1, 0, nullptr)), "r0: 1.0% in sync, 0.0 MiB/s");

@@ -25,8 +25,7 @@ class MemoryReader final : public SourceReader {
     for (const auto& [path, text] : files_) {
       const bool head = path.substr(0, star) == pattern.substr(0, star);
       const std::string tail = pattern.substr(star + 1);
-      if (head && path.size() >= tail.size() && path.substr(path.size() - tail.size()) == tail)
-        paths.push_back(path);
+      if (head && path.size() >= tail.size() && path.substr(path.size() - tail.size()) == tail) paths.push_back(path);
     }
     return paths;
   }
@@ -49,8 +48,6 @@ inline std::string resource_with(const std::string& extra) {
          "  on beta { node-id 1; address 10.0.0.2:7800; }\n}\n";
 }
 
-inline std::string errors_of(const std::string& text) {
-  return load_text(text).errors();
-}
+inline std::string errors_of(const std::string& text) { return load_text(text).errors(); }
 
 }  // namespace lockstep::config

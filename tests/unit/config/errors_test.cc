@@ -31,8 +31,7 @@ TEST(Errors, MissingSemicolon) {
 
 TEST(Errors, MissingFile) {
   MemoryReader reader({});
-  EXPECT_EQ(load("gone", reader).errors(),
-            "gone: cannot open the configuration file: No such file or directory\n");
+  EXPECT_EQ(load("gone", reader).errors(), "gone: cannot open the configuration file: No such file or directory\n");
 }
 
 struct Case {
@@ -49,8 +48,7 @@ TEST_P(FirstLine, IsExact) {
 }
 
 std::string two(const std::string& alpha, const std::string& beta, const std::string& extra = "") {
-  return "resource r0 { " + extra + " volume 0 { disk d; }\non alpha { " + alpha + " }\non beta { " + beta +
-         " } }";
+  return "resource r0 { " + extra + " volume 0 { disk d; }\non alpha { " + alpha + " }\non beta { " + beta + " } }";
 }
 const std::string kA = "node-id 0; address h:1;";
 const std::string kB = "node-id 1; address i:1;";
@@ -63,8 +61,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"string", "include \"x", "c:1:9: this string does not end"},
         Case{"unknown_section", "resorce r0 { }", "c:1:1: unknown word \"resorce\" in the file"},
         Case{"place", "common { ping-int 1; }", "c:1:10: ping-int belongs into net { }, not into common"},
-        Case{"twice", "common { net { timeout 50; timeout 60; } }",
-             "c:1:28: timeout is given twice; first in c line 1"},
+        Case{"twice", "common { net { timeout 50; timeout 60; } }", "c:1:28: timeout is given twice; first in c line 1"},
         Case{"quorum_off", resource_with("options { quorum off; }"),
              "c:2:18: quorum off is refused: without quorum two nodes could be Primary at once and "
              "acknowledged writes be "
@@ -75,18 +72,15 @@ INSTANTIATE_TEST_SUITE_P(
              "locking to keep two apart"},
         Case{"protocol", resource_with("net { protocol A; }"), "c:2:16: protocol A is not built yet; C is"},
         Case{"tls", resource_with("net { tls yes; }"), "c:2:11: tls yes is not built yet; no is"},
-        Case{"auto_promote", resource_with("options { auto-promote yes; }"),
-             "c:2:24: auto-promote yes is not built yet; no is"},
+        Case{"auto_promote", resource_with("options { auto-promote yes; }"), "c:2:24: auto-promote yes is not built yet; no is"},
         Case{"choice", resource_with("net { fencing resource; }"),
              "c:2:15: fencing takes dont-care, resource-only, resource-and-stonith, not \"resource\""},
         Case{"meaningless", resource_with("net { cram-hmac-alg sha1; }"),
              "c:2:7: cram-hmac-alg has no meaning here: the handshake has one keyed algorithm; shared-secret "
              "or "
              "shared-secret-file is enough"},
-        Case{"range", resource_with("options { lease-time 3; }"),
-             "c:2:22: lease-time takes 5 to 600 (0.1 s), not \"3\""},
-        Case{"number", resource_with("net { timeout 6s; }"),
-             "c:2:15: timeout takes a number (0.1 s), not \"6s\""},
+        Case{"range", resource_with("options { lease-time 3; }"), "c:2:22: lease-time takes 5 to 600 (0.1 s), not \"3\""},
+        Case{"number", resource_with("net { timeout 6s; }"), "c:2:15: timeout takes a number (0.1 s), not \"6s\""},
         Case{"secrets", resource_with("net { shared-secret a; shared-secret-file b; }"),
              "c:2:24: shared-secret and shared-secret-file contradict each other: give one of them"},
         Case{"volumes", resource_with("volume 1 { disk /dev/e; }"),
@@ -98,31 +92,29 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"no_address", two("node-id 0;", kB), "c:2:4: on alpha has no address"},
         Case{"address", two("node-id 0; address 10.0.0.1;", kB),
              "c:2:31: \"10.0.0.1\" is not an address: 10.1.1.31:7800, [::1]:7800 or name:7800"},
-        Case{"same_address", two(kA, "node-id 1; address h:1;"),
-             "c:3:30: address h:1 is in use already: c line 2"},
+        Case{"same_address", two(kA, "node-id 1; address h:1;"), "c:3:30: address h:1 is in use already: c line 2"},
         Case{"same_port", two(kA + " nbd :1;", kB), "c:2:40: port 1 on alpha is in use already: c line 2"},
         Case{"three", two(kA, kB, "on gamma { node-id 2; address j:1; }"),
              "c:3:4: more than two data nodes are not built yet; a third voter can be a witness"},
-        Case{"witness_name", two(kA, kB, "witness beta { address w:1; }"),
-             "c:1:23: the name beta is taken: a voter votes once"},
+        Case{"witness_name", two(kA, kB, "witness beta { address w:1; }"), "c:1:23: the name beta is taken: a voter votes once"},
         Case{"witness_address", two(kA, kB, "witness w { }"), "c:1:23: witness w has no address"},
         Case{"no_disk", "resource r { on a { node-id 0; address h:1; } }",
              "c:1:17: resource r has no volume on a: volume 0 { disk PATH; }"},
-        Case{"indexed", "resource r { volume 0 { disk d; meta-disk /dev/sdX[0]; } }",
-             "c:1:43: indexed metadata is not supported: each volume's metadata has a file or a device of its own; write meta-disk "
-             "internal or meta-disk FILE"},
-        Case{"flexible", "resource r { volume 0 { disk d; meta-disk /dev/sdX [flexible]; } }",
-             "c:1:43: indexed metadata is not supported: each volume's metadata has a file or a device of its own; write meta-disk "
-             "internal or meta-disk FILE"},
-        Case{"same_resource", resource_with("") + resource_with(""),
-             "c:7:10: resource r0 is given twice; first in c line 1"},
+        Case{
+            "indexed", "resource r { volume 0 { disk d; meta-disk /dev/sdX[0]; } }",
+            "c:1:43: indexed metadata is not supported: each volume's metadata has a file or a device of its own; write meta-disk "
+            "internal or meta-disk FILE"},
+        Case{
+            "flexible", "resource r { volume 0 { disk d; meta-disk /dev/sdX [flexible]; } }",
+            "c:1:43: indexed metadata is not supported: each volume's metadata has a file or a device of its own; write meta-disk "
+            "internal or meta-disk FILE"},
+        Case{"same_resource", resource_with("") + resource_with(""), "c:7:10: resource r0 is given twice; first in c line 1"},
         Case{"include_loop", "include c;", "c:1:9: files are included more than 8 deep"}),
     [](const auto& one) { return std::string(one.param.name); });
 
 TEST(Errors, GarbageNeverCrashes) {
-  for (const std::string& text :
-       {std::string("\0\1\2{;}", 6), std::string(100000, '{'), std::string(5000, 'a'),
-        std::string("resource \"\" { on \"\" {} }"), std::string("a \"\\")}) {
+  for (const std::string& text : {std::string("\0\1\2{;}", 6), std::string(100000, '{'), std::string(5000, 'a'),
+                                  std::string("resource \"\" { on \"\" {} }"), std::string("a \"\\")}) {
     EXPECT_NE(errors_of(text), "");
   }
 }

@@ -58,10 +58,9 @@ TEST(Load, DefaultsReplaceAPrimaryWithinTenSeconds) {
 }
 
 TEST(Load, InnerScopesOverride) {
-  const Loaded loaded =
-      load_text("common { net { ping-int 7; timeout 70; connect-int 9; shared-secret-file F; } }\n" +
-                resource_with("net { ping-int 5; timeout 50; shared-secret \"a b\"; }\n"
-                              "connection { host alpha; host beta address [::1]:9; net { ping-int 3; } }"));
+  const Loaded loaded = load_text("common { net { ping-int 7; timeout 70; connect-int 9; shared-secret-file F; } }\n" +
+                                  resource_with("net { ping-int 5; timeout 50; shared-secret \"a b\"; }\n"
+                                                "connection { host alpha; host beta address [::1]:9; net { ping-int 3; } }"));
   ASSERT_TRUE(loaded.ok()) << loaded.errors();
   const Host& beta = loaded.config.resources[0].hosts[1];
   EXPECT_EQ(beta.net.ping_int, seconds(3));
@@ -73,8 +72,7 @@ TEST(Load, InnerScopesOverride) {
 }
 
 TEST(Load, SizesAndIncludes) {
-  const Loaded loaded =
-      load_text("include \"dir/*.res\";", {{"dir/a.res", resource_with("disk { c-max-rate 10M; }")}});
+  const Loaded loaded = load_text("include \"dir/*.res\";", {{"dir/a.res", resource_with("disk { c-max-rate 10M; }")}});
   ASSERT_TRUE(loaded.ok()) << loaded.errors();
   ASSERT_EQ(loaded.config.resources.size(), 1u);
   EXPECT_EQ(loaded.config.resources[0].hosts[0].disk.c_max_rate, 10u << 20);
@@ -97,8 +95,7 @@ TEST(Load, TheIdIsTheSameOnEveryNode) {
   EXPECT_NE(id, resource_id_of("r0", {{1, "alpha"}, {0, "beta"}}));
   // Golden: a change here orphans every resource in the field.
   EXPECT_EQ(id.to_string(), "c5dd7a0c-8728-8edf-8043-c5c92ef4d496");
-  const Loaded loaded =
-      load_text(resource_with("options { resource-uuid 01234567-89ab-cdef-0123-456789abcdef; }"));
+  const Loaded loaded = load_text(resource_with("options { resource-uuid 01234567-89ab-cdef-0123-456789abcdef; }"));
   EXPECT_EQ(loaded.config.resources.at(0).id.to_string(), "01234567-89ab-cdef-0123-456789abcdef");
 }
 

@@ -24,14 +24,17 @@ const std::string kGamma = "witness gamma { address w:1; }";
 
 TEST(ConfigChange, TheSameVotersAreNoMatter) {
   EXPECT_EQ(voters_unchanged(resource(kGamma), nullptr, tenure_of({kAlpha, kBeta, witness_seat(0)})).exit_status, 0);
-  EXPECT_EQ(voters_unchanged(resource("witness other { address w:2; }"), nullptr, tenure_of({kAlpha, kBeta, witness_seat(0)})).exit_status, 0);
+  EXPECT_EQ(voters_unchanged(resource("witness other { address w:2; }"), nullptr, tenure_of({kAlpha, kBeta, witness_seat(0)}))
+                .exit_status,
+            0);
 }
 
 TEST(ConfigChange, AnAddedWitnessIsRefused) {
   const ControlReply reply = voters_unchanged(resource(kGamma), nullptr, tenure_of({kAlpha, kBeta}));
   EXPECT_EQ(reply.exit_status, 11);
   EXPECT_EQ(reply.err.find("r0: State change failed: (-10) State change was refused\n"), 0u);
-  EXPECT_NE(reply.err.find("Its voters are alpha, beta; the configuration names alpha, beta, gamma (witness).\n"), std::string::npos)
+  EXPECT_NE(reply.err.find("Its voters are alpha, beta; the configuration names alpha, beta, gamma (witness).\n"),
+            std::string::npos)
       << reply.err;
   EXPECT_NE(reply.err.find("Put the configuration back."), std::string::npos);
 }
@@ -39,15 +42,18 @@ TEST(ConfigChange, AnAddedWitnessIsRefused) {
 TEST(ConfigChange, ARemovedWitnessIsNamedWhereItsNameIsKnown) {
   const Tenure tenure = tenure_of({kAlpha, kBeta, witness_seat(0)});
   const config::Resource before = resource(kGamma);
-  EXPECT_NE(voters_unchanged(resource(""), &before, tenure).err.find("alpha, beta, gamma (witness); the configuration names alpha, beta."),
+  EXPECT_NE(voters_unchanged(resource(""), &before, tenure)
+                .err.find("alpha, beta, gamma (witness); the configuration names alpha, beta."),
             std::string::npos);
-  EXPECT_NE(voters_unchanged(resource(""), nullptr, tenure).err.find("alpha, beta, a witness that the configuration has no more;"),
-            std::string::npos);
+  EXPECT_NE(
+      voters_unchanged(resource(""), nullptr, tenure).err.find("alpha, beta, a witness that the configuration has no more;"),
+      std::string::npos);
 }
 
 TEST(ConfigChange, WordsNameWhatDiffersAndNeverASecret) {
   EXPECT_EQ(changed_words(resource("net { ping-int 2; }"), resource("net { ping-int 2; }")), "");
-  EXPECT_EQ(changed_words(resource("net { ping-int 2; }"), resource("net { ping-int 3; shared-secret hush; }")), "ping-int, shared-secret");
+  EXPECT_EQ(changed_words(resource("net { ping-int 2; }"), resource("net { ping-int 3; shared-secret hush; }")),
+            "ping-int, shared-secret");
   EXPECT_EQ(changed_words(resource(""), resource(kGamma)), "address, witness gamma");
 }
 

@@ -105,8 +105,7 @@ class ControlServerTest : public testing::Test {
 };
 
 TEST_F(ControlServerTest, AnswersOnce) {
-  EXPECT_EQ(ask("{\"command\":\"primary\"}\n"),
-            "{\"event\":\"a line\"}\n{\"exit\":11,\"stderr\":\"err\",\"stdout\":\"out\"}\n");
+  EXPECT_EQ(ask("{\"command\":\"primary\"}\n"), "{\"event\":\"a line\"}\n{\"exit\":11,\"stderr\":\"err\",\"stdout\":\"out\"}\n");
   EXPECT_EQ(handler_.last, "primary");
 }
 

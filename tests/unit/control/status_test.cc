@@ -79,8 +79,7 @@ TEST(StatusText, LooksLikeDrbdadms) {
   EXPECT_EQ(status_text({lonely()}),
             "r0 role:Secondary reason:no-quorum\n  disk:UpToDate quorum:no\n  beta connection:Connecting\n"
             "  gamma witness answers:no\n\n");
-  EXPECT_NE(status_text({resync()}).find("    replication:SyncSource peer-disk:Inconsistent done:50.00\n"),
-            std::string::npos);
+  EXPECT_NE(status_text({resync()}).find("    replication:SyncSource peer-disk:Inconsistent done:50.00\n"), std::string::npos);
 }
 
 TEST(StatusText, SaysWhoRefusesWhomAndWhy) {
@@ -170,8 +169,7 @@ TEST(Explain, NamesTheRuleAndWhatWouldChangeIt) {
   EXPECT_NE(promote.find("[no-quorum]"), std::string::npos);
   EXPECT_NE(promote.find("What would change the answer: "), std::string::npos);
   EXPECT_NE(promote.find("a fence is no vote"), std::string::npos);
-  EXPECT_NE(explain_text(resync(), ExplainTopic::resync).find("beta: SyncSource, 50.00% done"),
-            std::string::npos);
+  EXPECT_NE(explain_text(resync(), ExplainTopic::resync).find("beta: SyncSource, 50.00% done"), std::string::npos);
   EXPECT_FALSE(parse_topic("nonsense").has_value());
 }
 
@@ -180,7 +178,8 @@ TEST(Explain, TellsWhatAFenceBrought) {
   FenceSnapshot& fence = status.snapshot.peers[0].fence;
   EXPECT_EQ(status_text({status}).find("fence:"), std::string::npos);
   fence.last_exit_status = 5;
-  EXPECT_NE(explain_text(status, ExplainTopic::promote).find("Fence of beta: the handler ended with 5, which is no completed fence (7)."),
+  EXPECT_NE(explain_text(status, ExplainTopic::promote)
+                .find("Fence of beta: the handler ended with 5, which is no completed fence (7)."),
             std::string::npos);
   EXPECT_NE(status_text({status}).find("beta connection:Connecting fence:exit-5"), std::string::npos);
   fence.running = true;
@@ -209,7 +208,8 @@ TEST(Explain, ANewWitnessHasNoMemoryToDiffer) {
   status.snapshot.voters[2] = {witness_seat(0), true, true, {}};
   const std::string promote = explain_text(status, ExplainTopic::promote);
   EXPECT_EQ(promote.find("memory"), std::string::npos) << promote;
-  EXPECT_NE(promote.find("gamma (witness) answers and gets its vote when the resource is first used"), std::string::npos) << promote;
+  EXPECT_NE(promote.find("gamma (witness) answers and gets its vote when the resource is first used"), std::string::npos)
+      << promote;
 }
 
 TEST(Explain, TwoVotersAreToldOnlyWaysThatExist) {
@@ -227,8 +227,9 @@ TEST(Explain, TwoVotersAreToldOnlyWaysThatExist) {
 TEST(Refusal, AFenceBreaksOnlyATieOfTwo) {
   ResourceStatus status = lonely();
   status.snapshot.voters.pop_back();
-  EXPECT_NE(refusal(status, Reason::no_quorum).err.find("With two voters, one of them and a completed fence of the other decide."),
-            std::string::npos);
+  EXPECT_NE(
+      refusal(status, Reason::no_quorum).err.find("With two voters, one of them and a completed fence of the other decide."),
+      std::string::npos);
   status.snapshot.voters.push_back({witness_seat(0), false, false, seconds(12)});
   status.snapshot.voters.push_back({witness_seat(1), false, false, seconds(12)});
   EXPECT_NE(refusal(status, Reason::no_quorum).err.find("A fence breaks no tie between 4 voters yet"), std::string::npos);
@@ -245,9 +246,7 @@ TEST(NotBuilt, SaysWhatToDoInstead) {
 
 TEST(ShowGi, NamesEverything) {
   const std::string text = show_gi_text(healthy());
-  EXPECT_NE(text.find("  tenure         7\n  primary        alpha\n  current-set    alpha, beta\n"),
-            std::string::npos)
-      << text;
+  EXPECT_NE(text.find("  tenure         7\n  primary        alpha\n  current-set    alpha, beta\n"), std::string::npos) << text;
 }
 
 TEST(Events, ExistsThenChanges) {

@@ -144,9 +144,7 @@ TEST(Promotion, IsRefusedToACopyThatIsNotInTheSet) {
   lab.write(kA);
   lab.advance(seconds(1));
   ASSERT_EQ(lab.node(kA).tenure().members, SeatSet{kA});
-  lab.hold_mail = [](const Lab::Mail& letter) {
-    return std::holds_alternative<ResyncBegin>(letter.send.message);
-  };
+  lab.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<ResyncBegin>(letter.send.message); };
   lab.connect(kA, kB);  // B hears of the tenure without it
   lab.run();
   lab.cut(kA, kB);
@@ -384,8 +382,7 @@ TEST(Invalidate, LeavesTheSetAndIsCopiedAnew) {
   lab.advance(seconds(2));
   EXPECT_EQ(lab.node(kB).tenure().members, (SeatSet{kA, kB}));
   uint64_t copied = 0;
-  for (const Note& note : lab.node(kA).notes)
-    copied = note.notice == Notice::resync_finished ? note.a : copied;
+  for (const Note& note : lab.node(kA).notes) copied = note.notice == Notice::resync_finished ? note.a : copied;
   EXPECT_EQ(copied, kLabBytes / kBlockBytes);
 }
 
@@ -424,9 +421,7 @@ TEST(InvalidateRemote, GivesUpWithoutQuorum) {
   Lab lab;
   lab.create();
   lab.promote(kA);
-  lab.lose_mail = [](const Lab::Mail& letter) {
-    return std::holds_alternative<Prepare>(letter.send.message);
-  };
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Prepare>(letter.send.message); };
   const AdminId id = lab.admin(kA, AdminOp::invalidate_remote, kB);
   lab.advance(seconds(16));
   EXPECT_EQ(lab.reason(kA, id), Reason::no_quorum);

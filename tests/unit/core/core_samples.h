@@ -10,24 +10,12 @@ constexpr Seat kB{1};
 constexpr Seat kC{2};
 constexpr Seat kW = witness_seat(0);
 
-inline Uuid uuid(uint64_t n) {
-  return Uuid::from_words(0, n);
-}
-inline Uuid acceptor_of(Seat seat) {
-  return Uuid::from_words(1, seat.value + uint64_t{1});
-}
-inline Boot boot_of(Seat seat) {
-  return Uuid::from_words(2, seat.value + uint64_t{1});
-}
-inline Uuid disk_of(Seat seat) {
-  return Uuid::from_words(3, seat.value + uint64_t{1});
-}
-inline Holder holder_of(Seat seat) {
-  return {seat, boot_of(seat), 5};
-}
-inline Ballot ballot(uint64_t counter, Seat node) {
-  return {counter, node, 5};
-}
+inline Uuid uuid(uint64_t n) { return Uuid::from_words(0, n); }
+inline Uuid acceptor_of(Seat seat) { return Uuid::from_words(1, seat.value + uint64_t{1}); }
+inline Boot boot_of(Seat seat) { return Uuid::from_words(2, seat.value + uint64_t{1}); }
+inline Uuid disk_of(Seat seat) { return Uuid::from_words(3, seat.value + uint64_t{1}); }
+inline Holder holder_of(Seat seat) { return {seat, boot_of(seat), 5}; }
+inline Ballot ballot(uint64_t counter, Seat node) { return {counter, node, 5}; }
 
 inline Tenure tenure_of(SeatSet data_nodes, SeatSet voters, uint64_t number = 1) {
   Tenure tenure;

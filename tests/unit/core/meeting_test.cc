@@ -15,8 +15,7 @@ Judgement expected(const PeerHello& mine, const PeerHello& theirs) {
   if (mine.node == theirs.node) return {Verdict::refuse, Reason::same_node_id};
   if (mine.protocol != theirs.protocol) return {Verdict::refuse, Reason::different_protocol};
   const bool both = mine.tenure && theirs.tenure;
-  if (both && mine.tenure->history != theirs.tenure->history)
-    return {Verdict::refuse, Reason::different_history};
+  if (both && mine.tenure->history != theirs.tenure->history) return {Verdict::refuse, Reason::different_history};
   const bool disks = !mine.disk.is_nil() && !theirs.disk.is_nil();
   if (disks && !mine.tenure && !theirs.tenure && mine.size_bytes != theirs.size_bytes)
     return {Verdict::refuse, Reason::different_size};

@@ -58,8 +58,7 @@ struct LabNode {
 
   const Tenure& tenure() const { return *replica->record().adopted; }
   bool noted(Notice notice) const {
-    return std::any_of(notes.begin(), notes.end(),
-                       [notice](const Note& note) { return note.notice == notice; });
+    return std::any_of(notes.begin(), notes.end(), [notice](const Note& note) { return note.notice == notice; });
   }
 };
 
@@ -145,8 +144,8 @@ class Lab {
     LabNode& made = node(seat);
     ++made.record.start;
     if (boot) made.record.boot = *boot;
-    made.replica = std::make_unique<Replica>(
-        made.config, Loaded{made.record, made.intent, made.bitmaps, made.intent_sequences}, now);
+    made.replica =
+        std::make_unique<Replica>(made.config, Loaded{made.record, made.intent, made.bitmaps, made.intent_sequences}, now);
     step(seat, Tick{});
   }
   void start_witness(Seat seat, Uuid acceptor) {
@@ -283,8 +282,7 @@ class Lab {
       }
       const Mail letter = *at;
       mail.erase(at);
-      const bool lost =
-          !linked(letter.from, letter.send.to) || link(letter.from, letter.send.to) != letter.send.link;
+      const bool lost = !linked(letter.from, letter.send.to) || link(letter.from, letter.send.to) != letter.send.link;
       if (!lost && !lose_mail(letter)) deliver(letter);
       return true;
     }
@@ -330,8 +328,7 @@ class Lab {
   void carry_out(Seat seat, LabNode&, const Send& send) { mail.push_back({seat, send}); }
   void carry_out(Seat seat, LabNode& at, const CloseLink& close) {
     at.closed.push_back(close);
-    if (drop_link(seat, close.peer) == close.link && nodes_.contains(close.peer))
-      step(close.peer, LinkDown{seat, close.link});
+    if (drop_link(seat, close.peer) == close.link && nodes_.contains(close.peer)) step(close.peer, LinkDown{seat, close.link});
   }
   void carry_out(Seat, LabNode& at, const ClientReply& reply) {
     EXPECT_TRUE(at.answered.emplace(reply.io, reply.status).second) << "answered twice";

@@ -60,9 +60,7 @@ TEST(Links, ATenureOfAnotherHistoryEndsTheLinkForGood) {
 
 TEST(Links, MoreThanAPrimaryMayHaveInFlightBreaksTheProtocol) {
   Lab lab;
-  lab.lose_mail = [](const Lab::Mail& letter) {
-    return std::holds_alternative<PeerHello>(letter.send.message);
-  };
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<PeerHello>(letter.send.message); };
   lab.connect(kA, kB);
   lab.run();
   const PayloadId payload = lab.fresh_payload();
@@ -99,8 +97,7 @@ TEST(Replica, MovesAndStartsAgainFromWhatIsDurable) {
   lab.write(kA, {3 * kExtentBytes, 4096});
   lab.kill(kA);
   lab.start(kA);
-  EXPECT_EQ(lab.show(kA).dirty_blocks[kB.value], kBlocksPerExtent)
-      << "what was hot may differ from the peer's copy";
+  EXPECT_EQ(lab.show(kA).dirty_blocks[kB.value], kBlocksPerExtent) << "what was hot may differ from the peer's copy";
   Replica moved = std::move(*lab.node(kA).replica);
   *lab.node(kA).replica = std::move(moved);
   EXPECT_EQ(lab.show(kA).role, Role::secondary);

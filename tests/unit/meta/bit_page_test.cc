@@ -32,11 +32,10 @@ TEST(BitPage, ComesBackAsItWas) {
 
 TEST(BitPage, OnlyTheVeryPageIsTaken) {
   const Sector sector = intent(4, 9, samples::bits(7));
-  EXPECT_FALSE(decode_bit_page(intent_page_id(5, 9, kDisk), SectorView(sector)));  // another page
-  EXPECT_FALSE(decode_bit_page(intent_page_id(4, 8, kDisk), SectorView(sector)));  // the other slot
-  EXPECT_FALSE(
-      decode_bit_page(intent_page_id(4, 9, Uuid::from_words(1, 3)), SectorView(sector)));  // an earlier life
-  EXPECT_FALSE(decode_bit_page(bitmap_page_id({1}, 4, kDisk), SectorView(sector)));        // another map
+  EXPECT_FALSE(decode_bit_page(intent_page_id(5, 9, kDisk), SectorView(sector)));                   // another page
+  EXPECT_FALSE(decode_bit_page(intent_page_id(4, 8, kDisk), SectorView(sector)));                   // the other slot
+  EXPECT_FALSE(decode_bit_page(intent_page_id(4, 9, Uuid::from_words(1, 3)), SectorView(sector)));  // an earlier life
+  EXPECT_FALSE(decode_bit_page(bitmap_page_id({1}, 4, kDisk), SectorView(sector)));                 // another map
   EXPECT_FALSE(decode_bit_page(intent_page_id(0, 0, kDisk), SectorView(Sector{})));
   Sector wrong_slot;
   encode_bit_page({SectorKind::intent, 0, 0, kDisk}, 9, BitPage{}, SectorSpan(wrong_slot));
@@ -55,8 +54,7 @@ TEST(BitPage, EverySingleBitFlipIsSeen) {
 }
 
 TEST(IntentSlots, NewestIntactSlotWins) {
-  const ChosenIntent newer =
-      choose_intent(slots(intent(0, 2, samples::bits(2)), intent(0, 3, samples::bits(3))));
+  const ChosenIntent newer = choose_intent(slots(intent(0, 2, samples::bits(2)), intent(0, 3, samples::bits(3))));
   EXPECT_TRUE(newer.readable);
   EXPECT_EQ(newer.sequence, 3u);
   EXPECT_EQ(newer.bits, samples::bits(3));

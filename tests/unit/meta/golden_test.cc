@@ -12,9 +12,7 @@
 namespace lockstep {
 namespace {
 
-std::string golden_path(const std::string& name) {
-  return std::string(LOCKSTEP_SOURCE_DIR "/tests/unit/meta/golden/") + name;
-}
+std::string golden_path(const std::string& name) { return std::string(LOCKSTEP_SOURCE_DIR "/tests/unit/meta/golden/") + name; }
 
 void expect_golden(const std::string& name, const Sector& sector) {
   const auto* bytes = reinterpret_cast<const char*>(sector.data());

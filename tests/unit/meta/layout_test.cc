@@ -10,8 +10,7 @@ constexpr uint64_t kGiB = uint64_t{1} << 30;
 void expect_in_order(const Layout& l) {
   const uint64_t end = l.meta_device_bytes;
   const uint64_t intent_end = l.intent_slot(l.intent_pages - 1, kIntentSlots - 1) + kSectorBytes;
-  const uint64_t bitmap_end =
-      l.bitmap_page({static_cast<uint8_t>(l.bitmap_slots - 1)}, l.bitmap_pages - 1) + kSectorBytes;
+  const uint64_t bitmap_end = l.bitmap_page({static_cast<uint8_t>(l.bitmap_slots - 1)}, l.bitmap_pages - 1) + kSectorBytes;
   const uint64_t super_end = l.superblock_copy(kSuperblockCopies);
   EXPECT_EQ(l.data_bytes % kSectorBytes, 0u);
   EXPECT_GE(uint64_t{l.intent_pages} * kBitsPerPage, l.extents());
@@ -33,8 +32,7 @@ void expect_in_order(const Layout& l) {
 
 TEST(Layout, PartsDoNotOverlapForAnySizeAndSlotCount) {
   for (const uint8_t slots : std::initializer_list<uint8_t>{2, 3, 8, 16}) {
-    for (uint64_t bytes = kMinDataBytes + 64 * kSectorBytes; bytes < 900 * kGiB;
-         bytes = bytes * 3 / 2 + 513) {
+    for (uint64_t bytes = kMinDataBytes + 64 * kSectorBytes; bytes < 900 * kGiB; bytes = bytes * 3 / 2 + 513) {
       const LayoutResult internal = make_layout(Placement::internal, bytes, 0, slots);
       ASSERT_EQ(internal.status, MetaStatus::ok) << bytes;
       expect_in_order(internal.layout);
@@ -56,8 +54,7 @@ TEST(Layout, RefusesWhatIsTooSmallOrTooLarge) {
   EXPECT_EQ(make_layout(Placement::internal, 64 * 1024, 0, 8).status, MetaStatus::device_too_small);
   EXPECT_EQ(make_layout(Placement::internal, UINT64_MAX, 0, 8).status, MetaStatus::device_too_large);
   EXPECT_EQ(make_layout(Placement::external, kMaxDataBytes, kGiB, 8).status, MetaStatus::ok);
-  EXPECT_EQ(make_layout(Placement::external, kMaxDataBytes + 4096, kGiB, 8).status,
-            MetaStatus::device_too_large);
+  EXPECT_EQ(make_layout(Placement::external, kMaxDataBytes + 4096, kGiB, 8).status, MetaStatus::device_too_large);
   EXPECT_EQ(make_layout(Placement::external, kGiB, 4096, 8).status, MetaStatus::device_too_small);
   EXPECT_EQ(make_layout(Placement::external, kGiB, kGiB, 17).status, MetaStatus::malformed);
   EXPECT_EQ(make_layout(Placement::external, kGiB, kGiB, 0).status, MetaStatus::malformed);
@@ -67,8 +64,7 @@ TEST(Layout, RefusesWhatIsTooSmallOrTooLarge) {
 TEST(Layout, ExternalFitsExactly) {
   const Layout l = make_layout(Placement::external, kGiB, kGiB, 8).layout;
   EXPECT_EQ(make_layout(Placement::external, kGiB, l.metadata_bytes(), 8).status, MetaStatus::ok);
-  EXPECT_EQ(make_layout(Placement::external, kGiB, l.metadata_bytes() - 1, 8).status,
-            MetaStatus::device_too_small);
+  EXPECT_EQ(make_layout(Placement::external, kGiB, l.metadata_bytes() - 1, 8).status, MetaStatus::device_too_small);
 }
 
 }  // namespace

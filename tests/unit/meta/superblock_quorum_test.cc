@@ -21,8 +21,7 @@ class Chain {
       Superblock s = samples::superblock(sequence, parent);
       s.record.start = sequence;
       Image image;
-      for (uint8_t copy = 0; copy < kSuperblockCopies; ++copy)
-        encode_superblock(s, copy, SectorSpan(image[copy]));
+      for (uint8_t copy = 0; copy < kSuperblockCopies; ++copy) encode_superblock(s, copy, SectorSpan(image[copy]));
       parent = superblock_checksum(SectorView(image[0]));
       images_.push_back(image);
     }
@@ -60,13 +59,8 @@ TEST(Quorum, FourEqualCopiesNeedNoRepair) {
 }
 
 TEST(Quorum, OpensWithTwoCopiesThatVouch) {
-  for (const auto& sequences : std::vector<std::array<uint64_t, 4>>{{3, 3, 0, 0},
-                                                                    {0, 3, 0, 3},
-                                                                    {4, 3, 3, 3},
-                                                                    {4, 0, 3, 3},
-                                                                    {0, 4, 3, 0},
-                                                                    {4, 4, 3, 3},
-                                                                    {4, 4, 1, 0}}) {
+  for (const auto& sequences : std::vector<std::array<uint64_t, 4>>{
+           {3, 3, 0, 0}, {0, 3, 0, 3}, {4, 3, 3, 3}, {4, 0, 3, 3}, {0, 4, 3, 0}, {4, 4, 3, 3}, {4, 4, 1, 0}}) {
     const Quorum q = choose(chain().mixed(sequences));
     EXPECT_EQ(q.status, MetaStatus::ok);
     EXPECT_EQ(q.superblock.sequence, *std::max_element(sequences.begin(), sequences.end()));
@@ -127,8 +121,7 @@ TEST(Quorum, AnyTornWriteLeavesTheOldOrTheNewRecord) {
       for (unsigned pieces = 0; pieces < 256; ++pieces) {
         Sector sector = before[half + c];
         for (size_t i = 0; i < 8; ++i) {
-          if ((pieces >> i & 1) != 0)
-            std::copy_n(after[half + c].begin() + i * 512, 512, sector.begin() + i * 512);
+          if ((pieces >> i & 1) != 0) std::copy_n(after[half + c].begin() + i * 512, 512, sector.begin() + i * 512);
         }
         torn[c][pieces].decoded = decode_superblock(SectorView(sector));
       }
@@ -167,8 +160,7 @@ TEST(Quorum, RepairMayBeCutOffAnywhere) {
       for (unsigned pieces = 0; pieces < 256; ++pieces) {
         image[copy] = old;
         for (size_t i = 0; i < 8; ++i) {
-          if ((pieces >> i & 1) != 0)
-            std::copy_n(wanted.begin() + i * 512, 512, image[copy].begin() + i * 512);
+          if ((pieces >> i & 1) != 0) std::copy_n(wanted.begin() + i * 512, 512, image[copy].begin() + i * 512);
         }
         const Quorum again = choose(image);
         ASSERT_EQ(again.status, MetaStatus::ok) << state << ' ' << r << ' ' << pieces;

@@ -14,9 +14,7 @@ Sector encoded(const Superblock& superblock, uint8_t copy = 3) {
   return sector;
 }
 
-DecodedSuperblock decoded(const Sector& sector) {
-  return decode_superblock(SectorView(sector));
-}
+DecodedSuperblock decoded(const Sector& sector) { return decode_superblock(SectorView(sector)); }
 
 TEST(Superblock, ComesBackAsItWas) {
   const Superblock written = samples::superblock();
@@ -36,8 +34,7 @@ TEST(Superblock, FreshAndLargestRecordsComeBack) {
   EXPECT_EQ(decoded(encoded(fresh)).superblock, fresh);
 
   Superblock large = samples::superblock();
-  while (!large.record.adopted->voters.full())
-    large.record.adopted->voters.push_back({{9}, Uuid::from_words(9, 9)});
+  while (!large.record.adopted->voters.full()) large.record.adopted->voters.push_back({{9}, Uuid::from_words(9, 9)});
   while (!large.record.adopted->volumes.full()) large.record.adopted->volumes.push_back({9, UINT64_MAX});
   large.record.acceptor.tenure = large.record.adopted;
   EXPECT_EQ(decoded(encoded(large)).superblock, large);

@@ -21,8 +21,8 @@ TEST(Handshake, ExportNameReplyIs134BytesWithZeroes) {
   Reader in(connection.receive());
   EXPECT_EQ(in.remaining(), 134u);
   EXPECT_EQ(in.be<uint64_t>(), uint64_t{1} << 20);
-  EXPECT_EQ(in.be<uint16_t>(), kTransHasFlags | kTransSendFlush | kTransSendFua | kTransSendTrim |
-                                   kTransSendWriteZeroes | kTransCanMultiConn);
+  EXPECT_EQ(in.be<uint16_t>(),
+            kTransHasFlags | kTransSendFlush | kTransSendFua | kTransSendTrim | kTransSendWriteZeroes | kTransCanMultiConn);
   EXPECT_EQ(in.take(124), Bytes(124));
   EXPECT_FALSE(connection.session->negotiating());
   EXPECT_EQ(connection.sink.opened_tags, std::vector<uint64_t>{7});
@@ -68,9 +68,8 @@ TEST(Handshake, ReadOnlyExportSaysSo) {
   ExportInfo info;
   info.read_only = true;
   info.rotational = true;
-  EXPECT_EQ(transmission_flags(info, true), kTransHasFlags | kTransReadOnly | kTransSendFlush |
-                                                kTransSendFua | kTransRotational | kTransSendDf |
-                                                kTransCanMultiConn);
+  EXPECT_EQ(transmission_flags(info, true), kTransHasFlags | kTransReadOnly | kTransSendFlush | kTransSendFua | kTransRotational |
+                                                kTransSendDf | kTransCanMultiConn);
 }
 
 TEST(Handshake, InfoAsksWithoutOpening) {
@@ -143,21 +142,18 @@ TEST(Handshake, UnsupportedOptionsAreRefusedAndGoOn) {
 TEST(Handshake, MetaContextsAreListedAndSet) {
   Connection connection;
   connection.greet();
-  const Bytes set =
-      option(Option::set_meta_context, meta_data("disk", {"x:y", "base:allocation", "base:allocation"}));
+  const Bytes set = option(Option::set_meta_context, meta_data("disk", {"x:y", "base:allocation", "base:allocation"}));
   EXPECT_EQ(connection.ask(set).type, OptionReply::err_invalid) << "structured replies come first";
   connection.ask(option(Option::structured_reply));
   EXPECT_EQ(connection.ask(option(Option::structured_reply, Bytes(1))).type, OptionReply::err_invalid);
 
-  for (const std::vector<std::string>& queries :
-       std::vector<std::vector<std::string>>{{}, {"base:"}, {"base:allocation"}}) {
+  for (const std::vector<std::string>& queries : std::vector<std::vector<std::string>>{{}, {"base:"}, {"base:allocation"}}) {
     connection.send(option(Option::list_meta_context, meta_data("disk", queries)));
     Reader in(connection.receive());
     EXPECT_EQ(read_option_answer(in).text().substr(4), "base:allocation");
     EXPECT_EQ(read_option_answer(in).type, OptionReply::ack);
   }
-  EXPECT_EQ(connection.ask(option(Option::list_meta_context, meta_data("no", {}))).type,
-            OptionReply::err_unknown);
+  EXPECT_EQ(connection.ask(option(Option::list_meta_context, meta_data("no", {}))).type, OptionReply::err_unknown);
 
   connection.send(set);
   Reader in(connection.receive());
@@ -177,8 +173,7 @@ TEST(Handshake, MetaContextDoesNotOutliveItsExportOrALaterSet) {
     connection.ask(option(Option::structured_reply));
     connection.ask(option(Option::set_meta_context, meta_data("disk", {"base:allocation"})));
     if (how == "empty set") connection.ask(option(Option::set_meta_context, meta_data("disk", {})));
-    if (how == "failed set")
-      connection.ask(option(Option::set_meta_context, meta_data("no", {"base:allocation"})));
+    if (how == "failed set") connection.ask(option(Option::set_meta_context, meta_data("no", {"base:allocation"})));
     if (how == "wildcard") connection.ask(option(Option::set_meta_context, meta_data("disk", {"base:"})));
     connection.ask(option(Option::go, go_data(how == "other export" ? "other" : "disk")));
     EXPECT_FALSE(connection.session->negotiating());
@@ -217,10 +212,7 @@ TEST(Handshake, ClientThatLeavesWhileTheDirectoryDoesNotKnow) {
 TEST(Handshake, RequestsMayFollowTheGoInOnePacket) {
   Connection connection;
   connection.receive();
-  connection.send(Message()
-                      .raw(client_flags())
-                      .raw(option(Option::go, go_data("disk")))
-                      .raw(request(Command::flush, 42, 0, 0)));
+  connection.send(Message().raw(client_flags()).raw(option(Option::go, go_data("disk"))).raw(request(Command::flush, 42, 0, 0)));
   EXPECT_EQ(connection.next().type, RequestType::flush);
 }
 

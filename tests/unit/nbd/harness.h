@@ -52,16 +52,12 @@ class Message {
   Bytes bytes_;
 };
 
-inline Bytes client_flags(uint32_t flags = kFlagFixedNewstyle | kFlagNoZeroes) {
-  return Message().be<uint32_t>(flags);
-}
+inline Bytes client_flags(uint32_t flags = kFlagFixedNewstyle | kFlagNoZeroes) { return Message().be<uint32_t>(flags); }
 
 inline Bytes option(uint32_t code, const Bytes& data = {}) {
   return Message().be(kMagicOption).be<uint32_t>(code).be(static_cast<uint32_t>(data.size())).raw(data);
 }
-inline Bytes option(Option code, const Bytes& data = {}) {
-  return option(static_cast<uint32_t>(code), data);
-}
+inline Bytes option(Option code, const Bytes& data = {}) { return option(static_cast<uint32_t>(code), data); }
 
 inline Bytes go_data(std::string_view name, std::vector<uint16_t> infos = {}) {
   Message message;
@@ -78,13 +74,7 @@ inline Bytes meta_data(std::string_view name, std::vector<std::string> queries) 
 }
 
 inline Bytes request(Command command, uint64_t cookie, uint64_t offset, uint32_t length, uint16_t flags = 0) {
-  return Message()
-      .be(kMagicRequest)
-      .be(flags)
-      .be(static_cast<uint16_t>(command))
-      .be(cookie)
-      .be(offset)
-      .be(length);
+  return Message().be(kMagicRequest).be(flags).be(static_cast<uint16_t>(command)).be(cookie).be(offset).be(length);
 }
 
 // Takes apart what the server sends.
@@ -102,8 +92,7 @@ class Reader {
   Bytes take(size_t count) {
     EXPECT_GE(remaining(), count);
     count = std::min(count, remaining());
-    Bytes taken(bytes_.begin() + static_cast<ptrdiff_t>(at_),
-                bytes_.begin() + static_cast<ptrdiff_t>(at_ + count));
+    Bytes taken(bytes_.begin() + static_cast<ptrdiff_t>(at_), bytes_.begin() + static_cast<ptrdiff_t>(at_ + count));
     at_ += count;
     return taken;
   }
@@ -192,8 +181,7 @@ class FakeDirectory : public ExportDirectory {
     if (purpose == Purpose::open) ++opens;
     if (deferred) return Deferred{};
     const auto found = exports.find(std::string(name));
-    if (found == exports.end())
-      return Refusal{Refusal::Kind::unknown, "no export named " + std::string(name)};
+    if (found == exports.end()) return Refusal{Refusal::Kind::unknown, "no export named " + std::string(name)};
     if (refusal) return *refusal;
     return found->second;
   }
@@ -224,9 +212,7 @@ class FakeSink : public RequestSink {
 class Connection {
  public:
   explicit Connection(SessionLimits limits = {}, size_t pool_bytes = 256u << 20)
-      : limits_(limits),
-        pool(pool_bytes),
-        session(std::make_unique<Session>(directory, sink, pool, limits)) {}
+      : limits_(limits), pool(pool_bytes), session(std::make_unique<Session>(directory, sink, pool, limits)) {}
   ~Connection() {
     sink.requests.clear();
     session.reset();
@@ -288,8 +274,7 @@ class Connection {
       EXPECT_EQ(ask(option(Option::structured_reply)).type, OptionReply::ack);
     }
     if (status) {
-      EXPECT_EQ(ask(option(Option::set_meta_context, meta_data("disk", {"base:allocation"}))).type,
-                OptionReply::ack);
+      EXPECT_EQ(ask(option(Option::set_meta_context, meta_data("disk", {"base:allocation"}))).type, OptionReply::ack);
     }
     EXPECT_EQ(ask(option(Option::go, go_data("disk"))).type, OptionReply::ack);
     EXPECT_FALSE(session->negotiating());

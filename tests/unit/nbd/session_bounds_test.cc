@@ -77,10 +77,7 @@ TEST(SessionBounds, BytesAtOnce) {
 TEST(SessionBounds, OneLargeRequestAloneMayExceedTheBytes) {
   Connection connection(SessionLimits{.max_requests = 16, .max_bytes = 4096});
   connection.open();
-  connection.send(Message()
-                      .raw(request(Command::write, 1, 0, 8192))
-                      .fill(8192, 1)
-                      .raw(request(Command::read, 2, 0, 512)));
+  connection.send(Message().raw(request(Command::write, 1, 0, 8192)).fill(8192, 1).raw(request(Command::read, 2, 0, 512)));
   ASSERT_EQ(connection.sink.requests.size(), 1u);
   connection.session->complete(connection.next().slot, 0);
   connection.receive();
@@ -113,11 +110,8 @@ TEST(SessionBounds, ShutdownWhileWaiting) {
   for (bool memory : {false, true}) {
     Connection connection(SessionLimits{.max_requests = memory ? 9u : 1u}, 4096);
     connection.open();
-    connection.send(Message()
-                        .raw(request(Command::write, 1, 0, 4096))
-                        .fill(4096, 1)
-                        .raw(request(Command::write, 2, 0, 4096))
-                        .fill(10, 1));
+    connection.send(
+        Message().raw(request(Command::write, 1, 0, 4096)).fill(4096, 1).raw(request(Command::write, 2, 0, 4096)).fill(10, 1));
     EXPECT_EQ(connection.session->waits_for_memory(), memory);
     connection.session->shutdown();
     EXPECT_FALSE(connection.session->waits_for_memory());

@@ -128,8 +128,7 @@ TEST(Session, CompletionsInAnyOrderKeepTheirCookies) {
 TEST(Session, TheSinkMayCompleteAtOnce) {
   Connection connection;
   connection.sink.on_submit = [&](Request& each) {
-    connection.session->complete(
-        each.slot, 0, each.type == RequestType::read ? connection.data(each.length, 2) : BufferRef());
+    connection.session->complete(each.slot, 0, each.type == RequestType::read ? connection.data(each.length, 2) : BufferRef());
   };
   connection.open();
   Bytes stream;
@@ -148,9 +147,8 @@ TEST(Session, EarlyErrorsOfReadsAreChunksWhenStructured) {
   Connection connection;
   connection.open(true);
   for (const Bytes& bad :
-       {request(Command::read, 3, 1 << 20, 512), request(Command::read, 3, 1, 512),
-        request(Command::read, 3, 0, 0xffffffff), request(Command::read, 3, 0, 512, 0x8000),
-        request(Command::block_status, 3, 0, 512)}) {
+       {request(Command::read, 3, 1 << 20, 512), request(Command::read, 3, 1, 512), request(Command::read, 3, 0, 0xffffffff),
+        request(Command::read, 3, 0, 512, 0x8000), request(Command::block_status, 3, 0, 512)}) {
     const Answer answer = connection.refused(bad);
     EXPECT_EQ(answer.chunk, Chunk::error);
     EXPECT_EQ(answer.error, WireError::einval);
@@ -183,8 +181,7 @@ TEST(Session, PayloadOfARefusedWriteIsSkipped) {
   Connection connection;
   connection.open();
   const uint32_t length = 3u << 20;
-  EXPECT_EQ(connection.send(
-                Message().raw(request(Command::write, 1, uint64_t{1} << 40, length)).fill(length - 1, 0xff)),
+  EXPECT_EQ(connection.send(Message().raw(request(Command::write, 1, uint64_t{1} << 40, length)).fill(length - 1, 0xff)),
             kRequestBytes + length - 1);
   EXPECT_FALSE(connection.session->has_output());
   EXPECT_EQ(connection.pool.bytes_out(), 0u);
@@ -352,8 +349,8 @@ TEST(Session, ShutdownFromInsideSubmit) {
 
 TEST(Session, SocketWithoutNegotiation) {
   Connection connection;
-  connection.session = std::make_unique<Session>(connection.directory.exports["disk"], connection.directory,
-                                                 connection.sink, connection.pool);
+  connection.session =
+      std::make_unique<Session>(connection.directory.exports["disk"], connection.directory, connection.sink, connection.pool);
   EXPECT_FALSE(connection.session->has_output());
   connection.send(request(Command::read, 1, 0, 512));
   connection.session->complete(connection.next().slot, 0, connection.data(512, 1));

@@ -8,12 +8,9 @@ namespace {
 
 constexpr uint64_t kSize = uint64_t{5} << 30;
 
-TransmissionRules rules() {
-  return {kSize, 512, kAcceptedPayload, false, true, true, true};
-}
+TransmissionRules rules() { return {kSize, 512, kAcceptedPayload, false, true, true, true}; }
 
-Verdict verdict(Command command, uint64_t offset, uint32_t length, unsigned flags = 0,
-                TransmissionRules with = rules()) {
+Verdict verdict(Command command, uint64_t offset, uint32_t length, unsigned flags = 0, TransmissionRules with = rules()) {
   return judge({static_cast<uint16_t>(flags), static_cast<uint16_t>(command), 1, offset, length}, with);
 }
 
@@ -23,8 +20,7 @@ void expect_refused(const Verdict& is, WireError error) {
 }
 
 TEST(Judge, LetsGoodRequestsThrough) {
-  for (Command command :
-       {Command::read, Command::write, Command::trim, Command::write_zeroes, Command::block_status}) {
+  for (Command command : {Command::read, Command::write, Command::trim, Command::write_zeroes, Command::block_status}) {
     EXPECT_EQ(verdict(command, 0, 512).action, Action::execute);
     EXPECT_EQ(verdict(command, kSize - 512, 512).action, Action::execute);
     EXPECT_EQ(verdict(command, 512, 4096, kCmdFua).action, Action::execute);
@@ -38,8 +34,8 @@ TEST(Judge, PastTheEnd) {
     uint64_t offset;
     uint32_t length;
   };
-  for (const Case& c : {Case{kSize, 512}, Case{kSize - 512, 1024}, Case{UINT64_MAX - 511, 512},
-                        Case{UINT64_MAX, 1}, Case{UINT64_MAX - 511, 1024}, Case{kSize + 512, 0}}) {
+  for (const Case& c : {Case{kSize, 512}, Case{kSize - 512, 1024}, Case{UINT64_MAX - 511, 512}, Case{UINT64_MAX, 1},
+                        Case{UINT64_MAX - 511, 1024}, Case{kSize + 512, 0}}) {
     expect_refused(verdict(Command::read, c.offset, c.length), WireError::einval);
     expect_refused(verdict(Command::trim, c.offset, c.length), WireError::einval);
     expect_refused(verdict(Command::block_status, c.offset, c.length), WireError::einval);
@@ -49,8 +45,7 @@ TEST(Judge, PastTheEnd) {
 }
 
 TEST(Judge, Unaligned) {
-  for (Command command :
-       {Command::read, Command::write, Command::trim, Command::write_zeroes, Command::block_status}) {
+  for (Command command : {Command::read, Command::write, Command::trim, Command::write_zeroes, Command::block_status}) {
     expect_refused(verdict(command, 1, 512), WireError::einval);
     expect_refused(verdict(command, 512, 511), WireError::einval);
     expect_refused(verdict(command, 256, 256), WireError::einval);
@@ -77,9 +72,7 @@ TEST(Judge, LengthsAboveTwoGigabytes) {
 
 TEST(Judge, Flags) {
   for (unsigned flag = 1; flag <= 0x8000; flag <<= 1) {
-    const auto allowed = [flag](Command command) {
-      return verdict(command, 0, 512, flag).action == Action::execute;
-    };
+    const auto allowed = [flag](Command command) { return verdict(command, 0, 512, flag).action == Action::execute; };
     EXPECT_EQ(allowed(Command::read), flag == kCmdFua || flag == kCmdDf) << flag;
     EXPECT_EQ(allowed(Command::write), flag == kCmdFua) << flag;
     EXPECT_EQ(allowed(Command::trim), flag == kCmdFua) << flag;
@@ -133,8 +126,7 @@ TEST(Reply, ErrorNumbers) {
   EXPECT_EQ(to_wire_error(EDQUOT), WireError::enospc);
   EXPECT_EQ(to_wire_error(EOPNOTSUPP), WireError::einval);
   EXPECT_EQ(to_wire_error(ESHUTDOWN), WireError::eshutdown);
-  for (int unknown : {EIO, ENODEV, ETIMEDOUT, ENOSYS, -1, 100000})
-    EXPECT_EQ(to_wire_error(unknown), WireError::eio);
+  for (int unknown : {EIO, ENODEV, ETIMEDOUT, ENOSYS, -1, 100000}) EXPECT_EQ(to_wire_error(unknown), WireError::eio);
 }
 
 std::vector<uint32_t> descriptors(uint32_t length, bool one, std::vector<Extent> extents) {
@@ -153,12 +145,10 @@ std::vector<uint32_t> descriptors(uint32_t length, bool one, std::vector<Extent>
 
 TEST(Reply, ExtentsAreJoinedAndCut) {
   using List = std::vector<uint32_t>;
-  EXPECT_EQ(descriptors(4096, false, {{1024, 0}, {0, 1}, {1024, 0}, {512, 3}, {99999, 0}}),
-            (List{2048, 0, 512, 3, 1536, 0}));
+  EXPECT_EQ(descriptors(4096, false, {{1024, 0}, {0, 1}, {1024, 0}, {512, 3}, {99999, 0}}), (List{2048, 0, 512, 3, 1536, 0}));
   EXPECT_EQ(descriptors(4096, true, {{1024, 3}, {1024, 3}, {4096, 0}}), (List{2048, 3}));
   EXPECT_EQ(descriptors(4096, false, {{UINT64_MAX, 0}, {UINT64_MAX, 1}}), (List{4096, 0}));
-  EXPECT_EQ(descriptors(0xfffffe00, false, {{uint64_t{1} << 31, 0}, {uint64_t{1} << 31, 0}}),
-            (List{0xfffffe00, 0}));
+  EXPECT_EQ(descriptors(0xfffffe00, false, {{uint64_t{1} << 31, 0}, {uint64_t{1} << 31, 0}}), (List{0xfffffe00, 0}));
   EXPECT_EQ(descriptors(4096, false, {}), List{});
   EXPECT_EQ(descriptors(4096, false, {{0, 0}, {0, 3}}), List{});
   std::vector<Extent> many;

@@ -58,7 +58,9 @@ class ClientPortTest : public testing::Test {
   }
   void start() {
     ClientPort::Upstream upstream;
-    upstream.submit = [this](const ClientRequest& asked, BufferRef payload) { submitted.emplace_back(asked, std::move(payload)); };
+    upstream.submit = [this](const ClientRequest& asked, BufferRef payload) {
+      submitted.emplace_back(asked, std::move(payload));
+    };
     upstream.look_up = [](std::string_view) {
       nbd::ExportInfo info;
       info.name = "r0/0";

@@ -87,8 +87,7 @@ class Relay final : public FdHandler {
       if (got <= 0) return close();
       if (relay->deaf) return;
       for (ssize_t sent = 0; sent < got;) {
-        const ssize_t n =
-            ::send(from.other->fd.get(), bytes + sent, static_cast<size_t>(got - sent), MSG_NOSIGNAL);
+        const ssize_t n = ::send(from.other->fd.get(), bytes + sent, static_cast<size_t>(got - sent), MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN) return close();
         if (n > 0) sent += n;
       }
@@ -196,9 +195,7 @@ class LinkTest : public testing::TestWithParam<IoEngine> {
   }
 };
 
-WriteRequest write_of(uint64_t op, uint64_t length) {
-  return {{kResource, 1}, OpId{op}, op, OpKind::write, {0, length}, false};
-}
+WriteRequest write_of(uint64_t op, uint64_t length) { return {{kResource, 1}, OpId{op}, op, OpKind::write, {0, length}, false}; }
 
 TEST_P(LinkTest, CarriesMessagesAndPayloadsInOrder) {
   start_both();
@@ -290,8 +287,7 @@ TEST_P(LinkTest, AWrongSecretIsSaidOnBothSidesOnce) {
   EXPECT_EQ(at_upper.ups, 0);
   EXPECT_EQ(at_upper.refusals.size(), 1u);
   EXPECT_EQ(at_lower.refusals.size(), 1u);
-  EXPECT_NE(at_upper.refusals[0].find("alpha refused: wrong secret"), std::string::npos)
-      << at_upper.refusals[0];
+  EXPECT_NE(at_upper.refusals[0].find("alpha refused: wrong secret"), std::string::npos) << at_upper.refusals[0];
   EXPECT_NE(at_lower.refusals[0].find("wrong secret"), std::string::npos) << at_lower.refusals[0];
   EXPECT_EQ(upper->status(Seat{0}).state, LinkState::connecting);
   EXPECT_FALSE(upper->status(Seat{0}).last_error.empty());
@@ -473,9 +469,7 @@ TEST(Address, IsReadAsTheConfigurationWritesIt) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, LinkTest, testing::Values(IoEngine::io_uring, IoEngine::libaio),
-                         [](const auto& engine) {
-                           return engine.param == IoEngine::io_uring ? "io_uring" : "libaio";
-                         });
+                         [](const auto& engine) { return engine.param == IoEngine::io_uring ? "io_uring" : "libaio"; });
 
 }  // namespace
 }  // namespace lockstep

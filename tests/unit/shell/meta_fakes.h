@@ -26,8 +26,7 @@ class FakeBlockDevice : public BlockDevice {
   }
   const OpenedDevice& info() const override { return info_; }
   size_t outstanding() const override { return queue_.size(); }
-  void submit(BlockOp op, uint64_t offset, uint64_t length, std::byte* data, bool fua,
-              BlockDone done) override {
+  void submit(BlockOp op, uint64_t offset, uint64_t length, std::byte* data, bool fua, BlockDone done) override {
     EXPECT_EQ(op, BlockOp::write);
     EXPECT_TRUE(fua);
     EXPECT_EQ(offset % 4096, 0u);
@@ -49,8 +48,7 @@ class FakeBlockDevice : public BlockDevice {
   void tear_one(uint32_t pieces) {
     const Request request = take();
     for (uint64_t i = 0; i * 512 < request.length; ++i) {
-      if ((pieces >> i & 1) != 0)
-        std::memcpy(image_.data() + request.offset + i * 512, request.data + i * 512, 512);
+      if ((pieces >> i & 1) != 0) std::memcpy(image_.data() + request.offset + i * 512, request.data + i * 512, 512);
     }
   }
   void complete_all() {
@@ -123,8 +121,7 @@ struct Formatted {
     encode_bit_page(id, sequence, BitPage{}, SectorSpan(std::span(image).subspan(offset, kSectorBytes)));
   }
   void put_pages(const Uuid& disk) {
-    for (uint64_t slot = 0; slot < 2; ++slot)
-      put(layout.intent_slot(0, slot), intent_page_id(0, slot, disk), slot);
+    for (uint64_t slot = 0; slot < 2; ++slot) put(layout.intent_slot(0, slot), intent_page_id(0, slot, disk), slot);
     for (uint8_t peer = 0; peer < layout.bitmap_slots; ++peer) {
       put(layout.bitmap_page({peer}, 0), bitmap_page_id({peer}, 0, disk), 0);
     }

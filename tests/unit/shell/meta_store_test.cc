@@ -36,8 +36,7 @@ class MetaStoreTest : public testing::Test {
   static std::shared_ptr<const BitPage> page(uint64_t word) {
     auto bits = std::make_shared<BitPage>();
     bits->front() = word;
-    bits->back() =
-        word;  // beyond the volume, in another 512-byte piece than the rest: a torn write then shows
+    bits->back() = word;  // beyond the volume, in another 512-byte piece than the rest: a torn write then shows
     return bits;
   }
 
@@ -88,8 +87,7 @@ TEST_F(MetaStoreTest, TornRecordWriteLeavesTheOldOrTheNewOne) {
     MetaStore torn_store(device, formatted.attach().attached->chain);
     const bool second_half = i % 2 != 0;
     // Every prefix, then random subsets.
-    const uint32_t pieces =
-        i / 2 <= 16 ? (uint32_t{1} << (i / 2)) - 1 : static_cast<uint32_t>(random()) & 0xffff;
+    const uint32_t pieces = i / 2 <= 16 ? (uint32_t{1} << (i / 2)) - 1 : static_cast<uint32_t>(random()) & 0xffff;
     Answer answer;
     torn_store.write_record(changed(2), answer.done());
     if (second_half) device.complete_one();

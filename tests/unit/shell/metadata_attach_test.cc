@@ -40,8 +40,7 @@ TEST(AttachMetadata, RefusesWhatBelongsElsewhere) {
     EXPECT_THAT(outcome.error.text, HasSubstr(words));
     EXPECT_TRUE(f.image == before);  // nothing was written
   };
-  expect_refused([](auto& e) { e.resource = Uuid::from_words(7, 7); }, MetaStatus::other_resource,
-                 "another resource");
+  expect_refused([](auto& e) { e.resource = Uuid::from_words(7, 7); }, MetaStatus::other_resource, "another resource");
   expect_refused([](auto& e) { e.node = {2}; }, MetaStatus::other_node, "node-id 0, this node has 2");
   expect_refused([](auto& e) { e.volume = 1; }, MetaStatus::other_volume, "volume 0, not 1");
   expect_refused([](auto& e) { e.data_device_bytes *= 2; }, MetaStatus::layout_mismatch, "another size");

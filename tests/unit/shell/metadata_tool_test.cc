@@ -41,9 +41,7 @@ class MetadataTool : public testing::Test {
     file.seekp(static_cast<std::streamoff>(offset));
     file << bytes;
   }
-  static bool run(const std::string& command) {
-    return std::system((command + " >/dev/null 2>&1").c_str()) == 0;
-  }
+  static bool run(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()) == 0; }
 
   MetadataTarget internal() const { return {disk, {}}; }
   MetadataTarget external() const { return {disk, meta}; }
@@ -183,8 +181,7 @@ TEST_F(MetadataTool, RefusesPartitionTablesAndSwap) {
 TEST_F(MetadataTool, RefusesADeviceInUse) {
   ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
   OpenedDevice claimed = open_device(disk).value();
-  for (const ToolResult& refused :
-       {create_md(internal(), owner, {.force = true}), wipe_md(internal(), owner, true)}) {
+  for (const ToolResult& refused : {create_md(internal(), owner, {.force = true}), wipe_md(internal(), owner, true)}) {
     EXPECT_EQ(refused.exit_status, 20);
     EXPECT_THAT(refused.err, HasSubstr("in use"));
   }

@@ -190,8 +190,7 @@ TEST(Handshake, ALongerHelloOfALaterReleaseIsUnderstood) {
   Bytes body = encode(hello());
   body.push_back(std::byte{7});
   EXPECT_TRUE(decode_hello(body).has_value());
-  for (size_t length = 0; length + 1 < body.size(); ++length)
-    EXPECT_FALSE(decode_hello(std::span(body).first(length)));
+  for (size_t length = 0; length + 1 < body.size(); ++length) EXPECT_FALSE(decode_hello(std::span(body).first(length)));
 }
 
 TEST(Handshake, AWitnessVerifiesWithoutTheSecret) {

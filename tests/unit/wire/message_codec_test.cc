@@ -65,8 +65,7 @@ TEST(MessageCodec, EveryTruncationAndEveryExcessIsRefused) {
   for (const Message& message : sample_messages()) {
     auto body = body_of(message);
     for (size_t length = 0; length < body.size(); ++length) {
-      EXPECT_FALSE(decode_message(type_of(message), std::span(body).first(length)))
-          << message.index() << " " << length;
+      EXPECT_FALSE(decode_message(type_of(message), std::span(body).first(length))) << message.index() << " " << length;
     }
     body.push_back(std::byte{0});
     EXPECT_FALSE(decode_message(type_of(message), body)) << message.index();
@@ -74,9 +73,7 @@ TEST(MessageCodec, EveryTruncationAndEveryExcessIsRefused) {
 }
 
 TEST(MessageCodec, WhatNoSenderMeansIsRefused) {
-  const auto refused = [](const Message& message) {
-    return !decode_message(type_of(message), body_of(message));
-  };
+  const auto refused = [](const Message& message) { return !decode_message(type_of(message), body_of(message)); };
   const Range wraps{~uint64_t{0}, 4096};
   EXPECT_TRUE(refused(WriteRequest{sample_stamp(), OpId{1}, 1, OpKind::read, {0, 4096}, false}));
   EXPECT_TRUE(refused(WriteRequest{sample_stamp(), OpId{1}, 1, OpKind::write, wraps, false}));

@@ -7,21 +7,11 @@
 
 namespace lockstep {
 
-inline Uuid sample_uuid(uint64_t n) {
-  return Uuid::from_words(0x0102030405060708 + n, 0x1112131415161718 * (n + 1));
-}
-inline Ballot sample_ballot(uint64_t n) {
-  return {n, Seat{static_cast<uint8_t>(n % 16)}, n * 7};
-}
-inline Holder sample_holder() {
-  return {Seat{3}, sample_uuid(5), 99};
-}
-inline Stamp sample_stamp() {
-  return {sample_uuid(6), 42};
-}
-inline VoterIdentity sample_voter() {
-  return {sample_uuid(7), sample_uuid(8)};
-}
+inline Uuid sample_uuid(uint64_t n) { return Uuid::from_words(0x0102030405060708 + n, 0x1112131415161718 * (n + 1)); }
+inline Ballot sample_ballot(uint64_t n) { return {n, Seat{static_cast<uint8_t>(n % 16)}, n * 7}; }
+inline Holder sample_holder() { return {Seat{3}, sample_uuid(5), 99}; }
+inline Stamp sample_stamp() { return {sample_uuid(6), 42}; }
+inline VoterIdentity sample_voter() { return {sample_uuid(7), sample_uuid(8)}; }
 
 inline Tenure sample_tenure() {
   Tenure tenure;
@@ -62,8 +52,8 @@ inline std::vector<Message> sample_messages() {
       Promise{sample_ballot(2), sample_voter(), sample_ballot(1), sample_tenure()},
       Accept{sample_ballot(3), sample_holder(), sample_tenure()},
       Accepted{sample_ballot(3), sample_voter()},
-      VoteRefused{sample_ballot(4), VoteRefusal::later_voter_set, sample_voter(), sample_ballot(8),
-                  seconds(3), Seat{1}, sample_tenure()},
+      VoteRefused{sample_ballot(4), VoteRefusal::later_voter_set, sample_voter(), sample_ballot(8), seconds(3), Seat{1},
+                  sample_tenure()},
       LeaseRequest{11, sample_holder(), sample_stamp(), sample_ballot(9), seconds(3)},
       LeaseGranted{11, sample_voter()},
       LeaseRefused{12, VoteRefusal::not_my_tenure, sample_voter(), sample_ballot(4), milliseconds(5)},

@@ -267,8 +267,7 @@ class WitnessTest : public testing::Test {
     witness = std::make_unique<Witness>(*loop, *dir, settings);
     ASSERT_TRUE(witness->start().ok());
   }
-  std::unique_ptr<LinkManager> client(const ResourceId& resource, uint8_t node, const char* key,
-                                      Voter& owner) {
+  std::unique_ptr<LinkManager> client(const ResourceId& resource, uint8_t node, const char* key, Voter& owner) {
     LinkSettings s;
     s.resource = resource;
     s.self = Seat{node};
@@ -379,8 +378,7 @@ TEST_F(WitnessTest, ACrowdThatSaysNothingDoesNotKeepNodesOut) {
 
 TEST_F(WitnessTest, PreloadedVerifiersShutOutUnknownResources) {
   const Scratch verifiers;
-  std::ofstream(verifiers.path / (kA.to_string() + ".pub"))
-      << verifier_text(LinkKeys(secret("a"), kA).verifier());
+  std::ofstream(verifiers.path / (kA.to_string() + ".pub")) << verifier_text(LinkKeys(secret("a"), kA).verifier());
   start(verifiers.path);
   Voter known, unknown;
   const auto a = client(kA, 0, "a", known);
@@ -407,8 +405,7 @@ TEST_F(WitnessTest, AnEmptiedDirectoryMakesANewAcceptor) {
   manager->send(witness_seat(0), after.link, prepare_of(1, 0), {});
   ASSERT_TRUE(until([&] { return !after.answers.empty(); }));
   ASSERT_TRUE(std::holds_alternative<Promise>(after.answers[0]));
-  EXPECT_NE(std::get<Promise>(after.answers[0]).who.acceptor,
-            std::get<Promise>(before.answers[0]).who.acceptor);
+  EXPECT_NE(std::get<Promise>(after.answers[0]).who.acceptor, std::get<Promise>(before.answers[0]).who.acceptor);
 }
 
 }  // namespace

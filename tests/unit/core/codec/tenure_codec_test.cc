@@ -27,9 +27,7 @@ Bytes bytes_of(const AcceptorRecord& record) {
   return bytes;
 }
 
-AcceptorRecord full_record() {
-  return {acceptor_of(kA), ballot(3, kB), ballot(2, kA), largest(), seconds(3)};
-}
+AcceptorRecord full_record() { return {acceptor_of(kA), ballot(3, kB), ballot(2, kA), largest(), seconds(3)}; }
 
 TEST(TenureCodec, ARecordComesBackAsItWasWithinTheBound) {
   const Bytes bytes = bytes_of(full_record());

@@ -10,9 +10,7 @@ namespace {
 
 constexpr uint64_t kExtents = kBitsPerPage + 40;  // two pages
 
-Range extents(uint64_t first, uint64_t count = 1) {
-  return {first * kExtentBytes, count * kExtentBytes};
-}
+Range extents(uint64_t first, uint64_t count = 1) { return {first * kExtentBytes, count * kExtentBytes}; }
 bool in_page(const BitPage& page, uint64_t extent) {
   const uint64_t i = extent % kBitsPerPage;
   return (page[i / 64] >> (i % 64)) & 1;
@@ -193,9 +191,7 @@ TEST_F(IntentMapTest, NothingIsWrittenOnceStopped) {
   EXPECT_TRUE(pump().empty());
 }
 
-TEST_F(IntentMapTest, LettingGoOfWhatIsNotHeldIsABug) {
-  EXPECT_DEATH(map_.let_go(extents(1)), "in_flight");
-}
+TEST_F(IntentMapTest, LettingGoOfWhatIsNotHeldIsABug) { EXPECT_DEATH(map_.let_go(extents(1)), "in_flight"); }
 
 // A crash after any step: whichever version of a page survives (the last durable one, or the one that was
 // being written), every extent with data in flight on the disk is set in it. Data goes to the disk only where

@@ -41,12 +41,9 @@ class AcceptorTest : public testing::Test {
     return tenure;
   }
   static bool took(const VoterAnswer& answer) {
-    return std::holds_alternative<Promise>(answer.message) ||
-           std::holds_alternative<Accepted>(answer.message);
+    return std::holds_alternative<Promise>(answer.message) || std::holds_alternative<Accepted>(answer.message);
   }
-  static bool granted(const VoterAnswer& answer) {
-    return std::holds_alternative<LeaseGranted>(answer.message);
-  }
+  static bool granted(const VoterAnswer& answer) { return std::holds_alternative<LeaseGranted>(answer.message); }
   static VoteRefused no(const VoterAnswer& answer) {
     EXPECT_FALSE(answer.durable_first);
     EXPECT_TRUE(std::holds_alternative<VoteRefused>(answer.message));
@@ -180,8 +177,7 @@ TEST_F(AcceptorTest, MakesAnyoneElseWaitWhileALeaseRuns) {
 
 TEST_F(AcceptorTest, BindsALaterStartOfTheHoldersNodeToo) {
   grant_to(kA);
-  EXPECT_EQ(no(acceptor_.prepare(kNow, {Ballot{9, kA, 6}, Holder{kA, boot_of(kA), 6}, 1})).why,
-            VoteRefusal::lease_running);
+  EXPECT_EQ(no(acceptor_.prepare(kNow, {Ballot{9, kA, 6}, Holder{kA, boot_of(kA), 6}, 1})).why, VoteRefusal::lease_running);
 }
 
 TEST_F(AcceptorTest, KeepsItsWordForTheLengthAndTheDriftFromReceipt) {
@@ -220,8 +216,7 @@ TEST_F(AcceptorTest, IsSilentAfterAStartForTheLongestLeaseThatItGranted) {
   EXPECT_EQ(refusal.why, VoteRefusal::just_started);
   EXPECT_EQ(refusal.wait, Duration{1});
   EXPECT_EQ(refusal.holder, kNoSeat);
-  EXPECT_EQ(no(again.accept(last, {ballot(1, kA), holder_of(kA), held_by(kA, 1)})).why,
-            VoteRefusal::just_started);
+  EXPECT_EQ(no(again.accept(last, {ballot(1, kA), holder_of(kA), held_by(kA, 1)})).why, VoteRefusal::just_started);
   EXPECT_EQ(no_lease(again.lease(last, lease_for(held_by(kA, 1)))).why, VoteRefusal::just_started);
   EXPECT_TRUE(took(again.prepare(end_of_lease(), prepare(2, kB))));
 }
@@ -260,8 +255,7 @@ TEST_F(AcceptorTest, RefusesEverythingForGoodOnceItsStorageFailed) {
   EXPECT_TRUE(acceptor_.failed());
   for (const Instant when : {kNow, kNow + seconds(1000)}) {
     EXPECT_EQ(no(acceptor_.prepare(when, prepare(9, kA))).why, VoteRefusal::storage_failed);
-    EXPECT_EQ(no(acceptor_.accept(when, {ballot(9, kA), holder_of(kA), tenure})).why,
-              VoteRefusal::storage_failed);
+    EXPECT_EQ(no(acceptor_.accept(when, {ballot(9, kA), holder_of(kA), tenure})).why, VoteRefusal::storage_failed);
     EXPECT_EQ(no_lease(acceptor_.lease(when, lease_for(tenure))).why, VoteRefusal::storage_failed);
   }
 }

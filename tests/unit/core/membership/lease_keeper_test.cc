@@ -10,12 +10,8 @@ namespace {
 constexpr Instant kNow{1'000'000'000'000};
 constexpr Duration kLength = seconds(3);
 
-Voters voters_of(SeatSet seats) {
-  return tenure_of({kA, kB}, seats).voters;
-}
-LeaseGranted grant(uint64_t sequence, Seat seat) {
-  return {sequence, {acceptor_of(seat), boot_of(seat)}};
-}
+Voters voters_of(SeatSet seats) { return tenure_of({kA, kB}, seats).voters; }
+LeaseGranted grant(uint64_t sequence, Seat seat) { return {sequence, {acceptor_of(seat), boot_of(seat)}}; }
 
 TEST(LeaseKeeper, LastsUntilTheLatestTimeThatAMajorityGranted) {
   for (uint8_t n = 1; n <= 5; ++n) {
@@ -87,9 +83,7 @@ TEST(LeaseKeeper, OnlyTheAcceptorThatTheTenureNamesGrants) {
   EXPECT_EQ(keeper.valid_until(voters), kLongAgo);
 }
 
-TEST(LeaseKeeper, NoVotersGrantNothing) {
-  EXPECT_EQ(LeaseKeeper(kLength).valid_until({}), kLongAgo);
-}
+TEST(LeaseKeeper, NoVotersGrantNothing) { EXPECT_EQ(LeaseKeeper(kLength).valid_until({}), kLongAgo); }
 
 TEST(LeaseKeeper, AHalfSufficesOnlyOfAnEvenNumber) {
   const Voters two = voters_of({kA, kB});

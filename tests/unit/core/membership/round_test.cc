@@ -9,29 +9,19 @@ namespace {
 
 const Ballot kBallot = ballot(7, kA);
 
-SeatSet first_seats(uint32_t n) {
-  return SeatSet((uint32_t{1} << n) - 1);
-}
+SeatSet first_seats(uint32_t n) { return SeatSet((uint32_t{1} << n) - 1); }
 Voters voters_of(SeatSet seats, SeatSet empty = {}) {
   Voters voters;
   for (Seat seat : seats) voters.push_back({seat, empty.contains(seat) ? Uuid{} : acceptor_of(seat)});
   return voters;
 }
-Round round_of(const Voters& voters, bool creating = false) {
-  return {kBallot, voters, creating ? 0U : 1U, creating};
-}
-VoterIdentity who(Seat seat) {
-  return {acceptor_of(seat), boot_of(seat)};
-}
-Promise promise_of(Seat seat) {
-  return {kBallot, who(seat), {}, {}};
-}
+Round round_of(const Voters& voters, bool creating = false) { return {kBallot, voters, creating ? 0U : 1U, creating}; }
+VoterIdentity who(Seat seat) { return {acceptor_of(seat), boot_of(seat)}; }
+Promise promise_of(Seat seat) { return {kBallot, who(seat), {}, {}}; }
 void promise(Round& round, SeatSet seats) {
   for (Seat seat : seats) round.promised(seat, promise_of(seat));
 }
-Tenure value() {
-  return tenure_of({kA, kB}, {kA, kB, kC});
-}
+Tenure value() { return tenure_of({kA, kB}, {kA, kB, kC}); }
 // Whether the last of these acceptances decided.
 bool accept(Round& round, SeatSet seats) {
   bool decided = false;
@@ -117,8 +107,8 @@ TEST(Round, WhileTheVoterSetChangesBothElectoratesMustAgree) {
     round.add_electorate(voters_of({kB, kC, Seat{3}}));
     round.add_electorate(voters_of({kB, kC, Seat{3}}));  // once more is the same
     promise(round, SeatSet(answering));
-    const bool both = (SeatSet(answering) & SeatSet{kA, kB, kC}).size() >= 2 &&
-                      (SeatSet(answering) & SeatSet{kB, kC, Seat{3}}).size() >= 2;
+    const bool both =
+        (SeatSet(answering) & SeatSet{kA, kB, kC}).size() >= 2 && (SeatSet(answering) & SeatSet{kB, kC, Seat{3}}).size() >= 2;
     EXPECT_EQ(round.ready(), both) << answering;
   }
 }
@@ -147,8 +137,7 @@ TEST(Round, MoreElectoratesThanCanHonestlyMeetDecideNothing) {
   Round round = round_of(voters_of({kA}));
   promise(round, {kA});
   for (uint8_t i = 0; i < 7; ++i)
-    round.add_electorate(
-        {Voter{kA, acceptor_of(kA)}, Voter{witness_seat(i), {}}, Voter{kB, acceptor_of(kB)}});
+    round.add_electorate({Voter{kA, acceptor_of(kA)}, Voter{witness_seat(i), {}}, Voter{kB, acceptor_of(kB)}});
   promise(round, {kB});
   EXPECT_TRUE(round.ready());
   round.add_electorate(voters_of({kA, kB}));

@@ -5,12 +5,8 @@
 namespace lockstep {
 namespace {
 
-bool is_accepted(const Lab::Mail& letter) {
-  return std::holds_alternative<Accepted>(letter.send.message);
-}
-bool none(const Lab::Mail&) {
-  return false;
-}
+bool is_accepted(const Lab::Mail& letter) { return std::holds_alternative<Accepted>(letter.send.message); }
+bool none(const Lab::Mail&) { return false; }
 
 TEST(Rounds, AProposalWhoseOutcomeIsUnknownIsSettledBeforeAnythingElse) {
   Lab lab;
@@ -20,8 +16,7 @@ TEST(Rounds, AProposalWhoseOutcomeIsUnknownIsSettledBeforeAnythingElse) {
   lab.cut(kA, kB);
   const ClientIo io = lab.write(kA);
   lab.advance(milliseconds(500));
-  EXPECT_EQ(lab.witness().record().tenure->members, SeatSet{kA})
-      << "accepted, and the proposer does not know";
+  EXPECT_EQ(lab.witness().record().tenure->members, SeatSet{kA}) << "accepted, and the proposer does not know";
   EXPECT_FALSE(lab.answer(kA, io));
   const uint64_t number = lab.witness().record().tenure->number;
   lab.lose_mail = none;
@@ -34,16 +29,12 @@ TEST(Rounds, AProposalWhoseOutcomeIsUnknownIsSettledBeforeAnythingElse) {
 TEST(Rounds, ATenureThatIsHandedBackMakesNoPrimary) {
   Lab lab;
   lab.create();
-  lab.lose_mail = [](const Lab::Mail& letter) {
-    return std::holds_alternative<LeaseGranted>(letter.send.message);
-  };
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<LeaseGranted>(letter.send.message); };
   const AdminId first = lab.admin(kA, AdminOp::primary);
   lab.advance(milliseconds(100));
   const uint64_t won = lab.node(kA).tenure().number;
   ASSERT_TRUE(lab.node(kA).tenure().primary);
-  const auto is_accept = [](const Lab::Mail& letter) {
-    return std::holds_alternative<Accept>(letter.send.message);
-  };
+  const auto is_accept = [](const Lab::Mail& letter) { return std::holds_alternative<Accept>(letter.send.message); };
   lab.lose_mail = [is_accept](const Lab::Mail& letter) {
     return std::holds_alternative<LeaseGranted>(letter.send.message) || is_accept(letter);
   };

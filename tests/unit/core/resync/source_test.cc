@@ -5,15 +5,9 @@
 namespace lockstep {
 namespace {
 
-bool is_change_io(const DiskIo& io) {
-  return is_change(io.kind);
-}
-bool is_flush(const DiskIo& io) {
-  return io.kind == OpKind::flush;
-}
-bool none(const DiskIo&) {
-  return false;
-}
+bool is_change_io(const DiskIo& io) { return is_change(io.kind); }
+bool is_flush(const DiskIo& io) { return io.kind == OpKind::flush; }
+bool none(const DiskIo&) { return false; }
 
 // A is Primary, B missed a write in extent 0 and is out of the set.
 class ResyncTest : public testing::Test {
@@ -47,9 +41,7 @@ TEST_F(ResyncTest, BringsTheCopyBackIntoTheSet) {
 }
 
 TEST_F(ResyncTest, TheTargetIsDurablyInconsistentBeforeItsFirstByte) {
-  lab_.lose_mail = [](const Lab::Mail& letter) {
-    return std::holds_alternative<ResyncBegin>(letter.send.message);
-  };
+  lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<ResyncBegin>(letter.send.message); };
   reconnect();  // only the tenure is adopted
   EXPECT_FALSE(lab_.node(kB).record.inconsistent);
   lab_.cut(kA, kB);
@@ -134,13 +126,11 @@ TEST_F(ResyncTest, AJoinThatIsDecidedAfterItsResyncWasLostIsUndone) {
     const auto* accept = std::get_if<Accept>(&letter.send.message);
     const bool of_join = accept != nullptr && accept->tenure.members.contains(kB);
     proposed = proposed || of_join;
-    return (of_join && letter.send.to == kB) ||
-           (proposed && std::holds_alternative<Accepted>(letter.send.message));
+    return (of_join && letter.send.to == kB) || (proposed && std::holds_alternative<Accepted>(letter.send.message));
   };
   reconnect();
   for (int i = 0; i < 100 && !proposed; ++i) lab_.advance(milliseconds(10));
-  EXPECT_EQ(lab_.witness().record().tenure->members, (SeatSet{kA, kB}))
-      << "accepted by a majority, unknown to A";
+  EXPECT_EQ(lab_.witness().record().tenure->members, (SeatSet{kA, kB})) << "accepted by a majority, unknown to A";
   EXPECT_FALSE(joined());
   lab_.cut(kA, kB);
   const ClientIo io = lab_.write(kA, {9 * kExtentBytes, 4096});
@@ -159,9 +149,7 @@ TEST_F(ResyncTest, AnErrorOfTheTargetEndsIt) {
   for (OpKind failing : {OpKind::write, OpKind::flush}) {
     Lab lab;
     lose_b(lab);
-    lab.node(kB).disk_status = [failing](const DiskIo& io) {
-      return io.kind == failing ? IoStatus::io_error : IoStatus::ok;
-    };
+    lab.node(kB).disk_status = [failing](const DiskIo& io) { return io.kind == failing ? IoStatus::io_error : IoStatus::ok; };
     lab.connect(kA, kB);
     lab.advance(seconds(1));
     EXPECT_TRUE(lab.node(kA).noted(Notice::resync_aborted));
@@ -184,9 +172,7 @@ TEST_F(ResyncTest, AnErrorOfTheTargetsLastFlushKeepsItOut) {
 }
 
 TEST_F(ResyncTest, AnErrorOfTheSourceEndsIt) {
-  lab_.node(kA).disk_status = [](const DiskIo& io) {
-    return io.kind == OpKind::read ? IoStatus::io_error : IoStatus::ok;
-  };
+  lab_.node(kA).disk_status = [](const DiskIo& io) { return io.kind == OpKind::read ? IoStatus::io_error : IoStatus::ok; };
   reconnect();
   lab_.advance(seconds(1));
   EXPECT_TRUE(lab_.node(kA).noted(Notice::resync_aborted));

@@ -22,14 +22,11 @@ class ApplyTest : public testing::Test {
   template <class T>
   std::optional<T> told() {
     for (auto at = lab_.delivered.rbegin(); at != lab_.delivered.rend(); ++at) {
-      if (const auto* found = std::get_if<T>(&at->send.message); found != nullptr && at->from == kB)
-        return *found;
+      if (const auto* found = std::get_if<T>(&at->send.message); found != nullptr && at->from == kB) return *found;
     }
     return std::nullopt;
   }
-  bool closed(Reason reason) {
-    return !lab_.node(kB).closed.empty() && lab_.node(kB).closed.back().reason == reason;
-  }
+  bool closed(Reason reason) { return !lab_.node(kB).closed.empty() && lab_.node(kB).closed.back().reason == reason; }
   Lab lab_;
 };
 
@@ -81,9 +78,7 @@ TEST_F(ApplyTest, AnAcknowledgementCountsOnlyOnTheLinkThatCarriedTheWrite) {
 }
 
 TEST_F(ApplyTest, ADiskThatFailedRefusesWritesFlushesAndReads) {
-  lab_.hold_mail = [](const Lab::Mail& letter) {
-    return letter.from == kB && lane_of(letter.send.message) == Lane::data;
-  };
+  lab_.hold_mail = [](const Lab::Mail& letter) { return letter.from == kB && lane_of(letter.send.message) == Lane::data; };
   lab_.node(kB).disk_status = [](const DiskIo&) { return IoStatus::io_error; };
   lab_.inject(kA, kB, write(stamp()));
   lab_.delivered.clear();

@@ -78,14 +78,11 @@ TEST(Admission, ALateGrantDoesNotReviveALeaseThatWasLost) {
   lab.create();
   lab.promote(kA);
   lab.lose_mail = [](const Lab::Mail& letter) {
-    return std::holds_alternative<Prepare>(letter.send.message) ||
-           std::holds_alternative<LeaseRequest>(letter.send.message);
+    return std::holds_alternative<Prepare>(letter.send.message) || std::holds_alternative<LeaseRequest>(letter.send.message);
   };
   lab.advance(seconds(4));
   ASSERT_TRUE(lab.show(kA).suspended);
-  lab.lose_mail = [](const Lab::Mail& letter) {
-    return std::holds_alternative<Prepare>(letter.send.message);
-  };
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Prepare>(letter.send.message); };
   lab.advance(seconds(3));
   EXPECT_GT(lab.show(kA).lease_left, Duration{});
   EXPECT_TRUE(lab.show(kA).suspended) << "until a round finds our tenure decided";
@@ -140,8 +137,7 @@ TEST(Admission, ACompletionIsHeldWhenTheLeaseLapsedMeanwhile) {
   const ClientIo write = lab.write(kA);
   const ClientIo read = lab.read(kA, {kExtentBytes, 4096});
   lab.lose_mail = [](const Lab::Mail& letter) {
-    return letter.send.to == kW || letter.from == kW ||
-           std::holds_alternative<LeaseGranted>(letter.send.message) ||
+    return letter.send.to == kW || letter.from == kW || std::holds_alternative<LeaseGranted>(letter.send.message) ||
            std::holds_alternative<Promise>(letter.send.message);
   };
   lab.advance(seconds(4));

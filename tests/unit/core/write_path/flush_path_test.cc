@@ -5,16 +5,12 @@
 namespace lockstep {
 namespace {
 
-bool is_flush(const DiskIo& io) {
-  return io.kind == OpKind::flush;
-}
-bool none(const DiskIo&) {
-  return false;
-}
+bool is_flush(const DiskIo& io) { return io.kind == OpKind::flush; }
+bool none(const DiskIo&) { return false; }
 size_t flushes_sent(const Lab& lab) {
-  return static_cast<size_t>(std::count_if(
-      lab.delivered.begin(), lab.delivered.end(),
-      [](const Lab::Mail& letter) { return std::holds_alternative<FlushRequest>(letter.send.message); }));
+  return static_cast<size_t>(std::count_if(lab.delivered.begin(), lab.delivered.end(), [](const Lab::Mail& letter) {
+    return std::holds_alternative<FlushRequest>(letter.send.message);
+  }));
 }
 
 TEST(FlushPath, WaitsForEveryMembersFlush) {
@@ -49,9 +45,7 @@ TEST(FlushPath, AFailedFlushIsAFailureOfTheDisk) {
     Lab lab;
     lab.create();
     lab.promote(kA);
-    lab.node(failing).disk_status = [](const DiskIo& io) {
-      return is_flush(io) ? IoStatus::io_error : IoStatus::ok;
-    };
+    lab.node(failing).disk_status = [](const DiskIo& io) { return is_flush(io) ? IoStatus::io_error : IoStatus::ok; };
     const ClientIo io = lab.request(kA, OpKind::flush, {});
     lab.advance(milliseconds(100));
     EXPECT_EQ(lab.answer(kA, io), IoStatus::ok) << "by the copy that is left";
@@ -112,8 +106,7 @@ TEST(FlushPath, AFlushThatEndsWithoutALeaseIsAnsweredWhenItIsBack) {
   lab.node(kA).hold_disk = is_flush;
   const ClientIo io = lab.request(kA, OpKind::flush, {});
   lab.lose_mail = [](const Lab::Mail& letter) {
-    return std::holds_alternative<LeaseGranted>(letter.send.message) ||
-           std::holds_alternative<Promise>(letter.send.message);
+    return std::holds_alternative<LeaseGranted>(letter.send.message) || std::holds_alternative<Promise>(letter.send.message);
   };
   lab.advance(seconds(4));
   lab.node(kA).hold_disk = none;

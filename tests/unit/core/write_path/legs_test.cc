@@ -5,12 +5,8 @@
 namespace lockstep {
 namespace {
 
-bool is_write(const DiskIo& io) {
-  return io.kind == OpKind::write;
-}
-bool none(const DiskIo&) {
-  return false;
-}
+bool is_write(const DiskIo& io) { return io.kind == OpKind::write; }
+bool none(const DiskIo&) { return false; }
 
 class LegsTest : public testing::Test {
  protected:
@@ -49,9 +45,7 @@ TEST_F(LegsTest, EachCopyWritesDataOnlyOnceItsIntentIsDurable) {
 TEST_F(LegsTest, NoAcknowledgementBeforeTheTenureWithoutTheLostPeerIsDecided) {
   lab_.node(kB).hold_disk = is_write;
   const ClientIo io = lab_.write(kA);
-  lab_.hold_mail = [](const Lab::Mail& letter) {
-    return std::holds_alternative<Accept>(letter.send.message);
-  };
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Accept>(letter.send.message); };
   lab_.cut(kA, kB);
   EXPECT_FALSE(lab_.answer(kA, io));
   EXPECT_EQ(lab_.show(kA).reason, Reason::peer_loss_undecided);
@@ -65,9 +59,7 @@ TEST_F(LegsTest, NoAcknowledgementBeforeTheTenureWithoutTheLostPeerIsDecided) {
 }
 
 TEST_F(LegsTest, AWriteThatComesWhileALossIsUndecidedWaitsForTheTenureToo) {
-  lab_.hold_mail = [](const Lab::Mail& letter) {
-    return std::holds_alternative<Accept>(letter.send.message);
-  };
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Accept>(letter.send.message); };
   lab_.cut(kA, kB);
   const ClientIo write = lab_.write(kA);
   const ClientIo flush = lab_.request(kA, OpKind::flush, {});
@@ -80,9 +72,7 @@ TEST_F(LegsTest, AWriteThatComesWhileALossIsUndecidedWaitsForTheTenureToo) {
 }
 
 TEST_F(LegsTest, APeerWhoseDiskRefusesLeavesTheSetFirst) {
-  lab_.node(kB).disk_status = [](const DiskIo& io) {
-    return is_write(io) ? IoStatus::io_error : IoStatus::ok;
-  };
+  lab_.node(kB).disk_status = [](const DiskIo& io) { return is_write(io) ? IoStatus::io_error : IoStatus::ok; };
   const ClientIo io = lab_.write(kA);
   lab_.advance(seconds(1));
   EXPECT_EQ(lab_.answer(kA, io), IoStatus::ok);
@@ -92,9 +82,7 @@ TEST_F(LegsTest, APeerWhoseDiskRefusesLeavesTheSetFirst) {
 }
 
 TEST_F(LegsTest, AnErrorOfThePrimarysDiskDetachesItAndThePeerServesOn) {
-  lab_.node(kA).disk_status = [](const DiskIo& io) {
-    return is_write(io) ? IoStatus::io_error : IoStatus::ok;
-  };
+  lab_.node(kA).disk_status = [](const DiskIo& io) { return is_write(io) ? IoStatus::io_error : IoStatus::ok; };
   const ClientIo io = lab_.write(kA);
   EXPECT_EQ(lab_.answer(kA, io), IoStatus::ok);
   EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kB});
@@ -110,9 +98,7 @@ TEST_F(LegsTest, AnErrorOfThePrimarysDiskDetachesItAndThePeerServesOn) {
 TEST_F(LegsTest, AnErrorOnTheLastCopyFreezesInsteadOfGivingItUp) {
   lab_.cut(kA, kB);
   lab_.advance(seconds(1));
-  lab_.node(kA).disk_status = [](const DiskIo& io) {
-    return is_write(io) ? IoStatus::io_error : IoStatus::ok;
-  };
+  lab_.node(kA).disk_status = [](const DiskIo& io) { return is_write(io) ? IoStatus::io_error : IoStatus::ok; };
   const ClientIo io = lab_.write(kA);
   lab_.advance(seconds(5));
   EXPECT_FALSE(lab_.answer(kA, io));

@@ -72,8 +72,7 @@ class NaiveGate {
         return earlier.range.overlaps(entries_[i].range) &&
                (earlier.mode == Mode::exclusive || entries_[i].mode == Mode::exclusive);
       };
-      if (std::none_of(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(i), blocks))
-        found.insert(entries_[i].op);
+      if (std::none_of(entries_.begin(), entries_.begin() + static_cast<std::ptrdiff_t>(i), blocks)) found.insert(entries_[i].op);
     }
     return found;
   }
@@ -91,8 +90,7 @@ TEST(RangeGate, RunsWhatANaiveModelRuns) {
   std::set<OpId> running;
   for (uint64_t step = 1; step <= 20000; ++step) {
     if (naive.size() == 0 || (naive.size() < 12 && random() % 2 == 0)) {
-      const NaiveGate::Entry entry{
-          {step}, {random() % 32, 1 + random() % 8}, random() % 2 == 0 ? Mode::shared : Mode::exclusive};
+      const NaiveGate::Entry entry{{step}, {random() % 32, 1 + random() % 8}, random() % 2 == 0 ? Mode::shared : Mode::exclusive};
       naive.enter(entry);
       if (gate.enter(entry.op, entry.range, entry.mode)) running.insert(entry.op);
     } else {

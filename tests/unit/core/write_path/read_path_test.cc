@@ -5,12 +5,8 @@
 namespace lockstep {
 namespace {
 
-bool is_read(const DiskIo& io) {
-  return io.kind == OpKind::read;
-}
-IoStatus reads_fail(const DiskIo& io) {
-  return is_read(io) ? IoStatus::io_error : IoStatus::ok;
-}
+bool is_read(const DiskIo& io) { return io.kind == OpKind::read; }
+IoStatus reads_fail(const DiskIo& io) { return is_read(io) ? IoStatus::io_error : IoStatus::ok; }
 
 class ReadPathTest : public testing::Test {
  protected:
@@ -77,9 +73,8 @@ TEST_F(ReadPathTest, ADisklessPrimaryWaitsForACopyToReadFrom) {
 
 TEST_F(ReadPathTest, AReplyThatNobodyWaitsForIsReleased) {
   const PayloadId payload = lab_.fresh_payload();
-  lab_.step(kA, MessageReceived{
-                    kB, lab_.link(kA, kB),
-                    ReadReply{stamp_of(lab_.node(kA).tenure()), OpId{99}, IoStatus::ok, {0, 4096}}, payload});
+  lab_.step(kA, MessageReceived{kB, lab_.link(kA, kB),
+                                ReadReply{stamp_of(lab_.node(kA).tenure()), OpId{99}, IoStatus::ok, {0, 4096}}, payload});
   EXPECT_EQ(std::count(lab_.node(kA).released.begin(), lab_.node(kA).released.end(), payload), 1);
 }
 
