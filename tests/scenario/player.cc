@@ -113,7 +113,7 @@ void Player::cluster(Words& words) {
   plan.core.lease = milliseconds(words.option("lease", 3000));
   plan.core.promote_patience = plan.core.lease * 2 + seconds(2);
   const bool created = words.option("created", 1) != 0;
-  stage_ = std::make_unique<Stage>(plan, trace_);
+  stage_ = std::make_unique<Stage>(plan, trace_ ? sim::TraceDetail::all : sim::TraceDetail::none);
   stage().power_up();
   auto everybody_met = [this] {
     for (size_t i = 0; i < stage().node_count(); ++i) {

@@ -15,7 +15,7 @@ namespace lockstep::scenario {
 
 class Stage : public sim::World {
  public:
-  Stage(const sim::Plan& plan, bool trace) : World(plan, trace) {}
+  Stage(const sim::Plan& plan, sim::TraceDetail trace) : World(plan, trace) {}
 
   // An operator's command on a node, until it is answered or `patience` is over.
   struct Answer {

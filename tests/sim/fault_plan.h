@@ -21,7 +21,11 @@ struct Plan {
   Duration active = seconds(40);  // faults come this long; then everything is healed
   Duration fault_gap_least = milliseconds(300);
   Duration fault_gap_most = milliseconds(5000);
-  std::vector<Fault> faults;    // classes, some twice: their weight
+  std::vector<Fault> faults;  // classes, some twice: their weight
+  // The draws (counted from 0) that are carried out unless it is every one. Each has its own randomness, so that leaving one out changes no
+  // other.
+  bool every_fault = true;
+  std::vector<uint32_t> only;
   bool volatile_cache = false;  // with blackouts that lose what was not flushed
   WorkloadShape workload;
   ManagerShape manager;

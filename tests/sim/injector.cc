@@ -1,5 +1,7 @@
 #include "sim/injector.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "sim/world.h"
@@ -13,17 +15,29 @@ void Injector::later(Duration least, Duration most, std::function<void()> action
 }
 
 void Injector::next() {
-  later(world_.plan().fault_gap_least, world_.plan().fault_gap_most, [this] {
+  const Plan& plan = world_.plan();
+  world_.queue().after(schedule_.between(plan.fault_gap_least, plan.fault_gap_most), [this] {
     if (stopped_) return;
-    const auto& classes = world_.plan().faults;
-    const Fault fault = classes[prng_.below(classes.size())];
-    if (!ambush_.waiting(world_.queue().now()) && prng_.chance(60)) {
-      ambush_.lay(prng_, fault, world_.queue().now() + seconds(6));
-    } else {
-      inject(fault);
-    }
+    draw();
     next();
   });
+}
+
+void Injector::draw() {
+  const Plan& plan = world_.plan();
+  const uint32_t index = drawn_++;
+  Prng own = schedule_.fork();
+  if (!plan.every_fault && !std::binary_search(plan.only.begin(), plan.only.end(), index)) return;
+  const Fault fault = plan.faults[own.below(plan.faults.size())];
+  if (!ambush_.waiting(world_.queue().now()) && own.chance(60)) {
+    ambush_.lay(own, fault, world_.queue().now() + seconds(6));
+    ambush_prng_ = own;
+    world_.trace().note(kNoSeat, fmt::format("fault {}: {} waits for its moment", index, name_of(fault)));
+    return;
+  }
+  prng_ = own;
+  world_.trace().note(kNoSeat, fmt::format("fault {}: {}", index, name_of(fault)));
+  inject(fault);
 }
 
 // The victim is who did it, or the other one; a moment later, so that what was begun is still under way.
@@ -31,6 +45,8 @@ void Injector::seen(Seat seat, const Effect& effect) {
   if (stopped_) return;
   std::optional<Fault> fault = ambush_.sprung(effect, world_.queue().now());
   if (!fault) return;
+  prng_ = ambush_prng_;
+  world_.trace().note(kNoSeat, fmt::format("its moment has come: {}", name_of(*fault)));
   if (seat.is_witness()) {
     world_.queue().after(microseconds(1), [this] {
       if (!stopped_) inject(Fault::witness_kill);

@@ -17,15 +17,17 @@ class SimNode;
 
 class Injector {
  public:
-  Injector(World& world, Prng prng) : world_(world), prng_(prng) {}
+  Injector(World& world, Prng prng) : world_(world), schedule_(prng), prng_(schedule_.fork()) {}
 
   void begin();  // faults from now on
   void stop() { stopped_ = true; }
   void inject(Fault fault);
   void seen(Seat node, const Effect& effect);
+  uint32_t drawn() const { return drawn_; }
 
  private:
   void next();
+  void draw();
   void kill(SimNode& node);
   void power_loss(SimNode& node, Duration off);
   void blackout();
@@ -47,9 +49,12 @@ class Injector {
   void later(Duration least, Duration most, std::function<void()> action);
 
   World& world_;
-  Prng prng_;
+  Prng schedule_;  // when the next fault comes
+  Prng prng_;      // of the fault that is being carried out
+  uint32_t drawn_ = 0;
   bool stopped_ = false;
   Ambush ambush_;
+  Prng ambush_prng_{0};
   SimNode* target_ = nullptr;  // of the fault that an ambush sprung
 };
 

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "sim/mutant_run.h"
 #include "sim/runner.h"
+#include "sim/shrink.h"
 
 namespace lockstep::sim {
 namespace {
@@ -22,6 +23,7 @@ struct Options {
   uint64_t seeds = 1000;
   unsigned threads = 1;
   bool trace = false;
+  bool shrink = false;
   bool require_coverage = false;
   int data_nodes = 0;
   std::string mutant;
@@ -46,9 +48,11 @@ void work(const Options& options, std::atomic<uint64_t>& next, Total& total) {
   for (;;) {
     const uint64_t i = next.fetch_add(1);
     if (i >= options.seeds) return;
-    SeedResult result = run_seed(options.first_seed + i, options.trace, options.data_nodes);
+    SeedResult result =
+        run_seed(options.first_seed + i, options.trace ? TraceDetail::all : TraceDetail::none, options.data_nodes);
     // One seed in a hundred runs twice: the same seed must give the same run.
-    if (i % 100 == 0 && !options.trace && run_seed(options.first_seed + i, false, options.data_nodes).hash != result.hash) {
+    if (i % 100 == 0 && !options.trace &&
+        run_seed(options.first_seed + i, TraceDetail::none, options.data_nodes).hash != result.hash) {
       result.violations.push_back({"determinism", Instant{0}, "two runs of this seed differ"});
     }
     const std::lock_guard guard(total.lock);
@@ -88,6 +92,24 @@ int run(const Options& options) {
   return total.violations == 0 ? 0 : 1;
 }
 
+// With --mutant: of the core with that rule broken.
+int run_shrinking(const Options& options) {
+  uint64_t failed = 0;
+  if (!options.mutant.empty()) {
+    const auto mutant = mutant_named(options.mutant);
+    if (!mutant) return fmt::print(stderr, "lockstep-sim: no mutant {}\n", options.mutant), 2;
+    active_mutant = *mutant;
+  }
+  for (uint64_t i = 0; i < options.seeds; ++i) {
+    const Plan plan = plan_for(options.first_seed + i, options.data_nodes);
+    if (!shrink_and_tell(plan)) continue;
+    ++failed;
+    if (!options.mutant.empty()) break;  // one is enough
+  }
+  fmt::print("seeds {} violations {}\n", options.seeds, failed);
+  return failed == 0 ? 0 : 1;
+}
+
 }  // namespace
 }  // namespace lockstep::sim
 
@@ -102,6 +124,8 @@ int main(int argc, char** argv) {
   add("seeds", po::value(&options.seeds)->default_value(1000), "how many");
   add("threads", po::value(&options.threads), "default: as many as processors");
   add("trace", po::bool_switch(&options.trace), "print every event and effect");
+  add("shrink", po::bool_switch(&options.shrink),
+      "take away from each seed that fails what it does not need, and tell what is left");
   add("require-coverage", po::bool_switch(&options.require_coverage), "what was never reached is a violation");
   add("data-nodes", po::value(&options.data_nodes), "2 (what is built) or 3; default: 2");
   add("mutants", "break one rule at a time; each must be noticed within `seeds` seeds by its promise's checker");
@@ -122,6 +146,7 @@ int main(int argc, char** argv) {
     const bool all_dead = lockstep::sim::run_mutants(options.first_seed, options.seeds, options.threads, options.mutant);
     return all_dead ? 0 : 1;
   }
+  if (options.shrink) return lockstep::sim::run_shrinking(options);
   if (options.trace) options.threads = 1;
   return lockstep::sim::run(options);
 }

@@ -53,7 +53,7 @@ void hunt(const Row& row, uint64_t first, uint64_t most, Hunt& hunt) {
   while (!hunt.over) {
     const uint64_t i = hunt.next.fetch_add(1);
     if (i >= most) break;
-    const SeedResult result = run_plan(plan_in(row.setting, first + i), false);
+    const SeedResult result = run_plan(plan_in(row.setting, first + i), TraceDetail::none);
     const std::lock_guard guard(hunt.lock);
     ++hunt.seeds;
     for (const Violation& v : result.violations) {

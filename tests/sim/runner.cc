@@ -22,9 +22,9 @@ struct CheckFailure {
 
 }  // namespace
 
-SeedResult run_seed(uint64_t seed, bool trace, int data_nodes) { return run_plan(plan_for(seed, data_nodes), trace); }
+SeedResult run_seed(uint64_t seed, TraceDetail trace, int data_nodes) { return run_plan(plan_for(seed, data_nodes), trace); }
 
-SeedResult run_plan(const Plan& plan, bool trace) {
+SeedResult run_plan(const Plan& plan, TraceDetail trace) {
   static const bool hooked = [] {
     set_check_hook(&on_check);
     return true;
@@ -44,6 +44,8 @@ SeedResult run_plan(const Plan& plan, bool trace) {
   result.coverage = world.collect_coverage();
   result.hash = world.trace().hash();
   result.steps = world.queue().steps();
+  result.faults_drawn = world.injector().drawn();
+  result.length = world.queue().now() - Instant{0};
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include "sim/coverage.h"
 #include "sim/fault_plan.h"
 #include "sim/oracle.h"
+#include "sim/trace.h"
 
 namespace lockstep::sim {
 
@@ -16,10 +17,12 @@ struct SeedResult {
   Coverage coverage;
   uint64_t hash = 0;
   uint64_t steps = 0;
+  uint32_t faults_drawn = 0;  // how often the injector drew one, whether it was carried out or left out by the plan
+  Duration length;            // virtual time
 };
 
 // A failed CHECK inside is a violation of this seed, not the end of the program.
-SeedResult run_seed(uint64_t seed, bool trace, int data_nodes = 0);
-SeedResult run_plan(const Plan& plan, bool trace);
+SeedResult run_seed(uint64_t seed, TraceDetail trace, int data_nodes = 0);
+SeedResult run_plan(const Plan& plan, TraceDetail trace);
 
 }  // namespace lockstep::sim

@@ -9,7 +9,7 @@
 
 namespace lockstep::sim {
 
-World::World(const Plan& plan, bool trace)
+World::World(const Plan& plan, TraceDetail trace)
     : plan_(plan),
       prng_(plan.seed ^ 0x5eed),
       trace_(queue_, trace),

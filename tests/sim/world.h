@@ -23,7 +23,7 @@ namespace lockstep::sim {
 
 class World : public NodeListener {
  public:
-  World(const Plan& plan, bool trace);
+  World(const Plan& plan, TraceDetail trace);
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
@@ -53,6 +53,7 @@ class World : public NodeListener {
   SimNet& net() { return net_; }
   EventQueue& queue() { return queue_; }
   Trace& trace() { return trace_; }
+  const Injector& injector() const { return injector_; }
   const Plan& plan() const { return plan_; }
   Coverage& coverage() { return coverage_; }
   // Everything counted, with what the parts counted themselves. Once, at the end.

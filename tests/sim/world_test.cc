@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include "sim/mutants.h"
+#include "sim/shrink.h"
+
 namespace lockstep::sim {
 namespace {
 
@@ -13,7 +16,7 @@ class ClusterTest : public testing::Test {
     plan.workload.clients = clients;
     plan.workload.readers = clients / 2;
     if (witnesses == 0) plan.core.fence_handler = false;
-    world_.emplace(plan, getenv("LOCKSTEP_SIM_TRACE") != nullptr);
+    world_.emplace(plan, getenv("LOCKSTEP_SIM_TRACE") != nullptr ? TraceDetail::all : TraceDetail::none);
     world_->boot();
     ASSERT_TRUE(world_->run_until(seconds(20), [this] { return world_->manager().primary() != nullptr; }));
   }
@@ -159,6 +162,36 @@ TEST_F(ClusterTest, TwoRunsAreTheSame) {
     hash = world_->trace().hash();
   }
   EXPECT_EQ(hashes[0], hashes[1]);
+}
+
+// A seed that fails with a rule broken still fails in the same way when all that it does not need is taken away, and with it nothing
+// that it does need.
+TEST(Shrink, KeepsWhatAFailureNeeds) {
+  active_mutant = Mutant::promoted_outside_set;
+  constexpr std::string_view kPromise = "P8";
+  std::optional<Shrunk> least;
+  for (uint64_t seed = 1; seed < 200 && !least; ++seed) {
+    const SeedResult result = run_seed(seed, TraceDetail::none);
+    if (!result.violations.empty() && result.violations.front().promise == kPromise)
+      least = shrink(plan_for(seed), std::string(kPromise));
+  }
+  ASSERT_TRUE(least);
+  EXPECT_LT(least->plan.only.size(), least->faults_before);
+  EXPECT_FALSE(least->plan.only.empty()) << "this rule shows only when something goes wrong";
+  EXPECT_FALSE(run_plan(least->plan, TraceDetail::none).violations.empty());
+  for (uint32_t index : least->plan.only) {
+    Plan without = least->plan;
+    std::erase(without.only, index);
+    const auto violations = run_plan(without, TraceDetail::none).violations;
+    EXPECT_TRUE(std::none_of(violations.begin(), violations.end(), [&](const Violation& v) { return v.promise == kPromise; }))
+        << index;
+  }
+  active_mutant = Mutant::none;
+}
+
+TEST(Shrink, ATrueRunBreaksNothing) {
+  Plan plan = plan_for(7);
+  EXPECT_FALSE(shrink_and_tell(plan));
 }
 
 }  // namespace
