@@ -233,13 +233,18 @@ void Injector::usurp() {
   SimNode* primary = world_.manager().primary();
   if (primary == nullptr) return;
   const Duration length = prng_.between(seconds(3), seconds(12));
-  // A witness that starts anew meanwhile has forgotten to whom it granted a lease.
-  if (world_.witness_count() > 0 && prng_.chance(25)) {
+  // Voters that start anew meanwhile have forgotten to whom they granted a lease: the witness, and the rival itself.
+  if (world_.witness_count() > 0 && prng_.chance(35)) {
     SimWitness& witness = world_.witness(0);
-    later(milliseconds(100), milliseconds(2500), [this, &witness] {
+    SimNode* rival = prng_.chance(70) ? &world_.node((primary->seat().value + 1U) % world_.node_count()) : nullptr;
+    later(milliseconds(20), milliseconds(1500), [this, &witness, rival] {
       if (stopped_) return;
       witness.kill();
-      later(milliseconds(20), milliseconds(200), [&witness] { witness.start(); });
+      if (rival != nullptr) rival->kill();
+      later(milliseconds(10), milliseconds(150), [&witness, rival] {
+        witness.start();
+        if (rival != nullptr) rival->start();
+      });
     });
   }
   switch (prng_.below(3)) {

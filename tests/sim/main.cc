@@ -102,7 +102,7 @@ int run_shrinking(const Options& options) {
   }
   for (uint64_t i = 0; i < options.seeds; ++i) {
     const Plan plan = plan_for(options.first_seed + i, options.data_nodes);
-    if (!shrink_and_tell(plan)) continue;
+    if (!shrink_and_tell(plan, options.trace ? TraceDetail::all : TraceDetail::story)) continue;
     ++failed;
     if (!options.mutant.empty()) break;  // one is enough
   }

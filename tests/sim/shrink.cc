@@ -105,12 +105,12 @@ class Shrinker {
 
 Shrunk shrink(const Plan& plan, const std::string& promise) { return Shrinker(plan, promise).run(); }
 
-bool shrink_and_tell(const Plan& plan) {
+bool shrink_and_tell(const Plan& plan, TraceDetail detail) {
   const SeedResult result = run_plan(plan, TraceDetail::none);
   if (result.violations.empty()) return false;
   const std::string promise = result.violations.front().promise;
   const Shrunk least = shrink(plan, promise);
-  run_plan(least.plan, TraceDetail::story);
+  run_plan(least.plan, detail);
   std::string faults, simplified;
   for (uint32_t index : least.plan.only) faults += fmt::format(" {}", index);
   for (const std::string& step : least.simplified) simplified += (simplified.empty() ? "" : ", ") + step;

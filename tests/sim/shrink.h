@@ -21,6 +21,6 @@ struct Shrunk {
 Shrunk shrink(const Plan& plan, const std::string& promise);
 
 // Shrinks the first violation of a seed and tells the story of what is left. False: the seed breaks nothing.
-bool shrink_and_tell(const Plan& plan);
+bool shrink_and_tell(const Plan& plan, TraceDetail detail);
 
 }  // namespace lockstep::sim

@@ -191,7 +191,7 @@ TEST(Shrink, KeepsWhatAFailureNeeds) {
 
 TEST(Shrink, ATrueRunBreaksNothing) {
   Plan plan = plan_for(7);
-  EXPECT_FALSE(shrink_and_tell(plan));
+  EXPECT_FALSE(shrink_and_tell(plan, TraceDetail::none));
 }
 
 }  // namespace

@@ -60,6 +60,13 @@ void Membership::note_new_voters(const Tenure& old, const Tenure& next) {
   }
 }
 
+// A join that this node proposed, and that was decided only after the copy that it was about had been replaced by another disk.
+bool Membership::joins_as_another_disk(Seat seat, const Tenure& next) const {
+  const Peer& peer = r_.peer(seat);
+  if (next.origin.node != r_.self() || !peer.met || !peer.hello || r_.source.may_join(seat)) return false;
+  return peer.hello->disk != r_.ctx.record.peers[seat.value].disk;
+}
+
 void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure& next) {
   const Seat self = r_.self();
   if (old) note_new_voters(*old, next);
@@ -78,6 +85,7 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     // A copy that a further resync has begun to overwrite is not what the join was about: it stays in doubt until it is dropped.
     if (next.members.contains(self) && !r_.ctx.record.inconsistent) {
       for (Seat seat : (self_added ? next.members : added) - SeatSet{self}) {
+        if (!self_added && joins_as_another_disk(seat, next)) continue;  // it has nothing; it is dropped next, and copied in full
         r_.dirty.clear_all(seat);
         r_.ctx.note(Notice::peer_joined, seat);
       }
@@ -100,6 +108,7 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     const SeatSet before = old && old->members.contains(self) ? old->members : SeatSet{};
     for (Seat seat : next.members - before - SeatSet{self}) {
       const Peer& peer = r_.peer(seat);
+      if (old && before.contains(self) && joins_as_another_disk(seat, next)) continue;
       if (peer.met && peer.hello) r_.ctx.record.peers[seat.value].disk = peer.hello->disk;
     }
   }

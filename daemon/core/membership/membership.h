@@ -107,6 +107,7 @@ class Membership {
   void adopted_now();
   void first_adoption(const Tenure& next);
   void note_new_voters(const Tenure& old, const Tenure& next);
+  bool joins_as_another_disk(Seat seat, const Tenure& next) const;
   void tell_peers();
   void take_role();
   void depose(Seat by);
