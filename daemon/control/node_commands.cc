@@ -23,11 +23,12 @@ void Node::up_already(const ControlRequest& request, Shared responder) {
   const config::Loaded loaded = config::load(options_.config_path);
   const config::Resource* wanted = loaded.ok() ? loaded.config.resource(request.resource) : nullptr;
   if (wanted == nullptr) return responder->finish({});
-  with_status(request.resource, [this, responder, wanted = *wanted](const std::vector<ResourceStatus>& all) {
-    if (all.empty()) return responder->finish({20, "", "the resource went down\n"});
+  with_status(request.resource, [this, request, responder, wanted = *wanted](const std::vector<ResourceStatus>& all) {
+    if (all.empty()) return up(request, responder);  // somebody took it down meanwhile
     const std::optional<Tenure>& tenure = all.front().snapshot.tenure;
-    const Up* up = find(wanted.name);
-    responder->finish(tenure ? voters_unchanged(wanted, up != nullptr ? &up->config : nullptr, *tenure) : ControlReply{});
+    const Up* running = find(wanted.name);
+    responder->finish(tenure ? voters_unchanged(wanted, running != nullptr ? &running->config : nullptr, *tenure)
+                             : ControlReply{});
   });
 }
 

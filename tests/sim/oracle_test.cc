@@ -348,7 +348,9 @@ TEST_F(CopiesTest, ObjectsToAJoinWithSomethingOlder) {
     SimDisk b(queue_, Prng(2), oracle, kB, kBlocks);
     for (auto [disk, seat] : {std::pair{&a, kA}, std::pair{&b, kB}}) {
       oracle.add_disk(seat, disk);
-      disk->create(NodeRecord{}, kFirstVersion);
+      NodeRecord record;
+      record.adopted = tenure(1, kA, {kA});  // what was never used joins nothing
+      disk->create(record, kFirstVersion);
     }
     const auto decide = [&](const Tenure& value) {
       for (Seat seat : {kA, kW}) oracle.acceptor_durable(seat, accepted(seat, value, value.origin));
