@@ -121,6 +121,10 @@ void Player::cluster(Words& words) {
       for (const PeerSnapshot& peer : stage().node(i).inspect().peers) {
         if (!peer.connected) return false;
       }
+      // A witness that is not heard at the creation gets an empty seat: a story that wants that says so.
+      for (const VoterSnapshot& voter : stage().node(i).inspect().voters) {
+        if (!voter.answers) return false;
+      }
     }
     return true;
   };

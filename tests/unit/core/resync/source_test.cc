@@ -145,6 +145,35 @@ TEST_F(ResyncTest, AJoinThatIsDecidedAfterItsResyncWasLostIsUndone) {
   EXPECT_TRUE(joined());
 }
 
+// The proposal outlives the disk that it was about: what A knows against B stays, and the new disk is not remembered as levelled.
+TEST_F(ResyncTest, AJoinThatIsDecidedAfterTheDiskWasReplacedClearsNothing) {
+  bool proposed = false;
+  lab_.lose_mail = [&proposed](const Lab::Mail& letter) {
+    const auto* accept = std::get_if<Accept>(&letter.send.message);
+    proposed = proposed || (accept != nullptr && accept->tenure.members.contains(kB));
+    return proposed && (accept != nullptr || std::holds_alternative<Accepted>(letter.send.message));
+  };
+  reconnect();
+  for (int i = 0; i < 100 && !proposed; ++i) lab_.advance(milliseconds(10));
+  ASSERT_TRUE(proposed);
+  lab_.kill(kB);
+  LabNode& b = lab_.node(kB);
+  b.record.disk = uuid(900);
+  b.record.adopted.reset();
+  b.record.peers = {};
+  b.record.acceptor = {};
+  b.record.acceptor.acceptor = uuid(901);
+  lab_.start(kB);
+  lab_.node(kA).hold_disk = [](const DiskIo& io) {
+    return io.kind == OpKind::read;
+  };  // no resync: B joins by that proposal or not at all
+  lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<DiskCondition>(letter.send.message); };
+  reconnect();
+  lab_.advance(seconds(5));
+  EXPECT_NE(lab_.node(kA).record.peers[kB.value].disk, uuid(900));
+  EXPECT_EQ(dirty(), kLabBytes / kBlockBytes) << "everything is to be copied";
+}
+
 TEST_F(ResyncTest, AnErrorOfTheTargetEndsIt) {
   for (OpKind failing : {OpKind::write, OpKind::flush}) {
     Lab lab;
