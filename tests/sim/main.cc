@@ -83,7 +83,7 @@ int run(const Options& options) {
   const uint64_t ops = median(total.ops), faults = median(total.faults), promotions = median(total.promotions);
   fmt::print("median of a seed: {} client operations, {} faults, {} promotions\n", ops, faults, promotions);
   // Few seeds cannot reach everything.
-  constexpr uint64_t kEnoughSeeds = 500;
+  constexpr uint64_t kEnoughSeeds = 2000;
   if (options.seeds >= kEnoughSeeds && (missing > 0 || ops < 1000 || faults < 5 || promotions < 1)) {
     fmt::print("coverage: too little\n");
     if (options.require_coverage) ++total.violations;
