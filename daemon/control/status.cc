@@ -147,6 +147,13 @@ std::string dstate_text(const ResourceStatus& status, std::string_view peer) {
 namespace {
 
 void refusal_text(const ResourceStatus& status, Seat peer, std::string& out) {
+  for (const PeerSnapshot& shown : status.snapshot.peers) {
+    // It waits for its operator, who has more to do than to connect it.
+    if (shown.node == peer && shown.refused == Reason::peer_older_state) {
+      out += fmt::format("    {}\n", remedy_of(shown.refused));
+      return;
+    }
+  }
   if (const std::string why = status.refusal_of(peer); !why.empty()) out += fmt::format("    {}\n", why);
 }
 

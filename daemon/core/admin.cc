@@ -71,6 +71,7 @@ Instant Admin::next_deadline() const {
 // The promotion table: what forbids it, first match wins. Voters' leases are not asked here: a round finds out.
 Reason Admin::promotion_obstacle() const {
   const NodeRecord& record = r_.ctx.record;
+  if (record.memory.superseded) return Reason::older_state;
   if (!r_.disk_usable) return Reason::no_disk;
   if (!record.adopted) return Reason::never_used;
   const Tenure& tenure = *record.adopted;

@@ -23,7 +23,7 @@ struct Context {
     out->emplace_back(std::move(effect));
   }
   void note(Notice notice, Seat seat = kNoSeat, uint64_t a = 0) { emit(Note{notice, seat, a}); }
-  Holder self_holder() const { return {config.self, record.boot, record.start}; }
+  Holder self_holder() const { return {config.self, record.boot, record.start()}; }
 };
 
 }  // namespace lockstep

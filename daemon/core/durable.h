@@ -22,6 +22,32 @@ struct AcceptorRecord {
   friend bool operator==(const AcceptorRecord&, const AcceptorRecord&) = default;
 };
 
+// One run of a voter's program: the value of its start counter, which grows by one with each start, durably, before anything else,
+// and a token drawn at that start. Two runs of one number, or a number that comes again, mean that a memory was set back or copied.
+constexpr size_t kLineageRuns = 8;
+struct Lineage {
+  uint64_t start = 0;                           // of this run
+  std::array<uint64_t, kLineageRuns> tokens{};  // of this run and of those before it, newest first; 0: none
+
+  friend bool operator==(const Lineage&, const Lineage&) = default;
+};
+
+// The latest run of another voter that this one has met.
+struct KnownRun {
+  Uuid acceptor;  // nil: none
+  uint64_t start = 0;
+  uint64_t token = 0;
+  friend bool operator==(const KnownRun&, const KnownRun&) = default;
+};
+
+// What a voter remembers of runs, its own and others'. core/membership/acquaintance.h judges by it.
+struct VoterMemory {
+  Lineage lineage;
+  std::array<KnownRun, kMaxSeats> known{};
+  bool superseded = false;  // somebody has met a later run of this very memory: it is an older state, and never votes again
+  friend bool operator==(const VoterMemory&, const VoterMemory&) = default;
+};
+
 // What this node knows of a peer's disk. A bitmap for a peer is valid only against the disk named here.
 struct PeerSlot {
   Uuid disk;  // nil: never levelled with that peer; a resync is full
@@ -34,13 +60,14 @@ struct NodeRecord {
   Seat node;
   Uuid disk;                      // drawn by create-md
   uint64_t size_bytes = 0;        // data area, from offset 0 of the backing device
-  uint64_t start = 0;             // from a random base (create-md); grows by one with each attach, durably, before anything else
   Boot boot;                      // at the last attach
   bool inconsistent = false;      // this copy is a mixture of old and new: never a source, never promoted
   std::optional<Tenure> adopted;  // the newest decided tenure that this copy has adopted; none: never used
   std::array<PeerSlot, kMaxDataNodes> peers{};
   AcceptorRecord acceptor;
+  VoterMemory memory;  // the start counter begins at a random base (create-md)
 
+  uint64_t start() const { return memory.lineage.start; }
   friend bool operator==(const NodeRecord&, const NodeRecord&) = default;
 };
 

@@ -64,9 +64,9 @@ VoterSnapshot show_voter(const ReplicaImpl& r, const Voter& voter, Instant now) 
     return shown;
   }
   const Peer& peer = r.peer(voter.seat);
-  shown.answers = peer.link_up;
+  shown.answers = peer.introduced;
   shown.empty_seat = voter.acceptor.is_nil() || (!peer.seen_acceptor.is_nil() && peer.seen_acceptor != voter.acceptor);
-  if (!peer.link_up) shown.silent_for = now - peer.since;
+  if (!peer.introduced) shown.silent_for = now - peer.since;
   return shown;
 }
 

@@ -37,7 +37,7 @@ PeerHello Meeting::own_hello(Seat to) const {
   PeerHello hello;
   hello.node = r_.self();
   hello.boot = record.boot;
-  hello.start = record.start;
+  hello.start = record.start();
   hello.acceptor = record.acceptor.acceptor;
   hello.disk = record.disk;
   hello.remembered_disk = record.peers[to.value].disk;
@@ -55,7 +55,7 @@ void Meeting::pump() {
     if (!peer.link_up || peer.hello_sent || peer.writes_in_flight > 0) continue;
     peer.hello_sent = true;
     r_.send(seat, own_hello(seat));
-    if (peer.hello) meet(seat);
+    meet_if_ready(seat);
   }
 }
 
@@ -63,13 +63,24 @@ void Meeting::hello(Seat from, const PeerHello& hello) {
   Peer& peer = r_.peer(from);
   if (peer.hello) return r_.close_link(from, Reason::protocol_violation);
   peer.hello = hello;
-  if (peer.hello_sent) meet(from);
+  meet_if_ready(from);
+}
+
+void Meeting::introduced(Seat seat) { meet_if_ready(seat); }
+
+// The hellos go on one lane, the introduction on the other.
+void Meeting::meet_if_ready(Seat seat) {
+  const Peer& peer = r_.peer(seat);
+  if (peer.hello && peer.hello_sent && peer.introduced && !peer.met) meet(seat);
 }
 
 void Meeting::meet(Seat from) {
   Peer& peer = r_.peer(from);
   const PeerHello theirs = *peer.hello;
   Judgement judgement = judge(own_hello(from), theirs);
+  const KnownRun& introduced = r_.ctx.record.memory.known[from.value];
+  if (theirs.acceptor != introduced.acceptor || theirs.start != introduced.start)
+    judgement = {Verdict::refuse, Reason::protocol_violation};
   if (theirs.node != from) judgement = {Verdict::refuse, Reason::same_node_id};
   if (judgement.verdict == Verdict::refuse) {
     peer.refused = judgement.reason;

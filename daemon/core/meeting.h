@@ -31,9 +31,11 @@ class Meeting {
   // top of what the new one brings.
   void pump();
   void hello(Seat from, const PeerHello& hello);
+  void introduced(Seat seat);  // the voter at that end is known
 
  private:
   PeerHello own_hello(Seat to) const;
+  void meet_if_ready(Seat seat);
   void meet(Seat from);
   ReplicaImpl& r_;
 };

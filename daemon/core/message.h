@@ -14,6 +14,7 @@
 #include "base/range.h"
 #include "base/time.h"
 #include "core/ballot.h"
+#include "core/durable.h"
 #include "core/io.h"
 #include "core/tenure.h"
 
@@ -118,6 +119,22 @@ struct AcceptanceCounted {
   Ballot ballot;
   Boot boot;
   friend bool operator==(const AcceptanceCounted&, const AcceptanceCounted&) = default;
+};
+
+// The first message of a data node on the control lane of a new link; a voter answers it with its own, or with Superseded. Other
+// register messages count only behind it.
+struct VoterHello {
+  Uuid acceptor;
+  Boot boot;
+  Lineage lineage;
+  friend bool operator==(const VoterHello&, const VoterHello&) = default;
+};
+
+// "I have met this later, or other, run of yours: your memory was set back or copied." Instead of a VoterHello; nothing that comes
+// over this link counts.
+struct Superseded {
+  KnownRun known;
+  friend bool operator==(const Superseded&, const Superseded&) = default;
 };
 
 // --- meeting (data lane) -------------------------------------------------------------------------------------------------
@@ -270,10 +287,11 @@ struct DropMe {
 using Message = std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused,
                              LeaseReleased, BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition,
                              WriteRequest, WriteReply, FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin,
-                             ResyncMap, ResyncWrite, JoinPrepare, JoinReady, DropMe>;
+                             ResyncMap, ResyncWrite, JoinPrepare, JoinReady, DropMe, VoterHello, Superseded>;
 
 constexpr size_t kLastRegisterMessage = 10;  // alternatives 0..10 of Message belong to the register
 static_assert(std::is_same_v<std::variant_alternative_t<kLastRegisterMessage, Message>, AcceptanceCounted>);
+inline bool is_register_message(const Message& message) { return message.index() <= kLastRegisterMessage; }
 
 enum class Lane : uint8_t { data, control };
 Lane lane_of(const Message& message);

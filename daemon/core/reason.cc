@@ -87,6 +87,17 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::timed_out, "timed-out", "It took too long.", "Look at status, then repeat the command.", kTimeout},
     {Reason::not_a_target, "not-a-target", "No current copy is connected that this one could be resynced from.",
      "Connect a current copy first.", kConnection},
+    {Reason::older_state, "older-state",
+     "Another voter has met a later run of this node's metadata: this disk was set back to an older image, or two machines run "
+     "with copies of it. It may lack acknowledged writes, and has no vote.",
+     "If another machine runs with the same disk, stop one of the two. Then, where the disk may be overwritten: down, create-md "
+     "--force, up; it is copied anew from a current copy.",
+     kNoData},
+    {Reason::peer_older_state, "peer-older-state",
+     "The peer's disk or state was set back to an older image, or two machines run with copies of it: a later run of it was met.",
+     "On the peer: down, create-md --force, up; it is then copied anew. Where two machines run with one disk, stop one of them "
+     "first.",
+     kRefused},
     {Reason::invalidate_primary, "invalidate-primary", "This node is Primary: clients use its copy.",
      "Make it Secondary first, or use invalidate-remote on the other node.", kRefused},
 });

@@ -44,6 +44,8 @@ enum class Reason : uint8_t {
   disk_failed,
   timed_out,
   not_a_target,
+  older_state,         // this memory was set back or copied: a later run of it was met
+  peer_older_state,    // the peer's was
   invalidate_primary,  // a Primary's copy cannot be invalidated under its clients
 };
 

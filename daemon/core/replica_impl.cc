@@ -38,6 +38,11 @@ ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
     peers_[i].seat = Seat{i};
     peers_[i].since = now;
   }
+  if (ctx.record.memory.superseded) {
+    acceptor.storage_failed();
+    disk_usable = false;
+    disk_reason = Reason::older_state;
+  }
   // What was being written when this node went down may differ from any other copy (design, section 3, "Dirty bitmap").
   for (Seat seat : data_peers()) dirty.mark_extents(seat, intents.bits());
 }
@@ -68,12 +73,25 @@ void ReplicaImpl::disk_failed(Reason reason) {
   if (!disk_usable) return;
   disk_usable = false;
   disk_reason = reason;
-  ctx.note(reason == Reason::metadata_failed ? Notice::metadata_failed : Notice::disk_failed);
+  if (reason != Reason::older_state) ctx.note(reason == Reason::metadata_failed ? Notice::metadata_failed : Notice::disk_failed);
   for (Seat seat : data_peers()) send(seat, DiskCondition{false, ctx.record.inconsistent});
   source.abort_all();
   write_path.retry_waiting_for_room();
   write_path.intents_progressed();
   secondary.intents_progressed();
+}
+
+void ReplicaImpl::given_up_as_superseded() {
+  if (!ctx.record.memory.superseded) {
+    ctx.record.memory.superseded = true;
+    records.changed();
+  }
+  acceptor.storage_failed();
+  disk_failed(Reason::older_state);
+  for (Seat seat : data_peers() | ctx.config.witnesses) {
+    peer(seat).refused = Reason::older_state;
+    close_link(seat, Reason::older_state, true);
+  }
 }
 
 bool ReplicaImpl::good_copy(Seat seat) const {
@@ -152,13 +170,13 @@ void ReplicaImpl::link_up(const LinkUp& event) {
   p.link_up = true;
   p.link = event.link;
   p.since = ctx.now;
-  if (event.peer.is_witness()) ctx.note(Notice::voter_back, event.peer);
-  membership.link_changed(event.peer);
+  membership.greet(event.peer);
 }
 
 void ReplicaImpl::link_down(Seat seat) {
   Peer& p = peer(seat);
   const bool was_met = p.met;
+  const bool was_introduced = p.introduced;
   for (const auto& deferred : p.deferred) release(deferred.payload);
   const bool was_replicating = p.replicating;
   const Uuid acceptor_seen = p.seen_acceptor;
@@ -179,7 +197,7 @@ void ReplicaImpl::link_down(Seat seat) {
     if (was_replicating && !MUTANT(lost_peer_not_marked)) dirty.mark_extents(seat, intents.bits());
     if (was_met) ctx.note(Notice::peer_lost, seat);
   } else {
-    ctx.note(Notice::voter_lost, seat);
+    if (was_introduced) ctx.note(Notice::voter_lost, seat);
   }
   membership.link_changed(seat);
 }
@@ -189,7 +207,9 @@ void ReplicaImpl::message_received(const MessageReceived& event) {
   if (!p.link_up || p.link != event.link) return release(event.payload);
   p.heard = ctx.now;
   const Message& message = event.message;
-  if (message.index() <= kLastRegisterMessage) return membership.register_message(event.from, message);
+  if (const auto* voter = std::get_if<VoterHello>(&message)) return membership.voter_hello(event.from, *voter);
+  if (const auto* later = std::get_if<Superseded>(&message)) return membership.superseded(event.from, *later);
+  if (is_register_message(message)) return membership.register_message(event.from, message);
   if (event.from.is_witness()) return close_link(event.from, Reason::protocol_violation);
   if (const auto* hello = std::get_if<PeerHello>(&message)) return meeting.hello(event.from, *hello);
   // Answers to what this node asked are never in the way of an adoption.

@@ -51,6 +51,8 @@ class ReplicaImpl {
   bool good_copy(Seat seat) const;
   // This copy's disk failed on data or metadata.
   void disk_failed(Reason reason);
+  // This node's memory was shown to be an older state: its disk and its vote are worth nothing, for good.
+  void given_up_as_superseded();
   // Replication messages wait: a tenure is being adopted, or a state recorded.
   bool replication_blocked() const { return membership.adopting() || target.recording(); }
   void run_deferred();

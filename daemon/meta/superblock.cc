@@ -13,7 +13,7 @@ namespace {
 
 constexpr size_t kContentAt = 16;  // behind magic, checksum, version, kind and copy
 constexpr size_t kFixedBytes = 4 + 4 + 2 + 1 + 1 + 6 * 8 + 2 * 4 + 16 + 1 + 1 + 2 + 8 + 16 + 8 + kMaxDataNodes * 16;
-static_assert(kFixedBytes + 1 + kMaxTenureBytes + kMaxAcceptorRecordBytes <= kSectorPayloadBytes);
+static_assert(kFixedBytes + 1 + kMaxTenureBytes + kMaxAcceptorRecordBytes + kMaxVoterMemoryBytes <= kSectorPayloadBytes);
 
 void encode_layout(ByteWriter& out, const Layout& layout) {
   out.put(static_cast<uint8_t>(layout.placement));
@@ -55,12 +55,13 @@ void encode_record(ByteWriter& out, const NodeRecord& record) {
   out.put(record.node.value);
   encode_flag(out, record.inconsistent);
   out.put(uint16_t{0});
-  out.put(record.start);
+  out.put(record.start());
   out.put(record.boot);
   out.put(record.size_bytes);
   for (const PeerSlot& peer : record.peers) out.put(peer.disk);
   encode_optional_tenure(out, record.adopted);
   encode_acceptor_record(out, record.acceptor);
+  encode_voter_memory(out, record.memory);
 }
 
 NodeRecord decode_record(ByteReader& in) {
@@ -70,12 +71,16 @@ NodeRecord decode_record(ByteReader& in) {
   if (record.node.value >= kMaxDataNodes) in.fail();
   record.inconsistent = decode_flag(in);
   in.get<uint16_t>();
-  record.start = in.get<uint64_t>();
+  const auto start = in.get<uint64_t>();
   record.boot = in.get_uuid();
   record.size_bytes = in.get<uint64_t>();
   for (PeerSlot& peer : record.peers) peer.disk = in.get_uuid();
   record.adopted = decode_optional_tenure(in);
   record.acceptor = decode_acceptor_record(in);
+  record.memory = decode_voter_memory(in);
+  // Zeroes where a superblock was written before runs were remembered: only the counter is known.
+  if (record.start() == 0) record.memory.lineage.start = start;
+  if (record.start() != start) in.fail();
   return record;
 }
 

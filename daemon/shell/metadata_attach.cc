@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <cstring>
 
+#include "core/membership/acquaintance.h"
 #include "meta/bit_page.h"
+#include "wire/auth.h"
 
 namespace lockstep {
 
@@ -91,7 +93,7 @@ std::optional<MetadataError> check_sizes(const Superblock& superblock, const Met
 int open_start(MetadataIo& io, const Quorum& quorum, const Boot& boot, SuperblockChain& chain) {
   chain = {quorum.superblock, quorum.checksum};
   NodeRecord record = quorum.superblock.record;
-  ++record.start;
+  begin_run(record.memory.lineage, draw_run_token());
   record.boot = boot;
   chain.last = next_superblock(chain, record);
   chain.checksum = checksum_of(chain.last);

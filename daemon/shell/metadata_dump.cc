@@ -85,7 +85,7 @@ Json json_of_record(MetadataIo& io, const Superblock& superblock) {
   json["node-id"] = record.node.value;
   json["disk"] = record.disk.to_string();
   json["size"] = record.size_bytes;
-  json["start"] = record.start;
+  json["start"] = record.start();
   json["boot"] = record.boot.is_nil() ? Json(nullptr) : Json(record.boot.to_string());
   json["inconsistent"] = record.inconsistent;
   json["tenure"] = json_of(record.adopted);

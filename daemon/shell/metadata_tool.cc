@@ -208,8 +208,8 @@ Superblock first_superblock(const Layout& layout, const MetadataOwner& owner, co
   superblock.record.acceptor.acceptor = acceptor;
   // Starts count from a random base: a node whose metadata is made anew never repeats a start, and so neither a ballot nor the name
   // under which the disk before held a tenure.
-  superblock.record.start = uint64_t{acceptor.bytes[0]} << 56 >> 8 | uint64_t{acceptor.bytes[1]} << 40 |
-                            uint64_t{acceptor.bytes[2]} << 32 | uint64_t{acceptor.bytes[3]} << 24;
+  superblock.record.memory.lineage.start = uint64_t{acceptor.bytes[0]} << 56 >> 8 | uint64_t{acceptor.bytes[1]} << 40 |
+                                           uint64_t{acceptor.bytes[2]} << 32 | uint64_t{acceptor.bytes[3]} << 24;
   return superblock;
 }
 

@@ -127,4 +127,11 @@ Uuid draw_uuid() {
   return id;
 }
 
+uint64_t draw_run_token() {
+  CHECK(sodium_init() >= 0);
+  uint64_t token = 0;
+  randombytes_buf(&token, sizeof token);
+  return token | 1;
+}
+
 }  // namespace lockstep

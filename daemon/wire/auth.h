@@ -59,5 +59,6 @@ bool verify_witness_proof(const Transcript& transcript, const Proof& proof);
 // Randomness of the operating system, for nonces and pairing tokens.
 Nonce draw_nonce();
 Uuid draw_uuid();
+uint64_t draw_run_token();  // of a run of a voter (core/durable.h); never 0
 
 }  // namespace lockstep

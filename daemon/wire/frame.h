@@ -52,6 +52,8 @@ enum class FrameType : uint8_t {
   join_prepare,
   join_ready,
   drop_me,
+  voter_hello,
+  superseded,
   // the transport's own
   hello = 128,
   challenge,
@@ -62,7 +64,7 @@ enum class FrameType : uint8_t {
   pong,
 };
 
-constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::drop_me);
+constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::superseded);
 constexpr bool is_message_type(uint8_t type) { return type >= 1 && type <= kLastMessageType; }
 constexpr bool is_transport_type(uint8_t type) {
   return type >= static_cast<uint8_t>(FrameType::hello) && type <= static_cast<uint8_t>(FrameType::pong);

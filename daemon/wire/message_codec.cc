@@ -144,6 +144,15 @@ auto fields(M& m) {
   return std::tie(m.stamp);
 }
 
+template <Like<VoterHello> M>
+auto fields(M& m) {
+  return std::tie(m.acceptor, m.boot, m.lineage);
+}
+template <Like<Superseded> M>
+auto fields(M& m) {
+  return std::tie(m.known);
+}
+
 template <class E>
 constexpr E kLast = E{};
 template <>
@@ -164,6 +173,8 @@ struct Encoder {
   void operator()(const Holder& v) { encode_holder(out, v); }
   void operator()(const Stamp& v) { encode_stamp(out, v); }
   void operator()(const Tenure& v) { encode_tenure(out, v); }
+  void operator()(const Lineage& v) { encode_lineage(out, v); }
+  void operator()(const KnownRun& v) { encode_known_run(out, v); }
   void operator()(const std::optional<Tenure>& v) { encode_optional_tenure(out, v); }
   void operator()(const bool& v) { encode_flag(out, v); }
   template <std::unsigned_integral T>
@@ -195,6 +206,8 @@ struct Decoder {
   void operator()(Holder& v) { v = decode_holder(in); }
   void operator()(Stamp& v) { v = decode_stamp(in); }
   void operator()(Tenure& v) { v = decode_tenure(in); }
+  void operator()(Lineage& v) { v = decode_lineage(in); }
+  void operator()(KnownRun& v) { v = decode_known_run(in); }
   void operator()(std::optional<Tenure>& v) { v = decode_optional_tenure(in); }
   void operator()(bool& v) { v = decode_flag(in); }
   template <std::unsigned_integral T>

@@ -151,6 +151,31 @@ void Player::reset(Words& words) {
 }
 
 // A disk or a witness's state as new. The process is stopped by it.
+// image X: what is on its stable storage now; restore X: it is that again. A running one is not touched by the first.
+void Player::image(Words& words) {
+  const Seat seat = words.take_seat("a node or witness");
+  if (sim::SimWitness* w = witness(seat)) {
+    witness_images_[seat] = w->stable();
+  } else {
+    images_[seat] = node(seat).disk().image();
+  }
+}
+
+void Player::restore(Words& words) {
+  const Seat seat = words.take_seat("a node or witness");
+  sim::SimWitness* w = witness(seat);
+  const bool known = w != nullptr ? witness_images_.count(seat) != 0 : images_.count(seat) != 0;
+  if (!known) throw std::runtime_error(fmt::format("there is no image of {}", name_of(seat)));
+  if (w != nullptr) {
+    w->kill();
+    return w->restore(witness_images_.at(seat));
+  }
+  sim::SimNode& one = node(seat);
+  one.kill();
+  stage().run_until(seconds(5), [&] { return !one.disk().busy(); });
+  one.restore(*images_.at(seat));
+}
+
 void Player::wipe(Words& words) {
   const Seat seat = words.take_seat("a node or witness");
   if (sim::SimWitness* w = witness(seat)) {

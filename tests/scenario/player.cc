@@ -36,6 +36,8 @@ const Player::Command* Player::find(std::string_view name) {
       {"mend", &Player::mend},
       {"reset", &Player::reset},
       {"wipe", &Player::wipe},
+      {"image", &Player::image},
+      {"restore", &Player::restore},
       {"disk", &Player::disk},
       {"at", &Player::at},
       {"run", &Player::run},

@@ -66,6 +66,8 @@ class Player {
   void mend(Words& words) { block(words, false); }
   void reset(Words& words);
   void wipe(Words& words);
+  void image(Words& words);
+  void restore(Words& words);
   void disk(Words& words);
   void at(Words& words);
 
@@ -100,6 +102,8 @@ class Player {
   std::map<std::string, uint64_t> named_;  // requests, by the name that they have in the story
   std::map<uint64_t, std::string> names_;
   std::string printed_;
+  std::map<Seat, std::shared_ptr<const sim::SimDisk::Image>> images_;  // the latest of each node and witness
+  std::map<Seat, WitnessRecord> witness_images_;
   bool at_once_ = false;  // within an action that happens at a moment: nothing may be waited for
   size_t violations_told_ = 0;
 };

@@ -16,23 +16,42 @@ using Named = std::vector<std::pair<std::string_view, uint64_t>>;
 // What a few thousand seeds must have reached. Grows with the core; what is not listed is printed all the
 // same.
 constexpr std::array kRequiredFaults = {
-    Fault::process_kill, Fault::power_loss,   Fault::blackout,          Fault::pause,         Fault::cut,
-    Fault::one_way_cut,  Fault::reset,        Fault::flapping,          Fault::slow_disk,     Fault::data_error,
-    Fault::rival,        Fault::usurp,        Fault::volatile_blackout, Fault::witness_wiped, Fault::node_wiped,
-    Fault::meta_error,   Fault::witness_kill, Fault::clean_stop,        Fault::switch_over,   Fault::invalidate,
+    Fault::process_kill,
+    Fault::power_loss,
+    Fault::blackout,
+    Fault::pause,
+    Fault::cut,
+    Fault::one_way_cut,
+    Fault::reset,
+    Fault::flapping,
+    Fault::slow_disk,
+    Fault::data_error,
+    Fault::rival,
+    Fault::usurp,
+    Fault::volatile_blackout,
+    Fault::witness_wiped,
+    Fault::node_wiped,
+    Fault::meta_error,
+    Fault::witness_kill,
+    Fault::clean_stop,
+    Fault::switch_over,
+    Fault::invalidate,
+    Fault::node_restored,
+    Fault::witness_restored,
 };
 constexpr std::array kRequiredNotices = {
     Notice::peer_connected,   Notice::peer_lost,     Notice::tenure_decided, Notice::tenure_adopted, Notice::became_primary,
     Notice::became_secondary, Notice::frozen,        Notice::thawed,         Notice::peer_dropped,   Notice::resync_started,
     Notice::resync_finished,  Notice::peer_joined,   Notice::deposed,        Notice::disk_failed,    Notice::metadata_failed,
     Notice::resync_aborted,   Notice::voter_lost,    Notice::voter_back,     Notice::voter_replaced, Notice::fence_started,
-    Notice::fence_finished,   Notice::fence_ignored,
+    Notice::fence_finished,   Notice::fence_ignored, Notice::superseded,
 };
 // Each rule of the promotion table and each way in which a round can fail for good. Reason::lease_running only shows while a
 // promotion waits: it ends with a promotion, or with peer_is_primary when the lease is renewed.
 constexpr std::array kRequiredRefusals = {
     Reason::no_quorum,         Reason::voters_starting, Reason::peer_is_primary, Reason::no_current_copy,
     Reason::copy_inconsistent, Reason::never_used,      Reason::no_disk,         Reason::busy,
+    Reason::older_state,
 };
 
 template <size_t N>
@@ -98,6 +117,10 @@ std::string_view name_of(Fault fault) {
       return "usurp";
     case Fault::volatile_blackout:
       return "volatile-blackout";
+    case Fault::node_restored:
+      return "node-restored";
+    case Fault::witness_restored:
+      return "witness-restored";
     case Fault::volatile_power_loss:
       return "volatile-power-loss";
   }
@@ -130,6 +153,7 @@ void Coverage::add(const Coverage& o) {
                      &Coverage::lost_blocks,
                      &Coverage::disk_errors,
                      &Coverage::meta_errors,
+                     &Coverage::witness_begins_anew,
                      &Coverage::copies_compared,
                      &Coverage::differing_covered,
                      &Coverage::promoted_after_clean,

@@ -32,12 +32,14 @@ enum class Fault : uint8_t {
   rival,                // another operator promotes the other node
   usurp,                // the Primary is cut off, frozen or slow while the other is promoted
   volatile_blackout,    // unflushed writes are lost everywhere at once
+  node_restored,        // a disk is set back to an older image, then made anew
+  witness_restored,     // so is the state of a witness, which helps itself
   volatile_power_loss,  // unflushed writes are lost on one node: needs the doubtful mark, off in this version
 };
 constexpr size_t kFaults = static_cast<size_t>(Fault::volatile_power_loss) + 1;
 std::string_view name_of(Fault fault);
 
-constexpr size_t kNotices = static_cast<size_t>(Notice::fence_ignored) + 1;
+constexpr size_t kNotices = static_cast<size_t>(Notice::superseded) + 1;
 
 struct Coverage {
   std::array<uint64_t, kFaults> faults{};
@@ -53,6 +55,7 @@ struct Coverage {
   uint64_t half_open = 0, silences = 0, late_messages = 0;
   uint64_t torn_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
   uint64_t disk_errors = 0, meta_errors = 0;
+  uint64_t witness_begins_anew = 0;
   uint64_t copies_compared = 0, differing_covered = 0;
 
   void hit(Fault fault) { ++faults[static_cast<size_t>(fault)]; }

@@ -86,6 +86,12 @@ struct MessageText {
     return fmt::format("JoinReady {} op {} {}", stamp(m.stamp), m.op.value, name_of(m.status));
   }
   std::string operator()(const DropMe& m) const { return "DropMe " + stamp(m.stamp); }
+  std::string operator()(const VoterHello& m) const {
+    return fmt::format("VoterHello acc {} start {} token {:x}", describe(m.acceptor), m.lineage.start, m.lineage.tokens[0]);
+  }
+  std::string operator()(const Superseded& m) const {
+    return fmt::format("Superseded acc {} start {} token {:x}", describe(m.known.acceptor), m.known.start, m.known.token);
+  }
 };
 
 struct EventText {
@@ -177,9 +183,10 @@ std::string describe(const NodeRecord& r) {
   for (const PeerSlot& slot : r.peers) {
     if (!slot.disk.is_nil()) peers += " " + describe(slot.disk);
   }
-  return fmt::format("start {} disk {}{} peers{} adopted {} | promised {} accepted {} {} longest {}ms", r.start, describe(r.disk),
-                     r.inconsistent ? " INCONSISTENT" : "", peers, maybe(r.adopted), ballot(r.acceptor.promised),
-                     ballot(r.acceptor.accepted), maybe(r.acceptor.tenure), ms(r.acceptor.longest_lease));
+  return fmt::format("start {} disk {}{} peers{} adopted {} | promised {} accepted {} {} longest {}ms", r.start(),
+                     describe(r.disk), r.inconsistent ? " INCONSISTENT" : "", peers, maybe(r.adopted),
+                     ballot(r.acceptor.promised), ballot(r.acceptor.accepted), maybe(r.acceptor.tenure),
+                     ms(r.acceptor.longest_lease));
 }
 std::string describe(const Message& message) { return std::visit(MessageText{}, message); }
 std::string describe(const Event& event) { return std::visit(EventText{}, event); }
@@ -299,6 +306,8 @@ std::string_view name_of(Notice notice) {
       return "fence-started";
     case Notice::fence_finished:
       return "fence-finished";
+    case Notice::superseded:
+      return "superseded";
     case Notice::fence_ignored:
       return "fence-ignored";
   }

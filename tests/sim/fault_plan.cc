@@ -41,6 +41,8 @@ void draw_faults(Prng& prng, Plan& plan, bool volatile_cache) {
     if (prng.chance(density)) plan.faults.push_back(Fault::witness_kill);
     if (prng.chance(density / 2)) plan.faults.push_back(Fault::witness_wiped);
     if (prng.chance(density / 2)) plan.faults.push_back(Fault::node_wiped);
+    if (prng.chance(density / 3)) plan.faults.push_back(Fault::node_restored);
+    if (prng.chance(density / 3)) plan.faults.push_back(Fault::witness_restored);
   }
   const bool drawn = prng.chance(18) && !plan.core.fence_handler;
   if (drawn || volatile_cache) {

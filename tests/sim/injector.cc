@@ -112,6 +112,10 @@ void Injector::inject(Fault fault) {
     case Fault::node_wiped:
       wipe_node();
       return;
+    case Fault::node_restored:
+      return restore_node();
+    case Fault::witness_restored:
+      return restore_witness();
     case Fault::clean_stop:
     case Fault::invalidate:
       command(fault);
@@ -323,6 +327,73 @@ void Injector::wipe_node() {
       node.create_metadata(resource, kGarbage);
     }
     node.start();
+  });
+}
+
+// Every other voter has met a later run, and remembers it: only then is it promised that the older one is noticed.
+bool Injector::may_restore(Seat seat, const Uuid& acceptor, uint64_t start) const {
+  const auto remembers = [&](const VoterMemory& memory) {
+    const KnownRun& known = memory.known[seat.value];
+    return known.acceptor == acceptor && known.start > start;
+  };
+  for (size_t i = 0; i < world_.node_count(); ++i) {
+    if (world_.node(i).seat() != seat && !remembers(world_.node(i).disk().record().memory)) return false;
+  }
+  for (size_t i = 0; i < world_.witness_count(); ++i) {
+    if (!seat.is_witness() && !remembers(world_.witness(i).stable().memory)) return false;
+  }
+  return may_wipe(seat);
+}
+
+void Injector::restore_node() {
+  SimNode& node = any_node();
+  if (node.disk().set_back()) return;
+  const auto image = node.disk().image();
+  const Uuid acceptor = image->record.acceptor.acceptor;
+  const uint64_t start = image->record.start();
+  kill(node);  // and starts anew, to be met in that run
+  later(seconds(1), seconds(12), [this, &node, image, acceptor, start] {
+    if (stopped_ || !may_restore(node.seat(), acceptor, start)) return;
+    node.kill();
+    later(milliseconds(100), seconds(3), [this, &node, image, acceptor, start] {
+      if (node.state() == SimNode::State::stopped && !node.disk().busy() && may_restore(node.seat(), acceptor, start)) {
+        world_.coverage().hit(Fault::node_restored);
+        node.restore(*image);
+        make_anew_when_superseded(node);
+      }
+      node.start();
+    });
+  });
+}
+
+// The operator reads what the node says, and does it.
+void Injector::make_anew_when_superseded(SimNode& node) {
+  later(milliseconds(200), seconds(1), [this, &node] {
+    if (!node.disk().set_back()) return;
+    const bool told = node.disk().record().memory.superseded;
+    if (told) node.kill();
+    if (told && node.state() == SimNode::State::stopped && !node.disk().busy()) {
+      node.create_metadata(node.disk().record().resource, kGarbage);
+      node.start();
+      return;
+    }
+    make_anew_when_superseded(node);
+  });
+}
+
+void Injector::restore_witness() {
+  if (world_.witness_count() == 0) return;
+  SimWitness& witness = world_.witness(0);
+  if (witness.set_back()) return;
+  const WitnessRecord image = witness.stable();
+  witness.kill();
+  later(milliseconds(50), milliseconds(500), [&witness] { witness.start(); });
+  later(seconds(1), seconds(12), [this, &witness, image] {
+    if (stopped_ || !may_restore(witness.seat(), image.acceptor.acceptor, image.memory.lineage.start)) return;
+    witness.kill();
+    world_.coverage().hit(Fault::witness_restored);
+    witness.restore(image);
+    later(milliseconds(50), seconds(3), [&witness] { witness.start(); });
   });
 }
 

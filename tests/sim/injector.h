@@ -39,6 +39,10 @@ class Injector {
   void cut_off(Seat lonely, bool out, bool in, Duration length);
   void disk_trouble(Fault fault);
   void wipe_node();
+  void restore_node();
+  void restore_witness();
+  bool may_restore(Seat seat, const Uuid& acceptor, uint64_t start) const;
+  void make_anew_when_superseded(SimNode& node);
   void witness_trouble(bool wipe);
   void command(Fault fault);
   bool may_wipe(Seat seat) const;

@@ -194,6 +194,8 @@ bool Oracle::common_ground(const Pair& pair) const {
   const NodeRecord& one = disks_.at(pair.a)->record();
   const NodeRecord& two = disks_.at(pair.b)->record();
   if (!one.adopted || !two.adopted) return false;
+  // A disk that was set back knows nothing of what it lacks: it must be kept out, which the world waits for.
+  if (disks_.at(pair.a)->set_back() || disks_.at(pair.b)->set_back()) return false;
   return one.peers[pair.b.value].disk == two.disk && two.peers[pair.a.value].disk == one.disk;
 }
 

@@ -14,6 +14,24 @@ void SimDisk::create(const NodeRecord& record, uint64_t content) {
   bitmaps_.clear();
   unflushed_.clear();
   cached_.assign(cached_.size(), content);
+  set_back_ = false;
+  observer_.disk_replaced(node_);
+}
+
+std::shared_ptr<const SimDisk::Image> SimDisk::image() const {
+  auto image = std::make_shared<Image>(Image{cached_, record_, intent_, bitmaps_});
+  for (const auto& [block, versions] : unflushed_) image->blocks[block] = versions.front().version;
+  return image;
+}
+
+void SimDisk::restore(const Image& image) {
+  CHECK(!busy());
+  record_ = image.record;
+  intent_ = image.intent;
+  bitmaps_ = image.bitmaps;
+  unflushed_.clear();
+  cached_ = image.blocks;
+  set_back_ = true;
   observer_.disk_replaced(node_);
 }
 

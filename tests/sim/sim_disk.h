@@ -60,6 +60,12 @@ class SimDisk {
 
   // create-md: new identity, no history. `content` is what every block then holds.
   void create(const NodeRecord& record, uint64_t content);
+  // All that is on stable storage, to be put back later, as a backup or a snapshot beneath the machine is. Until the next create() the
+  // disk counts as set back.
+  struct Image;
+  std::shared_ptr<const Image> image() const;
+  void restore(const Image& image);
+  bool set_back() const { return set_back_; }
 
   void submit(const DiskIo& io, Payload payload, DataDone done);
   void write(const WriteRecord& effect, MetaWritten done);
@@ -141,6 +147,14 @@ class SimDisk {
   NodeRecord record_;
   std::map<uint32_t, IntentPage> intent_;
   std::map<std::pair<uint8_t, uint32_t>, Page> bitmaps_;
+  bool set_back_ = false;
+};
+
+struct SimDisk::Image {
+  std::vector<uint64_t> blocks;
+  NodeRecord record;
+  std::map<uint32_t, IntentPage> intent;
+  std::map<std::pair<uint8_t, uint32_t>, Page> bitmaps;
 };
 
 }  // namespace lockstep::sim

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "core/membership/acquaintance.h"
 
 namespace lockstep::sim {
 namespace {
@@ -29,8 +30,14 @@ void SimNode::create_metadata(ResourceId resource, uint64_t content) {
   record.disk = prng_.uuid();
   record.size_bytes = disk_.blocks() * kBlockBytes;
   record.acceptor.acceptor = prng_.uuid();
-  record.start = uint64_t{record.acceptor.acceptor.bytes[0]} << 24;  // as create-md: never the one of the disk before
+  record.memory.lineage.start = uint64_t{record.acceptor.acceptor.bytes[0]}
+                                << 24;  // as create-md: never the one of the disk before
   disk_.create(record, content);
+}
+
+void SimNode::restore(const SimDisk::Image& image) {
+  context_.trace.note(seat(), fmt::format("its disk is set back to what it was at start {}", image.record.start()));
+  disk_.restore(image);
 }
 
 // --- life of the machine and of the process
@@ -61,7 +68,7 @@ void SimNode::attach(uint64_t life) {
     return;
   }
   auto record = std::make_shared<NodeRecord>(disk_.record());
-  ++record->start;
+  begin_run(record->memory.lineage, prng_.next());
   record->boot = boot_;
   disk_.write(WriteRecord{MetaToken{0}, record}, [this, life, record](bool ok) {
     if (life != life_ || state_ != State::starting) return;
@@ -77,7 +84,7 @@ void SimNode::attached(uint64_t life, const NodeRecord& record) {
   CHECK(life == life_);
   Loaded loaded = disk_.load();
   CHECK(loaded.record == record);
-  start_ = record.start;
+  start_ = record.start();
   state_ = State::running;
   leaving_ = false;
   primary_ = false;

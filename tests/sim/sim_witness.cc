@@ -2,26 +2,37 @@
 
 #include <algorithm>
 
+#include "core/membership/acquaintance.h"
+#include "sim/describe.h"
+
 namespace lockstep::sim {
 
 SimWitness::SimWitness(SimContext context, Prng prng, Seat seat, int drift_permille)
     : context_(context), prng_(prng), seat_(seat), drift_permille_(drift_permille), boot_(prng_.uuid()) {
   const int drift = static_cast<int>(prng_.between(-22, 22));
   clock_ = SimClock(context.queue.now(), Instant{prng_.between(1, 1'000'000) * 1'000'000}, drift);
-  stable_.acceptor = prng_.uuid();
+  stable_ = fresh();
+}
+
+WitnessRecord SimWitness::fresh() {
+  WitnessRecord record;
+  record.acceptor.acceptor = prng_.uuid();
+  return record;
 }
 
 void SimWitness::start() {
   if (up()) return;
   context_.trace.note(seat_, "starts");
-  acceptor_.emplace(stable_, boot_, drift_permille_, local());
+  begin_run(stable_.memory.lineage, prng_.next() | 1);
+  voter_.emplace(stable_, boot_, drift_permille_, local());
 }
 
 void SimWitness::kill() {
   if (!up()) return;
   context_.trace.note(seat_, "killed");
   ++life_;
-  acceptor_.reset();
+  voter_.reset();
+  introduced_.clear();
   inbox_.clear();
   paused_ = false;
   context_.net.process_ended(seat_, false);
@@ -31,8 +42,15 @@ void SimWitness::kill() {
 void SimWitness::wipe() {
   if (up()) return;
   context_.trace.note(seat_, "loses its state");
-  stable_ = AcceptorRecord{};
-  stable_.acceptor = prng_.uuid();
+  stable_ = fresh();
+  set_back_ = false;
+}
+
+void SimWitness::restore(const WitnessRecord& older) {
+  if (up()) return;
+  context_.trace.note(seat_, "is set back to an older state");
+  stable_ = older;
+  set_back_ = true;
 }
 
 void SimWitness::pause() {
@@ -65,11 +83,21 @@ void SimWitness::receive(Seat from, LinkId link, std::shared_ptr<const Message> 
 void SimWitness::handle(const Mail& mail) {
   const Message& message = *mail.message;
   context_.trace.event(seat_, MessageReceived{mail.from, mail.link, message, {}});
-  if (const auto* prepare = std::get_if<Prepare>(&message)) answer(mail, acceptor_->prepare(local(), *prepare));
-  if (const auto* accept = std::get_if<Accept>(&message)) answer(mail, acceptor_->accept(local(), *accept));
-  if (const auto* lease = std::get_if<LeaseRequest>(&message)) answer(mail, acceptor_->lease(local(), *lease));
-  if (const auto* released = std::get_if<LeaseReleased>(&message)) acceptor_->released(*released);
-  if (const auto* ended = std::get_if<BootEnded>(&message)) acceptor_->boot_ended(*ended);
+  bool introduced = introduced_.contains({mail.from, mail.link});
+  const WitnessOutcome outcome = voter_->handle(local(), mail.from, introduced, message);
+  if (introduced) introduced_.insert({mail.from, mail.link});
+  if (outcome.violation) context_.oracle.fail("P10", "the witness is told what a node does not say: " + describe(message));
+  if (outcome.superseded) return begin_anew();
+  if (outcome.answer) answer(mail, *outcome.answer);
+}
+
+// As the witness program does.
+void SimWitness::begin_anew() {
+  context_.trace.note(seat_, "finds that its state is an older one, and begins anew");
+  ++context_.coverage.witness_begins_anew;
+  kill();
+  wipe();
+  start();
 }
 
 void SimWitness::answer(const Mail& mail, const VoterAnswer& answer) {
@@ -87,11 +115,11 @@ void SimWitness::answer(const Mail& mail, const VoterAnswer& answer) {
   const Duration latency = prng_.between(microseconds(100), milliseconds(4));
   last_written_ = std::max(last_written_ + Duration{1}, context_.queue.now() + latency);
   const bool lands = prng_.chance(50);
-  context_.queue.at(last_written_, [this, record = acceptor_->record(), life = life_, lands, send] {
-    if (life != life_ && (!lands || up() || record.acceptor != stable_.acceptor)) return;
+  context_.queue.at(last_written_, [this, record = voter_->record(), life = life_, lands, send] {
+    if (life != life_ && (!lands || up() || record.acceptor.acceptor != stable_.acceptor.acceptor)) return;
     stable_ = record;
-    if (life == life_) acceptor_->longest_lease_durable(record.longest_lease);
-    context_.oracle.acceptor_durable(seat_, stable_);
+    if (life == life_) voter_->acceptor().longest_lease_durable(record.acceptor.longest_lease);
+    context_.oracle.acceptor_durable(seat_, stable_.acceptor);
     send();
   });
 }

@@ -4,8 +4,11 @@
 
 #include <memory>
 #include <optional>
+#include <set>
+#include <utility>
+#include <vector>
 
-#include "core/membership/acceptor.h"
+#include "core/membership/witness_voter.h"
 #include "sim/sim_node.h"
 
 namespace lockstep::sim {
@@ -20,17 +23,21 @@ class SimWitness : public Endpoint {
   void pause();
   void resume();
 
-  bool up() const { return acceptor_.has_value(); }
+  // Its state is what it was at an earlier time. Only while it does not run.
+  void restore(const WitnessRecord& older);
+  bool set_back() const { return set_back_; }
+
+  bool up() const { return voter_.has_value(); }
   bool paused() const { return paused_; }
   Seat seat() const { return seat_; }
-  const Uuid& acceptor() const { return stable_.acceptor; }
-  const AcceptorRecord& stable() const { return stable_; }
+  const Uuid& acceptor() const { return stable_.acceptor.acceptor; }
+  const WitnessRecord& stable() const { return stable_; }
 
   bool running() const override { return up(); }
   bool silent() const override { return paused_; }
   bool refuses(Seat) const override { return false; }
   void link_up(Seat, LinkId) override {}
-  void link_down(Seat, LinkId) override {}
+  void link_down(Seat peer, LinkId link) override { introduced_.erase({peer, link}); }
   void receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload payload) override;
 
  private:
@@ -39,6 +46,8 @@ class SimWitness : public Endpoint {
     LinkId link;
     std::shared_ptr<const Message> message;
   };
+  WitnessRecord fresh();
+  void begin_anew();
   void handle(const Mail& mail);
   void answer(const Mail& mail, const VoterAnswer& answer);
   Instant local() const { return clock_.local(context_.queue.now()); }
@@ -49,8 +58,10 @@ class SimWitness : public Endpoint {
   int drift_permille_;
   SimClock clock_;
   Boot boot_;
-  AcceptorRecord stable_;
-  std::optional<Acceptor> acceptor_;
+  WitnessRecord stable_;
+  bool set_back_ = false;
+  std::optional<WitnessVoter> voter_;
+  std::set<std::pair<Seat, LinkId>> introduced_;
   bool paused_ = false;
   std::vector<Mail> inbox_;
   uint64_t life_ = 0;

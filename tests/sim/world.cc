@@ -139,7 +139,7 @@ std::vector<Tenure> World::accepted_tenures() const {
     if (tenure) open.push_back(*tenure);
   }
   for (const auto& witness : witnesses_) {
-    if (witness->stable().tenure) open.push_back(*witness->stable().tenure);
+    if (witness->stable().acceptor.tenure) open.push_back(*witness->stable().acceptor.tenure);
   }
   return open;
 }
@@ -147,6 +147,13 @@ std::vector<Tenure> World::accepted_tenures() const {
 bool World::voters_seated() const {
   const auto& tenure = oracle_.latest_tenure();
   if (!tenure) return false;
+  // The name of a memory that was set back is still there; its vote is not.
+  for (const auto& node : nodes_) {
+    if (node->disk().set_back()) return false;
+  }
+  for (const auto& witness : witnesses_) {
+    if (witness->set_back()) return false;
+  }
   return std::all_of(tenure->voters.begin(), tenure->voters.end(), [this](const Voter& voter) {
     const Uuid& there = voter.seat.is_witness() ? witnesses_.at(voter.seat.value - kMaxDataNodes)->acceptor()
                                                 : nodes_.at(voter.seat.value)->disk().record().acceptor.acceptor;

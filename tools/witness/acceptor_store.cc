@@ -3,6 +3,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/membership/acquaintance.h"
 #include "shell/loop/log.h"
 #include "wire/auth.h"
 
@@ -36,52 +37,46 @@ void tell_found(const ResourceId& resource, const std::string& path, StateFound 
       path, text_of(found), acceptor.to_string());
 }
 
-// A voter speaks for candidates that it heard from themselves: nobody asks in another node's name.
-bool speaks_for_itself(Seat from, const Message& message) {
-  if (const auto* prepare = std::get_if<Prepare>(&message)) return prepare->candidate.node == from;
-  if (const auto* accept = std::get_if<Accept>(&message)) return accept->candidate.node == from;
-  if (const auto* lease = std::get_if<LeaseRequest>(&message)) return lease->holder.node == from;
-  if (const auto* released = std::get_if<LeaseReleased>(&message)) return released->holder.node == from;
-  return true;
-}
-
 }  // namespace
 
 const Acceptor* AcceptorStore::find(const ResourceId& resource) const {
-  const auto found = acceptors_.find(resource);
-  return found != acceptors_.end() ? &found->second.acceptor : nullptr;
+  const auto found = voters_.find(resource);
+  return found != voters_.end() ? &found->second.voter.acceptor() : nullptr;
 }
 
 const Error* AcceptorStore::failure_of(const ResourceId& resource) const {
-  const auto found = acceptors_.find(resource);
-  return found != acceptors_.end() && found->second.acceptor.failed() ? &found->second.failure : nullptr;
+  const auto found = voters_.find(resource);
+  return found != voters_.end() && found->second.voter.acceptor().failed() ? &found->second.failure : nullptr;
 }
 
 Result<void> AcceptorStore::prepare(const ResourceId& resource) {
   if (const Error* const failure = failure_of(resource)) return *failure;
-  if (acceptors_.contains(resource)) return {};
+  if (voters_.contains(resource)) return {};
   auto opened = StateFile::open(path_of(resource), resource);
   if (!opened.ok()) return opened.error();
   StateFile::Opened state = std::move(opened).value();
-  if (state.found != StateFound::whole) {
-    state.record = AcceptorRecord{};
-    state.record.acceptor = draw_uuid();
-    if (auto stored = state.file.store(state.record); !stored.ok()) return stored;
-    if (auto synced = dir_.sync(); !synced.ok()) return synced;
+  const bool whole = state.found == StateFound::whole;
+  if (!whole) {
+    state.record = WitnessRecord{};
+    state.record.acceptor.acceptor = draw_uuid();
   }
-  tell_found(resource, path_of(resource), state.found, state.record.acceptor);
-  acceptors_.emplace(resource, Entry{std::move(state.file), Acceptor(state.record, boot_, kDriftPermille, started_), {}});
+  begin_run(state.record.memory.lineage, draw_run_token());
+  if (auto stored = state.file.store(state.record); !stored.ok()) return stored;
+  if (auto synced = whole ? Result<void>() : dir_.sync(); !synced.ok()) return synced;
+  tell_found(resource, path_of(resource), state.found, state.record.acceptor.acceptor);
+  voters_.emplace(resource, Entry{std::move(state.file), WitnessVoter(state.record, boot_, kDriftPermille, started_), {}});
   return {};
 }
 
-std::optional<Message> AcceptorStore::settle(const ResourceId& resource, Entry& entry, VoterAnswer answer) {
+std::optional<Message> AcceptorStore::settle(const ResourceId& resource, Entry& entry, const VoterAnswer& answer) {
   if (!answer.durable_first) return answer.message;
-  const auto stored = entry.file.store(entry.acceptor.record());
+  const WitnessRecord record = entry.voter.record();
+  const auto stored = entry.file.store(record);
   if (stored.ok()) {
-    entry.acceptor.longest_lease_durable(entry.acceptor.record().longest_lease);
+    entry.voter.acceptor().longest_lease_durable(record.acceptor.longest_lease);
     return answer.message;
   }
-  entry.acceptor.storage_failed();
+  entry.voter.acceptor().storage_failed();
   entry.failure = {stored.error().os, "could not write the state file, and waits to be restarted"};
   log_format(LogLevel::error, resource.to_string(), "",
              "{}: {}: {}; this witness does not vote for the resource any more: make room or replace the disk, then restart it",
@@ -89,28 +84,32 @@ std::optional<Message> AcceptorStore::settle(const ResourceId& resource, Entry& 
   return std::nullopt;
 }
 
-std::optional<Message> AcceptorStore::handle(const ResourceId& resource, Seat from, Instant now, const Message& message,
-                                             bool& violation) {
-  violation = false;
-  const auto found = acceptors_.find(resource);
-  if (found == acceptors_.end()) return std::nullopt;
+// What this state promised later is lost: a new acceptor, which the Primary seats as it does with an emptied one.
+void AcceptorStore::begin_anew(const ResourceId& resource, Seat from, Entry& entry) {
+  WitnessRecord fresh;
+  fresh.acceptor.acceptor = draw_uuid();
+  begin_run(fresh.memory.lineage, draw_run_token());
+  log_format(
+      LogLevel::error, resource.to_string(), "",
+      "{}: node {} has met a later run of this state: it was set back to an older image, or two witnesses run with copies of "
+      "it. It is emptied; the new acceptor {} has no vote until the resource's Primary, with the other voters, seats it",
+      path_of(resource), from.value, fresh.acceptor.acceptor.to_string());
+  entry.voter = WitnessVoter(fresh, boot_, kDriftPermille, started_);
+  settle(resource, entry, VoterAnswer{Superseded{}, true});
+}
+
+AcceptorStore::Handled AcceptorStore::handle(const ResourceId& resource, Seat from, Instant now, bool& introduced,
+                                             const Message& message) {
+  const auto found = voters_.find(resource);
+  if (found == voters_.end()) return {};
   Entry& entry = found->second;
-  Acceptor& acceptor = entry.acceptor;
-  if (!speaks_for_itself(from, message)) {
-    violation = true;
-    return std::nullopt;
-  }
-  if (const auto* prepare = std::get_if<Prepare>(&message)) return settle(resource, entry, acceptor.prepare(now, *prepare));
-  if (const auto* accept = std::get_if<Accept>(&message)) return settle(resource, entry, acceptor.accept(now, *accept));
-  if (const auto* lease = std::get_if<LeaseRequest>(&message)) return settle(resource, entry, acceptor.lease(now, *lease));
-  if (const auto* released = std::get_if<LeaseReleased>(&message)) {
-    acceptor.released(*released);
-  } else if (const auto* ended = std::get_if<BootEnded>(&message)) {
-    acceptor.boot_ended(*ended);
-  } else if (!std::holds_alternative<AcceptanceCounted>(message)) {  // that one is for data nodes; harmless here
-    violation = true;
-  }
-  return std::nullopt;
+  const WitnessOutcome outcome = entry.voter.handle(now, from, introduced, message);
+  Handled handled;
+  handled.violation = outcome.violation;
+  handled.anew = outcome.superseded;
+  if (outcome.superseded) begin_anew(resource, from, entry);
+  if (outcome.answer) handled.answer = settle(resource, entry, *outcome.answer);
+  return handled;
 }
 
 }  // namespace lockstep

@@ -7,7 +7,7 @@
 #include <memory>
 #include <optional>
 
-#include "core/membership/acceptor.h"
+#include "core/membership/witness_voter.h"
 #include "state_dir.h"
 #include "state_file.h"
 
@@ -22,9 +22,13 @@ class AcceptorStore {
   // Makes the resource's acceptor ready. An error when its storage cannot be used.
   Result<void> prepare(const ResourceId& resource);
 
-  // Handles a register message from `from`, whose identity is proved. Nothing: no answer is due. What a
-  // witness has no business with sets `violation`.
-  std::optional<Message> handle(const ResourceId& resource, Seat from, Instant now, const Message& message, bool& violation);
+  struct Handled {
+    std::optional<Message> answer;
+    bool violation = false;  // a witness has no business with such a message
+    bool anew = false;       // the state was shown to be an older one, and emptied: end all the resource's connections
+  };
+  // A message from `from`, whose identity is proved; `introduced` belongs to its connection.
+  Handled handle(const ResourceId& resource, Seat from, Instant now, bool& introduced, const Message& message);
   std::string path_of(const ResourceId& resource) const { return dir_.file_of(resource, ".state"); }
   // Why this acceptor refuses everything; null: it doesn't.
   const Error* failure_of(const ResourceId& resource) const;
@@ -33,14 +37,15 @@ class AcceptorStore {
  private:
   struct Entry {
     StateFile file;
-    Acceptor acceptor;
-    Error failure;  // when acceptor.failed()
+    WitnessVoter voter;
+    Error failure;  // when its acceptor failed
   };
-  std::optional<Message> settle(const ResourceId& resource, Entry& entry, VoterAnswer answer);
+  std::optional<Message> settle(const ResourceId& resource, Entry& entry, const VoterAnswer& answer);
+  void begin_anew(const ResourceId& resource, Seat from, Entry& entry);
   const StateDir& dir_;
   Boot boot_;
   Instant started_;
-  std::map<ResourceId, Entry> acceptors_;
+  std::map<ResourceId, Entry> voters_;
 };
 
 // Permille by which this machine's clock may run faster than a holder's. BOOTTIME is disciplined within 0.5

@@ -23,6 +23,8 @@ constexpr size_t kHeadBytes = 64;
 constexpr size_t kCrcAt = 508;
 constexpr uint64_t kMagic = 0x3153'5457'4b43'4f4c;  // "LOCKWTS1"
 constexpr uint32_t kLayoutVersion = 1;
+constexpr size_t kMemoryAt = 512;
+static_assert(kMemoryAt + 16 + kMaxVoterMemoryBytes <= kSlotBytes);
 static_assert(kHeadBytes + kMaxAcceptorRecordBytes <= kCrcAt);
 
 using SlotBytes = std::array<std::byte, kSlotBytes>;
@@ -80,6 +82,21 @@ std::optional<StateFile::Slot> StateFile::parse(std::span<const std::byte> all, 
   return slot;
 }
 
+std::optional<StateFile::MemorySlot> StateFile::parse_memory(std::span<const std::byte> all) {
+  ByteReader in(all.subspan(kMemoryAt));
+  MemorySlot slot;
+  slot.sequence = in.get<uint64_t>();
+  const auto bytes = in.get<uint32_t>();
+  const auto crc = in.get<uint32_t>();
+  if (slot.sequence == 0 || bytes > kMaxVoterMemoryBytes) return std::nullopt;
+  const auto body = in.get_bytes(bytes);
+  if (crc32c(body) != crc) return std::nullopt;
+  ByteReader memory(body);
+  slot.memory = decode_voter_memory(memory);
+  if (!memory.at_end()) return std::nullopt;
+  return slot;
+}
+
 Result<StateFile::Opened> StateFile::open(const std::string& path, const ResourceId& resource) {
   Opened opened;
   opened.file.fd_ = UniqueFd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
@@ -91,11 +108,14 @@ Result<StateFile::Opened> StateFile::open(const std::string& path, const Resourc
   opened.file.identity_ = identity.value();
 
   std::optional<Slot> newest;
+  std::optional<MemorySlot> newest_memory;
   for (int index = 0; index < 2; ++index) {
     const SlotBytes bytes = read_bytes(fd, index);
     if (all_zero(bytes)) continue;
     auto slot = parse(bytes, resource);
     if (!slot) opened.found = StateFound::damaged;
+    const auto memory = parse_memory(bytes);
+    if (memory && (!newest_memory || memory->sequence > newest_memory->sequence)) newest_memory = memory;
     if (slot && (!newest || slot->sequence > newest->sequence)) newest = std::move(slot);
   }
   if (opened.found != StateFound::damaged && newest) {
@@ -103,17 +123,18 @@ Result<StateFile::Opened> StateFile::open(const std::string& path, const Resourc
   }
   if (opened.found == StateFound::whole) {
     opened.file.sequence_ = newest->sequence;
-    opened.record = newest->record;
+    opened.record.acceptor = newest->record;
+    if (newest_memory) opened.record.memory = newest_memory->memory;
   } else if (::ftruncate(fd, 0) != 0) {
     return Error{errno, "empty the state file"};
   }
   return opened;
 }
 
-Result<void> StateFile::store(const AcceptorRecord& record) {
+Result<void> StateFile::store(const WitnessRecord& record) {
   std::vector<std::byte> body;
   ByteWriter body_out(body);
-  encode_acceptor_record(body_out, record);
+  encode_acceptor_record(body_out, record.acceptor);
 
   std::vector<std::byte> bytes;
   ByteWriter out(bytes);
@@ -128,6 +149,14 @@ Result<void> StateFile::store(const AcceptorRecord& record) {
   out.put(uint32_t{0});
   out.put(resource_);
   out.put_bytes(body);
+  bytes.resize(kMemoryAt);
+  std::vector<std::byte> memory;
+  ByteWriter memory_out(memory);
+  encode_voter_memory(memory_out, record.memory);
+  out.put(sequence);
+  out.put(static_cast<uint32_t>(memory.size()));
+  out.put(crc32c(memory));
+  out.put_bytes(memory);
   bytes.resize(kSlotBytes);
   put_le(bytes.data() + kCrcAt, crc32c(std::span<const std::byte>(bytes).first(kCrcAt)));
 

@@ -125,7 +125,7 @@ void Witness::arrived(HandshakeResult result) {
   const auto connection = result.connection;
   set_dead_peer_limits(connection->fd(), 10, 60'000);
   connection->set_owner(*this);
-  clients_.emplace(connection.get(), Client{connection, result.hello.resource, result.hello.from});
+  clients_.emplace(connection.get(), Client{connection, result.hello.resource, result.hello.from, false});
   connection->resume();
   log_format(LogLevel::info, result.hello.resource.to_string(), "", "node {} connected from {}", result.hello.from.value,
              remote_address(connection->fd()).to_string());
@@ -167,13 +167,22 @@ void Witness::on_frame(Connection& connection, Frame frame) {
   if (frame.type == FrameType::ping) return connection.send(FrameType::pong, {});
   if (frame.type == FrameType::pong) return;
   if (!frame.is_message()) return drop(connection, "a frame of the handshake after its end");
-  bool violation = false;
-  const auto answer = acceptors_.handle(found->second.resource, found->second.seat, loop_.now(), frame.message, violation);
-  if (violation) return drop(connection, "sent what a witness is not asked");
-  if (const Error* const failure = acceptors_.failure_of(found->second.resource)) return refuse(connection, *failure);
-  if (!answer) return;
-  connection.send(*answer, {});
+  Client& client = found->second;
+  const auto handled = acceptors_.handle(client.resource, client.seat, loop_.now(), client.introduced, frame.message);
+  if (handled.violation) return drop(connection, "sent what a witness is not asked");
+  if (const Error* const failure = acceptors_.failure_of(client.resource)) return refuse(connection, *failure);
+  if (handled.anew) return drop_all(ResourceId(client.resource), "it is to meet the new acceptor");
+  if (!handled.answer) return;
+  connection.send(*handled.answer, {});
   if (connection.queued_bytes() > kMaxQueueBytes) drop(connection, "does not take its answers");
+}
+
+void Witness::drop_all(const ResourceId& resource, const std::string& why) {
+  std::vector<std::shared_ptr<Connection>> gone;
+  for (const auto& [key, client] : clients_) {
+    if (client.resource == resource) gone.push_back(client.connection);
+  }
+  for (const auto& connection : gone) drop(*connection, why);
 }
 
 // Half-open connections go after a while; nothing depends on when.

@@ -41,6 +41,7 @@ class Witness final : public Doorkeeper, public ConnectionOwner {
     std::shared_ptr<Connection> connection;
     ResourceId resource;
     Seat seat;
+    bool introduced = false;
   };
 
   std::optional<Refusal> admit(const Hello& hello) override;
@@ -56,6 +57,7 @@ class Witness final : public Doorkeeper, public ConnectionOwner {
   void arrived(HandshakeResult result);
   void crowded();
   void drop(Connection& connection, const std::string& why);
+  void drop_all(const ResourceId& resource, const std::string& why);
   void drop_older(const ResourceId& resource, Seat seat);
   void sweep();
 

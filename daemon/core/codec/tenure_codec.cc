@@ -150,6 +150,62 @@ std::optional<Tenure> decode_optional_tenure(ByteReader& in) {
   return decode_tenure(in);
 }
 
+void encode_lineage(ByteWriter& out, const Lineage& lineage) {
+  out.put(lineage.start);
+  for (uint64_t token : lineage.tokens) out.put(token);
+}
+
+Lineage decode_lineage(ByteReader& in) {
+  Lineage lineage;
+  lineage.start = in.get<uint64_t>();
+  for (uint64_t& token : lineage.tokens) token = in.get<uint64_t>();
+  return lineage;
+}
+
+void encode_known_run(ByteWriter& out, const KnownRun& run) {
+  out.put(run.acceptor);
+  out.put(run.start);
+  out.put(run.token);
+}
+
+KnownRun decode_known_run(ByteReader& in) {
+  KnownRun run;
+  run.acceptor = in.get_uuid();
+  run.start = in.get<uint64_t>();
+  run.token = in.get<uint64_t>();
+  return run;
+}
+
+void encode_voter_memory(ByteWriter& out, const VoterMemory& memory) {
+  encode_lineage(out, memory.lineage);
+  encode_flag(out, memory.superseded);
+  uint8_t count = 0;
+  for (const KnownRun& run : memory.known) count = static_cast<uint8_t>(count + (run.acceptor.is_nil() ? 0 : 1));
+  out.put(count);
+  for (uint8_t i = 0; i < kMaxSeats; ++i) {
+    if (memory.known[i].acceptor.is_nil()) continue;
+    encode_seat(out, Seat{i});
+    encode_known_run(out, memory.known[i]);
+  }
+}
+
+VoterMemory decode_voter_memory(ByteReader& in) {
+  VoterMemory memory;
+  memory.lineage = decode_lineage(in);
+  memory.superseded = decode_flag(in);
+  const size_t count = decode_count(in, kMaxSeats);
+  for (size_t i = 0; i < count && in.ok(); ++i) {
+    const Seat seat = decode_seat(in);
+    const KnownRun run = decode_known_run(in);
+    if (seat == kNoSeat || run.acceptor.is_nil() || !memory.known[seat.value].acceptor.is_nil()) {
+      in.fail();
+    } else {
+      memory.known[seat.value] = run;
+    }
+  }
+  return memory;
+}
+
 void encode_acceptor_record(ByteWriter& out, const AcceptorRecord& record) {
   out.put(record.acceptor);
   encode_ballot(out, record.promised);

@@ -20,6 +20,9 @@ constexpr size_t kStampBytes = 24;
 constexpr size_t kMaxTenureBytes =
     16 + 16 + 8 + kBallotBytes + 1 + kHolderBytes + 1 + 4 + 4 + 1 + kMaxVoters * 17 + 1 + kMaxVolumes * 10;
 constexpr size_t kMaxAcceptorRecordBytes = 16 + 2 * kBallotBytes + 1 + kMaxTenureBytes + 8;
+constexpr size_t kLineageBytes = 8 + 8 * kLineageRuns;
+constexpr size_t kKnownRunBytes = 32;
+constexpr size_t kMaxVoterMemoryBytes = kLineageBytes + 1 + 1 + kMaxSeats * (1 + kKnownRunBytes);
 
 void encode_flag(ByteWriter& out, bool flag);
 bool decode_flag(ByteReader& in);
@@ -45,6 +48,16 @@ Tenure decode_tenure(ByteReader& in);
 
 void encode_optional_tenure(ByteWriter& out, const std::optional<Tenure>& tenure);
 std::optional<Tenure> decode_optional_tenure(ByteReader& in);
+
+void encode_lineage(ByteWriter& out, const Lineage& lineage);
+Lineage decode_lineage(ByteReader& in);
+
+void encode_known_run(ByteWriter& out, const KnownRun& run);
+KnownRun decode_known_run(ByteReader& in);
+
+// Entries of `known` that name an acceptor, each with its seat.
+void encode_voter_memory(ByteWriter& out, const VoterMemory& memory);
+VoterMemory decode_voter_memory(ByteReader& in);
 
 void encode_acceptor_record(ByteWriter& out, const AcceptorRecord& record);
 AcceptorRecord decode_acceptor_record(ByteReader& in);

@@ -27,6 +27,7 @@ class Acceptor {
   // drift_permille: how much faster than the holder's this voter's clock may run.
   Acceptor(AcceptorRecord record, Boot boot, int drift_permille, Instant started);
 
+  const Boot& boot() const { return boot_; }
   const AcceptorRecord& record() const { return record_; }
   // The owner says which longest lease has reached stable storage: until its own has, a grant waits (durable_first).
   void longest_lease_durable(Duration length) { durable_longest_ = std::max(durable_longest_, length); }

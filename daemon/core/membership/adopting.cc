@@ -152,7 +152,7 @@ void Membership::take_role() {
   const Tenure& tenure = *adopted();
   // Only what this very run proposed makes it Primary: a fresh disk must not step into the place of the one that it replaced.
   const bool mine = tenure.primary == r_.ctx.self_holder() && tenure.origin.node == r_.self() &&
-                    tenure.origin.start == r_.ctx.record.start && !r_.ctx.record.inconsistent;
+                    tenure.origin.start == r_.ctx.record.start() && !r_.ctx.record.inconsistent;
   if (mine && role_ == Standing::secondary) {
     role_ = Standing::becoming_primary;
     confirm_needed_ = false;

@@ -4,7 +4,7 @@
 
 namespace lockstep {
 
-bool Membership::reachable(Seat seat) const { return seat == r_.self() ? !r_.acceptor.failed() : r_.peer(seat).link_up; }
+bool Membership::reachable(Seat seat) const { return seat == r_.self() ? !r_.acceptor.failed() : r_.peer(seat).introduced; }
 
 Voters Membership::configured_voters() const {
   Voters voters;

@@ -31,9 +31,12 @@ bool Membership::is_resync_source() const {
 }
 
 void Membership::link_changed(Seat seat) {
-  if (seat.is_witness() || !r_.peer(seat).link_up) r_.peer(seat).seen_acceptor = {};
+  if (!r_.peer(seat).introduced) {
+    if (seat.is_witness() || !r_.peer(seat).link_up) r_.peer(seat).seen_acceptor = {};
+    return;
+  }
   // A voter that comes back may be what a round or a lease waits for.
-  if (r_.peer(seat).link_up) {
+  {
     next_lease_request_ = kLongAgo;
     next_round_at_ = std::min(next_round_at_, r_.ctx.now);
   }
@@ -51,6 +54,7 @@ void Membership::take_back_last_member() {
 }
 
 void Membership::evaluate() {
+  introduce_unrecorded();
   finish_adopting();
   take_back_last_member();
   pump_fences();

@@ -59,8 +59,13 @@ class Membership {
 
   // --- events ---
   void register_message(Seat from, const Message& message);
-  void time_passed();                            // first of all in a step: has the lease run out?
-  void decided_elsewhere(const Tenure& tenure);  // a peer says that this one is decided
+  // --- who is there, and in which run (acquainting.cc) ---
+  void greet(Seat seat);  // first of all on a new link
+  void voter_hello(Seat from, const VoterHello& hello);
+  void superseded(Seat from, const Superseded& notice);
+  bool counts(Seat from, const Message& message);  // false: too early, or from who was not let in
+  void time_passed();                              // first of all in a step: has the lease run out?
+  void decided_elsewhere(const Tenure& tenure);    // a peer says that this one is decided
   void link_changed(Seat seat);
   void met(Seat seat, const PeerHello& hello);
   void evaluate();
@@ -111,6 +116,10 @@ class Membership {
   void tell_peers();
   void take_role();
   void depose(Seat by);
+
+  // acquainting.cc
+  void introduce(Seat seat);
+  void introduce_unrecorded();
 
   // fencing.cc
   SeatSet broken_tie() const;  // the seats that decide as one half; none without a completed fence

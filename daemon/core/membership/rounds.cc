@@ -26,6 +26,7 @@ void Membership::asked_by(Seat from, const Message& message) {
 }
 
 void Membership::register_message(Seat from, const Message& message) {
+  if (from != r_.self() && !counts(from, message)) return;
   const Instant now = r_.ctx.now;
   asked_by(from, message);
   if (const auto* prepare = std::get_if<Prepare>(&message)) return answer(from, r_.acceptor.prepare(now, *prepare));
@@ -104,7 +105,7 @@ bool Membership::wants_round() const {
 
 void Membership::start_round() {
   highest_counter_ = std::max(highest_counter_, r_.acceptor.record().promised.counter) + 1;
-  const Ballot ballot{highest_counter_, r_.self(), r_.ctx.record.start};
+  const Ballot ballot{highest_counter_, r_.self(), r_.ctx.record.start()};
   round_creating_ = !adopted();
   round_.emplace(ballot, round_creating_ ? configured_voters() : adopted()->voters, adopted() ? adopted()->voter_set : 0,
                  round_creating_);

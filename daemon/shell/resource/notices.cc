@@ -65,6 +65,11 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
       return {LogLevel::warning, fmt::format("{}: fence-peer ended with {}", who, note.a), {}};
     case Notice::fence_ignored:
       return {LogLevel::warning, fmt::format("{}: fence-peer's {} changes nothing", who, note.a), {}};
+    case Notice::superseded:
+      return {LogLevel::error,
+              fmt::format(
+                  "{} has met a later run of this node's metadata: this disk is an older state or a copy, and is given up", who),
+              "older-state"};
   }
   UNREACHABLE("a Notice without words");
 }

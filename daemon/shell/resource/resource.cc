@@ -157,7 +157,7 @@ void Resource::start_thread() {
   thread_ = std::thread([this] {
     ::prctl(PR_SET_NAME, settings_.name.substr(0, 15).c_str());
     log_format(LogLevel::notice, settings_.name, "", "up: {} ({}), start {}", settings_.disk, loop_->engine_name(),
-               replica_->record().start);
+               replica_->record().start());
     arm_timer();
     loop_->run();
     ending_ = true;

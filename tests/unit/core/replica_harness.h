@@ -12,7 +12,8 @@
 #include <optional>
 #include <vector>
 
-#include "core/membership/acceptor.h"
+#include "core/membership/acquaintance.h"
+#include "core/membership/witness_voter.h"
 #include "core/replica.h"
 #include "tests/unit/core/core_samples.h"
 
@@ -83,7 +84,7 @@ class Lab {
   }
 
   LabNode& node(Seat seat) { return nodes_.at(seat); }
-  Acceptor& witness(Seat seat = kW) { return *witnesses_.at(seat); }
+  Acceptor& witness(Seat seat = kW) { return witnesses_.at(seat)->acceptor(); }
   Snapshot show(Seat seat) { return node(seat).replica->inspect(now); }
 
   // --- from nothing to a running resource ---
@@ -142,16 +143,17 @@ class Lab {
   }
   void start(Seat seat, std::optional<Boot> boot = {}) {
     LabNode& made = node(seat);
-    ++made.record.start;
+    begin_run(made.record.memory.lineage, ++last_token_);
     if (boot) made.record.boot = *boot;
     made.replica =
         std::make_unique<Replica>(made.config, Loaded{made.record, made.intent, made.bitmaps, made.intent_sequences}, now);
     step(seat, Tick{});
   }
   void start_witness(Seat seat, Uuid acceptor) {
-    AcceptorRecord record;
-    record.acceptor = acceptor;
-    witnesses_[seat] = std::make_unique<Acceptor>(record, boot_of(seat), 50, now);
+    WitnessRecord record;
+    record.acceptor.acceptor = acceptor;
+    begin_run(record.memory.lineage, ++last_token_);
+    witnesses_[seat] = std::make_unique<WitnessVoter>(record, boot_of(seat), 50, now);
   }
 
   // --- requests ---
@@ -246,7 +248,7 @@ class Lab {
     record.node = seat;
     record.disk = disk_of(seat);
     record.size_bytes = kLabBytes;
-    record.start = 4;
+    record.memory.lineage.start = 4;
     record.boot = boot_of(seat);
     record.acceptor.acceptor = acceptor_of(seat);
     return record;
@@ -296,14 +298,8 @@ class Lab {
     step(send.to, MessageReceived{letter.from, send.link, send.message, payload});
   }
   void ask_witness(const Mail& letter) {
-    Acceptor& acceptor = witness(letter.send.to);
-    const Message& message = letter.send.message;
-    std::optional<VoterAnswer> answer;
-    if (const auto* prepare = std::get_if<Prepare>(&message)) answer = acceptor.prepare(now, *prepare);
-    if (const auto* accept = std::get_if<Accept>(&message)) answer = acceptor.accept(now, *accept);
-    if (const auto* lease = std::get_if<LeaseRequest>(&message)) answer = acceptor.lease(now, *lease);
-    if (const auto* released = std::get_if<LeaseReleased>(&message)) acceptor.released(*released);
-    if (const auto* ended = std::get_if<BootEnded>(&message)) acceptor.boot_ended(*ended);
+    WitnessVoter& voter = *witnesses_.at(letter.send.to);
+    const auto answer = voter.handle(now, letter.from, introduced_[letter.send.link], letter.send.message).answer;
     if (answer) mail.push_back({letter.send.to, Send{letter.from, letter.send.link, answer->message, {}}});
   }
 
@@ -343,7 +339,9 @@ class Lab {
 
   LabOptions options_;
   std::map<Seat, LabNode> nodes_;
-  std::map<Seat, std::unique_ptr<Acceptor>> witnesses_;
+  std::map<Seat, std::unique_ptr<WitnessVoter>> witnesses_;
+  std::map<LinkId, bool> introduced_;  // to a witness
+  uint64_t last_token_ = 0;
   std::map<std::pair<Seat, Seat>, LinkId> links_;
   uint64_t last_link_ = 0;
   uint64_t last_io_ = 0;

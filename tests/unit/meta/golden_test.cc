@@ -31,6 +31,20 @@ TEST(Golden, Superblock) {
   expect_golden("superblock.bin", sector);
 }
 
+// Written before runs were remembered: of those only the start counter is known.
+TEST(Golden, ASuperblockFromBeforeRunsWereRemembered) {
+  std::ifstream file(golden_path("superblock_before_runs.bin"), std::ios::binary);
+  ASSERT_TRUE(file);
+  const std::string stored{std::istreambuf_iterator<char>(file), {}};
+  ASSERT_EQ(stored.size(), kSectorBytes);
+  const auto decoded = decode_superblock(SectorView(reinterpret_cast<const std::byte*>(stored.data()), kSectorBytes));
+  ASSERT_EQ(decoded.status, MetaStatus::ok);
+  NodeRecord expected = samples::superblock().record;
+  expected.memory = {};
+  expected.memory.lineage.start = 9;
+  EXPECT_EQ(decoded.superblock.record, expected);
+}
+
 TEST(Golden, FreshSuperblock) {
   Superblock fresh;
   fresh.sequence = 1;

@@ -31,7 +31,7 @@ inline NodeRecord record() {
   r.resource = Uuid::from_words(0x7265736f75726365, 0x0123456789abcdef);
   r.node = {1};
   r.disk = Uuid::from_words(0xd15c, 0xd15d);
-  r.start = 9;
+  r.memory.lineage.start = 9;
   r.boot = Uuid::from_words(0xb007, 1);
   r.inconsistent = true;
   r.adopted = tenure(41);
@@ -42,6 +42,9 @@ inline NodeRecord record() {
   r.acceptor.accepted = {7, {1}, 3};
   r.acceptor.tenure = tenure(42);
   r.acceptor.longest_lease = milliseconds(3000);
+  r.memory.lineage.tokens = {0x901, 0x801, 0x701, 0x601, 0x501, 0x401, 0x301, 0x201};
+  r.memory.known[0] = {Uuid::from_words(0xacce, 0x9700), 12, 0xc01};
+  r.memory.known[16] = {Uuid::from_words(0xacce, 0x9716), 2, 0x216};
   return r;
 }
 

@@ -19,7 +19,7 @@ class Chain {
     uint32_t parent = 0;
     for (uint64_t sequence = 1; sequence <= 8; ++sequence) {
       Superblock s = samples::superblock(sequence, parent);
-      s.record.start = sequence;
+      s.record.memory.lineage.start = sequence;
       Image image;
       for (uint8_t copy = 0; copy < kSuperblockCopies; ++copy) encode_superblock(s, copy, SectorSpan(image[copy]));
       parent = superblock_checksum(SectorView(image[0]));

@@ -43,7 +43,7 @@ TEST(Superblock, FreshAndLargestRecordsComeBack) {
 TEST(Superblock, CopiesShareOneChecksumAndWritesDoNot) {
   const Superblock one = samples::superblock();
   Superblock two = one;
-  ++two.record.start;
+  ++two.record.memory.lineage.start;
   EXPECT_EQ(decoded(encoded(one, 0)).checksum, decoded(encoded(one, 3)).checksum);
   EXPECT_NE(decoded(encoded(one)).checksum, decoded(encoded(two)).checksum);
 }

@@ -30,7 +30,7 @@ class MetaStoreTest : public testing::Test {
   }
   std::shared_ptr<const NodeRecord> changed(uint64_t counter) const {
     auto record = std::make_shared<NodeRecord>(loaded.record);
-    record->acceptor.promised = {counter, {0}, record->start};
+    record->acceptor.promised = {counter, {0}, record->start()};
     return record;
   }
   static std::shared_ptr<const BitPage> page(uint64_t word) {
@@ -72,7 +72,7 @@ TEST_F(MetaStoreTest, RecordsFormAChain) {
   ASSERT_TRUE(again.attached);
   EXPECT_EQ(again.attached->repaired_copies, 0u);
   EXPECT_EQ(again.attached->loaded.record.acceptor.promised.counter, 5u);
-  EXPECT_EQ(again.attached->loaded.record.start, loaded.record.start + 1);
+  EXPECT_EQ(again.attached->loaded.record.start(), loaded.record.start() + 1);
 }
 
 TEST_F(MetaStoreTest, TornRecordWriteLeavesTheOldOrTheNewOne) {

@@ -18,7 +18,7 @@ TEST(AttachMetadata, OpensANewStart) {
     const AttachOutcome outcome = f.attach();
     ASSERT_TRUE(outcome.attached) << outcome.error.text;
     const NodeRecord& record = outcome.attached->loaded.record;
-    EXPECT_EQ(record.start, start);
+    EXPECT_EQ(record.start(), start);
     EXPECT_EQ(record.boot, f.expectation().boot);
     FakeMetadataIo io(f.image);
     EXPECT_EQ(read_superblock(io, Placement::internal).superblock.record, record);  // durable

@@ -83,7 +83,7 @@ TEST_F(MetadataTool, CreatesInternalMetadataThatAttaches) {
   const AttachOutcome outcome = attach(internal(), owner);
   ASSERT_TRUE(outcome.attached) << outcome.error.text;
   const Loaded& loaded = outcome.attached->loaded;
-  EXPECT_NE(loaded.record.start, 0u);  // from a random base
+  EXPECT_NE(loaded.record.start(), 0u);  // from a random base
   EXPECT_FALSE(loaded.record.disk.is_nil());
   EXPECT_FALSE(loaded.record.acceptor.acceptor.is_nil());
   EXPECT_NE(loaded.record.disk, loaded.record.acceptor.acceptor);
@@ -115,7 +115,7 @@ TEST_F(MetadataTool, RefusesItsOwnMetadataWithoutForce) {
   ASSERT_EQ(create_md(internal(), owner, {.force = true}).exit_status, 0);
   const AttachOutcome second = attach(internal(), owner);
   EXPECT_NE(second.attached->loaded.record.disk, first.attached->loaded.record.disk);
-  EXPECT_NE(second.attached->loaded.record.start, 0u);
+  EXPECT_NE(second.attached->loaded.record.start(), 0u);
 }
 
 TEST_F(MetadataTool, ExternalForceEndsInternalMetadata) {

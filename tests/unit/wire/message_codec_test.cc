@@ -59,6 +59,8 @@ TEST(MessageCodec, TypeNumbersArePinned) {
   EXPECT_EQ(type_of(DropMe{}), FrameType::drop_me);
   EXPECT_EQ(static_cast<int>(FrameType::prepare), 1);
   EXPECT_EQ(static_cast<int>(FrameType::drop_me), 28);
+  EXPECT_EQ(static_cast<int>(FrameType::voter_hello), 29);
+  EXPECT_EQ(static_cast<int>(FrameType::superseded), 30);
 }
 
 TEST(MessageCodec, EveryTruncationAndEveryExcessIsRefused) {

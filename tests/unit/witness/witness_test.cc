@@ -36,11 +36,17 @@ class Scratch {
 const ResourceId kA = Uuid::from_words(1, 1);
 const ResourceId kB = Uuid::from_words(2, 2);
 
-AcceptorRecord record_of(uint64_t n) {
-  AcceptorRecord record;
-  record.acceptor = Uuid::from_words(7, 7);
-  record.promised = {n, Seat{1}, 1};
+WitnessRecord record_of(uint64_t n) {
+  WitnessRecord record;
+  record.acceptor.acceptor = Uuid::from_words(7, 7);
+  record.acceptor.promised = {n, Seat{1}, 1};
+  record.memory.lineage = {n, {100 + n, 99 + n}};
+  record.memory.known[3] = {Uuid::from_words(3, 3), n, 40 + n};
   return record;
+}
+
+VoterHello hello_of(uint8_t node, uint64_t start = 5) {
+  return {Uuid::from_words(90, node), Uuid::from_words(91, node), Lineage{start, {1000 + start}}};
 }
 
 // --- state files -----------------------------------------------------------------------------------------
@@ -104,6 +110,40 @@ TEST(StateFile, EveryDamagedByteIsNoticed) {
   }
 }
 
+// Longer than what a disk writes at once: what a power loss tore was not yet relied upon.
+TEST(StateFile, ATornMemoryIsTheOneBefore) {
+  const Scratch dir;
+  const fs::path path = dir.path / "a.state";
+  {
+    auto opened = open_state(path);
+    for (uint64_t n = 1; n <= 3; ++n) ASSERT_TRUE(opened.file.store(record_of(n)).ok());
+  }
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(4096 + 540);  // of the third, in the slot for odd sequences
+  file.put('\x5a');
+  file.close();
+  const auto opened = open_state(path);
+  EXPECT_EQ(opened.found, StateFound::whole);
+  EXPECT_EQ(opened.record.acceptor, record_of(3).acceptor);
+  EXPECT_EQ(opened.record.memory, record_of(2).memory);
+}
+
+// Written before runs were remembered.
+TEST(StateFile, AFileWithoutMemoryIsTaken) {
+  const Scratch dir;
+  const fs::path path = dir.path / "a.state";
+  ASSERT_TRUE(open_state(path).file.store(record_of(1)).ok());
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(4096 + 512);
+  const std::string nothing(3584, '\0');
+  file.write(nothing.data(), static_cast<std::streamsize>(nothing.size()));
+  file.close();
+  const auto opened = open_state(path);
+  EXPECT_EQ(opened.found, StateFound::whole);
+  EXPECT_EQ(opened.record.acceptor, record_of(1).acceptor);
+  EXPECT_EQ(opened.record.memory, VoterMemory{});
+}
+
 TEST(StateFile, AnotherResourcesFileIsNotTaken) {
   const Scratch dir;
   const fs::path path = dir.path / "a.state";
@@ -149,28 +189,36 @@ Prepare prepare_of(uint64_t counter, uint8_t node) {
   return {{counter, Seat{node}, 1}, candidate, 0};
 }
 
+// As a connection of its own would: the node is introduced, then asks.
+AcceptorStore::Handled ask(AcceptorStore& store, const ResourceId& resource, uint8_t node, const Message& message) {
+  bool introduced = false;
+  const auto hello = store.handle(resource, Seat{node}, Instant{1}, introduced, hello_of(node));
+  EXPECT_TRUE(hello.violation || !hello.answer || std::holds_alternative<VoterHello>(*hello.answer));
+  return store.handle(resource, Seat{node}, Instant{1}, introduced, message);
+}
+
 TEST(AcceptorStore, PromisesSurviveAStart) {
   const Scratch path;
   auto dir = StateDir::open(path.path);
   ASSERT_TRUE(dir.ok());
-  bool violation = false;
   {
     AcceptorStore store(dir.value(), Uuid::from_words(1, 0), Instant{});
     ASSERT_TRUE(store.prepare(kA).ok());
-    const auto answer = store.handle(kA, Seat{1}, Instant{1}, prepare_of(5, 1), violation);
+    const auto answer = ask(store, kA, 1, prepare_of(5, 1)).answer;
     ASSERT_TRUE(answer.has_value());
     EXPECT_TRUE(std::holds_alternative<Promise>(*answer));
   }
   AcceptorStore store(dir.value(), Uuid::from_words(2, 0), Instant{});
   ASSERT_TRUE(store.prepare(kA).ok());
   ASSERT_TRUE(store.prepare(kB).ok());
-  const auto lower = store.handle(kA, Seat{0}, Instant{1}, prepare_of(4, 0), violation);
+  const auto lower = ask(store, kA, 0, prepare_of(4, 0)).answer;
   ASSERT_TRUE(lower.has_value());
   EXPECT_TRUE(std::holds_alternative<VoteRefused>(*lower));
-  const auto other = store.handle(kB, Seat{0}, Instant{1}, prepare_of(4, 0), violation);
+  const auto handled = ask(store, kB, 0, prepare_of(4, 0));
+  const auto& other = handled.answer;
   ASSERT_TRUE(other.has_value());
   EXPECT_TRUE(std::holds_alternative<Promise>(*other)) << "resources have nothing to do with each other";
-  EXPECT_FALSE(violation);
+  EXPECT_FALSE(handled.violation);
 }
 
 // No byte may be written: what a full disk and a failing one have in common.
@@ -199,17 +247,18 @@ TEST(AcceptorStore, AFailedWriteSilencesTheAcceptorForGood) {
   ASSERT_TRUE(dir.ok());
   AcceptorStore store(dir.value(), Uuid::from_words(1, 0), Instant{});
   ASSERT_TRUE(store.prepare(kA).ok());
-  bool violation = false;
-  std::optional<Message> failed;
+  bool introduced = false;
+  ASSERT_TRUE(store.handle(kA, Seat{1}, Instant{1}, introduced, hello_of(1)).answer.has_value());
+  AcceptorStore::Handled failed;
   {
     const NoRoom no_room;
-    failed = store.handle(kA, Seat{1}, Instant{1}, prepare_of(5, 1), violation);
+    failed = store.handle(kA, Seat{1}, Instant{1}, introduced, prepare_of(5, 1));
   }
-  EXPECT_FALSE(failed.has_value());
-  EXPECT_FALSE(violation);
+  EXPECT_FALSE(failed.answer.has_value());
+  EXPECT_FALSE(failed.violation);
   ASSERT_NE(store.failure_of(kA), nullptr);
   EXPECT_FALSE(store.prepare(kA).ok()) << "and who comes again is told";
-  const auto later = store.handle(kA, Seat{1}, Instant{2}, prepare_of(6, 1), violation);
+  const auto later = store.handle(kA, Seat{1}, Instant{2}, introduced, prepare_of(6, 1)).answer;
   ASSERT_TRUE(later.has_value());
   ASSERT_TRUE(std::holds_alternative<VoteRefused>(*later));
   EXPECT_EQ(std::get<VoteRefused>(*later).why, VoteRefusal::storage_failed);
@@ -221,11 +270,42 @@ TEST(AcceptorStore, NobodySpeaksForAnotherNode) {
   ASSERT_TRUE(dir.ok());
   AcceptorStore store(dir.value(), Uuid::from_words(1, 0), Instant{});
   ASSERT_TRUE(store.prepare(kA).ok());
-  bool violation = false;
-  EXPECT_FALSE(store.handle(kA, Seat{0}, Instant{1}, prepare_of(5, 1), violation));
-  EXPECT_TRUE(violation);
-  EXPECT_FALSE(store.handle(kA, Seat{0}, Instant{1}, FlushRequest{}, violation));
-  EXPECT_TRUE(violation);
+  EXPECT_TRUE(ask(store, kA, 0, prepare_of(5, 1)).violation);
+  EXPECT_TRUE(ask(store, kA, 0, FlushRequest{}).violation);
+  EXPECT_TRUE(ask(store, kA, 0, hello_of(0)).violation) << "once is enough";
+}
+
+TEST(AcceptorStore, NothingCountsBeforeTheNodeIsIntroduced) {
+  const Scratch path;
+  auto dir = StateDir::open(path.path);
+  ASSERT_TRUE(dir.ok());
+  AcceptorStore store(dir.value(), Uuid::from_words(1, 0), Instant{});
+  ASSERT_TRUE(store.prepare(kA).ok());
+  bool introduced = false;
+  const auto early = store.handle(kA, Seat{1}, Instant{1}, introduced, prepare_of(5, 1));
+  EXPECT_FALSE(early.answer.has_value());
+  EXPECT_FALSE(early.violation);
+}
+
+TEST(AcceptorStore, ANodeWhoseMemoryWasSetBackIsShutOutAndTold) {
+  const Scratch path;
+  auto dir = StateDir::open(path.path);
+  ASSERT_TRUE(dir.ok());
+  {
+    AcceptorStore store(dir.value(), Uuid::from_words(1, 0), Instant{});
+    ASSERT_TRUE(store.prepare(kA).ok());
+    bool introduced = false;
+    ASSERT_TRUE(store.handle(kA, Seat{1}, Instant{1}, introduced, hello_of(1, 7)).answer.has_value());
+  }
+  AcceptorStore store(dir.value(), Uuid::from_words(2, 0), Instant{});  // it remembers across a start of its own
+  ASSERT_TRUE(store.prepare(kA).ok());
+  bool introduced = false;
+  const auto told = store.handle(kA, Seat{1}, Instant{1}, introduced, hello_of(1, 6));
+  ASSERT_TRUE(told.answer.has_value());
+  ASSERT_TRUE(std::holds_alternative<Superseded>(*told.answer));
+  EXPECT_EQ(std::get<Superseded>(*told.answer).known.start, 7u);
+  EXPECT_FALSE(introduced);
+  EXPECT_FALSE(store.handle(kA, Seat{1}, Instant{1}, introduced, prepare_of(5, 1)).answer.has_value());
 }
 
 // --- the whole, over loopback ----------------------------------------------------------------------------
@@ -236,10 +316,17 @@ struct Voter final : LinkOwner {
     link = id;
   }
   void link_down(Seat, LinkId, const std::string&) override { up = false; }
-  void message(Seat, LinkId, Message message, BufferRef) override { answers.push_back(std::move(message)); }
+  void message(Seat, LinkId, Message message, BufferRef) override {
+    if (const auto* said = std::get_if<VoterHello>(&message)) {
+      hello = *said;
+    } else {
+      answers.push_back(std::move(message));
+    }
+  }
   void refused(Seat, const std::string& why) override { refusals.push_back(why); }
   bool up = false;
   LinkId link;
+  std::optional<VoterHello> hello;
   std::vector<Message> answers;
   std::vector<std::string> refusals;
 };
@@ -278,6 +365,12 @@ class WitnessTest : public testing::Test {
     EXPECT_TRUE(manager->start().ok());
     return manager;
   }
+  void greet(LinkManager& manager, uint8_t node, Voter& owner) {
+    ASSERT_TRUE(until([&] { return owner.up; }));
+    owner.hello.reset();
+    manager.send(witness_seat(0), owner.link, hello_of(node), {});
+    ASSERT_TRUE(until([&] { return owner.hello.has_value(); }));
+  }
   template <class F>
   bool until(F condition) {
     const Instant end = loop->now() + seconds(10);
@@ -296,7 +389,9 @@ TEST_F(WitnessTest, ServesSeveralResourcesAndNodes) {
   const auto on_a0 = client(kA, 0, "a", a0);
   const auto on_a1 = client(kA, 1, "a", a1);
   const auto on_b0 = client(kB, 0, "b", b0);
-  ASSERT_TRUE(until([&] { return a0.up && a1.up && b0.up; }));
+  greet(*on_a0, 0, a0);
+  greet(*on_a1, 1, a1);
+  greet(*on_b0, 0, b0);
   on_a0->send(witness_seat(0), a0.link, prepare_of(3, 0), {});
   on_b0->send(witness_seat(0), b0.link, prepare_of(3, 0), {});
   ASSERT_TRUE(until([&] { return a0.answers.size() == 1 && b0.answers.size() == 1; }));
@@ -346,7 +441,7 @@ TEST_F(WitnessTest, AStateFileThatCannotBeOpenedIsTheReasonThatNodesHear) {
 TEST_F(WitnessTest, AFailedWriteIsToldToTheNodes) {
   Voter node;
   const auto manager = client(kA, 0, "a", node);
-  ASSERT_TRUE(until([&] { return node.up; }));
+  greet(*manager, 0, node);
   {
     const NoRoom no_room;
     manager->send(witness_seat(0), node.link, prepare_of(3, 0), {});
@@ -392,7 +487,7 @@ TEST_F(WitnessTest, AnEmptiedDirectoryMakesANewAcceptor) {
   Voter before;
   {
     const auto manager = client(kA, 0, "a", before);
-    ASSERT_TRUE(until([&] { return before.up; }));
+    greet(*manager, 0, before);
     manager->send(witness_seat(0), before.link, prepare_of(9, 0), {});
     ASSERT_TRUE(until([&] { return !before.answers.empty(); }));
   }
@@ -401,11 +496,46 @@ TEST_F(WitnessTest, AnEmptiedDirectoryMakesANewAcceptor) {
   start();
   Voter after;
   const auto manager = client(kA, 0, "a", after);
-  ASSERT_TRUE(until([&] { return after.up; }));
+  greet(*manager, 0, after);
   manager->send(witness_seat(0), after.link, prepare_of(1, 0), {});
   ASSERT_TRUE(until([&] { return !after.answers.empty(); }));
   ASSERT_TRUE(std::holds_alternative<Promise>(after.answers[0]));
   EXPECT_NE(std::get<Promise>(after.answers[0]).who.acceptor, std::get<Promise>(before.answers[0]).who.acceptor);
+}
+
+// The file system came back as it was a while ago, under the same inode: only a node can know.
+TEST_F(WitnessTest, AStateThatWasSetBackBeginsAnewWhenANodeSaysSo) {
+  const fs::path file = scratch.path / (kA.to_string() + ".state");
+  Voter node;
+  auto manager = client(kA, 0, "a", node);
+  greet(*manager, 0, node);
+  std::ifstream in(file, std::ios::binary);
+  const std::string image((std::istreambuf_iterator<char>(in)), {});
+  in.close();
+  const auto anew = [&] {
+    manager.reset();
+    witness.reset();
+    node.up = false;
+  };
+  anew();
+  start();
+  manager = client(kA, 0, "a", node);
+  greet(*manager, 0, node);
+  const VoterHello later = *node.hello;
+  anew();
+  std::fstream(file, std::ios::in | std::ios::out | std::ios::binary)
+      .write(image.data(), static_cast<std::streamsize>(image.size()));
+  start();
+  manager = client(kA, 0, "a", node);
+  greet(*manager, 0, node);
+  EXPECT_EQ(node.hello->acceptor, later.acceptor);
+  EXPECT_EQ(node.hello->lineage.start, later.lineage.start);
+  EXPECT_NE(node.hello->lineage.tokens[0], later.lineage.tokens[0]) << "another run of the same number";
+  const LinkId before = node.link;
+  manager->send(witness_seat(0), node.link, Superseded{{later.acceptor, later.lineage.start, later.lineage.tokens[0]}}, {});
+  ASSERT_TRUE(until([&] { return node.up && node.link != before; })) << "everybody has to meet the new acceptor";
+  greet(*manager, 0, node);
+  EXPECT_NE(node.hello->acceptor, later.acceptor);
 }
 
 }  // namespace

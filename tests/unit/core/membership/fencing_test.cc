@@ -123,8 +123,9 @@ TEST(Fencing, EvidenceIsVoidOnceALaterBootAskedThisVoter) {
   const Boot later = lab.node(kB).record.boot;
   ASSERT_NE(later, lab.node(kA).fences[0].evidence);
   Prepare request;
-  request.ballot = {1, kB, lab.node(kB).record.start};
-  request.candidate = {kB, later, lab.node(kB).record.start};
+  request.ballot = {1, kB, lab.node(kB).record.start()};
+  request.candidate = {kB, later, lab.node(kB).record.start()};
+  lab.step(kA, MessageReceived{kB, lab.link(kA, kB), VoterHello{acceptor_of(kB), later, lab.node(kB).record.memory.lineage}, {}});
   lab.step(kA, MessageReceived{kB, lab.link(kA, kB), request, {}});
   lab.cut(kA, kB);
   fence_ends(lab, kA, kB, kStonithed, lab.node(kA).fences[0].evidence);
