@@ -20,13 +20,14 @@ void Admin::request(const AdminRequest& request) {
     return;
   }
   current_ = request;
-  if (request.op == AdminOp::primary) r_.membership.promotion_begins();
+  if (request.op == AdminOp::primary || request.op == AdminOp::primary_force) r_.membership.promotion_begins();
   if (request.op == AdminOp::new_current_uuid || request.op == AdminOp::primary_force) r_.membership.creation_begins();
   since_ = r_.ctx.now;
   asked_ = false;
   recording_ = false;
   demoting_ready_ = false;
   creating_ = false;
+  forced_ = request.op == AdminOp::primary_force && r_.ctx.record.adopted && r_.ctx.record.doubtful;
   deadline_ = r_.ctx.now + (request.op == AdminOp::primary ? r_.ctx.config.promote_patience : kPatience);
   pump();
 }
@@ -37,6 +38,7 @@ void Admin::finish(bool ok, Reason reason) {
   current_.reset();
   demoting_ready_ = false;
   creating_ = false;
+  forced_ = false;
   deadline_ = kNever;
 }
 
@@ -84,6 +86,7 @@ Reason Admin::promotion_obstacle() const {
   if (record.inconsistent) return Reason::copy_inconsistent;
   if (!tenure.members.contains(r_.self()) && !MUTANT(promoted_outside_set)) return Reason::no_current_copy;
   if (!r_.membership.may_decide()) return Reason::no_quorum;
+  if (r_.membership.doubt_forbids() && !forced()) return Reason::copy_doubtful;
   return Reason::none;
 }
 
@@ -163,6 +166,8 @@ void Admin::pump_force() {
     if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);
     return;
   }
+  // Within the history, and with quorum: the operator takes a copy that may lack writes, because no better one will come back.
+  if (forced_) return pump_primary();
   if (r_.ctx.record.adopted) return finish(false, Reason::force_not_built);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   creating_ = true;

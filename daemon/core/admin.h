@@ -19,7 +19,9 @@ class Admin {
   void pump();  // progress of the running command
   Instant next_deadline() const;
 
-  bool wants_promotion() const { return running(AdminOp::primary); }
+  bool wants_promotion() const { return running(AdminOp::primary) || forced(); }
+  // The operator takes this doubtful copy as it is.
+  bool forced() const { return forced_; }
   bool wants_demotion() const { return demoting_ready_; }
   bool wants_creation() const { return creating_; }
   bool create_as_primary() const { return current_ && current_->op == AdminOp::primary_force; }
@@ -59,6 +61,7 @@ class Admin {
   Instant deadline_ = kNever;
   bool demoting_ready_ = false;
   bool creating_ = false;
+  bool forced_ = false;
   bool asked_ = false;
   bool recording_ = false;  // the answer waits for a durable record
   bool stopped_ = false;

@@ -58,9 +58,12 @@ struct PeerSlot {
 struct NodeRecord {
   ResourceId resource;
   Seat node;
-  Uuid disk;                      // drawn by create-md
-  uint64_t size_bytes = 0;        // data area, from offset 0 of the backing device
-  Boot boot;                      // at the last attach
+  Uuid disk;                // drawn by create-md
+  uint64_t size_bytes = 0;  // data area, from offset 0 of the backing device
+  Boot boot;                // at the last attach
+  // This copy's disk has a volatile cache and lost power, perhaps, while it held writes that were not flushed: it may lack some that
+  // were acknowledged. Never a source, and promoted only where no copy is better; levelling it ends the doubt.
+  bool doubtful = false;
   bool inconsistent = false;      // this copy is a mixture of old and new: never a source, never promoted
   std::optional<Tenure> adopted;  // the newest decided tenure that this copy has adopted; none: never used
   std::array<PeerSlot, kMaxDataNodes> peers{};

@@ -10,7 +10,8 @@ DiskState own_disk(const ReplicaImpl& r) {
   // Given up at once; what was submitted before may hang in it for a while.
   if (!r.disk_usable) return r.disk.in_flight() > 0 ? DiskState::failed : DiskState::diskless;
   if (!record.adopted || record.inconsistent) return DiskState::inconsistent;
-  return record.adopted->members.contains(r.self()) ? DiskState::up_to_date : DiskState::outdated;
+  if (!record.adopted->members.contains(r.self())) return DiskState::outdated;
+  return record.doubtful ? DiskState::consistent : DiskState::up_to_date;
 }
 
 DiskState peer_disk(const ReplicaImpl& r, const Peer& peer) {
@@ -21,7 +22,10 @@ DiskState peer_disk(const ReplicaImpl& r, const Peer& peer) {
   }
   if (!peer.disk_usable) return DiskState::diskless;
   if (!tenure) return DiskState::inconsistent;
-  if (tenure->members.contains(peer.seat)) return peer.inconsistent ? DiskState::inconsistent : DiskState::up_to_date;
+  if (tenure->members.contains(peer.seat)) {
+    if (peer.inconsistent) return DiskState::inconsistent;
+    return peer.doubtful ? DiskState::consistent : DiskState::up_to_date;
+  }
   return peer.inconsistent || r.source.active(peer.seat) ? DiskState::inconsistent : DiskState::outdated;
 }
 

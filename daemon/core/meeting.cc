@@ -44,6 +44,7 @@ PeerHello Meeting::own_hello(Seat to) const {
   hello.size_bytes = record.size_bytes;
   hello.disk_usable = r_.disk_usable;
   hello.inconsistent = record.inconsistent;
+  hello.doubtful = record.doubtful;
   hello.tenure = record.adopted;
   hello.dirty_blocks = r_.dirty.of(to).count();
   return hello;
@@ -91,6 +92,7 @@ void Meeting::meet(Seat from) {
   peer.refused = Reason::none;
   peer.disk_usable = theirs.disk_usable;
   peer.inconsistent = theirs.inconsistent;
+  peer.doubtful = theirs.doubtful;
   // Its word that it has adopted a later one may have come before this hello: that goes on the other lane.
   const Stamp hello_stamp = theirs.tenure ? stamp_of(*theirs.tenure) : Stamp{};
   if (peer.adopted.number < hello_stamp.number || peer.adopted.history != hello_stamp.history) peer.adopted = hello_stamp;

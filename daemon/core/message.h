@@ -150,6 +150,7 @@ struct PeerHello {
   uint64_t size_bytes = 0;
   bool disk_usable = false;  // attached and not failed
   bool inconsistent = false;
+  bool doubtful = false;
   std::optional<Tenure> tenure;  // adopted, hence decided; none: never used
   uint64_t dirty_blocks = 0;     // what my bitmap has against you (for status)
   uint8_t protocol = 'C';
@@ -168,10 +169,11 @@ struct TenureAdopted {
   friend bool operator==(const TenureAdopted&, const TenureAdopted&) = default;
 };
 
-// A change of what a peer's disk is good for: failed, invalidated, Inconsistent, or again Consistent.
+// A change of what a peer's disk is good for: failed, invalidated, Inconsistent, or again Consistent and beyond doubt.
 struct DiskCondition {
   bool usable = false;
   bool inconsistent = false;
+  bool doubtful = false;
   friend bool operator==(const DiskCondition&, const DiskCondition&) = default;
 };
 

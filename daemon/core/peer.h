@@ -30,6 +30,7 @@ struct Peer {
   Stamp adopted;     // newest tenure that it said it adopted
   bool disk_usable = false;
   bool inconsistent = false;
+  bool doubtful = false;
   size_t writes_in_flight = 0;  // disk writes here that came over its links and are not done
   bool replicating = false;     // new writes flow to it and completions wait for it
   Reason refused = Reason::none;

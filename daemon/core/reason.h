@@ -16,7 +16,8 @@ enum class Reason : uint8_t {
   peer_is_primary,
   no_current_copy,  // this node's copy is not in the current set
   copy_inconsistent,
-  never_used,  // create-md data belongs to no set yet
+  copy_doubtful,  // the cache of its disk was lost, and another copy may be better
+  never_used,     // create-md data belongs to no set yet
   no_disk,
   // frozen I/O
   lease_lost,

@@ -74,7 +74,7 @@ void ReplicaImpl::disk_failed(Reason reason) {
   disk_usable = false;
   disk_reason = reason;
   if (reason != Reason::older_state) ctx.note(reason == Reason::metadata_failed ? Notice::metadata_failed : Notice::disk_failed);
-  for (Seat seat : data_peers()) send(seat, DiskCondition{false, ctx.record.inconsistent});
+  for (Seat seat : data_peers()) send(seat, DiskCondition{false, ctx.record.inconsistent, ctx.record.doubtful});
   source.abort_all();
   write_path.retry_waiting_for_room();
   write_path.intents_progressed();
@@ -96,7 +96,7 @@ void ReplicaImpl::given_up_as_superseded() {
 
 bool ReplicaImpl::good_copy(Seat seat) const {
   const Peer& p = peer(seat);
-  return p.met && p.disk_usable && !p.inconsistent && p.hello->disk == ctx.record.peers[seat.value].disk;
+  return p.met && p.disk_usable && !p.inconsistent && !p.doubtful && p.hello->disk == ctx.record.peers[seat.value].disk;
 }
 
 void ReplicaImpl::step(Instant now, const Event& event, Effects& out) {
@@ -265,6 +265,7 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
   if (const auto* condition = std::get_if<DiskCondition>(&message)) {
     peer(from).disk_usable = condition->usable;
     peer(from).inconsistent = condition->inconsistent;
+    peer(from).doubtful = condition->doubtful;
     if (!condition->usable) {
       source.abort(from);
       write_path.leg_lost(from);

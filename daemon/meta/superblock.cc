@@ -54,7 +54,8 @@ void encode_record(ByteWriter& out, const NodeRecord& record) {
   out.put(record.resource);
   out.put(record.node.value);
   encode_flag(out, record.inconsistent);
-  out.put(uint16_t{0});
+  encode_flag(out, record.doubtful);
+  out.put(uint8_t{0});
   out.put(record.start());
   out.put(record.boot);
   out.put(record.size_bytes);
@@ -70,7 +71,8 @@ NodeRecord decode_record(ByteReader& in) {
   record.node.value = in.get<uint8_t>();
   if (record.node.value >= kMaxDataNodes) in.fail();
   record.inconsistent = decode_flag(in);
-  in.get<uint16_t>();
+  record.doubtful = decode_flag(in);
+  in.get<uint8_t>();
   const auto start = in.get<uint64_t>();
   record.boot = in.get_uuid();
   record.size_bytes = in.get<uint64_t>();

@@ -6,7 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "core/membership/acquaintance.h"
+#include "core/attach.h"
 #include "meta/bit_page.h"
 #include "wire/auth.h"
 
@@ -90,21 +90,17 @@ std::optional<MetadataError> check_sizes(const Superblock& superblock, const Met
 }
 
 // One durable write that opens this start. The chain then stands at it.
-int open_start(MetadataIo& io, const Quorum& quorum, const Boot& boot, SuperblockChain& chain) {
+int open_start(MetadataIo& io, const Quorum& quorum, const BitVector& intent, const MetadataExpectation& expected,
+               SuperblockChain& chain) {
   chain = {quorum.superblock, quorum.checksum};
   NodeRecord record = quorum.superblock.record;
-  begin_run(record.memory.lineage, draw_run_token());
-  record.boot = boot;
+  begin_attach(record, intent, {expected.boot, draw_run_token(), expected.volatile_cache});
   chain.last = next_superblock(chain, record);
   chain.checksum = checksum_of(chain.last);
   return write_superblock(io, chain.last);
 }
 
-void load_maps(MetadataIo& io, const MetadataExpectation& expected, AttachedMetadata& attached) {
-  ReadIntent intent = read_intent(io, attached.chain.last);
-  attached.loaded.intent = std::move(intent.bits);
-  attached.loaded.intent_sequences = intent.sequences;
-  attached.unreadable_intent_pages = intent.unreadable_pages;
+void load_bitmaps(MetadataIo& io, const MetadataExpectation& expected, AttachedMetadata& attached) {
   for (const Seat peer : expected.peers) {
     if (peer == expected.node) continue;
     ReadBitmap bitmap = read_bitmap(io, attached.chain.last, peer);
@@ -223,13 +219,17 @@ AttachOutcome attach_metadata(MetadataIo& io, const MetadataExpectation& expecte
   attached.found = quorum.states;
   attached.repaired_copies = quorum.repairs;
   int error = repair_superblock(io, quorum);
-  if (error == 0) error = open_start(io, quorum, expected.boot, attached.chain);
+  ReadIntent intent = read_intent(io, quorum.superblock);
+  if (error == 0) error = open_start(io, quorum, intent.bits, expected, attached.chain);
   if (error != 0) {
     outcome.error = fail(MetaStatus::io_error, fmt::format("Writing the superblock failed: {}.", std::strerror(error)), error);
     return outcome;
   }
   attached.loaded.record = attached.chain.last.record;
-  load_maps(io, expected, attached);
+  attached.loaded.intent = std::move(intent.bits);
+  attached.loaded.intent_sequences = intent.sequences;
+  attached.unreadable_intent_pages = intent.unreadable_pages;
+  load_bitmaps(io, expected, attached);
   outcome.attached = std::move(attached);
   return outcome;
 }

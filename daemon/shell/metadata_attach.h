@@ -26,6 +26,7 @@ struct MetadataExpectation {
   uint64_t data_device_bytes = 0;  // size now of the device that holds the data
   SeatSet peers;                   // whose bitmaps to load; seats beyond the slots are refused
   Boot boot;                       // to be recorded
+  bool volatile_cache = true;      // of the data device: what was not flushed may be gone when the boot before has ended
 };
 
 // Where the chain of superblock writes stands: what MetaStore continues.

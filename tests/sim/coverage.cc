@@ -38,6 +38,7 @@ constexpr std::array kRequiredFaults = {
     Fault::invalidate,
     Fault::node_restored,
     Fault::witness_restored,
+    Fault::volatile_power_loss,
 };
 constexpr std::array kRequiredNotices = {
     Notice::peer_connected,   Notice::peer_lost,     Notice::tenure_decided, Notice::tenure_adopted, Notice::became_primary,
@@ -51,7 +52,7 @@ constexpr std::array kRequiredNotices = {
 constexpr std::array kRequiredRefusals = {
     Reason::no_quorum,         Reason::voters_starting, Reason::peer_is_primary, Reason::no_current_copy,
     Reason::copy_inconsistent, Reason::never_used,      Reason::no_disk,         Reason::busy,
-    Reason::older_state,
+    Reason::older_state,       Reason::copy_doubtful,
 };
 
 template <size_t N>
@@ -147,6 +148,7 @@ void Coverage::add(const Coverage& o) {
                      &Coverage::half_open,
                      &Coverage::silences,
                      &Coverage::late_messages,
+                     &Coverage::everywhere_lost,
                      &Coverage::torn_pages,
                      &Coverage::orphans_landed,
                      &Coverage::orphans_lost,
@@ -187,8 +189,8 @@ int Coverage::print() const {
   fmt::print("network: half-open {} silences {} late messages {}\n", half_open, silences, late_messages);
   fmt::print("disks: torn pages {} orphans landed {} lost {} unflushed lost {} errors {} metadata errors {}\n", torn_pages,
              orphans_landed, orphans_lost, lost_blocks, disk_errors, meta_errors);
-  fmt::print("copies: compared {} differing and covered {}\n", copies_compared, differing_covered);
-  fmt::print("off: volatile-power-loss (needs the doubtful mark)\n");
+  fmt::print("copies: compared {} differing and covered {}, cache lost by every member {}\n", copies_compared, differing_covered,
+             everywhere_lost);
   int missing = 0;
   for (Fault fault : kRequiredFaults) {
     if (faults[static_cast<size_t>(fault)] > 0) continue;
@@ -205,7 +207,8 @@ int Coverage::print() const {
     fmt::print("never reached: promotion refused for {}\n", code_of(reason));
     ++missing;
   }
-  const Named counters = {{"survivor promotion", survivor_promotions},
+  const Named counters = {{"loss of the cache of every member", everywhere_lost},
+                          {"survivor promotion", survivor_promotions},
                           {"promotion after a clean hand-over", promoted_after_clean},
                           {"promotion after a lease that ended", promoted_after_unclean},
                           {"promotion by half of the voters and a fence", promoted_by_half},

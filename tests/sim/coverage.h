@@ -34,7 +34,7 @@ enum class Fault : uint8_t {
   volatile_blackout,    // unflushed writes are lost everywhere at once
   node_restored,        // a disk is set back to an older image, then made anew
   witness_restored,     // so is the state of a witness, which helps itself
-  volatile_power_loss,  // unflushed writes are lost on one node: needs the doubtful mark, off in this version
+  volatile_power_loss,  // unflushed writes are lost on one node
 };
 constexpr size_t kFaults = static_cast<size_t>(Fault::volatile_power_loss) + 1;
 std::string_view name_of(Fault fault);
@@ -53,7 +53,7 @@ struct Coverage {
   uint64_t promoted_after_clean = 0, promoted_after_unclean = 0, promoted_by_half = 0;  // by the rule that allowed it
   uint64_t fences_completed = 0, fences_failed = 0;
   uint64_t half_open = 0, silences = 0, late_messages = 0;
-  uint64_t torn_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
+  uint64_t everywhere_lost = 0, torn_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
   uint64_t disk_errors = 0, meta_errors = 0;
   uint64_t witness_begins_anew = 0;
   uint64_t copies_compared = 0, differing_covered = 0;

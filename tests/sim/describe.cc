@@ -184,8 +184,11 @@ std::string describe(const NodeRecord& r) {
     if (!slot.disk.is_nil()) peers += " " + describe(slot.disk);
   }
   return fmt::format("start {} disk {}{} peers{} adopted {} | promised {} accepted {} {} longest {}ms", r.start(),
-                     describe(r.disk), r.inconsistent ? " INCONSISTENT" : "", peers, maybe(r.adopted),
-                     ballot(r.acceptor.promised), ballot(r.acceptor.accepted), maybe(r.acceptor.tenure),
+                     describe(r.disk),
+                     r.inconsistent ? " INCONSISTENT"
+                     : r.doubtful   ? " DOUBTFUL"
+                                    : "",
+                     peers, maybe(r.adopted), ballot(r.acceptor.promised), ballot(r.acceptor.accepted), maybe(r.acceptor.tenure),
                      ms(r.acceptor.longest_lease));
 }
 std::string describe(const Message& message) { return std::visit(MessageText{}, message); }

@@ -44,11 +44,11 @@ void draw_faults(Prng& prng, Plan& plan, bool volatile_cache) {
     if (prng.chance(density / 3)) plan.faults.push_back(Fault::node_restored);
     if (prng.chance(density / 3)) plan.faults.push_back(Fault::witness_restored);
   }
-  const bool drawn = prng.chance(18) && !plan.core.fence_handler;
+  const bool drawn = prng.chance(24);
   if (drawn || volatile_cache) {
-    // Everybody at once, so that a copy never lacks what its peers have acknowledged for it.
     plan.volatile_cache = true;
-    std::erase(plan.faults, Fault::power_loss);
+    std::replace(plan.faults.begin(), plan.faults.end(), Fault::power_loss, Fault::volatile_power_loss);
+    plan.faults.push_back(Fault::volatile_power_loss);
     std::replace(plan.faults.begin(), plan.faults.end(), Fault::blackout, Fault::volatile_blackout);
     plan.faults.push_back(Fault::volatile_blackout);
   }

@@ -73,7 +73,7 @@ void Injector::inject(Fault fault) {
       power_loss(likely_primary(), prng_.between(milliseconds(500), seconds(9)));
       break;
     case Fault::volatile_power_loss:
-      power_loss(likely_primary(), seconds(3));
+      power_loss(likely_primary(), prng_.between(milliseconds(500), seconds(9)));
       break;
     case Fault::blackout:
       blackout();
@@ -173,7 +173,6 @@ void Injector::blackout() {
     witness.kill();
     later(milliseconds(300), seconds(6), [&witness] { witness.start(); });
   }
-  if (world_.plan().volatile_cache) world_.oracle().all_lost_unflushed();
 }
 
 void Injector::pause() {
@@ -283,7 +282,8 @@ void Injector::flap() {
 void Injector::disk_trouble(Fault fault) {
   SimNode& node = any_node();
   DiskBehaviour& disk = node.disk().behaviour;
-  const DiskBehaviour healthy = world_.plan().disk;
+  DiskBehaviour healthy = world_.plan().disk;
+  healthy.volatile_cache = world_.plan().volatile_cache;
   if (fault == Fault::slow_disk)
     disk.slowest = milliseconds(prng_.chance(70) ? prng_.between(20, 400) : prng_.between(400, 1500));
   if (fault == Fault::data_error) disk.data_error_permille = static_cast<int>(prng_.between(3, 400));
@@ -307,6 +307,11 @@ bool Injector::may_wipe(Seat seat) const {
   // one either.
   for (const Tenure& open : world_.accepted_tenures()) {
     if ((open.members - SeatSet{seat}).empty()) return false;
+  }
+  // A copy that lost its cache, or is about to find out that it did, replaces no good one.
+  for (size_t i = 0; i < world_.node_count() && world_.plan().volatile_cache; ++i) {
+    const SimNode& other = world_.node(i);
+    if (other.seat() != seat && (!other.alive() || other.disk().record().doubtful)) return false;
   }
   // Nor may this node be the last that knows of a decided tenure.
   for (size_t i = 0; i < world_.node_count(); ++i) {

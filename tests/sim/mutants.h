@@ -15,6 +15,8 @@
   X(P1, ack_without_local_disk, any, "a write is answered before it is on this disk")                                          \
   X(P1, secondary_acks_at_once, any, "a Secondary answers a write before its disk has it")                                     \
   X(P5, regaining_copy_not_awaited, any, "completions do not wait for a copy that is being regained")                          \
+  X(P6, lost_cache_not_marked, volatile_caches, "a copy that lost its cache is taken for a good one")                          \
+  X(P6, doubtful_promoted, volatile_caches, "a doubtful copy may be promoted though another one may be better")                \
   X(P2, vote_under_lease, any, "a voter neither refuses promises nor acceptances while it keeps its word")                     \
   X(P2, vote_at_once_after_start, any, "a voter that forgot its grants votes as soon as it starts")                            \
   X(P2, lease_overstayed, any, "the Primary counts a lease for longer than the voters keep it")                                \

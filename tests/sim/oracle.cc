@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/describe.h"
 
@@ -35,6 +36,9 @@ void Oracle::check_join(const std::optional<Tenure>& before) {
   const auto& now = tenures_.latest();
   if (!before || !now || before->history != now->history || before->number == now->number) return;
   const SeatSet joined = now->members - before->members;
+  // A member is given up by the Primary that was there: what it had counts no more, even if that is known only when the Primary lost power.
+  const bool dropped = !(before->members - now->members).empty() && now->primary == before->primary;
+  if (dropped) lost_where_not_safe();
   for (const Pair& pair : pairs_) {
     for (const auto& [joiner, member] : {std::pair{pair.a, pair.b}, std::pair{pair.b, pair.a}}) {
       if (!joined.contains(joiner) || !before->members.contains(member)) continue;
@@ -55,6 +59,9 @@ void Oracle::check_not_older(Seat joiner, Seat member, uint64_t block) {
   if (!newer.known || !newer.op || !history_.op(*newer.op).acknowledged) return;
   if (history_.may_be_lost(*newer.op)) return;  // that one copy happens to have it still obliges no other
   if (older.known && !history_.certainly_before(older, newer)) return;
+  // It had it when it said that it was ready, and lost power since: it is doubtful when it comes back.
+  const auto risk = at_risk_.find(*newer.op);
+  if (risk != at_risk_.end() && risk->second.contains(joiner)) return;
   fail("P5", fmt::format("{} joins with {} in block {}, where {} has the newer {}", describe(joiner), theirs, block,
                          describe(member), ours));
 }
@@ -94,6 +101,9 @@ void Oracle::check_members_have(uint64_t index) {
     // Its copy was there, as the node that answers now has heard before; then the disk was replaced.
     const auto replaced = replaced_.find(member);
     if (replaced != replaced_.end() && index < replaced->second) continue;
+    // It had the write, and lost it again before the answer came back.
+    const auto lost_cache = cache_lost_.find(member);
+    if (lost_cache != cache_lost_.end() && lost_cache->second > op.invoked) continue;
     for (uint64_t b = op.range.offset / kBlockBytes; b < op.range.end() / kBlockBytes; ++b) {
       const uint64_t there = disk->second->read_block(b);
       if (there == mine) continue;
@@ -128,6 +138,11 @@ void Oracle::block_written(Seat node, uint64_t block, uint64_t before, uint64_t 
 
 void Oracle::record_durable(Seat node, const NodeRecord& record) {
   acceptor_durable(node, record.acceptor);
+  // The target of a resync has flushed before it records that its copy is whole.
+  const bool levelled = std::exchange(inconsistent_[node], record.inconsistent) && !record.inconsistent;
+  for (auto& [op, lost] : at_risk_) {
+    if (levelled) lost.erase(node);
+  }
   const std::optional<Tenure> before = tenures_.latest();
   if (record.adopted) report(tenures_.adopted(node, *record.adopted));
   check_join(before);
@@ -155,6 +170,9 @@ void Oracle::add_disk(Seat node, const SimDisk* disk) {
 
 void Oracle::disk_replaced(Seat node) {
   replaced_[node] = history_.size();
+  if (volatile_caches_) {
+    for (uint64_t index = 0; index < history_.size(); ++index) at_risk_[index].insert(node);
+  }
   for (Pair& pair : pairs_) {
     if (pair.a != node && pair.b != node) continue;
     const auto& one = disks_.at(pair.a)->data();
@@ -176,6 +194,31 @@ void Oracle::note_difference(Seat node, uint64_t block) {
     pair.differing.insert(block);
     if (common_ground(pair)) check_covered(pair, block);
   }
+}
+
+// P1: what is acknowledged survives unless every member lost power before it was known to be flushed everywhere. From then on anything
+// that was not flushed may be gone: a copy that happens to have it cannot be told from one that has not.
+void Oracle::cache_at_risk(Seat node, const BitVector& extents) {
+  cache_lost_[node] = queue_.now();
+  for (uint64_t index = 0; index < history_.size(); ++index) {
+    const ClientOp& op = history_.op(index);
+    if (!is_change(op.kind)) continue;
+    const uint64_t last = (op.range.end() - 1) / kExtentBytes;
+    if (extents.next_set(op.range.offset / kExtentBytes) > last) continue;
+    at_risk_[index].insert(node);
+  }
+  lost_where_not_safe();
+}
+
+void Oracle::lost_where_not_safe() {
+  const SeatSet owed = tenures_.members_owed();
+  const bool nobody_has_it = std::any_of(at_risk_.begin(), at_risk_.end(), [&](const auto& entry) {
+    return history_.op(entry.first).acknowledged && (owed - entry.second).empty();
+  });
+  if (!nobody_has_it || owed.empty()) return;
+  history_.all_lost_unflushed(queue_.now());
+  ++coverage_.everywhere_lost;
+  at_risk_.clear();
 }
 
 void Oracle::block_lost(Seat node, uint64_t block) { note_difference(node, block); }

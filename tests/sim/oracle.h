@@ -28,6 +28,7 @@ class Oracle : public DiskObserver {
  public:
   Oracle(const EventQueue& queue, Coverage& coverage) : queue_(queue), coverage_(coverage) {}
 
+  void expect_volatile_caches() { volatile_caches_ = true; }
   void add_disk(Seat node, const SimDisk* disk);
   // Whether two nodes have a connection, for telling which promise a missing acknowledgement breaks.
   void ask_links(std::function<bool(Seat, Seat)> connected) { connected_ = std::move(connected); }
@@ -37,10 +38,10 @@ class Oracle : public DiskObserver {
   // `tenure`: adopted by the answering node; `start`: of its daemon.
   void answered(uint64_t op, Seat node, uint64_t start, const std::optional<Tenure>& tenure, IoStatus status, Payload seen);
   const History& history() const { return history_; }
-  void all_lost_unflushed() { history_.all_lost_unflushed(queue_.now()); }
 
   // --- what nodes do
   void block_written(Seat node, uint64_t block, uint64_t before, uint64_t after) override;
+  void cache_at_risk(Seat node, const BitVector& extents) override;
   void block_lost(Seat node, uint64_t block) override;
   void record_durable(Seat node, const NodeRecord& record) override;
   void bits_changed(Seat) override { compare_copies(); }
@@ -69,6 +70,7 @@ class Oracle : public DiskObserver {
   void report(const Verdict& verdict) {
     if (!verdict.good()) fail(verdict.promise, verdict.wrong);
   }
+  void lost_where_not_safe();
   void check_not_older(Seat joiner, Seat member, uint64_t block);
   void check_join(const std::optional<Tenure>& before);
   void check_members_have(uint64_t op);
@@ -87,9 +89,13 @@ class Oracle : public DiskObserver {
   const EventQueue& queue_;
   Coverage& coverage_;
   History history_;
+  bool volatile_caches_ = false;
   RegisterOracle tenures_;
   std::map<Seat, const SimDisk*> disks_;
-  std::map<Seat, uint64_t> replaced_;  // how many operations there had been when this node's disk was replaced
+  std::map<Seat, uint64_t> replaced_;    // how many operations there had been when this node's disk was replaced
+  std::map<uint64_t, SeatSet> at_risk_;  // by operation: who lost its cache or its disk since, and was not levelled yet
+  std::map<Seat, bool> inconsistent_;    // as last recorded
+  std::map<Seat, Instant> cache_lost_;   // when this node last lost what was in its cache
   std::vector<Pair> pairs_;
   std::vector<Violation> violations_;
   std::function<bool(Seat, Seat)> connected_;

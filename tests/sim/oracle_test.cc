@@ -364,7 +364,7 @@ TEST_F(CopiesTest, ObjectsToAJoinWithSomethingOlder) {
     put(a, 3, History::version_of(op));
     oracle.answered(op, kA, 1, tenure(1, kA, {kA}), IoStatus::ok, nullptr);
     settle();
-    if (lost_by_all) oracle.all_lost_unflushed();
+    if (lost_by_all) oracle.cache_at_risk(kA, BitVector(1, true));  // the only member
     decide(tenure(2, kA, {kA, kB}));
     EXPECT_EQ(oracle.failed(), !lost_by_all);
     if (oracle.failed()) {

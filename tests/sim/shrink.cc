@@ -110,11 +110,11 @@ bool shrink_and_tell(const Plan& plan, TraceDetail detail) {
   if (result.violations.empty()) return false;
   const std::string promise = result.violations.front().promise;
   const Shrunk least = shrink(plan, promise);
-  run_plan(least.plan, detail);
+  const SeedResult told = run_plan(least.plan, detail);
   std::string faults, simplified;
   for (uint32_t index : least.plan.only) faults += fmt::format(" {}", index);
   for (const std::string& step : least.simplified) simplified += (simplified.empty() ? "" : ", ") + step;
-  fmt::print("seed {}: {} broken: {}\n", plan.seed, promise, result.violations.front().what);
+  fmt::print("seed {}: {} broken: {}\n", plan.seed, promise, told.violations.front().what);
   fmt::print("faults {} -> {}:{}; {} runs; also {}\n", least.faults_before, least.plan.only.size(),
              faults.empty() ? " none" : faults, least.runs, simplified.empty() ? "nothing else" : simplified);
   return true;

@@ -161,6 +161,7 @@ void SimDisk::process_killed() {
 }
 
 void SimDisk::power_lost() {
+  if (behaviour.volatile_cache) observer_.cache_at_risk(node_, durable_intent());
   ++life_;
   auto lost = std::move(in_flight_);
   in_flight_.clear();

@@ -35,6 +35,8 @@ class DiskObserver {
  public:
   virtual ~DiskObserver() = default;
   virtual void block_written(Seat node, uint64_t block, uint64_t before, uint64_t after) = 0;
+  // Power is about to be lost, and with it what the volatile cache holds: all of it in extents that are set here, if the rules are kept.
+  virtual void cache_at_risk(Seat node, const BitVector& extents) = 0;
   // A power loss took back what the volatile cache held.
   virtual void block_lost(Seat node, uint64_t block) = 0;
   virtual void record_durable(Seat node, const NodeRecord& record) = 0;

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "core/membership/acquaintance.h"
+#include "core/attach.h"
 
 namespace lockstep::sim {
 namespace {
@@ -68,8 +68,7 @@ void SimNode::attach(uint64_t life) {
     return;
   }
   auto record = std::make_shared<NodeRecord>(disk_.record());
-  begin_run(record->memory.lineage, prng_.next());
-  record->boot = boot_;
+  begin_attach(*record, disk_.durable_intent(), {boot_, prng_.next(), disk_.behaviour.volatile_cache});
   disk_.write(WriteRecord{MetaToken{0}, record}, [this, life, record](bool ok) {
     if (life != life_ || state_ != State::starting) return;
     if (ok) {

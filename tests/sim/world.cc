@@ -19,6 +19,7 @@ World::World(const Plan& plan, TraceDetail trace)
       manager_(context(), prng_.fork(), workload_, plan.manager),
       injector_(*this, prng_.fork()) {
   net_.behaviour = plan.net;
+  if (plan.volatile_cache) oracle_.expect_volatile_caches();
   oracle_.ask_links([this](Seat a, Seat b) { return net_.connected(a, b); });
   const ResourceId resource = prng_.uuid();
   for (uint8_t i = 0; i < plan.data_nodes; ++i) {

@@ -9,6 +9,7 @@ namespace {
 
 struct Nobody : DiskObserver {
   void block_written(Seat, uint64_t, uint64_t, uint64_t) override {}
+  void cache_at_risk(Seat, const BitVector&) override {}
   void block_lost(Seat, uint64_t) override {}
   void record_durable(Seat, const NodeRecord&) override {}
   void bits_changed(Seat) override {}

@@ -29,11 +29,30 @@ void Membership::finish_adopting() {
   const std::optional<Tenure> old = adopted();
   apply_set_change(old, *adopting_);
   r_.dirty.pump();
+  end_doubt(*adopting_);
   r_.ctx.record.adopted = *adopting_;
   adopting_recorded_ = true;
   tell_peers();  // before the first frame that is stamped with it
   if (r_.records.failed()) return adopted_now();
   r_.records.changed([this] { adopted_now(); });
+}
+
+// Whoever is promoted says by that what the content is. And a clean hand-over waits for a flush of every member.
+void Membership::end_doubt(const Tenure& next) {
+  NodeRecord& record = r_.ctx.record;
+  const bool flushed = next.clean && next.members.contains(r_.self()) && !record.inconsistent;
+  const bool chosen = next.primary == r_.ctx.self_holder();
+  doubt_ended_ = record.doubtful && (flushed || chosen);
+  if (doubt_ended_) record.doubtful = false;
+}
+
+bool Membership::doubt_forbids() const {
+  if (!r_.ctx.record.doubtful || MUTANT(doubtful_promoted)) return false;
+  for (Seat seat : adopted()->members - SeatSet{r_.self()}) {
+    const Peer& peer = r_.peer(seat);
+    if (!peer.met || !peer.disk_usable || !(peer.doubtful || peer.inconsistent)) return true;
+  }
+  return false;
 }
 
 // A node that was never used takes its first tenure. Only the creation of this very life makes its bytes count.
@@ -125,8 +144,10 @@ void Membership::adopted_now() {
     if (!r_.peer(seat).hello_sent) continue;
     r_.send(seat, TenureAdopted{stamp()});
     // A member that does not count its own bytes as current says so, or others would.
-    if (tenure.members.contains(r_.self()) && r_.ctx.record.inconsistent) r_.send(seat, DiskCondition{r_.disk_usable, true});
+    if ((tenure.members.contains(r_.self()) && r_.ctx.record.inconsistent) || doubt_ended_)
+      r_.send(seat, DiskCondition{r_.disk_usable, r_.ctx.record.inconsistent, r_.ctx.record.doubtful});
   }
+  doubt_ended_ = false;
   take_role();
   r_.write_path.set_changed();
   r_.source.set_changed();

@@ -20,7 +20,8 @@ bool Membership::completions_need(Seat seat) const {
 }
 
 bool Membership::is_resync_source() const {
-  if (!adopted() || adopting_ || !r_.disk_usable || r_.ctx.record.inconsistent || !member(r_.self())) return false;
+  if (!adopted() || adopting_ || !r_.disk_usable || r_.ctx.record.inconsistent || r_.ctx.record.doubtful || !member(r_.self()))
+    return false;
   if (role_ == Standing::primary) return true;
   if (adopted()->primary || !adopted()->clean || r_.admin.stopping()) return false;
   for (Seat seat : adopted()->members) {

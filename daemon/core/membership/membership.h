@@ -52,6 +52,8 @@ class Membership {
   bool fenced(Seat seat) const;  // its last known boot has ended, by a completed fence
   FenceSnapshot fence_shown(Seat seat) const;
   bool seasoned() const { return seasoned_; }
+  // This copy may lack acknowledged writes, and none of the decided set is known to be no better than it.
+  bool doubt_forbids() const;
   // Enough voters answer, or this node is the half that a fence lets decide.
   bool may_decide() const;
   // Our acceptor has accepted a tenure later than the adopted one: whether it was decided is for a round to find out.
@@ -111,6 +113,7 @@ class Membership {
   void apply_set_change(const std::optional<Tenure>& old, const Tenure& next);
   void adopted_now();
   void first_adoption(const Tenure& next);
+  void end_doubt(const Tenure& next);
   void note_new_voters(const Tenure& old, const Tenure& next);
   bool joins_as_another_disk(Seat seat, const Tenure& next) const;
   void tell_peers();
@@ -141,6 +144,7 @@ class Membership {
   Standing role_ = Standing::secondary;
   std::optional<Tenure> adopting_;
   bool adopting_recorded_ = false;
+  bool doubt_ended_ = false;  // by what is being adopted; to be told to the peers
   std::optional<Tenure> adopt_next_;
 
   std::optional<Round> round_;

@@ -193,6 +193,7 @@ void ResyncSource::join_ready(Seat from, const JoinReady& ready) {
   if (run.phase != Phase::preparing || run.join != ready.op) return;
   if (ready.status != IoStatus::ok) return abort(from);
   r_.peer(from).inconsistent = false;
+  r_.peer(from).doubtful = false;
   run.phase = Phase::joining;  // Membership sees may_join() and proposes a tenure with the peer
 }
 

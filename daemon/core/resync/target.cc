@@ -11,7 +11,7 @@ bool ResyncTarget::recording() const { return (recording_ || begun_) && !r_.reco
 
 void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   if (begin.stamp != r_.membership.stamp() || r_.membership.member(r_.self()) || r_.membership.holds_tenure()) return;
-  if (!r_.disk_usable) return r_.send(from, DiskCondition{false, r_.ctx.record.inconsistent});
+  if (!r_.disk_usable) return r_.send(from, DiskCondition{false, r_.ctx.record.inconsistent, r_.ctx.record.doubtful});
   source_ = from;
   begun_ = begin;
   ++run_;
@@ -74,6 +74,7 @@ void ResyncTarget::flushed_for_join(Seat from, LinkId link, OpId op, uint64_t ru
   }
   if (source_ != from || !r_.peer(from).link_up || r_.peer(from).link != link) return;
   r_.ctx.record.inconsistent = false;
+  r_.ctx.record.doubtful = false;  // levelled in every extent that its intent map had
   r_.records.changed([this, from, link, op] {
     if (source_ == from && r_.peer(from).link_up && r_.peer(from).link == link)
       r_.send(from, JoinReady{r_.membership.stamp(), op, IoStatus::ok});

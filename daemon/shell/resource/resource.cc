@@ -8,6 +8,7 @@
 #include "shell/link/patient_listen.h"
 #include "shell/loop/device_open.h"
 #include "shell/loop/log.h"
+#include "shell/loop/write_cache.h"
 #include "shell/metadata_attach.h"
 
 namespace lockstep {
@@ -75,6 +76,7 @@ bool Resource::attach(const ResourceSettings& settings, const Objection& objecti
   expected.data_device_bytes = disks.data.size_bytes;
   expected.peers = settings.core.data_nodes - SeatSet{settings.core.self};
   expected.boot = settings.boot;
+  expected.volatile_cache = has_volatile_cache(disks.data);
   // Metadata that is not this resource's is told as such below, whatever its record says.
   const Quorum seen = read_superblock(io, expected.placement);
   if (seen.status == MetaStatus::ok && seen.superblock.record.resource == settings.id) {
@@ -133,6 +135,8 @@ void Resource::adopt(Disks disks) {
   if (attached.unreadable_intent_pages + attached.unreadable_bitmap_pages > 0)
     log_format(LogLevel::warning, settings_.name, "", "{} pages of the maps could not be read and count as dirty",
                attached.unreadable_intent_pages + attached.unreadable_bitmap_pages);
+  if (attached.loaded.record.doubtful)
+    log_format(LogLevel::warning, settings_.name, "", "{} [{}]", text_of(Reason::copy_doubtful), code_of(Reason::copy_doubtful));
   if (!disks.data.direct)
     log_format(LogLevel::warning, settings_.name, "", "{} does not do direct I/O: the page cache is used", disks.data.path);
   disk_ = loop_->adopt_device(std::exchange(disks.data, OpenedDevice{}));

@@ -63,7 +63,7 @@ inline std::vector<Message> sample_messages() {
       hello,
       TenureDecided{sample_tenure()},
       TenureAdopted{sample_stamp()},
-      DiskCondition{true, true},
+      DiskCondition{true, true, true},
       WriteRequest{sample_stamp(), op, 1234, OpKind::write, range, true},
       WriteReply{sample_stamp(), op, IoStatus::no_space},
       FlushRequest{sample_stamp(), op},
