@@ -179,6 +179,7 @@ void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::stri
 void resource_text(const ResourceStatus& status, std::string& out) {
   const Snapshot& snapshot = status.snapshot;
   out += fmt::format("{} role:{}", status.name, to_text(snapshot.role));
+  if (snapshot.caretaker) out += " caretaker:yes";
   if (const std::string suspended = suspended_text(status); suspended != "no") out += " suspended:" + suspended;
   if ((snapshot.suspended || !snapshot.quorum) && snapshot.reason != Reason::none) {
     out += fmt::format(" reason:{}", code_of(snapshot.reason));

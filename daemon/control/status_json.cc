@@ -90,6 +90,7 @@ nlohmann::ordered_json status_json(const ResourceStatus& status) {
   out["name"] = status.name;
   out["node-id"] = status.self.value;
   out["role"] = to_text(snapshot.role);
+  out["caretaker"] = snapshot.caretaker;
   out["suspended"] = snapshot.suspended;
   out["suspended-user"] = false;
   out["suspended-no-data"] = no_data;

@@ -1,6 +1,7 @@
 #include "core/admin.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
@@ -91,20 +92,26 @@ Reason Admin::promotion_obstacle() const {
 }
 
 void Admin::pump_primary() {
-  if (r_.membership.is_primary()) return finish(true);
+  if (r_.membership.serves_clients()) return finish(true);
   const Reason obstacle = promotion_obstacle();
   bool may_pass = obstacle == Reason::none || obstacle == Reason::no_quorum;
   // A later tenure may have been decided in which this copy counts: a round will tell.
   if (r_.membership.accepted_unsettled() && r_.membership.may_decide()) may_pass = true;
   // A Primary that lives asks for its lease again and again. One that was killed or hangs is silent, and its link will end.
-  if (obstacle == Reason::peer_is_primary)
-    may_pass = r_.peer(r_.membership.adopted()->primary->node).heard < since_ + kSignOfLife;
+  if (obstacle == Reason::peer_is_primary) may_pass = gives_way(r_.membership.adopted()->primary->node);
   if (!may_pass && !r_.membership.holds_tenure() && !r_.membership.adopting()) return finish(false, obstacle);
   if (r_.membership.fence_running()) return;  // its result may change the answer
   if (obstacle == Reason::no_quorum && r_.ctx.now >= since_ + kLinkPatience) return finish(false, obstacle);
   if (r_.ctx.now < deadline_) return;
   const Reason last = obstacle != Reason::none ? obstacle : r_.membership.last_obstacle();
   finish(false, last == Reason::none ? Reason::timed_out : last);
+}
+
+// A Primary that died has not been heard since; a caretaker hands back when it is asked to.
+bool Admin::gives_way(Seat holder) {
+  if (!r_.peer(holder).caretaker) return r_.peer(holder).heard < since_ + kSignOfLife;
+  if (!std::exchange(asked_, true)) r_.send(holder, YieldRequest{r_.membership.stamp()});
+  return true;
 }
 
 void Admin::fence_ended() {
@@ -161,7 +168,7 @@ void Admin::pump_creation() {
 void Admin::pump_force() {
   if (r_.membership.serving()) return finish(true);
   if (creating_ && r_.ctx.record.adopted) {
-    if (r_.membership.is_primary()) return finish(true);
+    if (r_.membership.serves_clients()) return finish(true);
     if (r_.ctx.record.adopted->primary != r_.ctx.self_holder()) return finish(false, Reason::peer_is_primary);
     if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);
     return;
@@ -191,6 +198,7 @@ void Admin::pump_invalidate() {
   if (recording_) return;
   const auto& tenure = r_.membership.adopted();
   if (!tenure) return finish(false, Reason::never_used);
+  if (r_.membership.caretaking() && r_.ctx.now < deadline_) return r_.membership.yield();
   if (r_.membership.holds_tenure()) return finish(false, Reason::invalidate_primary);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   Seat other = kNoSeat;

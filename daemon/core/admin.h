@@ -35,6 +35,7 @@ class Admin {
   void peer_found_primary();
   // A handler ended: what it brought gets its time, however long it took.
   void fence_ended();
+  bool occupied() const { return current_.has_value() || stopped_; }
   bool stopping() const { return stopped_; }
   bool gone() const { return gone_; }
   // Why this node could not be promoted now; none if it could.
@@ -44,6 +45,7 @@ class Admin {
   bool running(AdminOp op) const { return current_ && current_->op == op; }
   void finish(bool ok, Reason reason = Reason::none);
   void pump_primary();
+  bool gives_way(Seat holder);
   void pump_force();
   void pump_secondary();
   void hand_over();

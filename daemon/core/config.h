@@ -20,6 +20,7 @@ struct CoreConfig {
   Duration round_timeout = milliseconds(1000);
   Duration retry = milliseconds(200);      // between rounds that did not decide
   Duration promote_patience = seconds(8);  // how long `primary` waits for leases to end
+  Duration caretaker_delay = seconds(10);  // without a Primary after an unclean end, before the copies are levelled
   Duration ack_timeout = seconds(6);       // net { timeout }: a peer that acknowledges nothing for so long is dropped
 
   bool fail_on_no_quorum = false;  // on-no-quorum io-error

@@ -112,7 +112,9 @@ enum class Notice : uint8_t {
   fence_started,
   fence_finished,  // a: exit status
   fence_ignored,   // a: exit status
-  superseded,      // seat: who has met a later run of this node's memory
+  caretaker_begins,
+  caretaker_ends,
+  superseded,  // seat: who has met a later run of this node's memory
 };
 struct Note {
   Notice notice = Notice::peer_connected;

@@ -34,7 +34,7 @@ Role peer_role(const ReplicaImpl& r, const Peer& peer) {
   const auto& tenure = r.ctx.record.adopted;
   const bool primary = tenure && tenure->primary && tenure->primary->node == peer.seat && peer.hello &&
                        peer.hello->boot == tenure->primary->boot && peer.hello->start == tenure->primary->start;
-  return primary ? Role::primary : Role::secondary;
+  return primary && !peer.caretaker ? Role::primary : Role::secondary;
 }
 
 PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
@@ -78,7 +78,8 @@ VoterSnapshot show_voter(const ReplicaImpl& r, const Voter& voter, Instant now) 
 
 Snapshot ReplicaImpl::inspect(Instant now) const {
   Snapshot shown;
-  shown.role = membership.is_primary() ? Role::primary : Role::secondary;
+  shown.caretaker = membership.is_primary() && !membership.serves_clients();
+  shown.role = membership.serves_clients() ? Role::primary : Role::secondary;
   shown.disk = own_disk(*this);
   shown.tenure = ctx.record.adopted;
   shown.disk_uuid = ctx.record.disk;
@@ -89,7 +90,7 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
   shown.seasoned = membership.seasoned();
   shown.client_ops = write_path.client_ops();
   shown.hot_extents = static_cast<uint32_t>(intents.set_count());
-  if (membership.is_primary()) {
+  if (membership.serves_clients()) {
     const Instant until = membership.lease_until();
     shown.lease_left = until > now ? until - now : Duration{};
     shown.suspended = !membership.serving();

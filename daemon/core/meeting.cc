@@ -98,6 +98,7 @@ void Meeting::meet(Seat from) {
   if (peer.adopted.number < hello_stamp.number || peer.adopted.history != hello_stamp.history) peer.adopted = hello_stamp;
   peer.seen_acceptor = theirs.acceptor;
   r_.membership.met(from, theirs);
+  if (r_.membership.caretaking()) r_.membership.tell_caretaking(from);
   r_.ctx.note(Notice::peer_connected, from);
   if (judgement.verdict == Verdict::adopt_theirs) r_.membership.decided_elsewhere(*theirs.tenure);
 }

@@ -286,10 +286,24 @@ struct DropMe {
   friend bool operator==(const DropMe&, const DropMe&) = default;
 };
 
-using Message = std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused,
-                             LeaseReleased, BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition,
-                             WriteRequest, WriteReply, FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin,
-                             ResyncMap, ResyncWrite, JoinPrepare, JoinReady, DropMe, VoterHello, Superseded>;
+// From who holds the tenure, to the peers: whether it does so only to level the copies, and serves nobody.
+struct Caretaking {
+  Stamp stamp;
+  bool on = false;
+  friend bool operator==(const Caretaking&, const Caretaking&) = default;
+};
+
+// To a caretaker: another node is to be Primary.
+struct YieldRequest {
+  Stamp stamp;
+  friend bool operator==(const YieldRequest&, const YieldRequest&) = default;
+};
+
+using Message =
+    std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused, LeaseReleased,
+                 BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition, WriteRequest, WriteReply,
+                 FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin, ResyncMap, ResyncWrite, JoinPrepare,
+                 JoinReady, DropMe, VoterHello, Superseded, Caretaking, YieldRequest>;
 
 constexpr size_t kLastRegisterMessage = 10;  // alternatives 0..10 of Message belong to the register
 static_assert(std::is_same_v<std::variant_alternative_t<kLastRegisterMessage, Message>, AcceptanceCounted>);

@@ -31,6 +31,7 @@ struct Peer {
   bool disk_usable = false;
   bool inconsistent = false;
   bool doubtful = false;
+  bool caretaker = false;       // it says that it holds the tenure only to level the copies
   size_t writes_in_flight = 0;  // disk writes here that came over its links and are not done
   bool replicating = false;     // new writes flow to it and completions wait for it
   Reason refused = Reason::none;

@@ -212,6 +212,11 @@ void ReplicaImpl::message_received(const MessageReceived& event) {
   if (is_register_message(message)) return membership.register_message(event.from, message);
   if (event.from.is_witness()) return close_link(event.from, Reason::protocol_violation);
   if (const auto* hello = std::get_if<PeerHello>(&message)) return meeting.hello(event.from, *hello);
+  if (const auto* care = std::get_if<Caretaking>(&message)) {
+    p.caretaker = care->on;
+    return;
+  }
+  if (std::holds_alternative<YieldRequest>(message)) return membership.yield();
   // Answers to what this node asked are never in the way of an adoption.
   if (const auto* adopted = std::get_if<TenureAdopted>(&message)) {
     p.adopted = adopted->stamp;

@@ -49,6 +49,7 @@ struct PeerSnapshot {
 struct Snapshot {
   Role role = Role::secondary;
   DiskState disk = DiskState::diskless;
+  bool caretaker = false;        // it levels the copies, as a Primary that serves nobody
   bool quorum = false;           // enough voters answer
   bool suspended = false;        // I/O is frozen
   Reason reason = Reason::none;  // of the freeze, or why this node could not be promoted now

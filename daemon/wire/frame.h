@@ -54,6 +54,8 @@ enum class FrameType : uint8_t {
   drop_me,
   voter_hello,
   superseded,
+  caretaking,
+  yield_request,
   // the transport's own
   hello = 128,
   challenge,
@@ -64,7 +66,7 @@ enum class FrameType : uint8_t {
   pong,
 };
 
-constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::superseded);
+constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::yield_request);
 constexpr bool is_message_type(uint8_t type) { return type >= 1 && type <= kLastMessageType; }
 constexpr bool is_transport_type(uint8_t type) {
   return type >= static_cast<uint8_t>(FrameType::hello) && type <= static_cast<uint8_t>(FrameType::pong);

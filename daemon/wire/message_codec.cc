@@ -153,6 +153,15 @@ auto fields(M& m) {
   return std::tie(m.known);
 }
 
+template <Like<Caretaking> M>
+auto fields(M& m) {
+  return std::tie(m.stamp, m.on);
+}
+template <Like<YieldRequest> M>
+auto fields(M& m) {
+  return std::tie(m.stamp);
+}
+
 template <class E>
 constexpr E kLast = E{};
 template <>

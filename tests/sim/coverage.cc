@@ -41,11 +41,11 @@ constexpr std::array kRequiredFaults = {
     Fault::volatile_power_loss,
 };
 constexpr std::array kRequiredNotices = {
-    Notice::peer_connected,   Notice::peer_lost,     Notice::tenure_decided, Notice::tenure_adopted, Notice::became_primary,
-    Notice::became_secondary, Notice::frozen,        Notice::thawed,         Notice::peer_dropped,   Notice::resync_started,
-    Notice::resync_finished,  Notice::peer_joined,   Notice::deposed,        Notice::disk_failed,    Notice::metadata_failed,
-    Notice::resync_aborted,   Notice::voter_lost,    Notice::voter_back,     Notice::voter_replaced, Notice::fence_started,
-    Notice::fence_finished,   Notice::fence_ignored, Notice::superseded,
+    Notice::peer_connected,   Notice::peer_lost,     Notice::tenure_decided, Notice::tenure_adopted,   Notice::became_primary,
+    Notice::became_secondary, Notice::frozen,        Notice::thawed,         Notice::peer_dropped,     Notice::resync_started,
+    Notice::resync_finished,  Notice::peer_joined,   Notice::deposed,        Notice::disk_failed,      Notice::metadata_failed,
+    Notice::resync_aborted,   Notice::voter_lost,    Notice::voter_back,     Notice::voter_replaced,   Notice::fence_started,
+    Notice::fence_finished,   Notice::fence_ignored, Notice::superseded,     Notice::caretaker_begins, Notice::caretaker_ends,
 };
 // Each rule of the promotion table and each way in which a round can fail for good. Reason::lease_running only shows while a
 // promotion waits: it ends with a promotion, or with peer_is_primary when the lease is renewed.
@@ -156,6 +156,7 @@ void Coverage::add(const Coverage& o) {
                      &Coverage::disk_errors,
                      &Coverage::meta_errors,
                      &Coverage::witness_begins_anew,
+                     &Coverage::levelled_unattended,
                      &Coverage::copies_compared,
                      &Coverage::differing_covered,
                      &Coverage::promoted_after_clean,
@@ -208,6 +209,7 @@ int Coverage::print() const {
     ++missing;
   }
   const Named counters = {{"loss of the cache of every member", everywhere_lost},
+                          {"copies levelled with nobody Primary", levelled_unattended},
                           {"survivor promotion", survivor_promotions},
                           {"promotion after a clean hand-over", promoted_after_clean},
                           {"promotion after a lease that ended", promoted_after_unclean},

@@ -89,6 +89,8 @@ struct MessageText {
   std::string operator()(const VoterHello& m) const {
     return fmt::format("VoterHello acc {} start {} token {:x}", describe(m.acceptor), m.lineage.start, m.lineage.tokens[0]);
   }
+  std::string operator()(const Caretaking& m) const { return fmt::format("Caretaking {} {}", stamp(m.stamp), m.on); }
+  std::string operator()(const YieldRequest& m) const { return "YieldRequest " + stamp(m.stamp); }
   std::string operator()(const Superseded& m) const {
     return fmt::format("Superseded acc {} start {} token {:x}", describe(m.known.acceptor), m.known.start, m.known.token);
   }
@@ -309,6 +311,10 @@ std::string_view name_of(Notice notice) {
       return "fence-started";
     case Notice::fence_finished:
       return "fence-finished";
+    case Notice::caretaker_begins:
+      return "caretaker-begins";
+    case Notice::caretaker_ends:
+      return "caretaker-ends";
     case Notice::superseded:
       return "superseded";
     case Notice::fence_ignored:

@@ -80,6 +80,8 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   if (prng.chance(20)) plan.net.stall_permille = static_cast<int>(prng.between(1, 20));
   if (prng.chance(25)) plan.workload.flushes = 0;
   draw_faults(prng, plan, wish.volatile_cache);
+  plan.unattended = prng.chance(30);
+  plan.core.caretaker_delay = milliseconds(prng.between(300, 8000));
   return plan;
 }
 

@@ -26,6 +26,7 @@ struct Plan {
   // other.
   bool every_fault = true;
   std::vector<uint32_t> only;
+  bool unattended = false;      // when everything is healed, nobody is promoted until the copies are equal
   bool volatile_cache = false;  // with blackouts that lose what was not flushed
   WorkloadShape workload;
   ManagerShape manager;

@@ -100,7 +100,7 @@ void Manager::supervise() {
   // A frozen Primary looks like a dead one from here, but not at once.
   const bool lingering = std::any_of(nodes_.begin(), nodes_.end(), [](const SimNode* n) { return n->paused() && n->primary(); });
   if (lingering && context_.queue.now() - primary_seen_ < shape_.patience) return;
-  if (context_.queue.now() >= next_try_) promote_somebody();
+  if (!resting_ && context_.queue.now() >= next_try_) promote_somebody();
 }
 
 void Manager::supervise_primary(SimNode& node) {

@@ -43,6 +43,8 @@ class Manager {
   bool created() const { return created_; }
   int fences_under_way() const { return fences_under_way_; }
   SimNode* primary() const;
+  // Nobody is promoted while it rests.
+  void rest(bool resting) { resting_ = resting; }
   // While healing: no more switch-overs, no fences that fail.
   void calm() {
     calm_ = true;
@@ -78,6 +80,7 @@ class Manager {
   std::vector<SimNode*> nodes_;
   bool created_ = false;
   bool calm_ = false;
+  bool resting_ = false;
   bool switch_wanted_ = false;
   Instant switch_since_{0};
   std::optional<Seat> last_primary_;

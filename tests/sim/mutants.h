@@ -44,6 +44,7 @@
   X(P8, minority_decides, any, "half of the voters decide without a fence")                                                    \
   X(P8, acceptance_not_durable, any, "a voter answers before its acceptance is durable")                                       \
   X(P8, fence_is_a_vote, any, "a fence stands in for a missing vote of an odd number")                                         \
+  X(P9, no_caretaker, any, "without a Primary nobody levels the copies after an unclean end")                                  \
   X(P9, older_state_accepted, any, "a voter whose memory was set back is let in")                                              \
   X(P9, seat_stays_empty, any, "a voter that lost its memory is never seated again")                                           \
   X(P9, join_not_proposed, any, "a copy that was levelled is not taken into the set")                                          \

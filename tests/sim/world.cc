@@ -85,6 +85,16 @@ void World::run() {
   if (oracle_.failed()) return;
   heal();
   constexpr Duration kHealing = seconds(120);
+  if (plan_.unattended) {
+    manager_.rest(true);
+    if (!run_until(kHealing, [this] { return levelled(); })) {
+      if (!oracle_.failed()) oracle_.fail("P9", "not levelled after 120 s without a Primary; " + describe_state());
+      return;
+    }
+    ++coverage_.levelled_unattended;
+    oracle_.compare_identical();
+    manager_.rest(false);
+  }
   if (!run_until(kHealing, [this] { return settled(); })) {
     if (!oracle_.failed()) oracle_.fail("P9", "not healed after 120 s; " + describe_state());
     return;
@@ -159,6 +169,16 @@ bool World::voters_seated() const {
     const Uuid& there = voter.seat.is_witness() ? witnesses_.at(voter.seat.value - kMaxDataNodes)->acceptor()
                                                 : nodes_.at(voter.seat.value)->disk().record().acceptor.acceptor;
     return there == voter.acceptor;
+  });
+}
+
+// Everybody is there, nobody is Primary, and the tenure says that all copies are the same.
+bool World::levelled() const {
+  const auto& tenure = oracle_.latest_tenure();
+  if (!tenure || !tenure->clean || tenure->members.size() != static_cast<int>(nodes_.size())) return false;
+  return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
+    return node->alive() && !node->disk().set_back() && node->durable_view().adopted == tenure &&
+           node->inspect().disk == DiskState::up_to_date && !node->disk().busy();
   });
 }
 

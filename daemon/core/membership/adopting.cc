@@ -185,6 +185,7 @@ void Membership::take_role() {
     }
   } else if (!mine && role_ != Standing::secondary) {  // handed over
     role_ = Standing::secondary;
+    const bool unseen = end_caretaking();
     was_serving_ = false;
     frozen_ = Reason::none;
     r_.write_path.abandon();
@@ -192,6 +193,7 @@ void Membership::take_role() {
     for (Seat seat : r_.data_peers()) {
       if (!r_.source.active(seat)) r_.peer(seat).replicating = false;
     }
+    if (unseen) return;
     r_.ctx.note(Notice::became_secondary);
     r_.ctx.emit(RoleChanged{false});
   }
@@ -199,7 +201,7 @@ void Membership::take_role() {
 
 // Another node became Primary: clients are told at once; what they had in flight is covered by our intent bits until the resync.
 void Membership::depose(Seat by) {
-  const bool was_primary = role_ == Standing::primary;
+  const bool was_primary = !end_caretaking() && role_ == Standing::primary;
   role_ = Standing::secondary;
   was_serving_ = false;
   confirm_needed_ = false;

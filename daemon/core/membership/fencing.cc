@@ -65,6 +65,7 @@ bool Membership::fence_wanted(Seat peer) const {
   if (boots_[peer.value].is_nil() || fenced(peer)) return false;
   const Tenure& tenure = *adopted();
   const bool always = config.fencing == FencingPolicy::resource_and_stonith;
+  if (caretaking()) return false;
   if (holds_tenure()) return tenure.members.contains(peer) && (always || !may_decide());
   // A candidate: the Primary before may be alive, and its lease with it.
   const bool was_primary = tenure.primary && tenure.primary->node == peer;

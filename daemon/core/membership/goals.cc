@@ -78,9 +78,7 @@ Tenure Membership::desired(const Tenure& from) const {
     if (r_.source.may_join(seat) && !MUTANT(join_not_proposed) && whole && !r_.admin.wants_dropped(seat))
       next.members.insert(seat);
   }
-  // Handed over by command; or handed back, because the command that wanted it has ended: nothing was served under this tenure.
-  const bool handed_back = role_ == Standing::becoming_primary && !promotion_wished();
-  if (from.primary == r_.ctx.self_holder() && (r_.admin.wants_demotion() || handed_back)) {
+  if (from.primary == r_.ctx.self_holder() && (r_.admin.wants_demotion() || hand_back_)) {
     next.primary.reset();
     next.clean = true;
   }

@@ -11,7 +11,9 @@ bool Membership::tenure_given_up() const {
   return (undecided_ && undecided_->primary != self) || (adopting_ && adopting_->primary != self);
 }
 
-bool Membership::handing_over() const { return role_ == Standing::primary && (r_.admin.wants_demotion() || tenure_given_up()); }
+bool Membership::handing_over() const {
+  return role_ == Standing::primary && (r_.admin.wants_demotion() || hand_back_ || tenure_given_up());
+}
 
 bool Membership::serving() const {
   if (MUTANT(serve_without_lease)) return role_ == Standing::primary && !handing_over();
@@ -37,8 +39,7 @@ void Membership::update_serving() {
       lease_.valid(adopted()->voters, r_.ctx.now, broken_tie())) {
     role_ = Standing::primary;
     r_.write_path.became_primary();
-    r_.ctx.note(Notice::became_primary);
-    r_.ctx.emit(RoleChanged{true});
+    promotion_commanded() ? open_to_clients() : begin_caretaking();
   }
   const bool now_serving = serving();
   if (now_serving == was_serving_) return;

@@ -60,6 +60,7 @@ void Membership::evaluate() {
   take_back_last_member();
   pump_fences();
   update_serving();
+  pump_caretaker();
   pump_lease();
   if (round_ && round_->ready()) prepared();
   if (round_ && r_.ctx.now >= round_started_ + r_.ctx.config.round_timeout) fail_round(r_.ctx.config.retry);
@@ -78,6 +79,7 @@ Instant Membership::next_deadline() const {
     if (!adopting_) due = std::min(due, next_lease_request_);
     if (serving()) due = std::min(due, lease_until());
   }
+  if (!holds_tenure() && caretaker_due_at_ > r_.ctx.now) due = std::min(due, caretaker_due_at_);
   if (!round_ && !holds_tenure() && accepted_unsettled()) due = std::min(due, r_.ctx.now + seconds(1));
   for (Seat seat : r_.data_peers()) {
     if (fence_wanted(seat) && next_fence_[seat.value] > r_.ctx.now) due = std::min(due, next_fence_[seat.value]);

@@ -29,6 +29,8 @@ class Membership {
   Stamp stamp() const { return adopted() ? stamp_of(*adopted()) : Stamp{}; }
   bool adopting() const { return adopting_.has_value(); }
   bool is_primary() const { return role_ == Standing::primary; }
+  // Primary for clients: one that only levels the copies serves nobody.
+  bool serves_clients() const { return is_primary() && !caretaker_; }
   bool holds_tenure() const { return role_ != Standing::secondary; }  // Primary, or becoming it
   // The Primary may answer clients now (P2, P6).
   bool serving() const;
@@ -45,6 +47,12 @@ class Membership {
   uint32_t votes_answering() const;
   Instant lease_until() const;
   Reason last_obstacle() const { return obstacle_; }
+
+  // --- caretaking (caretaker.cc) ---
+  bool caretaking() const { return caretaker_ || caretaker_wish_; }
+  void yield();                     // somebody else is to be Primary: a caretaker hands back as soon as it can
+  void tell_caretaking(Seat seat);  // when it was met
+  bool promotion_commanded() const;
 
   // --- fences (fencing.cc) ---
   void fence_done(const FenceDone& done);
@@ -124,6 +132,16 @@ class Membership {
   void introduce(Seat seat);
   void introduce_unrecorded();
 
+  // caretaker.cc
+  bool last_primary_is_over() const;
+  bool caretaker_wanted() const;
+  bool caretaker_due() const;
+  bool caretaker_done() const;
+  void pump_caretaker();
+  void begin_caretaking();
+  void open_to_clients();
+  bool end_caretaking();
+
   // fencing.cc
   SeatSet broken_tie() const;  // the seats that decide as one half; none without a completed fence
   void count_acceptances(const Round& round);
@@ -146,6 +164,12 @@ class Membership {
   bool adopting_recorded_ = false;
   bool doubt_ended_ = false;  // by what is being adopted; to be told to the peers
   std::optional<Tenure> adopt_next_;
+
+  bool caretaker_wish_ = false;  // this node's next tenure, or the one that it has begun, is a caretaker's
+  bool caretaker_ = false;       // Primary, but for nobody
+  bool hand_back_ = false;       // levelled and settled
+  bool yield_ = false;
+  Instant caretaker_due_at_ = kNever;
 
   std::optional<Round> round_;
   bool round_creating_ = false;

@@ -90,7 +90,8 @@ bool Membership::primary_away() const {
   return !peer.met && r_.ctx.now >= peer.since + seconds(1);
 }
 
-bool Membership::promotion_wished() const { return r_.admin.wants_promotion() || r_.admin.create_as_primary(); }
+bool Membership::promotion_commanded() const { return r_.admin.wants_promotion() || r_.admin.create_as_primary(); }
+bool Membership::promotion_wished() const { return promotion_commanded() || caretaker_wish_; }
 
 bool Membership::wants_round() const {
   if (round_ || adopting_ || r_.ctx.now < next_round_at_) return false;
@@ -100,6 +101,7 @@ bool Membership::wants_round() const {
   if (!holds_tenure() && accepted_unsettled() && (r_.admin.wants_promotion() || primary_away())) return true;
   if (holds_tenure()) return confirm_needed_ || rebase_needed_ || desired(*adopted()) != *adopted();
   if (r_.admin.wants_promotion()) return r_.admin.promotion_obstacle() == Reason::none;
+  if (caretaker_wanted() && caretaker_due()) return true;
   return is_resync_source() && desired(*adopted()) != *adopted();
 }
 
@@ -173,7 +175,9 @@ std::optional<Tenure> Membership::value_for(const std::optional<Tenure>& found) 
     obstacle_ = Reason::no_quorum;
     return std::nullopt;
   }
-  if (!holds_tenure() && r_.admin.wants_promotion()) {
+  const bool caretaker = caretaker_wanted() && caretaker_due();
+  if (!holds_tenure() && (r_.admin.wants_promotion() || caretaker)) {
+    caretaker_wish_ = !r_.admin.wants_promotion();
     const Reason obstacle = r_.admin.promotion_obstacle();
     if (obstacle == Reason::none) return promoted(*found);
   }

@@ -14,7 +14,7 @@ void WritePath::refuse(const ClientRequest& request, IoStatus status) {
 }
 
 void WritePath::request(const ClientRequest& request) {
-  if (!r_.membership.is_primary()) return refuse(request, IoStatus::shut_down);
+  if (!r_.membership.serves_clients()) return refuse(request, IoStatus::shut_down);
   const bool data = request.kind != OpKind::flush;
   if (data && (request.range.empty() || request.range.end() > r_.membership.adopted()->volumes[0].size_bytes))
     return refuse(request, is_change(request.kind) ? IoStatus::no_space : IoStatus::invalid);

@@ -65,6 +65,10 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
       return {LogLevel::warning, fmt::format("{}: fence-peer ended with {}", who, note.a), {}};
     case Notice::fence_ignored:
       return {LogLevel::warning, fmt::format("{}: fence-peer's {} changes nothing", who, note.a), {}};
+    case Notice::caretaker_begins:
+      return {LogLevel::notice, "caretaker: nobody is Primary after an unclean end; the copies are levelled", {}};
+    case Notice::caretaker_ends:
+      return {LogLevel::notice, "caretaker no more", {}};
     case Notice::superseded:
       return {LogLevel::error,
               fmt::format(

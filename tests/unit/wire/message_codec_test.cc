@@ -61,6 +61,8 @@ TEST(MessageCodec, TypeNumbersArePinned) {
   EXPECT_EQ(static_cast<int>(FrameType::drop_me), 28);
   EXPECT_EQ(static_cast<int>(FrameType::voter_hello), 29);
   EXPECT_EQ(static_cast<int>(FrameType::superseded), 30);
+  EXPECT_EQ(static_cast<int>(FrameType::caretaking), 31);
+  EXPECT_EQ(static_cast<int>(FrameType::yield_request), 32);
 }
 
 TEST(MessageCodec, EveryTruncationAndEveryExcessIsRefused) {

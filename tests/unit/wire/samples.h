@@ -79,6 +79,8 @@ inline std::vector<Message> sample_messages() {
       DropMe{sample_stamp()},
       VoterHello{sample_uuid(40), sample_uuid(42), Lineage{7, {1, 2, 3, 4, 5, 6, 7, 8}}},
       Superseded{KnownRun{sample_uuid(41), 8, 9}},
+      Caretaking{sample_stamp(), true},
+      YieldRequest{sample_stamp()},
   };
 }
 
