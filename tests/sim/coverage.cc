@@ -147,6 +147,9 @@ void Coverage::add(const Coverage& o) {
                      &Coverage::half_open,
                      &Coverage::silences,
                      &Coverage::late_messages,
+                     &Coverage::frames_split,
+                     &Coverage::frames_joined,
+                     &Coverage::frames_cut,
                      &Coverage::torn_pages,
                      &Coverage::orphans_landed,
                      &Coverage::orphans_lost,
@@ -185,6 +188,7 @@ int Coverage::print() const {
   fmt::print("promotion rules: after a clean hand-over {} after a lease that ended {} by half of the voters and a fence {}\n",
              promoted_after_clean, promoted_after_unclean, promoted_by_half);
   fmt::print("network: half-open {} silences {} late messages {}\n", half_open, silences, late_messages);
+  fmt::print("wire: frames split {} several at once {} cut off in the middle {}\n", frames_split, frames_joined, frames_cut);
   fmt::print("disks: torn pages {} orphans landed {} lost {} unflushed lost {} errors {} metadata errors {}\n", torn_pages,
              orphans_landed, orphans_lost, lost_blocks, disk_errors, meta_errors);
   fmt::print("copies: compared {} differing and covered {}\n", copies_compared, differing_covered);
@@ -214,6 +218,9 @@ int Coverage::print() const {
                           {"failed fence", fences_failed},
                           {"switch-over", switch_overs},
                           {"half-open link", half_open},
+                          {"frame that came in pieces", frames_split},
+                          {"frames that came at once", frames_joined},
+                          {"frame cut off in the middle", frames_cut},
                           {"torn page", torn_pages},
                           {"orphan write landed", orphans_landed},
                           {"differing copies", differing_covered},

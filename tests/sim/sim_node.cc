@@ -177,10 +177,10 @@ PayloadId SimNode::add_payload(Payload payload) {
   return id;
 }
 
-void SimNode::receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload payload) {
+void SimNode::receive(Seat from, LinkId link, const Message& message, Payload payload) {
   if (state_ != State::running || leaving_) return;
   const PayloadId id = payload ? add_payload(std::move(payload)) : PayloadId{};
-  post(MessageReceived{from, link, *message, id});
+  post(MessageReceived{from, link, message, id});
 }
 
 void SimNode::step(const Event& event) {

@@ -19,6 +19,7 @@ World::World(const Plan& plan, TraceDetail trace)
       manager_(context(), prng_.fork(), workload_, plan.manager),
       injector_(*this, prng_.fork()) {
   net_.behaviour = plan.net;
+  net_.tell_mangled([this](std::string what) { oracle_.fail("codec", std::move(what)); });
   oracle_.ask_links([this](Seat a, Seat b) { return net_.connected(a, b); });
   const ResourceId resource = prng_.uuid();
   for (uint8_t i = 0; i < plan.data_nodes; ++i) {
@@ -239,6 +240,9 @@ Coverage World::collect_coverage() const {
   all.half_open += net_.counters.half_open;
   all.silences += net_.counters.silence_noticed;
   all.late_messages += net_.counters.late;
+  all.frames_split += net_.counters.wire.split;
+  all.frames_joined += net_.counters.wire.joined;
+  all.frames_cut += net_.counters.frames_cut;
   for (const auto& node : nodes_) {
     const auto& c = node->disk().counters;
     all.torn_pages += c.torn_pages;

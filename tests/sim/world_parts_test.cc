@@ -116,9 +116,9 @@ class Ear : public Endpoint {
     up = true;
   }
   void link_down(Seat, LinkId) override { up = false; }
-  void receive(Seat, LinkId, std::shared_ptr<const Message> message, Payload) override {
+  void receive(Seat, LinkId, const Message& message, Payload) override {
     EXPECT_TRUE(up);
-    if (const auto* reply = std::get_if<WriteReply>(&*message)) heard.push_back(reply->op.value);
+    if (const auto* reply = std::get_if<WriteReply>(&message)) heard.push_back(reply->op.value);
   }
   bool up = false;
   LinkId link;
