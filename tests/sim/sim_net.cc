@@ -146,7 +146,7 @@ void SimNet::arrive(Pair& pair, LinkId link, int to_side, std::shared_ptr<Direct
   }
 }
 
-// Of what is on its way, some bytes still come.
+// A reset: of what is on its way, some bytes still come. (What a machine sent before its power went comes whole: stories rely on it.)
 void SimNet::lose_tail(Connection& connection, int to_side) {
   for (const auto& direction : connection.to[at(to_side)]) {
     if (!direction) continue;
@@ -283,7 +283,6 @@ void SimNet::process_ended(Seat seat, bool quietly) {
       Connection& connection = p.connections.at(id);
       connection.closed[at(side)] = true;
       connection.broken = true;
-      lose_tail(connection, 1 - side);
       side_down_after(p, id, 1 - side, prng_.between(behaviour.ping_fastest, behaviour.ping_slowest));
       forget_if_over(p, id);
     }
