@@ -150,6 +150,9 @@ void Coverage::add(const Coverage& o) {
                      &Coverage::frames_split,
                      &Coverage::frames_joined,
                      &Coverage::frames_cut,
+                     &Coverage::superblocks_interrupted,
+                     &Coverage::superblocks_repaired,
+                     &Coverage::repairs_interrupted,
                      &Coverage::torn_pages,
                      &Coverage::orphans_landed,
                      &Coverage::orphans_lost,
@@ -191,6 +194,8 @@ int Coverage::print() const {
   fmt::print("wire: frames split {} several at once {} cut off in the middle {}\n", frames_split, frames_joined, frames_cut);
   fmt::print("disks: torn pages {} orphans landed {} lost {} unflushed lost {} errors {} metadata errors {}\n", torn_pages,
              orphans_landed, orphans_lost, lost_blocks, disk_errors, meta_errors);
+  fmt::print("superblocks: writes interrupted {} repaired at an attach {} repairs interrupted {}\n", superblocks_interrupted,
+             superblocks_repaired, repairs_interrupted);
   fmt::print("copies: compared {} differing and covered {}\n", copies_compared, differing_covered);
   fmt::print("off: volatile-power-loss (needs the doubtful mark)\n");
   int missing = 0;
@@ -222,6 +227,9 @@ int Coverage::print() const {
                           {"frames that came at once", frames_joined},
                           {"frame cut off in the middle", frames_cut},
                           {"torn page", torn_pages},
+                          {"superblock write interrupted", superblocks_interrupted},
+                          {"superblock repaired at an attach", superblocks_repaired},
+                          {"superblock repair interrupted", repairs_interrupted},
                           {"orphan write landed", orphans_landed},
                           {"differing copies", differing_covered},
                           {"refused promotion", promotions_refused},

@@ -67,7 +67,7 @@ void SimNode::attach(uint64_t life) {
     context_.queue.after(milliseconds(2), [this, life] { attach(life); });
     return;
   }
-  auto record = std::make_shared<NodeRecord>(disk_.record());
+  auto record = std::make_shared<NodeRecord>(disk_.open());
   begin_run(record->memory.lineage, prng_.next());
   record->boot = boot_;
   disk_.write(WriteRecord{MetaToken{0}, record}, [this, life, record](bool ok) {

@@ -246,6 +246,9 @@ Coverage World::collect_coverage() const {
   for (const auto& node : nodes_) {
     const auto& c = node->disk().counters;
     all.torn_pages += c.torn_pages;
+    all.superblocks_interrupted += c.superblock.interrupted;
+    all.superblocks_repaired += c.superblock.repairs;
+    all.repairs_interrupted += c.superblock.repairs_interrupted;
     all.orphans_landed += c.orphans_landed;
     all.orphans_lost += c.orphans_lost;
     all.lost_blocks += c.lost_blocks;

@@ -13,11 +13,18 @@ struct Nobody : DiskObserver {
   void record_durable(Seat, const NodeRecord&) override {}
   void bits_changed(Seat) override {}
   void disk_replaced(Seat) override {}
+  void metadata_misread(Seat, const std::string& what) override { ADD_FAILURE() << what; }
 };
 
 class DiskTest : public testing::Test {
  protected:
-  DiskTest() : disk_(queue_, Prng(3), nobody_, Seat{0}, 2048) { disk_.create({}, kFirstVersion); }
+  DiskTest() : disk_(queue_, Prng(3), nobody_, Seat{0}, 2048) { create(); }
+  void create() {
+    NodeRecord record;
+    record.disk = Uuid::from_words(3, 4);
+    record.node = Seat{0};
+    disk_.create(record, kFirstVersion);
+  }
   void write(uint64_t b, uint64_t version, bool fua = false) {
     disk_.submit(DiskIo{{}, OpKind::write, {b * kBlockBytes, kBlockBytes}, fua, {}},
                  std::make_shared<const std::vector<uint64_t>>(1, version), [](IoStatus, Payload) {});
@@ -65,7 +72,7 @@ TEST_F(DiskTest, AFlushCoversOnlyWhatWasCompleteWhenItCame) {
   disk_.behaviour.volatile_cache = true;
   int lost = 0;
   for (int i = 0; i < 64; ++i) {
-    disk_.create({}, kFirstVersion);
+    create();
     flush();
     write(1, 10);
     settle();
