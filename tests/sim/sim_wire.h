@@ -21,7 +21,7 @@ namespace lockstep::sim {
 
 class WireStream {
  public:
-  static constexpr uint64_t kFullSizeOneIn = 64;
+  static constexpr uint64_t kFullSizeOneIn = 128;
 
   struct Arrival {
     Message message;
