@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -24,6 +25,12 @@ struct Uuid {
       id.bytes[8 + i] = static_cast<uint8_t>(low >> (56 - 8 * i));
     }
     return id;
+  }
+  // By words: the defaulted one calls memcmp, and the core compares identities more often than anything else.
+  friend constexpr bool operator==(const Uuid& a, const Uuid& b) {
+    const auto x = std::bit_cast<std::array<uint64_t, 2>>(a.bytes);
+    const auto y = std::bit_cast<std::array<uint64_t, 2>>(b.bytes);
+    return x[0] == y[0] && x[1] == y[1];
   }
   friend auto operator<=>(const Uuid&, const Uuid&) = default;
 };

@@ -71,25 +71,26 @@ Instant Admin::next_deadline() const {
   return due;
 }
 
-// The promotion table: what forbids it, first match wins. Voters' leases are not asked here: a round finds out.
-Reason Admin::promotion_obstacle() const {
+PromotionFacts Admin::promotion_facts() const {
   const NodeRecord& record = r_.ctx.record;
-  if (record.memory.superseded) return Reason::older_state;
-  if (!r_.disk_usable) return Reason::no_disk;
-  if (!record.adopted) return Reason::never_used;
+  PromotionFacts facts;
+  facts.memory_is_older = record.memory.superseded;
+  facts.disk_usable = r_.disk_usable;
+  facts.used = record.adopted.has_value();
+  facts.inconsistent = record.inconsistent;
+  facts.may_decide = r_.membership.may_decide();
+  if (!facts.used) return facts;
   const Tenure& tenure = *record.adopted;
-  if (tenure.primary && tenure.primary->node != r_.self()) {
-    const Peer& peer = r_.peer(tenure.primary->node);
-    // The very run of the daemon that holds the tenure is connected: it is Primary, and alive.
-    if (peer.met && peer.hello->boot == tenure.primary->boot && peer.hello->start == tenure.primary->start)
-      return Reason::peer_is_primary;
-  }
-  if (record.inconsistent) return Reason::copy_inconsistent;
-  if (!tenure.members.contains(r_.self()) && !MUTANT(promoted_outside_set)) return Reason::no_current_copy;
-  if (!r_.membership.may_decide()) return Reason::no_quorum;
-  if (r_.membership.doubt_forbids() && !forced()) return Reason::copy_doubtful;
-  return Reason::none;
+  facts.lost_its_cache = r_.membership.doubt_forbids() && !forced();
+  facts.member = tenure.members.contains(r_.self()) || MUTANT(promoted_outside_set);
+  if (!tenure.primary || tenure.primary->node == r_.self()) return facts;
+  const Peer& peer = r_.peer(tenure.primary->node);
+  // The very run of the daemon that holds the tenure is connected: it is Primary, and alive.
+  facts.primary_is_met = peer.met && peer.hello->boot == tenure.primary->boot && peer.hello->start == tenure.primary->start;
+  return facts;
 }
+
+Reason Admin::promotion_obstacle() const { return lockstep::promotion_obstacle(promotion_facts()); }
 
 void Admin::pump_primary() {
   if (r_.membership.serves_clients()) return finish(true);

@@ -5,6 +5,7 @@
 
 #include "base/time.h"
 #include "core/event.h"
+#include "core/promotion.h"
 #include "core/reason.h"
 
 namespace lockstep {
@@ -56,6 +57,7 @@ class Admin {
   void pump_invalidate_remote();
   void pump_stop();
   Reason creation_obstacle() const;
+  PromotionFacts promotion_facts() const;
 
   ReplicaImpl& r_;
   std::optional<AdminRequest> current_;

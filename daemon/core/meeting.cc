@@ -10,7 +10,9 @@ uint64_t volume_size(const Tenure& tenure) { return tenure.volumes.empty() ? 0 :
 
 Reason size_objection(const PeerHello& mine, const PeerHello& theirs) {
   if (mine.disk.is_nil() || theirs.disk.is_nil()) return Reason::none;
-  const auto& tenure = mine.tenure ? mine.tenure : theirs.tenure;
+  // The later of two: both sides have to come to the same verdict.
+  const bool theirs_is_later = theirs.tenure && (!mine.tenure || theirs.tenure->number > mine.tenure->number);
+  const auto& tenure = theirs_is_later ? theirs.tenure : mine.tenure;
   if (!tenure) return mine.size_bytes == theirs.size_bytes ? Reason::none : Reason::different_size;
   const uint64_t needed = volume_size(*tenure);
   return mine.size_bytes >= needed && theirs.size_bytes >= needed ? Reason::none : Reason::size_too_small;

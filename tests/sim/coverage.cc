@@ -149,6 +149,12 @@ void Coverage::add(const Coverage& o) {
                      &Coverage::silences,
                      &Coverage::late_messages,
                      &Coverage::everywhere_lost,
+                     &Coverage::frames_split,
+                     &Coverage::frames_joined,
+                     &Coverage::frames_cut,
+                     &Coverage::superblocks_interrupted,
+                     &Coverage::superblocks_repaired,
+                     &Coverage::repairs_interrupted,
                      &Coverage::torn_pages,
                      &Coverage::orphans_landed,
                      &Coverage::orphans_lost,
@@ -188,8 +194,11 @@ int Coverage::print() const {
   fmt::print("promotion rules: after a clean hand-over {} after a lease that ended {} by half of the voters and a fence {}\n",
              promoted_after_clean, promoted_after_unclean, promoted_by_half);
   fmt::print("network: half-open {} silences {} late messages {}\n", half_open, silences, late_messages);
+  fmt::print("wire: frames split {} several at once {} cut off in the middle {}\n", frames_split, frames_joined, frames_cut);
   fmt::print("disks: torn pages {} orphans landed {} lost {} unflushed lost {} errors {} metadata errors {}\n", torn_pages,
              orphans_landed, orphans_lost, lost_blocks, disk_errors, meta_errors);
+  fmt::print("superblocks: writes interrupted {} repaired at an attach {} repairs interrupted {}\n", superblocks_interrupted,
+             superblocks_repaired, repairs_interrupted);
   fmt::print("copies: compared {} differing and covered {}, cache lost by every member {}\n", copies_compared, differing_covered,
              everywhere_lost);
   int missing = 0;
@@ -219,7 +228,13 @@ int Coverage::print() const {
                           {"failed fence", fences_failed},
                           {"switch-over", switch_overs},
                           {"half-open link", half_open},
+                          {"frame that came in pieces", frames_split},
+                          {"frames that came at once", frames_joined},
+                          {"frame cut off in the middle", frames_cut},
                           {"torn page", torn_pages},
+                          {"superblock write interrupted", superblocks_interrupted},
+                          {"superblock repaired at an attach", superblocks_repaired},
+                          {"superblock repair interrupted", repairs_interrupted},
                           {"orphan write landed", orphans_landed},
                           {"differing copies", differing_covered},
                           {"refused promotion", promotions_refused},

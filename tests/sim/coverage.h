@@ -54,6 +54,8 @@ struct Coverage {
   uint64_t fences_completed = 0, fences_failed = 0;
   uint64_t half_open = 0, silences = 0, late_messages = 0;
   uint64_t everywhere_lost = 0, torn_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
+  uint64_t superblocks_interrupted = 0, superblocks_repaired = 0, repairs_interrupted = 0;
+  uint64_t frames_split = 0, frames_joined = 0, frames_cut = 0;
   uint64_t disk_errors = 0, meta_errors = 0;
   uint64_t witness_begins_anew = 0, levelled_unattended = 0;
   uint64_t copies_compared = 0, differing_covered = 0;

@@ -184,6 +184,8 @@ void Oracle::disk_replaced(Seat node) {
   }
 }
 
+void Oracle::metadata_misread(Seat node, const std::string& what) { fail("codec", fmt::format("{}: {}", describe(node), what)); }
+
 void Oracle::note_difference(Seat node, uint64_t block) {
   for (Pair& pair : pairs_) {
     if (pair.a != node && pair.b != node) continue;

@@ -46,6 +46,7 @@ class Oracle : public DiskObserver {
   void record_durable(Seat node, const NodeRecord& record) override;
   void bits_changed(Seat) override { compare_copies(); }
   void disk_replaced(Seat node) override;
+  void metadata_misread(Seat node, const std::string& what) override;
   void acceptor_durable(Seat seat, const AcceptorRecord& record);
   void promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure);
   void fence_completed(Seat fenced) { tenures_.fence_completed(fenced); }

@@ -5,11 +5,12 @@
 namespace lockstep::sim {
 
 SimDisk::SimDisk(EventQueue& queue, Prng prng, DiskObserver& observer, Seat node, uint64_t blocks)
-    : queue_(queue), prng_(prng), observer_(observer), node_(node), cached_(blocks, kFirstVersion) {}
+    : queue_(queue), prng_(prng), observer_(observer), node_(node), cached_(blocks, kFirstVersion), meta_prng_(prng.fork()) {}
 
 void SimDisk::create(const NodeRecord& record, uint64_t content) {
   CHECK(!busy());
   record_ = record;
+  superblock_.create(record, cached_.size() * kBlockBytes);
   intent_.clear();
   bitmaps_.clear();
   unflushed_.clear();
@@ -19,7 +20,7 @@ void SimDisk::create(const NodeRecord& record, uint64_t content) {
 }
 
 std::shared_ptr<const SimDisk::Image> SimDisk::image() const {
-  auto image = std::make_shared<Image>(Image{cached_, record_, intent_, bitmaps_});
+  auto image = std::make_shared<Image>(Image{cached_, record_, superblock_, intent_, bitmaps_});
   for (const auto& [block, versions] : unflushed_) image->blocks[block] = versions.front().version;
   return image;
 }
@@ -27,6 +28,7 @@ std::shared_ptr<const SimDisk::Image> SimDisk::image() const {
 void SimDisk::restore(const Image& image) {
   CHECK(!busy());
   record_ = image.record;
+  superblock_ = image.superblock;
   intent_ = image.intent;
   bitmaps_ = image.bitmaps;
   unflushed_.clear();
@@ -85,7 +87,14 @@ void SimDisk::finish_data(DataOp& op, bool orphan) {
 void SimDisk::finish_meta(MetaOp& op, bool orphan) {
   const bool failed = !orphan && prng_.permille(behaviour.meta_error_permille);
   if (failed) ++counters.meta_errors;
-  if (!(orphan || failed) || prng_.chance(50)) apply_meta(op);
+  const bool lands = !(orphan || failed) || prng_.chance(50);
+  const auto* record = std::get_if<WriteRecord>(&op.what);
+  if (record != nullptr && (orphan || failed)) {
+    // What a killed process submitted is done or not; a disk that fails leaves anything.
+    if (lands || failed) interrupt_record(*record->record, lands ? Remains::whole_copies : Remains::torn_copies);
+  } else if (lands) {
+    apply_meta(op);
+  }
   if (!orphan) op.done(!failed);
 }
 
@@ -134,25 +143,27 @@ Payload SimDisk::read(const Range& range) const {
 void SimDisk::apply_meta(const MetaOp& op) {
   if (const auto* record = std::get_if<WriteRecord>(&op.what)) {
     record_ = *record->record;
+    superblock_.written(record_);
     observer_.record_durable(node_, record_);
   } else if (const auto* intent = std::get_if<WriteIntentPage>(&op.what)) {
-    intent_[intent->page].slots[intent->sequence % 2] = {true, intent->sequence, *intent->bits};
+    intent_[intent->page].slots[intent->sequence % 2] = {true, intent->sequence, *intent->bits, nullptr};
     observer_.bits_changed(node_);
   } else if (const auto* bitmap = std::get_if<WriteBitmapPage>(&op.what)) {
-    bitmaps_[{bitmap->peer.value, bitmap->page}] = {true, 0, *bitmap->bits};
+    bitmaps_[{bitmap->peer.value, bitmap->page}] = {true, 0, *bitmap->bits, nullptr};
     observer_.bits_changed(node_);
   }
 }
 
 void SimDisk::tear_meta(const MetaOp& op) {
-  // The record has four copies and a quorum: it is old or new, never torn.
-  if (const auto* intent = std::get_if<WriteIntentPage>(&op.what)) {
-    intent_[intent->page].slots[intent->sequence % 2].readable = false;
-    ++counters.torn_pages;
+  const Uuid& disk = record_.disk;
+  if (const auto* record = std::get_if<WriteRecord>(&op.what)) {
+    interrupt_record(*record->record, Remains::torn_copies);
+  } else if (const auto* intent = std::get_if<WriteIntentPage>(&op.what)) {
+    tear_page(intent_[intent->page].slots[intent->sequence % 2], intent_page_id(intent->page, intent->sequence, disk),
+              intent->sequence, *intent->bits);
     observer_.bits_changed(node_);
   } else if (const auto* bitmap = std::get_if<WriteBitmapPage>(&op.what)) {
-    bitmaps_[{bitmap->peer.value, bitmap->page}].readable = false;
-    ++counters.torn_pages;
+    tear_page(bitmaps_[{bitmap->peer.value, bitmap->page}], bitmap_page_id(bitmap->peer, bitmap->page, disk), 0, *bitmap->bits);
   }
 }
 
@@ -169,7 +180,9 @@ void SimDisk::power_lost() {
     if (const auto* data = std::get_if<DataOp>(&op.op)) apply_data(*data, false);
     if (const auto* meta = std::get_if<MetaOp>(&op.op)) {
       const uint64_t fate = prng_.below(3);
-      if (fate == 0) apply_meta(*meta);
+      const auto* record = std::get_if<WriteRecord>(&meta->what);
+      if (fate == 0 && record != nullptr) interrupt_record(*record->record, Remains::whole_copies);
+      if (fate == 0 && record == nullptr) apply_meta(*meta);
       if (fate == 1) tear_meta(*meta);
     }
   }
@@ -223,21 +236,6 @@ BitVector SimDisk::durable_bitmap(Seat peer) const {
     if (key.first == peer.value) bits.load_page(key.second, page.readable ? page.bits : ones);
   }
   return bits;
-}
-
-Loaded SimDisk::load() const {
-  Loaded loaded;
-  loaded.record = record_;
-  loaded.intent = durable_intent();
-  for (const auto& [key, page] : bitmaps_) {
-    auto& bitmap = loaded.bitmaps[key.first];
-    if (bitmap.size() == 0) bitmap = durable_bitmap(Seat{key.first});
-  }
-  for (const auto& [index, page] : intent_) {
-    const Page* best = newest(page);
-    if (index < loaded.intent_sequences.size()) loaded.intent_sequences[index] = best != nullptr ? best->sequence : 0;
-  }
-  return loaded;
 }
 
 }  // namespace lockstep::sim

@@ -6,7 +6,8 @@
 //  - a submitted write that is not complete may yet land, block by block, until busy() is false (the claim: a
 //  new process
 //    waits for that); at power loss it is resolved at once, and metadata pages may be torn;
-//  - metadata is durable when its completion is called, and may or may not be before.
+//  - metadata is durable when its completion is called, and may or may not be before. What an interrupted write leaves is bytes
+//  (sim_metadata.h), and the daemon's code reads them.
 #pragma once
 
 #include <array>
@@ -14,6 +15,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -21,6 +23,7 @@
 #include "core/replica.h"
 #include "sim/event_queue.h"
 #include "sim/prng.h"
+#include "sim/sim_metadata.h"
 
 namespace lockstep::sim {
 
@@ -43,6 +46,8 @@ class DiskObserver {
   // A page of the intent map or of a bitmap changed, or was torn.
   virtual void bits_changed(Seat node) = 0;
   virtual void disk_replaced(Seat node) = 0;
+  // The daemon's code makes of the sectors something else than was written.
+  virtual void metadata_misread(Seat node, const std::string& what) = 0;
 };
 
 struct DiskBehaviour {
@@ -79,6 +84,9 @@ class SimDisk {
   bool busy() const { return !in_flight_.empty(); }
   size_t in_flight() const { return in_flight_.size(); }
 
+  // As an attach begins: the superblock is read and repaired. The record that it holds.
+  NodeRecord open();
+  // What an attach then loads.
   Loaded load() const;
   const NodeRecord& record() const { return record_; }
   uint64_t read_block(uint64_t block) const { return cached_[block]; }
@@ -93,6 +101,7 @@ class SimDisk {
   DiskBehaviour behaviour;
   struct Counters {
     uint64_t data_errors = 0, meta_errors = 0, torn_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
+    SimSuperblock::Counters superblock;
   } counters;
 
  private:
@@ -114,9 +123,10 @@ class SimDisk {
     bool readable = true;
     uint64_t sequence = 0;
     BitPage bits{};
+    std::shared_ptr<const Sector> torn;  // what is there when it is not readable
   };
-  struct IntentPage {
-    std::array<Page, 2> slots;
+  struct IntentPage {  // as create-md writes it
+    std::array<Page, 2> slots{Page{}, Page{true, 1, {}, nullptr}};
   };
   struct Unflushed {
     uint64_t order = 0;
@@ -131,6 +141,11 @@ class SimDisk {
   void apply_data(const DataOp& op, bool sure);
   void apply_meta(const MetaOp& op);
   void tear_meta(const MetaOp& op);
+  void tear_page(Page& page, const PageId& id, uint64_t sequence, const BitPage& bits);
+  void interrupt_record(const NodeRecord& wanted, Remains remains);
+  void check_meta(const std::string& wrong) const;
+  SectorDevice sectors() const;
+  Sector sector_of(const PageId& id, const Page& page) const;
   void write_block(uint64_t block, uint64_t version, bool fua);
   void flush_up_to(uint64_t mark);
   Payload read(const Range& range) const;
@@ -147,6 +162,8 @@ class SimDisk {
   std::vector<uint64_t> cached_;                          // what reads return
   std::map<uint64_t, std::vector<Unflushed>> unflushed_;  // by block, oldest first; element 0 is the stable version
   NodeRecord record_;
+  SimSuperblock superblock_;  // holds the same record, as sectors
+  Prng meta_prng_;            // of its own: what is torn how shifts no other draw
   std::map<uint32_t, IntentPage> intent_;
   std::map<std::pair<uint8_t, uint32_t>, Page> bitmaps_;
   bool set_back_ = false;
@@ -155,6 +172,7 @@ class SimDisk {
 struct SimDisk::Image {
   std::vector<uint64_t> blocks;
   NodeRecord record;
+  SimSuperblock superblock;
   std::map<uint32_t, IntentPage> intent;
   std::map<std::pair<uint8_t, uint32_t>, Page> bitmaps;
 };

@@ -87,46 +87,85 @@ void SimNet::send(Seat from, Seat to, LinkId link, const Message& message, Paylo
   }
   const Lane lane = lane_of(message);
   const int to_side = 1 - from_side;
-  Instant& last = connection->last[at(to_side)][at(lane)];
-  Duration delay = prng_.between(behaviour.fastest, behaviour.slowest);
-  if (prng_.permille(behaviour.stall_permille)) delay = prng_.between(behaviour.slowest, behaviour.stall_slowest);
-  last = std::max(last + Duration{1}, queue_.now() + delay);
-  Waiting waiting{std::make_shared<const Message>(message), std::move(payload)};
-  queue_.at(last, [this, &p, id = connection->id, to_side, lane, waiting = std::move(waiting)]() mutable {
-    deliver(p, id, to_side, lane, std::move(waiting));
-  });
+  auto& direction = connection->to[at(to_side)][at(lane)];
+  if (!direction) direction = std::make_shared<Direction>(WireStream(pool_, lane));
+  const Instant earliest = std::max(direction->last, queue_.now()) + Duration{1};
+  const Instant arrival = schedule(*direction);
+  if (arrival == earliest && wire_prng_.chance(50)) direction->stream.join_next();
+  const auto bring = [this, &p, id = connection->id, to_side, lane](Instant when, uint64_t position) {
+    queue_.at(when, [this, &p, id, to_side, lane, position] { deliver(p, id, to_side, lane, position); });
+  };
+  const uint64_t begin = direction->stream.end();
+  direction->stream.send(message, std::move(payload), wire_prng_);
+  const uint64_t end = direction->stream.end();
+  if (arrival > earliest && wire_prng_.chance(10)) {  // a part of it comes before
+    const Duration gap = wire_prng_.between(Duration{0}, arrival - earliest - Duration{1});
+    bring(earliest + gap, begin + 1 + wire_prng_.below(end - begin - 1));
+  }
+  bring(arrival, end);
 }
 
-void SimNet::deliver(Pair& pair, uint64_t id, int to_side, Lane lane, Waiting waiting) {
+// When the next frame is there.
+Instant SimNet::schedule(Direction& direction) {
+  Duration delay = prng_.between(behaviour.fastest, behaviour.slowest);
+  if (prng_.permille(behaviour.stall_permille)) delay = prng_.between(behaviour.slowest, behaviour.stall_slowest);
+  direction.last = std::max(direction.last + Duration{1}, queue_.now() + delay);
+  return direction.last;
+}
+
+void SimNet::deliver(Pair& pair, uint64_t id, int to_side, Lane lane, uint64_t position) {
   auto found = pair.connections.find(id);
   if (found == pair.connections.end() || found->second.closed[at(to_side)]) {
     ++counters.dropped;
     return;
   }
-  auto& held = found->second.held[at(to_side)][at(lane)];
-  if (!held.empty() || !found->second.opened[at(to_side)] || pair.blocked[at(1 - to_side)]) {
-    held.push_back(std::move(waiting));
-    return;
+  const std::shared_ptr<Direction>& direction = found->second.to[at(to_side)][at(lane)];
+  direction->carried = std::min(position, direction->lost_from);
+  if (direction->held || !found->second.opened[at(to_side)] || pair.blocked[at(1 - to_side)]) {
+    direction->held = true;
+  } else if (!direction->stream.comes_with_next(direction->carried)) {
+    arrive(pair, found->second.link[at(to_side)], to_side, direction);
   }
-  arrive(pair, found->second, to_side, waiting);
 }
 
-void SimNet::arrive(Pair& pair, Connection& connection, int to_side, const Waiting& waiting) {
-  ++counters.delivered;
-  endpoint(pair, to_side).receive(pair.seat[at(1 - to_side)], connection.link[at(to_side)], waiting.message, waiting.payload);
+// The receiver may end the connection over any message.
+void SimNet::arrive(Pair& pair, LinkId link, int to_side, std::shared_ptr<Direction> direction) {
+  direction->stream.arrived(direction->carried, wire_prng_);
+  while (const WireStream::Arrival* arrival = direction->stream.next(wire_prng_, counters.wire)) {
+    const Connection* connection = find(pair, to_side, link);
+    if (connection == nullptr || connection->closed[at(to_side)]) {
+      ++counters.dropped;
+      return;
+    }
+    ++counters.delivered;
+    endpoint(pair, to_side).receive(pair.seat[at(1 - to_side)], link, arrival->message, arrival->payload);
+  }
+  if (!direction->stream.wrong().empty()) {
+    CHECK(mangled_);
+    mangled_(direction->stream.wrong());
+  }
+}
+
+// A reset: of what is on its way, some bytes still come. (What a machine sent before its power went comes whole: stories rely on it.)
+void SimNet::lose_tail(Connection& connection, int to_side) {
+  for (const auto& direction : connection.to[at(to_side)]) {
+    if (!direction) continue;
+    const uint64_t on_its_way = direction->stream.end() - direction->carried;
+    direction->lost_from = std::min(direction->lost_from, direction->carried + wire_prng_.below(on_its_way + 1));
+  }
 }
 
 void SimNet::drain(Pair& pair, uint64_t id, int to_side) {
-  auto found = pair.connections.find(id);
-  if (found == pair.connections.end() || found->second.closed[at(to_side)]) return;
-  if (!found->second.opened[at(to_side)] || pair.blocked[at(1 - to_side)]) return;
-  for (auto& held : found->second.held[at(to_side)]) {
-    while (!held.empty()) {
-      const Waiting waiting = std::move(held.front());
-      held.pop_front();
-      ++counters.late;
-      arrive(pair, found->second, to_side, waiting);
-    }
+  for (const Lane lane : {Lane::data, Lane::control}) {
+    auto found = pair.connections.find(id);
+    if (found == pair.connections.end() || found->second.closed[at(to_side)]) return;
+    if (!found->second.opened[at(to_side)] || pair.blocked[at(1 - to_side)]) return;
+    const std::shared_ptr<Direction>& direction = found->second.to[at(to_side)][at(lane)];
+    if (!direction || !direction->held) continue;
+    direction->held = false;
+    const uint64_t before = counters.delivered;
+    arrive(pair, found->second.link[at(to_side)], to_side, direction);
+    counters.late += counters.delivered - before;
   }
 }
 
@@ -142,8 +181,10 @@ void SimNet::side_down(Pair& pair, uint64_t id, int side) {
   Connection& connection = found->second;
   connection.closed[at(side)] = true;
   connection.broken = true;
-  for (auto& held : connection.held[at(side)]) held.clear();
   const bool told = connection.opened[at(side)] && endpoint(pair, side).running();
+  for (const auto& direction : connection.to[at(side)]) {
+    if (told && direction && direction->stream.in_frame()) ++counters.frames_cut;
+  }
   const LinkId link = connection.link[at(side)];
   if (!connection.closed[at(1 - side)]) {
     const Duration delay = direction_silent(pair, side) ? prng_.between(behaviour.ping_fastest, behaviour.ping_slowest)
@@ -171,6 +212,7 @@ void SimNet::reset(Seat a, Seat b) {
   if (found == p.connections.end()) return;
   found->second.broken = true;
   ++counters.resets;
+  for (int side = 0; side < 2; ++side) lose_tail(found->second, side);
   for (int side = 0; side < 2; ++side) side_down_after(p, p.current, side, prng_.between(Duration{0}, milliseconds(30)));
 }
 

@@ -1,19 +1,22 @@
 // The network between the seats. On one connection, messages of a lane arrive in order; lanes are
-// independent. A direction can be silent (cut, or its sender frozen or without power): nothing of what was
+// independent. They travel as bytes (sim_wire.h): split anywhere, several at once, and cut off in the middle
+// when the connection ends. A direction can be silent (cut, or its sender frozen or without power): nothing of what was
 // sent arrives, the receiver notices after its ping time-out, and what was on the way arrives late if the
 // silence ends before. A connection may be half open: one side already sees the next one, the other not yet.
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
+#include <string>
 
 #include "core/message.h"
 #include "sim/event_queue.h"
 #include "sim/prng.h"
 #include "sim/sim_disk.h"
+#include "sim/sim_wire.h"
 
 namespace lockstep::sim {
 
@@ -26,7 +29,7 @@ class Endpoint {
   virtual bool refuses(Seat peer) const = 0;  // stand-alone towards that peer
   virtual void link_up(Seat peer, LinkId link) = 0;
   virtual void link_down(Seat peer, LinkId link) = 0;
-  virtual void receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload payload) = 0;
+  virtual void receive(Seat from, LinkId link, const Message& message, Payload payload) = 0;
 };
 
 struct NetBehaviour {
@@ -42,7 +45,10 @@ struct NetBehaviour {
 
 class SimNet {
  public:
-  SimNet(EventQueue& queue, Prng prng) : queue_(queue), prng_(prng) {}
+  SimNet(EventQueue& queue, Prng prng) : queue_(queue), prng_(prng), wire_prng_(prng.fork()) {}
+
+  // Whom to tell when what arrived is not what was sent.
+  void tell_mangled(std::function<void(std::string)> mangled) { mangled_ = std::move(mangled); }
 
   void attach(Seat seat, Endpoint* endpoint) { endpoints_[seat] = endpoint; }
   // Begins to connect the two, again and again for the whole run. Two witnesses never talk.
@@ -65,22 +71,27 @@ class SimNet {
   NetBehaviour behaviour;
   struct Counters {
     uint64_t connected = 0, half_open = 0, delivered = 0, dropped = 0, silence_noticed = 0, late = 0, resets = 0;
+    uint64_t frames_cut = 0;  // the rest was lost with the connection
+    WireStream::Counters wire;
   } counters;
 
  private:
-  struct Waiting {
-    std::shared_ptr<const Message> message;
-    Payload payload;
+  // What one side sends to the other on a lane.
+  struct Direction {
+    explicit Direction(WireStream bytes) : stream(std::move(bytes)) {}
+    WireStream stream;
+    Instant last{};                     // the last frame's arrival
+    uint64_t carried = 0;               // how much of the stream has come as far as the receiver
+    uint64_t lost_from = ~uint64_t{0};  // nothing from here on ever comes
+    bool held = false;                  // it waits there for the end of a silence, or for the receiver's link_up
   };
   struct Connection {
     uint64_t id = 0;
     std::array<LinkId, 2> link;
-    std::array<bool, 2> opened{};  // the side has seen link_up
-    std::array<bool, 2> closed{};  // the side has seen, or caused, link_down
-    bool broken = false;           // nothing sent from now on arrives
-    // by receiving side and lane: what waits for the end of a silence, or for the receiver's link_up
-    std::array<std::array<std::deque<Waiting>, 2>, 2> held;
-    std::array<std::array<Instant, 2>, 2> last{};
+    std::array<bool, 2> opened{};                                 // the side has seen link_up
+    std::array<bool, 2> closed{};                                 // the side has seen, or caused, link_down
+    bool broken = false;                                          // nothing sent from now on arrives
+    std::array<std::array<std::shared_ptr<Direction>, 2>, 2> to;  // by receiving side and lane; null: nothing sent yet
   };
   struct Pair {
     std::array<Seat, 2> seat;
@@ -97,8 +108,10 @@ class SimNet {
   void try_connect(Pair& pair);
   void open(Pair& pair);
   void opened(Pair& pair, uint64_t id, int side);
-  void deliver(Pair& pair, uint64_t id, int to_side, Lane lane, Waiting waiting);
-  void arrive(Pair& pair, Connection& connection, int to_side, const Waiting& waiting);
+  Instant schedule(Direction& direction);
+  void deliver(Pair& pair, uint64_t id, int to_side, Lane lane, uint64_t position);
+  void arrive(Pair& pair, LinkId link, int to_side, std::shared_ptr<Direction> direction);
+  void lose_tail(Connection& connection, int to_side);
   void drain(Pair& pair, uint64_t id, int to_side);
   void side_down(Pair& pair, uint64_t id, int side);
   void side_down_after(Pair& pair, uint64_t id, int side, Duration delay);
@@ -110,6 +123,9 @@ class SimNet {
 
   EventQueue& queue_;
   Prng prng_;
+  Prng wire_prng_;  // of its own: how bytes come shifts no other draw
+  std::function<void(std::string)> mangled_;
+  BufferPool pool_{size_t{1} << 32};  // what is bounded is the core's: payloads held by nodes
   std::map<Seat, Endpoint*> endpoints_;
   std::map<std::pair<Seat, Seat>, Pair> pairs_;
   uint64_t next_connection_ = 1;

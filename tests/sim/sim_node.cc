@@ -67,7 +67,7 @@ void SimNode::attach(uint64_t life) {
     context_.queue.after(milliseconds(2), [this, life] { attach(life); });
     return;
   }
-  auto record = std::make_shared<NodeRecord>(disk_.record());
+  auto record = std::make_shared<NodeRecord>(disk_.open());
   begin_attach(*record, disk_.durable_intent(), {boot_, prng_.next(), disk_.behaviour.volatile_cache});
   disk_.write(WriteRecord{MetaToken{0}, record}, [this, life, record](bool ok) {
     if (life != life_ || state_ != State::starting) return;
@@ -176,10 +176,10 @@ PayloadId SimNode::add_payload(Payload payload) {
   return id;
 }
 
-void SimNode::receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload payload) {
+void SimNode::receive(Seat from, LinkId link, const Message& message, Payload payload) {
   if (state_ != State::running || leaving_) return;
   const PayloadId id = payload ? add_payload(std::move(payload)) : PayloadId{};
-  post(MessageReceived{from, link, *message, id});
+  post(MessageReceived{from, link, message, id});
 }
 
 void SimNode::step(const Event& event) {

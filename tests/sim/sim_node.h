@@ -85,7 +85,7 @@ class SimNode : public Endpoint {
   bool refuses(Seat peer) const override { return stand_alone_.contains(peer); }
   void link_up(Seat peer, LinkId link) override { post(LinkUp{peer, link}); }
   void link_down(Seat peer, LinkId link) override { post(LinkDown{peer, link}); }
-  void receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload payload) override;
+  void receive(Seat from, LinkId link, const Message& message, Payload payload) override;
 
  private:
   void attach(uint64_t life);

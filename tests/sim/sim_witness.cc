@@ -70,9 +70,9 @@ void SimWitness::resume() {
   for (const Mail& mail : waiting) handle(mail);
 }
 
-void SimWitness::receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload) {
+void SimWitness::receive(Seat from, LinkId link, const Message& message, Payload) {
   if (!up()) return;
-  const Mail mail{from, link, std::move(message)};
+  const Mail mail{from, link, std::make_shared<const Message>(message)};
   if (paused_) {
     inbox_.push_back(mail);
   } else {

@@ -38,7 +38,7 @@ class SimWitness : public Endpoint {
   bool refuses(Seat) const override { return false; }
   void link_up(Seat, LinkId) override {}
   void link_down(Seat peer, LinkId link) override { introduced_.erase({peer, link}); }
-  void receive(Seat from, LinkId link, std::shared_ptr<const Message> message, Payload payload) override;
+  void receive(Seat from, LinkId link, const Message& message, Payload payload) override;
 
  private:
   struct Mail {

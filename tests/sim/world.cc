@@ -20,6 +20,7 @@ World::World(const Plan& plan, TraceDetail trace)
       injector_(*this, prng_.fork()) {
   net_.behaviour = plan.net;
   if (plan.volatile_cache) oracle_.expect_volatile_caches();
+  net_.tell_mangled([this](std::string what) { oracle_.fail("codec", std::move(what)); });
   oracle_.ask_links([this](Seat a, Seat b) { return net_.connected(a, b); });
   const ResourceId resource = prng_.uuid();
   for (uint8_t i = 0; i < plan.data_nodes; ++i) {
@@ -260,9 +261,15 @@ Coverage World::collect_coverage() const {
   all.half_open += net_.counters.half_open;
   all.silences += net_.counters.silence_noticed;
   all.late_messages += net_.counters.late;
+  all.frames_split += net_.counters.wire.split;
+  all.frames_joined += net_.counters.wire.joined;
+  all.frames_cut += net_.counters.frames_cut;
   for (const auto& node : nodes_) {
     const auto& c = node->disk().counters;
     all.torn_pages += c.torn_pages;
+    all.superblocks_interrupted += c.superblock.interrupted;
+    all.superblocks_repaired += c.superblock.repairs;
+    all.repairs_interrupted += c.superblock.repairs_interrupted;
     all.orphans_landed += c.orphans_landed;
     all.orphans_lost += c.orphans_lost;
     all.lost_blocks += c.lost_blocks;

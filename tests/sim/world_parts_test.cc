@@ -14,11 +14,18 @@ struct Nobody : DiskObserver {
   void record_durable(Seat, const NodeRecord&) override {}
   void bits_changed(Seat) override {}
   void disk_replaced(Seat) override {}
+  void metadata_misread(Seat, const std::string& what) override { ADD_FAILURE() << what; }
 };
 
 class DiskTest : public testing::Test {
  protected:
-  DiskTest() : disk_(queue_, Prng(3), nobody_, Seat{0}, 2048) { disk_.create({}, kFirstVersion); }
+  DiskTest() : disk_(queue_, Prng(3), nobody_, Seat{0}, 2048) { create(); }
+  void create() {
+    NodeRecord record;
+    record.disk = Uuid::from_words(3, 4);
+    record.node = Seat{0};
+    disk_.create(record, kFirstVersion);
+  }
   void write(uint64_t b, uint64_t version, bool fua = false) {
     disk_.submit(DiskIo{{}, OpKind::write, {b * kBlockBytes, kBlockBytes}, fua, {}},
                  std::make_shared<const std::vector<uint64_t>>(1, version), [](IoStatus, Payload) {});
@@ -66,7 +73,7 @@ TEST_F(DiskTest, AFlushCoversOnlyWhatWasCompleteWhenItCame) {
   disk_.behaviour.volatile_cache = true;
   int lost = 0;
   for (int i = 0; i < 64; ++i) {
-    disk_.create({}, kFirstVersion);
+    create();
     flush();
     write(1, 10);
     settle();
@@ -117,9 +124,9 @@ class Ear : public Endpoint {
     up = true;
   }
   void link_down(Seat, LinkId) override { up = false; }
-  void receive(Seat, LinkId, std::shared_ptr<const Message> message, Payload) override {
+  void receive(Seat, LinkId, const Message& message, Payload) override {
     EXPECT_TRUE(up);
-    if (const auto* reply = std::get_if<WriteReply>(&*message)) heard.push_back(reply->op.value);
+    if (const auto* reply = std::get_if<WriteReply>(&message)) heard.push_back(reply->op.value);
   }
   bool up = false;
   LinkId link;
