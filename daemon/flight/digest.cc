@@ -3,8 +3,8 @@
 #include <cstring>
 #include <type_traits>
 
-#include "core/codec/tenure_codec.h"
-#include "flight/setup_codec.h"
+#include "base/crc32c.h"
+#include "flight/beginning_codec.h"
 
 namespace lockstep::flight {
 
@@ -53,11 +53,11 @@ struct MixEffect {
   void operator()(const WriteRecord& e) const { mix(e.token.value); }  // its content is digested with the state
   void operator()(const WriteIntentPage& e) const {
     mix.numbers(e.token.value, e.page, e.sequence);
-    mix.bytes(std::as_bytes(std::span(*e.bits)));
+    mix(crc32c(std::as_bytes(std::span(*e.bits))));
   }
   void operator()(const WriteBitmapPage& e) const {
     mix.numbers(e.token.value, e.peer, e.page);
-    mix.bytes(std::as_bytes(std::span(*e.bits)));
+    mix(crc32c(std::as_bytes(std::span(*e.bits))));
   }
   void operator()(const Send& e) const {
     mix.numbers(e.to, e.link.value, e.payload.value, e.message.index());

@@ -73,6 +73,7 @@ void EntryWriter::end(const Packer& packed) {
   put_le(room_.data() + at_ + 2, entry_checksum(entries_++, body));
   put_le(room_.data() + at_, static_cast<uint16_t>(body.size()));
   at_ += kFrameBytes + body.size();
+  bytes_written_ += kFrameBytes + body.size();
 }
 
 }  // namespace lockstep::flight

@@ -2,7 +2,6 @@
 // except when a segment is full.
 #pragma once
 
-#include <deque>
 #include <vector>
 
 #include "flight/event_codec.h"
@@ -22,6 +21,7 @@ class EntryWriter {
   Packer begin(uint8_t kind);
   void end(const Packer& packed);
   Baselines& baselines() { return base_; }
+  uint64_t bytes_written() const { return bytes_written_; }  // entries with their frames
 
  private:
   void next_segment();
@@ -34,6 +34,7 @@ class EntryWriter {
   size_t at_ = 0;
   uint64_t entries_ = 0;
   uint64_t events_ = 0;
+  uint64_t bytes_written_ = 0;
   Baselines base_;
 };
 

@@ -49,15 +49,19 @@ struct Writing {
     out.varint(v.number);
     base.stamp = v;
   }
-  // 0: nothing at 0. Otherwise one more than (length in units, unit bit), then the distance from the end of the range before.
+  // 0: nothing at 0. 1: the bytes themselves. Otherwise two more than the length in units, and the distance in units from the end of
+  // the range before.
   void range(const Range& v) {
     if (v == Range{}) return out.varint(0);
     const auto distance = static_cast<int64_t>(v.offset - base.offset);
-    const bool units = v.length % kUnit == 0 && distance % static_cast<int64_t>(kUnit) == 0;
-    const int64_t scale = units ? kUnit : 1;
-    out.varint((v.length / static_cast<uint64_t>(scale) << 1 | (units ? 0 : 1)) + 1);
-    out.zigzag(distance / scale);
     base.offset = v.end();
+    if (v.length % kUnit == 0 && distance % static_cast<int64_t>(kUnit) == 0) {
+      out.varint(v.length / kUnit + 2);
+      return out.zigzag(distance / static_cast<int64_t>(kUnit));
+    }
+    out.varint(1);
+    out.varint(v.length);
+    out.varint(v.offset);
   }
 };
 
@@ -104,10 +108,13 @@ struct Reading {
     const uint64_t code = in.varint();
     v = {};
     if (code == 0) return;
-    const bool units = ((code - 1) & 1) == 0;
-    const uint64_t scale = units ? kUnit : 1;
-    v.length = ((code - 1) >> 1) * scale;
-    v.offset = base.offset + static_cast<uint64_t>(in.zigzag()) * scale;
+    if (code == 1) {
+      v.length = in.varint();
+      v.offset = in.varint();
+    } else {
+      v.length = (code - 2) * kUnit;
+      v.offset = base.offset + static_cast<uint64_t>(in.zigzag()) * kUnit;
+    }
     base.offset = v.end();
   }
 };

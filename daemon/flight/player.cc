@@ -10,17 +10,17 @@ Result<Player> Player::open(std::span<const std::byte> file) {
   const bool whole = reader.value().has_beginning();
   Player player(std::move(reader).value());
   player.about_ = decode_about(file.subspan(kAboutAt)).value_or(About{});
-  if (whole && !player.read_setup())
+  if (whole && !player.read_beginning())
     return Error{0, "its beginning cannot be understood: use the lockstep-replay that came with that lockstepd"};
   return player;
 }
 
-bool Player::read_setup() {
+bool Player::read_beginning() {
   while (!setup_.complete()) {
     const auto entry = take();
     if (!entry || entry->is_event() || !setup_.take(static_cast<Kind>(entry->kind), Unpacker(entry->body))) return false;
   }
-  Setup& setup = setup_.setup();
+  Beginning& setup = setup_.setup();
   replica_.emplace(setup.config, std::move(setup.loaded), setup.begun);
   return true;
 }

@@ -9,9 +9,9 @@
 
 #include "core/replica.h"
 #include "flight/about.h"
+#include "flight/beginning_codec.h"
 #include "flight/entry_reader.h"
 #include "flight/event_codec.h"
-#include "flight/setup_codec.h"
 #include "flight/told_codec.h"
 
 namespace lockstep::flight {
@@ -52,7 +52,7 @@ class Player {
 
  private:
   explicit Player(EntryReader reader) : reader_(std::move(reader)) {}
-  bool read_setup();
+  bool read_beginning();
   std::optional<Entry> take();
   std::optional<Step> step_of(const Entry& entry);
   void look_behind(Step& step);
@@ -61,7 +61,7 @@ class Player {
   void damaged(const std::string& what);
 
   EntryReader reader_;
-  SetupReader setup_;
+  BeginningReader setup_;
   About about_;
   std::optional<Replica> replica_;
   std::optional<Entry> ahead_;

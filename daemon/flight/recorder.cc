@@ -4,11 +4,11 @@
 
 namespace lockstep::flight {
 
-Recorder::Recorder(Space& space, const About& about, const Setup& setup) : entries_(space) {
+Recorder::Recorder(Space& space, const About& about, const Beginning& setup) : entries_(space) {
   if (!entries_.ok()) return;
   scratch_.reserve(kMaxEventBytes);
   encode_about(space.header().subspan(kAboutAt), about);
-  write_setup(
+  write_beginning(
       [this](Kind kind, const std::function<void(Packer&)>& pack) {
         Packer out = entries_.begin(kind);
         pack(out);

@@ -6,17 +6,18 @@
 
 #include "core/replica.h"
 #include "flight/about.h"
+#include "flight/beginning_codec.h"
 #include "flight/digest.h"
 #include "flight/entry_writer.h"
-#include "flight/setup_codec.h"
 
 namespace lockstep::flight {
 
 class Recorder {
  public:
   // Of a Replica that is made from the same `setup`. `space` outlives it. If the space has no room at all, ok() is false.
-  Recorder(Space& space, const About& about, const Setup& setup);
+  Recorder(Space& space, const About& about, const Beginning& setup);
   bool ok() const { return entries_.ok(); }
+  uint64_t bytes_written() const { return entries_.bytes_written(); }
 
   void before(Instant now, const Event& event);
   void after(Instant now, const Replica& replica, const Effects& effects);

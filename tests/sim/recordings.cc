@@ -14,7 +14,7 @@ constexpr size_t kSegmentBytes = 64 * 1024;
 constexpr size_t kSegments = 4096;
 }  // namespace
 
-RunRecording::RunRecording(const flight::Setup& setup)
+RunRecording::RunRecording(const flight::Beginning& setup)
     : node_(setup.config.self),
       start_(setup.loaded.record.start()),
       space_(kSegmentBytes, kSegments),

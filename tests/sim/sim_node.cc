@@ -94,7 +94,7 @@ void SimNode::attached(uint64_t life, const NodeRecord& record) {
   context_.trace.note(seat(), fmt::format("starts, start {} boot {}", start_, describe(boot_)));
   if (context_.trace.printing()) context_.trace.note(seat(), describe(record));
   const Instant now = clock_.local(context_.queue.now());
-  if (context_.recordings) recording_ = std::make_unique<RunRecording>(flight::Setup{config_, loaded, now});
+  if (context_.recordings) recording_ = std::make_unique<RunRecording>(flight::Beginning{config_, loaded, now});
   replica_.emplace(config_, std::move(loaded), now);
   step(Tick{});
 }

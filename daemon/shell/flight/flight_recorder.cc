@@ -10,7 +10,7 @@ namespace lockstep {
 
 namespace {
 
-flight::About about(const ResourceSettings& settings, const flight::Setup& setup) {
+flight::About about(const ResourceSettings& settings, const flight::Beginning& setup) {
   flight::About about;
   about.version = "lockstepd " LOCKSTEP_VERSION;
   about.resource = settings.name;
@@ -29,7 +29,7 @@ void warn(const ResourceSettings& settings, const Error& error, const std::strin
 
 }  // namespace
 
-std::unique_ptr<FlightRecorder> FlightRecorder::open(const ResourceSettings& settings, const flight::Setup& setup) {
+std::unique_ptr<FlightRecorder> FlightRecorder::open(const ResourceSettings& settings, const flight::Beginning& setup) {
   if (settings.flight_directory.empty()) return nullptr;
   // Half for this run, half for those before.
   const uint64_t half = settings.flight_bytes / 2;
@@ -54,7 +54,7 @@ std::unique_ptr<FlightRecorder> FlightRecorder::open(const ResourceSettings& set
 }
 
 FlightRecorder::FlightRecorder(std::string resource, std::unique_ptr<FlightFile> file, const flight::About& about,
-                               const flight::Setup& setup)
+                               const flight::Beginning& setup)
     : resource_(std::move(resource)), file_(std::move(file)), recorder_(*file_, about, setup) {}
 
 void FlightRecorder::after(Instant now, const Replica& replica, const Effects& effects) {

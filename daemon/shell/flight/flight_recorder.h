@@ -13,7 +13,7 @@ namespace lockstep {
 class FlightRecorder {
  public:
   // Null: it is turned off, or cannot be had.
-  static std::unique_ptr<FlightRecorder> open(const ResourceSettings& settings, const flight::Setup& setup);
+  static std::unique_ptr<FlightRecorder> open(const ResourceSettings& settings, const flight::Beginning& setup);
 
   void before(Instant now, const Event& event) {
     if (!file_->lost()) recorder_.before(now, event);
@@ -22,7 +22,8 @@ class FlightRecorder {
   void closed(Instant now, const Replica& replica);
 
  private:
-  FlightRecorder(std::string resource, std::unique_ptr<FlightFile> file, const flight::About& about, const flight::Setup& setup);
+  FlightRecorder(std::string resource, std::unique_ptr<FlightFile> file, const flight::About& about,
+                 const flight::Beginning& setup);
 
   std::string resource_;
   std::unique_ptr<FlightFile> file_;

@@ -142,7 +142,7 @@ void Resource::adopt(Disks disks) {
   disk_ = loop_->adopt_device(std::exchange(disks.data, OpenedDevice{}));
   if (disks.meta.fd >= 0) meta_device_ = loop_->adopt_device(std::exchange(disks.meta, OpenedDevice{}));
   meta_ = std::make_unique<MetaStore>(meta_device_ ? *meta_device_ : *disk_, attached.chain);
-  const flight::Setup setup{settings_.core, attached.loaded, loop_->now()};
+  const flight::Beginning setup{settings_.core, attached.loaded, loop_->now()};
   flight_ = FlightRecorder::open(settings_, setup);
   replica_ = std::make_unique<Replica>(setup.config, setup.loaded, setup.begun);
   links_ = std::make_unique<LinkManager>(*loop_, peer_pool_, settings_.links, *this);

@@ -1,4 +1,4 @@
-#include "flight/setup_codec.h"
+#include "flight/beginning_codec.h"
 
 #include <concepts>
 
@@ -191,7 +191,7 @@ void encode_node_record(std::vector<std::byte>& bytes, const NodeRecord& record)
   encode_voter_memory(out, record.memory);
 }
 
-void write_setup(const WriteEntry& write, const Setup& setup) {
+void write_beginning(const WriteEntry& write, const Beginning& setup) {
   write(Kind::config, [&](Packer& out) { each_setting(setup.config, PutSetting{out}); });
   write(Kind::record, [&](Packer& out) {
     std::vector<std::byte> bytes;
@@ -206,12 +206,12 @@ void write_setup(const WriteEntry& write, const Setup& setup) {
   write(Kind::begin, [&](Packer& out) { out.zigzag(setup.begun.ns); });
 }
 
-BitVector* SetupReader::map_named(uint8_t which) {
+BitVector* BeginningReader::map_named(uint8_t which) {
   if (which == kIntent) return &setup_.loaded.intent;
   return which < kMaxDataNodes ? &setup_.loaded.bitmaps[which] : nullptr;
 }
 
-bool SetupReader::take_map(Unpacker& in) {
+bool BeginningReader::take_map(Unpacker& in) {
   BitVector* map = map_named(in.byte());
   const uint64_t bits = in.varint();
   if (map == nullptr || !in.at_end() || bits == 0 || bits > kMostMapBits) return false;
@@ -219,7 +219,7 @@ bool SetupReader::take_map(Unpacker& in) {
   return true;
 }
 
-bool SetupReader::take_page(Unpacker& in) {
+bool BeginningReader::take_page(Unpacker& in) {
   BitVector* map = map_named(in.byte());
   const uint64_t index = in.varint();
   BitPage page;
@@ -228,7 +228,7 @@ bool SetupReader::take_page(Unpacker& in) {
   return true;
 }
 
-bool SetupReader::take(Kind kind, Unpacker in) {
+bool BeginningReader::take(Kind kind, Unpacker in) {
   if (begun_) return false;
   switch (kind) {
     case Kind::config:

@@ -12,7 +12,7 @@
 
 namespace lockstep::flight {
 
-struct Setup {
+struct Beginning {
   CoreConfig config;
   Loaded loaded;
   Instant begun;
@@ -20,23 +20,23 @@ struct Setup {
 
 // Calls `write` for each entry with its kind and what packs its body.
 using WriteEntry = std::function<void(Kind, const std::function<void(Packer&)>&)>;
-void write_setup(const WriteEntry& write, const Setup& setup);
+void write_beginning(const WriteEntry& write, const Beginning& setup);
 
 // Takes the entries of a setup in their order.
-class SetupReader {
+class BeginningReader {
  public:
-  // False: the entry is none of a setup, or is not one that write_setup() makes.
+  // False: the entry is none of a setup, or is not one that write_beginning() makes.
   bool take(Kind kind, Unpacker in);
   // Every entry up to Kind::begin was taken.
   bool complete() const { return begun_; }
-  Setup& setup() { return setup_; }
+  Beginning& setup() { return setup_; }
 
  private:
   BitVector* map_named(uint8_t which);
   bool take_map(Unpacker& in);
   bool take_page(Unpacker& in);
 
-  Setup setup_;
+  Beginning setup_;
   bool configured_ = false;
   bool loaded_ = false;
   bool begun_ = false;
