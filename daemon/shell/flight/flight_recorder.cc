@@ -1,5 +1,8 @@
 #include "shell/flight/flight_recorder.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 
@@ -44,7 +47,8 @@ std::unique_ptr<FlightRecorder> FlightRecorder::open(const ResourceSettings& set
     warn(settings, file.error(), path);
     return nullptr;
   }
-  std::unique_ptr<FlightRecorder> made(new FlightRecorder(settings.name, std::move(file).value(), about(settings, setup), setup));
+  std::unique_ptr<FlightRecorder> made(
+      new FlightRecorder(settings.name, path, std::move(file).value(), about(settings, setup), setup));
   if (!made->recorder_.ok()) {
     warn(settings, Error{ENOSPC, "reserve room in"}, path);
     return nullptr;
@@ -53,9 +57,9 @@ std::unique_ptr<FlightRecorder> FlightRecorder::open(const ResourceSettings& set
   return made;
 }
 
-FlightRecorder::FlightRecorder(std::string resource, std::unique_ptr<FlightFile> file, const flight::About& about,
-                               const flight::Beginning& setup)
-    : resource_(std::move(resource)), file_(std::move(file)), recorder_(*file_, about, setup) {}
+FlightRecorder::FlightRecorder(std::string resource, std::string path, std::unique_ptr<FlightFile> file,
+                               const flight::About& about, const flight::Beginning& setup)
+    : resource_(std::move(resource)), path_(std::move(path)), file_(std::move(file)), recorder_(*file_, about, setup) {}
 
 void FlightRecorder::after(Instant now, const Replica& replica, const Effects& effects) {
   if (!file_->lost()) return recorder_.after(now, replica, effects);
@@ -66,6 +70,11 @@ void FlightRecorder::after(Instant now, const Replica& replica, const Effects& e
 
 void FlightRecorder::closed(Instant now, const Replica& replica) {
   if (!file_->lost()) recorder_.closed(now, replica);
+}
+
+void FlightRecorder::discard() {
+  if (::unlink(path_.c_str()) != 0 && errno != ENOENT)
+    log_format(LogLevel::warning, resource_, "", "cannot remove {}: {}", path_, std::strerror(errno));
 }
 
 }  // namespace lockstep

@@ -20,12 +20,15 @@ class FlightRecorder {
   }
   void after(Instant now, const Replica& replica, const Effects& effects);
   void closed(Instant now, const Replica& replica);
+  // The resource did not come up after all: no recording, so that those of earlier runs are not pushed out by attempts.
+  void discard();
 
  private:
-  FlightRecorder(std::string resource, std::unique_ptr<FlightFile> file, const flight::About& about,
+  FlightRecorder(std::string resource, std::string path, std::unique_ptr<FlightFile> file, const flight::About& about,
                  const flight::Beginning& setup);
 
   std::string resource_;
+  std::string path_;
   std::unique_ptr<FlightFile> file_;
   flight::Recorder recorder_;
   bool told_loss_ = false;

@@ -191,6 +191,7 @@ Resource::~Resource() {
   if (thread_.joinable()) {
     thread_.join();
   } else {
+    if (flight_) flight_->discard();
     clients_.reset();
     links_.reset();
   }
