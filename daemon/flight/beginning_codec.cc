@@ -77,18 +77,21 @@ struct GetSetting {
 
 // --- record -----------------------------------------------------------------------------------------------------------------
 
+// Every member here too.
 NodeRecord decode_node_record(ByteReader& in) {
   NodeRecord record;
-  record.resource = in.get_uuid();
-  record.node = decode_seat(in);
-  record.disk = in.get_uuid();
-  record.size_bytes = in.get<uint64_t>();
-  record.boot = in.get_uuid();
-  record.inconsistent = decode_flag(in);
-  record.adopted = decode_optional_tenure(in);
-  for (PeerSlot& slot : record.peers) slot.disk = in.get_uuid();
-  record.acceptor = decode_acceptor_record(in);
-  record.memory = decode_voter_memory(in);
+  auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, adopted, peers, acceptor, memory] = record;
+  resource = in.get_uuid();
+  node = decode_seat(in);
+  disk = in.get_uuid();
+  size_bytes = in.get<uint64_t>();
+  boot = in.get_uuid();
+  doubtful = decode_flag(in);
+  inconsistent = decode_flag(in);
+  adopted = decode_optional_tenure(in);
+  for (PeerSlot& slot : peers) slot.disk = in.get_uuid();
+  acceptor = decode_acceptor_record(in);
+  memory = decode_voter_memory(in);
   return record;
 }
 
@@ -179,36 +182,39 @@ void write_map(const WriteEntry& write, uint8_t which, const BitVector& map) {
 
 void encode_node_record(std::vector<std::byte>& bytes, const NodeRecord& record) {
   ByteWriter out(bytes);
-  out.put(record.resource);
-  encode_seat(out, record.node);
-  out.put(record.disk);
-  out.put(record.size_bytes);
-  out.put(record.boot);
-  encode_flag(out, record.inconsistent);
-  encode_optional_tenure(out, record.adopted);
-  for (const PeerSlot& slot : record.peers) out.put(slot.disk);
-  encode_acceptor_record(out, record.acceptor);
-  encode_voter_memory(out, record.memory);
+  const auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, adopted, peers, acceptor, memory] = record;
+  out.put(resource);
+  encode_seat(out, node);
+  out.put(disk);
+  out.put(size_bytes);
+  out.put(boot);
+  encode_flag(out, doubtful);
+  encode_flag(out, inconsistent);
+  encode_optional_tenure(out, adopted);
+  for (const PeerSlot& slot : peers) out.put(slot.disk);
+  encode_acceptor_record(out, acceptor);
+  encode_voter_memory(out, memory);
 }
 
-void write_beginning(const WriteEntry& write, const Beginning& setup) {
-  write(Kind::config, [&](Packer& out) { each_setting(setup.config, PutSetting{out}); });
-  write(Kind::record, [&](Packer& out) {
+void write_beginning(const WriteEntry& write, const Beginning& beginning) {
+  write(Kind::config, [&](Packer& out) { each_setting(beginning.config, PutSetting{out}); });
+  const auto& [record, intent, bitmaps, sequences] = beginning.loaded;
+  write(Kind::record, [&record = record](Packer& out) {
     std::vector<std::byte> bytes;
-    encode_node_record(bytes, setup.loaded.record);
+    encode_node_record(bytes, record);
     out.bytes(bytes);
   });
-  write_map(write, kIntent, setup.loaded.intent);
-  for (uint8_t seat = 0; seat < kMaxDataNodes; ++seat) write_map(write, seat, setup.loaded.bitmaps[seat]);
-  write(Kind::sequences, [&](Packer& out) {
-    for (const uint64_t sequence : setup.loaded.intent_sequences) out.varint(sequence);
+  write_map(write, kIntent, intent);
+  for (uint8_t seat = 0; seat < kMaxDataNodes; ++seat) write_map(write, seat, bitmaps[seat]);
+  write(Kind::sequences, [&sequences = sequences](Packer& out) {
+    for (const uint64_t sequence : sequences) out.varint(sequence);
   });
-  write(Kind::begin, [&](Packer& out) { out.zigzag(setup.begun.ns); });
+  write(Kind::begin, [&](Packer& out) { out.zigzag(beginning.begun.ns); });
 }
 
 BitVector* BeginningReader::map_named(uint8_t which) {
-  if (which == kIntent) return &setup_.loaded.intent;
-  return which < kMaxDataNodes ? &setup_.loaded.bitmaps[which] : nullptr;
+  if (which == kIntent) return &beginning_.loaded.intent;
+  return which < kMaxDataNodes ? &beginning_.loaded.bitmaps[which] : nullptr;
 }
 
 bool BeginningReader::take_map(Unpacker& in) {
@@ -232,20 +238,20 @@ bool BeginningReader::take(Kind kind, Unpacker in) {
   if (begun_) return false;
   switch (kind) {
     case Kind::config:
-      each_setting(setup_.config, GetSetting{in});
+      each_setting(beginning_.config, GetSetting{in});
       return configured_ = in.at_end();
     case Kind::record:
-      setup_.loaded.record = decode_node_record(in.reader());
+      beginning_.loaded.record = decode_node_record(in.reader());
       return loaded_ = in.at_end();
     case Kind::map:
       return take_map(in);
     case Kind::map_page:
       return take_page(in);
     case Kind::sequences:
-      for (uint64_t& sequence : setup_.loaded.intent_sequences) sequence = in.varint();
+      for (uint64_t& sequence : beginning_.loaded.intent_sequences) sequence = in.varint();
       return in.at_end();
     case Kind::begin:
-      setup_.begun.ns = in.zigzag();
+      beginning_.begun.ns = in.zigzag();
       return begun_ = configured_ && loaded_ && in.at_end();
     case Kind::note:
     case Kind::role:

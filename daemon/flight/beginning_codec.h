@@ -20,23 +20,23 @@ struct Beginning {
 
 // Calls `write` for each entry with its kind and what packs its body.
 using WriteEntry = std::function<void(Kind, const std::function<void(Packer&)>&)>;
-void write_beginning(const WriteEntry& write, const Beginning& setup);
+void write_beginning(const WriteEntry& write, const Beginning& beginning);
 
-// Takes the entries of a setup in their order.
+// Takes the entries of a beginning, in their order.
 class BeginningReader {
  public:
-  // False: the entry is none of a setup, or is not one that write_beginning() makes.
+  // False: the entry belongs to no beginning, or is not one that write_beginning() makes.
   bool take(Kind kind, Unpacker in);
   // Every entry up to Kind::begin was taken.
   bool complete() const { return begun_; }
-  Beginning& setup() { return setup_; }
+  Beginning& beginning() { return beginning_; }
 
  private:
   BitVector* map_named(uint8_t which);
   bool take_map(Unpacker& in);
   bool take_page(Unpacker& in);
 
-  Beginning setup_;
+  Beginning beginning_;
   bool configured_ = false;
   bool loaded_ = false;
   bool begun_ = false;

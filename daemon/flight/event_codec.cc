@@ -130,10 +130,9 @@ constexpr size_t message_index() {
   }
 }
 
-template <class A, class M>
-void stamped_op(A& a, M& m) {
-  a.stamp(m.stamp);
-  a.delta(m.op.value, a.base.ops[message_index<std::remove_const_t<M>>()]);
+template <class M, class A, class OpType>
+void pass_op(A& a, OpType& op) {
+  a.delta(op.value, a.base.ops[message_index<std::remove_const_t<M>>()]);
 }
 
 template <class A, class E, class Flag>
@@ -149,32 +148,42 @@ void unflagged(A& a, E& kind, std::remove_const_t<E> last) {
   }
 }
 
+// The bindings stop compiling when one of these gets another member.
 template <class A, Like<WriteRequest> M>
 void pass_fields(A& a, M& m) {
-  stamped_op(a, m);
-  a.delta(m.position, a.base.position);
-  flagged(a, m.kind, m.fua, OpKind::flush);
-  a.range(m.range);
+  auto& [stamp, op, position, kind, range, fua] = m;
+  a.stamp(stamp);
+  pass_op<M>(a, op);
+  a.delta(position, a.base.position);
+  flagged(a, kind, fua, OpKind::flush);
+  a.range(range);
 }
 template <class A, Like<ResyncWrite> M>
 void pass_fields(A& a, M& m) {
-  stamped_op(a, m);
-  unflagged(a, m.kind, OpKind::flush);
-  a.range(m.range);
+  auto& [stamp, op, kind, range] = m;
+  a.stamp(stamp);
+  pass_op<M>(a, op);
+  unflagged(a, kind, OpKind::flush);
+  a.range(range);
 }
 template <class A, class M>
 requires(Like<M, WriteReply> || Like<M, FlushReply>) void pass_fields(A& a, M& m) {
-  stamped_op(a, m);
-  unflagged(a, m.status, IoStatus::shut_down);
+  auto& [stamp, op, status] = m;
+  a.stamp(stamp);
+  pass_op<M>(a, op);
+  unflagged(a, status, IoStatus::shut_down);
 }
 template <class A, Like<FlushRequest> M>
 void pass_fields(A& a, M& m) {
-  stamped_op(a, m);
+  auto& [stamp, op] = m;
+  a.stamp(stamp);
+  pass_op<M>(a, op);
 }
 template <class A, Like<Settled> M>
 void pass_fields(A& a, M& m) {
-  a.stamp(m.stamp);
-  a.delta(m.position, a.base.position);
+  auto& [stamp, position] = m;
+  a.stamp(stamp);
+  a.delta(position, a.base.position);
 }
 
 template <class M>
@@ -225,56 +234,60 @@ void pass_message(Reading& a, Message& message) {
 
 // --- events ------------------------------------------------------------------------------------------------------------------
 
-template <class A, class E>
-void pass_link(A& a, E& e, uint8_t seat) {
-  if (seat >= kMaxSeats) {  // kNoSeat has no links
-    uint64_t none = 0;
-    return a.delta(e.link.value, none);
-  }
-  a.delta(e.link.value, a.base.links[seat]);
+template <class A, class L>
+void pass_link(A& a, L& link, Seat seat) {
+  uint64_t none = 0;
+  a.delta(link.value, seat.value < kMaxSeats ? a.base.links[seat.value] : none);  // kNoSeat has no links
 }
 
 template <class A, Like<ClientRequest> E>
 void pass_event(A& a, E& e) {
-  flagged(a, e.kind, e.fua, OpKind::flush);
-  a.delta(e.io.value, a.base.client_io);
-  a.range(e.range);
-  a.payload(e.payload);
+  auto& [io, kind, range, fua, payload] = e;
+  flagged(a, kind, fua, OpKind::flush);
+  a.delta(io.value, a.base.client_io);
+  a.range(range);
+  a.payload(payload);
 }
 template <class A, Like<DiskDone> E>
 void pass_event(A& a, E& e) {
-  unflagged(a, e.status, IoStatus::shut_down);
-  a.delta(e.io.value, a.base.disk_io);
+  auto& [io, status] = e;
+  unflagged(a, status, IoStatus::shut_down);
+  a.delta(io.value, a.base.disk_io);
 }
 template <class A, Like<MetaDone> E>
 void pass_event(A& a, E& e) {
-  a.flag(e.ok);
-  a.delta(e.token.value, a.base.token);
+  auto& [token, ok] = e;
+  a.flag(ok);
+  a.delta(token.value, a.base.token);
 }
 template <class A, class E>
 requires(Like<E, LinkUp> || Like<E, LinkDown>) void pass_event(A& a, E& e) {
-  a.seat(e.peer);
-  pass_link(a, e, e.peer.value);
+  auto& [peer, link] = e;
+  a.seat(peer);
+  pass_link(a, link, peer);
 }
 template <class A, Like<MessageReceived> E>
 void pass_event(A& a, E& e) {
-  a.seat(e.from);
-  pass_link(a, e, e.from.value);
-  a.payload(e.payload);
-  pass_message(a, e.message);
+  auto& [from, link, message, payload] = e;
+  a.seat(from);
+  pass_link(a, link, from);
+  a.payload(payload);
+  pass_message(a, message);
 }
 template <class A, Like<AdminRequest> E>
 void pass_event(A& a, E& e) {
-  unflagged(a, e.op, AdminOp::stop);
-  a.delta(e.id.value, a.base.admin);
-  a.seat(e.peer);
-  a.uuid(e.fresh);
+  auto& [id, op, peer, fresh] = e;
+  unflagged(a, op, AdminOp::stop);
+  a.delta(id.value, a.base.admin);
+  a.seat(peer);
+  a.uuid(fresh);
 }
 template <class A, Like<FenceDone> E>
 void pass_event(A& a, E& e) {
-  a.seat(e.peer);
-  a.uuid(e.evidence);
-  a.number(e.exit_status);
+  auto& [peer, evidence, exit_status] = e;
+  a.seat(peer);
+  a.uuid(evidence);
+  a.number(exit_status);
 }
 template <class A, Like<Tick> E>
 void pass_event(A&, E&) {}

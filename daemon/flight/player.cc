@@ -16,12 +16,12 @@ Result<Player> Player::open(std::span<const std::byte> file) {
 }
 
 bool Player::read_beginning() {
-  while (!setup_.complete()) {
+  while (!beginning_.complete()) {
     const auto entry = take();
-    if (!entry || entry->is_event() || !setup_.take(static_cast<Kind>(entry->kind), Unpacker(entry->body))) return false;
+    if (!entry || entry->is_event() || !beginning_.take(static_cast<Kind>(entry->kind), Unpacker(entry->body))) return false;
   }
-  Beginning& setup = setup_.setup();
-  replica_.emplace(setup.config, std::move(setup.loaded), setup.begun);
+  Beginning& beginning = beginning_.beginning();
+  replica_.emplace(beginning.config, std::move(beginning.loaded), beginning.begun);
   return true;
 }
 
@@ -107,7 +107,7 @@ bool Player::take_behind(const Entry& entry, Step& step) {
     if (replica_) compare(entry, step);
     return damage_.empty();
   }
-  // Parts of a setup whose beginning is gone.
+  // What is left of a beginning.
   if (!replica_ && kind >= Kind::config && kind <= Kind::begin) return true;
   auto told = unpack_told(kind, Unpacker(entry.body));
   if (!told) {

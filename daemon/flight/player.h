@@ -61,7 +61,7 @@ class Player {
   void damaged(const std::string& what);
 
   EntryReader reader_;
-  BeginningReader setup_;
+  BeginningReader beginning_;
   About about_;
   std::optional<Replica> replica_;
   std::optional<Entry> ahead_;

@@ -4,7 +4,7 @@
 
 namespace lockstep::flight {
 
-Recorder::Recorder(Space& space, const About& about, const Beginning& setup) : entries_(space) {
+Recorder::Recorder(Space& space, const About& about, const Beginning& beginning) : entries_(space) {
   if (!entries_.ok()) return;
   scratch_.reserve(kMaxEventBytes);
   encode_about(space.header().subspan(kAboutAt), about);
@@ -14,7 +14,7 @@ Recorder::Recorder(Space& space, const About& about, const Beginning& setup) : e
         pack(out);
         entries_.end(out);
       },
-      setup);
+      beginning);
 }
 
 void Recorder::before(Instant now, const Event& event) {

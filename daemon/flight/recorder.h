@@ -14,8 +14,8 @@ namespace lockstep::flight {
 
 class Recorder {
  public:
-  // Of a Replica that is made from the same `setup`. `space` outlives it. If the space has no room at all, ok() is false.
-  Recorder(Space& space, const About& about, const Beginning& setup);
+  // Of a Replica that is made from the same `beginning`. `space` outlives it. If the space has no room at all, ok() is false.
+  Recorder(Space& space, const About& about, const Beginning& beginning);
   bool ok() const { return entries_.ok(); }
   uint64_t bytes_written() const { return entries_.bytes_written(); }
 

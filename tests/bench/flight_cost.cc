@@ -52,9 +52,9 @@ int measure(const std::vector<std::byte>& file) {
   uint64_t bytes = 0;
   for (int round = 0; round < kRounds; ++round) {
     flight::MemorySpace space(kSegmentBytes, kSegments);
-    flight::Beginning setup;
-    setup.loaded.record = replica.record();
-    flight::Recorder recorder(space, {}, setup);
+    flight::Beginning beginning;
+    beginning.loaded.record = replica.record();
+    flight::Recorder recorder(space, {}, beginning);
     // A window at a time, twice: the second time its events are in the cache, as they are in the daemon.
     Clock::duration spent{};
     for (size_t first = 0; first < steps.size(); first += kWindow) {
@@ -70,12 +70,12 @@ int measure(const std::vector<std::byte>& file) {
   }
   for (int round = 0; round < kRounds; ++round) {
     auto again = flight::EntryReader::open(file);
-    flight::BeginningReader setup;
-    while (!setup.complete()) {
+    flight::BeginningReader beginning;
+    while (!beginning.complete()) {
       const auto entry = again.value().next();
-      if (!entry || !setup.take(static_cast<flight::Kind>(entry->kind), flight::Unpacker(entry->body))) return 1;
+      if (!entry || !beginning.take(static_cast<flight::Kind>(entry->kind), flight::Unpacker(entry->body))) return 1;
     }
-    Replica fresh(setup.setup().config, std::move(setup.setup().loaded), setup.setup().begun);
+    Replica fresh(beginning.beginning().config, std::move(beginning.beginning().loaded), beginning.beginning().begun);
     Effects effects;
     const auto begun = Clock::now();
     for (const auto& step : steps) {

@@ -14,11 +14,11 @@ constexpr size_t kSegmentBytes = 64 * 1024;
 constexpr size_t kSegments = 4096;
 }  // namespace
 
-RunRecording::RunRecording(const flight::Beginning& setup)
-    : node_(setup.config.self),
-      start_(setup.loaded.record.start()),
+RunRecording::RunRecording(const flight::Beginning& beginning)
+    : node_(beginning.config.self),
+      start_(beginning.loaded.record.start()),
       space_(kSegmentBytes, kSegments),
-      recorder_(space_, {"simulator", "r0", describe(setup.config.self), 0, setup.begun, {}}, setup) {}
+      recorder_(space_, {"simulator", "r0", describe(beginning.config.self), 0, beginning.begun, {}}, beginning) {}
 
 void RunRecording::finish(const Replica& replica, const RecordingSink& sink) {
   sink({node_, start_, replica.record(), space_.bytes()});

@@ -22,7 +22,7 @@ using RecordingSink = std::function<void(Recording)>;
 // Of one run of a node's process; handed to the sink by finish().
 class RunRecording {
  public:
-  explicit RunRecording(const flight::Beginning& setup);
+  explicit RunRecording(const flight::Beginning& beginning);
   flight::Recorder& recorder() { return recorder_; }
   void finish(const Replica& replica, const RecordingSink& sink);
 

@@ -13,14 +13,14 @@ namespace lockstep {
 
 namespace {
 
-flight::About about(const ResourceSettings& settings, const flight::Beginning& setup) {
+flight::About about(const ResourceSettings& settings, const flight::Beginning& beginning) {
   flight::About about;
   about.version = "lockstepd " LOCKSTEP_VERSION;
   about.resource = settings.name;
   about.node = settings.node;
   about.unix_ns =
       std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-  about.begun = setup.begun;
+  about.begun = beginning.begun;
   for (const PeerSettings& peer : settings.links.peers) about.names.emplace_back(peer.seat, peer.name);
   return about;
 }
@@ -32,7 +32,7 @@ void warn(const ResourceSettings& settings, const Error& error, const std::strin
 
 }  // namespace
 
-std::unique_ptr<FlightRecorder> FlightRecorder::open(const ResourceSettings& settings, const flight::Beginning& setup) {
+std::unique_ptr<FlightRecorder> FlightRecorder::open(const ResourceSettings& settings, const flight::Beginning& beginning) {
   if (settings.flight_directory.empty()) return nullptr;
   // Half for this run, half for those before.
   const uint64_t half = settings.flight_bytes / 2;
@@ -48,7 +48,7 @@ std::unique_ptr<FlightRecorder> FlightRecorder::open(const ResourceSettings& set
     return nullptr;
   }
   std::unique_ptr<FlightRecorder> made(
-      new FlightRecorder(settings.name, path, std::move(file).value(), about(settings, setup), setup));
+      new FlightRecorder(settings.name, path, std::move(file).value(), about(settings, beginning), beginning));
   if (!made->recorder_.ok()) {
     warn(settings, Error{ENOSPC, "reserve room in"}, path);
     return nullptr;
@@ -58,8 +58,8 @@ std::unique_ptr<FlightRecorder> FlightRecorder::open(const ResourceSettings& set
 }
 
 FlightRecorder::FlightRecorder(std::string resource, std::string path, std::unique_ptr<FlightFile> file,
-                               const flight::About& about, const flight::Beginning& setup)
-    : resource_(std::move(resource)), path_(std::move(path)), file_(std::move(file)), recorder_(*file_, about, setup) {}
+                               const flight::About& about, const flight::Beginning& beginning)
+    : resource_(std::move(resource)), path_(std::move(path)), file_(std::move(file)), recorder_(*file_, about, beginning) {}
 
 void FlightRecorder::after(Instant now, const Replica& replica, const Effects& effects) {
   if (!file_->lost()) return recorder_.after(now, replica, effects);

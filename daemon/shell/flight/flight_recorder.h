@@ -13,7 +13,7 @@ namespace lockstep {
 class FlightRecorder {
  public:
   // Null: it is turned off, or cannot be had.
-  static std::unique_ptr<FlightRecorder> open(const ResourceSettings& settings, const flight::Beginning& setup);
+  static std::unique_ptr<FlightRecorder> open(const ResourceSettings& settings, const flight::Beginning& beginning);
 
   void before(Instant now, const Event& event) {
     if (!file_->lost()) recorder_.before(now, event);
@@ -25,7 +25,7 @@ class FlightRecorder {
 
  private:
   FlightRecorder(std::string resource, std::string path, std::unique_ptr<FlightFile> file, const flight::About& about,
-                 const flight::Beginning& setup);
+                 const flight::Beginning& beginning);
 
   std::string resource_;
   std::string path_;

@@ -142,9 +142,9 @@ void Resource::adopt(Disks disks) {
   disk_ = loop_->adopt_device(std::exchange(disks.data, OpenedDevice{}));
   if (disks.meta.fd >= 0) meta_device_ = loop_->adopt_device(std::exchange(disks.meta, OpenedDevice{}));
   meta_ = std::make_unique<MetaStore>(meta_device_ ? *meta_device_ : *disk_, attached.chain);
-  const flight::Beginning setup{settings_.core, attached.loaded, loop_->now()};
-  flight_ = FlightRecorder::open(settings_, setup);
-  replica_ = std::make_unique<Replica>(setup.config, setup.loaded, setup.begun);
+  const flight::Beginning beginning{settings_.core, attached.loaded, loop_->now()};
+  flight_ = FlightRecorder::open(settings_, beginning);
+  replica_ = std::make_unique<Replica>(beginning.config, beginning.loaded, beginning.begun);
   links_ = std::make_unique<LinkManager>(*loop_, peer_pool_, settings_.links, *this);
   ClientPort::Upstream upstream;
   upstream.submit = [this](const ClientRequest& request, BufferRef payload) {

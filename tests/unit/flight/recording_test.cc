@@ -11,28 +11,28 @@ namespace {
 constexpr uint64_t kBlocks = 3 * kBitsPerPage + 17;
 
 Beginning sample_beginning() {
-  Beginning setup;
-  setup.config.self = Seat{0};
-  setup.config.data_nodes = {Seat{0}, Seat{1}};
-  setup.config.witnesses = {witness_seat(0)};
-  setup.config.lease_drift_permille = 51;
-  NodeRecord& record = setup.loaded.record;
+  Beginning beginning;
+  beginning.config.self = Seat{0};
+  beginning.config.data_nodes = {Seat{0}, Seat{1}};
+  beginning.config.witnesses = {witness_seat(0)};
+  beginning.config.lease_drift_permille = 51;
+  NodeRecord& record = beginning.loaded.record;
   record.node = Seat{0};
   record.disk = Uuid::from_words(1, 2);
   record.size_bytes = kBlocks * kBlockBytes;
   record.acceptor.acceptor = Uuid::from_words(3, 4);
   record.boot = Uuid::from_words(5, 6);
   record.memory.lineage.start = 9;
-  setup.loaded.intent = BitVector((record.size_bytes + kExtentBytes - 1) / kExtentBytes);
-  setup.loaded.intent.set(3);
-  BitVector& dirty = setup.loaded.bitmaps[1];
+  beginning.loaded.intent = BitVector((record.size_bytes + kExtentBytes - 1) / kExtentBytes);
+  beginning.loaded.intent.set(3);
+  BitVector& dirty = beginning.loaded.bitmaps[1];
   dirty = BitVector(kBlocks);
   dirty.set_range(100, 40);
   dirty.set_range(kBitsPerPage - 3, 70);
   for (uint64_t i = 0; i < kBitsPerPage; i += 2) dirty.set(2 * kBitsPerPage + i);  // as dense as changes can be
-  setup.loaded.intent_sequences = {1, 2, 3, 4, 5, 6, 7, 1000};
-  setup.begun = Instant{seconds(100).ns};
-  return setup;
+  beginning.loaded.intent_sequences = {1, 2, 3, 4, 5, 6, 7, 1000};
+  beginning.begun = Instant{seconds(100).ns};
+  return beginning;
 }
 
 // A Replica and its recording.
@@ -49,12 +49,12 @@ struct Recorded {
     for (size_t i = 0; i < count; ++i)
       tell(i % 7 == 0 ? Event(LinkUp{Seat{1}, {i + 1}}) : i % 7 == 3 ? Event(LinkDown{Seat{1}, {i - 2}}) : Event(Tick{}));
   }
-  Beginning setup = sample_beginning();
+  Beginning beginning = sample_beginning();
   MemorySpace space;
-  About about{"test", "r0", "alpha", 5, setup.begun, {{Seat{1}, "beta"}}};
-  Recorder recorder{space, about, setup};
-  Replica replica{setup.config, setup.loaded, setup.begun};
-  Instant now = setup.begun;
+  About about{"test", "r0", "alpha", 5, beginning.begun, {{Seat{1}, "beta"}}};
+  Recorder recorder{space, about, beginning};
+  Replica replica{beginning.config, beginning.loaded, beginning.begun};
+  Instant now = beginning.begun;
 };
 
 // Runs it to its end; the bytes must outlive the player, so it gives what a test wants to know.
@@ -100,19 +100,19 @@ TEST(Recording, TheSetupComesBack) {
     ASSERT_TRUE(back.take(static_cast<Kind>(entry->kind), Unpacker(entry->body)));
   }
   ASSERT_TRUE(back.complete());
-  const Beginning& setup = back.setup();
-  EXPECT_EQ(setup.config.lease_drift_permille, 51);
-  EXPECT_EQ(setup.config.resync_flush_blocks, run.setup.config.resync_flush_blocks);
-  EXPECT_EQ(setup.loaded.record, run.setup.loaded.record);
-  EXPECT_EQ(setup.loaded.intent_sequences, run.setup.loaded.intent_sequences);
-  EXPECT_EQ(setup.begun, run.setup.begun);
-  for (const auto& [now, was] : {std::pair{&setup.loaded.intent, &run.setup.loaded.intent},
-                                 std::pair{&setup.loaded.bitmaps[1], &run.setup.loaded.bitmaps[1]}}) {
+  const Beginning& beginning = back.beginning();
+  EXPECT_EQ(beginning.config.lease_drift_permille, 51);
+  EXPECT_EQ(beginning.config.resync_flush_blocks, run.beginning.config.resync_flush_blocks);
+  EXPECT_EQ(beginning.loaded.record, run.beginning.loaded.record);
+  EXPECT_EQ(beginning.loaded.intent_sequences, run.beginning.loaded.intent_sequences);
+  EXPECT_EQ(beginning.begun, run.beginning.begun);
+  for (const auto& [now, was] : {std::pair{&beginning.loaded.intent, &run.beginning.loaded.intent},
+                                 std::pair{&beginning.loaded.bitmaps[1], &run.beginning.loaded.bitmaps[1]}}) {
     ASSERT_EQ(now->size(), was->size());
     EXPECT_EQ(now->count(), was->count());
     for (uint32_t i = 0; i < was->pages(); ++i) EXPECT_EQ(now->page(i), was->page(i));
   }
-  EXPECT_EQ(setup.loaded.bitmaps[2].size(), 0U);
+  EXPECT_EQ(beginning.loaded.bitmaps[2].size(), 0U);
 }
 
 TEST(Recording, EndsInTheSameState) {
@@ -204,7 +204,7 @@ TEST(Recording, AFullDiskMakesTheRingSmaller) {
 
   MemorySpace none(kMinSegmentBytes, 4);
   none.be_full();
-  EXPECT_FALSE(Recorder(none, run.about, run.setup).ok());
+  EXPECT_FALSE(Recorder(none, run.about, run.beginning).ok());
 }
 
 TEST(Recording, WhatIsNoRecordingIsToldApart) {
