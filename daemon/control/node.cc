@@ -124,6 +124,9 @@ ControlReply Node::open(const config::Resource& wanted, const ControlRequest& re
                         std::strerror(settings.error().os))};
   if (settings.value().links.secret.empty())
     log_line(LogLevel::warning, name, "no shared-secret: whoever reaches the port can be its peer");
+  std::string& recordings = settings.value().flight_directory;
+  if (recordings == "on") recordings = options_.run_dir + "/flight";
+  if (recordings == "off") recordings.clear();
   settings.value().handler_environment = {"LOCKSTEP_NODE=" + self->name, "LOCKSTEP_CONFIG=" + options_.config_path,
                                           "LOCKSTEP_RUN_DIR=" + options_.run_dir};
   OpenFailure failure;

@@ -60,6 +60,7 @@ Result<ResourceSettings> settings_for(const config::Resource& resource, const co
   if (!secret) return secret.error();
   ResourceSettings settings;
   settings.name = resource.name;
+  settings.node = self.name;
   settings.id = resource.id;
   settings.core = core_config(resource, self);
   settings.links = link_settings(resource, self, secret.value());
@@ -71,6 +72,8 @@ Result<ResourceSettings> settings_for(const config::Resource& resource, const co
   settings.fence_peer = self.handlers.fence_peer;
   settings.fence_timeout = self.handlers.fence_timeout;
   settings.engine = engine;
+  settings.flight_directory = self.options.flight_recorder;
+  settings.flight_bytes = self.options.flight_recorder_size;
   return settings;
 }
 

@@ -31,52 +31,6 @@ std::string ResourceStatus::refusal_of(Seat peer) const {
   return "";
 }
 
-std::string_view to_text(Role role) {
-  switch (role) {
-    case Role::unknown:
-      return "Unknown";
-    case Role::primary:
-      return "Primary";
-    case Role::secondary:
-      return "Secondary";
-  }
-  UNREACHABLE("role");
-}
-
-std::string_view to_text(DiskState state) {
-  switch (state) {
-    case DiskState::diskless:
-      return "Diskless";
-    case DiskState::failed:
-      return "Failed";
-    case DiskState::inconsistent:
-      return "Inconsistent";
-    case DiskState::outdated:
-      return "Outdated";
-    case DiskState::unknown:
-      return "DUnknown";
-    case DiskState::consistent:
-      return "Consistent";
-    case DiskState::up_to_date:
-      return "UpToDate";
-  }
-  UNREACHABLE("disk state");
-}
-
-std::string_view to_text(ReplicationState state) {
-  switch (state) {
-    case ReplicationState::off:
-      return "Off";
-    case ReplicationState::established:
-      return "Established";
-    case ReplicationState::sync_source:
-      return "SyncSource";
-    case ReplicationState::sync_target:
-      return "SyncTarget";
-  }
-  UNREACHABLE("replication state");
-}
-
 std::string suspended_text(const ResourceStatus& status) {
   if (!status.snapshot.suspended) return "no";
   return status.snapshot.reason == Reason::last_copy_failed ? "no-data" : "quorum";

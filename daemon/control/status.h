@@ -45,9 +45,6 @@ struct ResourceStatus {
   std::string refusal_of(Seat peer) const;  // empty: none
 };
 
-std::string_view to_text(Role role);
-std::string_view to_text(DiskState state);
-std::string_view to_text(ReplicationState state);
 // none, running, completed (7, and the boot that it ended is the last one known), exit-N, failed (no exit status).
 std::string to_text(const FenceSnapshot& fence);
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -16,6 +17,11 @@ namespace lockstep {
 enum class Role : uint8_t { unknown, primary, secondary };
 enum class DiskState : uint8_t { diskless, failed, inconsistent, outdated, unknown, consistent, up_to_date };
 enum class ReplicationState : uint8_t { off, established, sync_source, sync_target };
+
+// In DRBD's words.
+std::string_view to_text(Role role);
+std::string_view to_text(DiskState state);
+std::string_view to_text(ReplicationState state);
 
 struct VoterSnapshot {
   Seat seat;

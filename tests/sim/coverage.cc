@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "sim/describe.h"
+#include "flight/describe.h"
 
 namespace lockstep::sim {
 namespace {

@@ -27,6 +27,7 @@ struct Options {
   bool require_coverage = false;
   int data_nodes = 0;
   std::string mutant;
+  std::string record;  // directory
 };
 
 struct Total {
@@ -49,7 +50,8 @@ void work(const Options& options, std::atomic<uint64_t>& next, Total& total) {
     const uint64_t i = next.fetch_add(1);
     if (i >= options.seeds) return;
     SeedResult result =
-        run_seed(options.first_seed + i, options.trace ? TraceDetail::all : TraceDetail::none, options.data_nodes);
+        run_seed(options.first_seed + i, options.trace ? TraceDetail::all : TraceDetail::none, options.data_nodes,
+                 options.record.empty() ? RecordingSink() : write_recordings(options.record, options.first_seed + i));
     // One seed in a hundred runs twice: the same seed must give the same run.
     if (i % 100 == 0 && !options.trace &&
         run_seed(options.first_seed + i, TraceDetail::none, options.data_nodes).hash != result.hash) {
@@ -128,6 +130,7 @@ int main(int argc, char** argv) {
       "take away from each seed that fails what it does not need, and tell what is left");
   add("require-coverage", po::bool_switch(&options.require_coverage), "what was never reached is a violation");
   add("data-nodes", po::value(&options.data_nodes), "2 (what is built) or 3; default: 2");
+  add("record", po::value(&options.record), "write a recording of each run of each node into this directory (lockstep-replay)");
   add("mutants", "break one rule at a time; each must be noticed within `seeds` seeds by its promise's checker");
   add("mutant", po::value(&options.mutant), "with --mutants: only this one");
   po::variables_map given;

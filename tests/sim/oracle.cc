@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "sim/describe.h"
+#include "flight/describe.h"
 
 namespace lockstep::sim {
 

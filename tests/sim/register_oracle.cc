@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "sim/describe.h"
+#include "flight/describe.h"
 
 namespace lockstep::sim {
 

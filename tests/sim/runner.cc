@@ -22,9 +22,11 @@ struct CheckFailure {
 
 }  // namespace
 
-SeedResult run_seed(uint64_t seed, TraceDetail trace, int data_nodes) { return run_plan(plan_for(seed, data_nodes), trace); }
+SeedResult run_seed(uint64_t seed, TraceDetail trace, int data_nodes, RecordingSink recordings) {
+  return run_plan(plan_for(seed, data_nodes), trace, std::move(recordings));
+}
 
-SeedResult run_plan(const Plan& plan, TraceDetail trace) {
+SeedResult run_plan(const Plan& plan, TraceDetail trace, RecordingSink recordings) {
   static const bool hooked = [] {
     set_check_hook(&on_check);
     return true;
@@ -32,7 +34,7 @@ SeedResult run_plan(const Plan& plan, TraceDetail trace) {
   static_cast<void>(hooked);
   SeedResult result;
   result.seed = plan.seed;
-  World world(plan, trace);
+  World world(plan, trace, std::move(recordings));
   try {
     world.run();
   } catch (const CheckFailure& failure) {

@@ -7,6 +7,7 @@
 #include "sim/coverage.h"
 #include "sim/fault_plan.h"
 #include "sim/oracle.h"
+#include "sim/recordings.h"
 #include "sim/trace.h"
 
 namespace lockstep::sim {
@@ -22,7 +23,7 @@ struct SeedResult {
 };
 
 // A failed CHECK inside is a violation of this seed, not the end of the program.
-SeedResult run_seed(uint64_t seed, TraceDetail trace, int data_nodes = 0);
-SeedResult run_plan(const Plan& plan, TraceDetail trace);
+SeedResult run_seed(uint64_t seed, TraceDetail trace, int data_nodes = 0, RecordingSink recordings = {});
+SeedResult run_plan(const Plan& plan, TraceDetail trace, RecordingSink recordings = {});
 
 }  // namespace lockstep::sim

@@ -93,12 +93,15 @@ void SimNode::attached(uint64_t life, const NodeRecord& record) {
   metadata_failed_ = disk_failed_ = failing_step_ = false;
   context_.trace.note(seat(), fmt::format("starts, start {} boot {}", start_, describe(boot_)));
   if (context_.trace.printing()) context_.trace.note(seat(), describe(record));
-  replica_.emplace(config_, std::move(loaded), clock_.local(context_.queue.now()));
+  const Instant now = clock_.local(context_.queue.now());
+  if (context_.recordings) recording_ = std::make_unique<RunRecording>(flight::Beginning{config_, loaded, now});
+  replica_.emplace(config_, std::move(loaded), now);
   step(Tick{});
 }
 
 void SimNode::end_process() {
   ++life_;
+  end_recording();
   replica_.reset();
   inbox_.clear();
   payloads_.clear();
@@ -107,6 +110,11 @@ void SimNode::end_process() {
   primary_ = false;
   stand_alone_ = SeatSet{};
   context_.listener.process_ended(seat());
+}
+
+void SimNode::end_recording() {
+  if (recording_ && replica_) recording_->finish(*replica_, context_.recordings);
+  recording_.reset();
 }
 
 void SimNode::kill() {
@@ -189,7 +197,10 @@ void SimNode::step(const Event& event) {
   CHECK(effects_.empty());
   Effects effects;
   effects.swap(effects_);
-  replica_->step(clock_.local(context_.queue.now()), event, effects);
+  const Instant now = clock_.local(context_.queue.now());
+  if (recording_) recording_->recorder().before(now, event);
+  replica_->step(now, event, effects);
+  if (recording_) recording_->recorder().after(now, *replica_, effects);
   if (effects.size() > kMaxEffects) context_.oracle.fail("P10", fmt::format("{} effects of one step", effects.size()));
   const uint64_t life = life_;
   for (const Effect& effect : effects) {

@@ -15,6 +15,7 @@
 #include "sim/coverage.h"
 #include "sim/event_queue.h"
 #include "sim/oracle.h"
+#include "sim/recordings.h"
 #include "sim/sim_disk.h"
 #include "sim/sim_net.h"
 #include "sim/trace.h"
@@ -41,6 +42,7 @@ struct SimContext {
   Oracle& oracle;
   SimNet& net;
   NodeListener& listener;
+  RecordingSink recordings = {};  // empty: nothing is recorded
 };
 
 class SimNode : public Endpoint {
@@ -48,6 +50,7 @@ class SimNode : public Endpoint {
   enum class State : uint8_t { off, stopped, starting, running };
 
   SimNode(SimContext context, Prng prng, const CoreConfig& config, uint64_t blocks);
+  ~SimNode() override { end_recording(); }
 
   // create-md: a disk that never belonged to anything.
   void create_metadata(ResourceId resource, uint64_t content);
@@ -91,6 +94,7 @@ class SimNode : public Endpoint {
   void attach(uint64_t life);
   void attached(uint64_t life, const NodeRecord& record);
   void end_process();
+  void end_recording();
   void step(const Event& event);
   void arm_timer();
   void guard_against_spinning();
@@ -134,6 +138,7 @@ class SimNode : public Endpoint {
   Boot boot_;
   SeatSet stand_alone_;
   std::optional<Replica> replica_;
+  std::unique_ptr<RunRecording> recording_;
   std::deque<Event> inbox_;  // while frozen
   std::map<PayloadId, Payload> payloads_;
   uint64_t next_payload_ = 1;

@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "base/endian.h"
-#include "sim/describe.h"
+#include "flight/describe.h"
 #include "wire/message_codec.h"
 
 namespace lockstep::sim {

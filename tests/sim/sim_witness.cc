@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/membership/acquaintance.h"
-#include "sim/describe.h"
+#include "flight/describe.h"
 
 namespace lockstep::sim {
 

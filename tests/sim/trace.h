@@ -9,7 +9,7 @@
 #include "base/ids.h"
 #include "core/effect.h"
 #include "core/event.h"
-#include "sim/describe.h"
+#include "flight/describe.h"
 #include "sim/event_queue.h"
 
 namespace lockstep::sim {

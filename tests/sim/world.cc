@@ -5,12 +5,13 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "sim/describe.h"
+#include "flight/describe.h"
 
 namespace lockstep::sim {
 
-World::World(const Plan& plan, TraceDetail trace)
+World::World(const Plan& plan, TraceDetail trace, RecordingSink recordings)
     : plan_(plan),
+      recordings_(std::move(recordings)),
       prng_(plan.seed ^ 0x5eed),
       trace_(queue_, trace),
       oracle_(queue_, coverage_),

@@ -23,7 +23,7 @@ namespace lockstep::sim {
 
 class World : public NodeListener {
  public:
-  World(const Plan& plan, TraceDetail trace);
+  World(const Plan& plan, TraceDetail trace, RecordingSink recordings = {});
   World(const World&) = delete;
   World& operator=(const World&) = delete;
 
@@ -74,11 +74,12 @@ class World : public NodeListener {
   }
 
  private:
-  SimContext context() { return {queue_, trace_, coverage_, oracle_, net_, *this}; }
+  SimContext context() { return {queue_, trace_, coverage_, oracle_, net_, *this, recordings_}; }
   void stay_whole();
   std::string describe_state() const;
 
   Plan plan_;
+  RecordingSink recordings_;
   EventQueue queue_;
   Prng prng_;
   Trace trace_;

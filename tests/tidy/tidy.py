@@ -20,11 +20,12 @@ LAYERS = {
     "daemon/wire": ["base/", "core/", "wire/"],
     "nbd": ["base/", "nbd/"],
     "daemon/shell/loop": ["base/", "shell/loop/", "shell/event_loop.h", "shell/block_device.h"],
-    "daemon/shell": ["base/", "core/", "meta/", "wire/", "nbd/", "shell/"],
+    "daemon/flight": ["base/", "core/", "wire/", "flight/"],
+    "daemon/shell": ["base/", "core/", "meta/", "wire/", "nbd/", "flight/", "shell/"],
     "daemon/control/config": ["base/", "control/config/"],
-    "daemon/control": ["base/", "core/", "meta/", "wire/", "nbd/", "shell/", "control/"],
+    "daemon/control": ["base/", "core/", "meta/", "wire/", "nbd/", "flight/", "shell/", "control/"],
 }
-MODULES = {"base", "core", "meta", "wire", "nbd", "shell", "control"}
+MODULES = {"base", "core", "meta", "wire", "flight", "nbd", "shell", "control"}
 
 # Pure modules compute: no clock, randomness, file, socket or thread, hence only these headers of the standard library.
 STANDARD = set(
@@ -36,6 +37,7 @@ PURE = {
     "daemon/core": STANDARD,
     "daemon/meta": STANDARD,
     "daemon/wire": STANDARD | {"sodium.h"},
+    "daemon/flight": STANDARD | {"atomic", "fmt/format.h", "ostream"},
 }
 
 SOURCE = {".cc", ".h", ".c", ".py", ".sh"}

@@ -30,6 +30,10 @@ Options options_of(const Scope& scope) {
   Options options;
   if (effective(scope, Section::options, "on-no-quorum") == "io-error") options.on_no_quorum = OnNoQuorum::io_error;
   options.lease_time = tenths(scope, Section::options, "lease-time");
+  options.flight_recorder = effective(scope, Section::options, "flight-recorder");
+  const OptionSpec* size = find_option(Section::options, "flight-recorder-size");
+  options.flight_recorder_size =
+      static_cast<uint64_t>(parse_size(effective(scope, Section::options, "flight-recorder-size"), size->scale).value_or(0));
   options.resource_uuid = Uuid::parse(effective(scope, Section::options, "resource-uuid"));
   return options;
 }

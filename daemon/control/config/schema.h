@@ -18,6 +18,7 @@ enum class Kind : uint8_t {
   size,    // bytes; suffixes k m g t (1024) and s (512); a bare number counts in `scale` bytes
   choice,  // one of `choices`, separated by '|'; yes|no for switches
   text,    // any string of 1..max bytes
+  place,   // one of `choices`, or an absolute path of at most max bytes
   uuid,
 };
 

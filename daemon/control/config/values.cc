@@ -70,6 +70,13 @@ std::string range_complaint(const OptionSpec& spec, std::string_view value, std:
   return fmt::format("{} takes {} to {} ({}), not \"{}\"", spec.name, spec.low, spec.high, spec.unit, value);
 }
 
+std::string place_complaint(const OptionSpec& spec, std::string_view value) {
+  const auto words = split_choices(spec.choices);
+  if (std::find(words.begin(), words.end(), value) != words.end()) return "";
+  if (value.substr(0, 1) == "/" && value.size() <= static_cast<size_t>(spec.high)) return "";
+  return fmt::format("{} takes {} or an absolute path, not \"{}\"", spec.name, listed(spec.choices), value);
+}
+
 }  // namespace
 
 std::optional<int64_t> parse_number(std::string_view text) {
@@ -144,6 +151,8 @@ std::string complaint(const OptionSpec& spec, std::string_view value) {
     case Kind::uuid:
       if (const std::optional<Uuid> id = Uuid::parse(value); id && !id->is_nil()) return "";
       return fmt::format("{} takes a UUID like 01234567-89ab-cdef-0123-456789abcdef, not \"{}\"", spec.name, value);
+    case Kind::place:
+      return place_complaint(spec, value);
     case Kind::text:
       if (!value.empty() && value.size() <= static_cast<size_t>(spec.high)) return "";
       return fmt::format("{} takes 1 to {} bytes, not {}", spec.name, spec.high, value.size());

@@ -142,7 +142,9 @@ void Resource::adopt(Disks disks) {
   disk_ = loop_->adopt_device(std::exchange(disks.data, OpenedDevice{}));
   if (disks.meta.fd >= 0) meta_device_ = loop_->adopt_device(std::exchange(disks.meta, OpenedDevice{}));
   meta_ = std::make_unique<MetaStore>(meta_device_ ? *meta_device_ : *disk_, attached.chain);
-  replica_ = std::make_unique<Replica>(settings_.core, attached.loaded, loop_->now());
+  const flight::Beginning beginning{settings_.core, attached.loaded, loop_->now()};
+  flight_ = FlightRecorder::open(settings_, beginning);
+  replica_ = std::make_unique<Replica>(beginning.config, beginning.loaded, beginning.begun);
   links_ = std::make_unique<LinkManager>(*loop_, peer_pool_, settings_.links, *this);
   ClientPort::Upstream upstream;
   upstream.submit = [this](const ClientRequest& request, BufferRef payload) {
@@ -175,6 +177,8 @@ void Resource::start_thread() {
     reads_waiting_.clear();
     payloads_ = {};
     clients_.reset();
+    if (flight_) flight_->closed(loop_->now(), *replica_);
+    flight_.reset();
     replica_.reset();
     meta_.reset();
     meta_device_.reset();
@@ -187,6 +191,7 @@ Resource::~Resource() {
   if (thread_.joinable()) {
     thread_.join();
   } else {
+    if (flight_) flight_->discard();
     clients_.reset();
     links_.reset();
   }

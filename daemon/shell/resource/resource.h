@@ -15,6 +15,7 @@
 
 #include "core/replica.h"
 #include "shell/event_loop.h"
+#include "shell/flight/flight_recorder.h"
 #include "shell/link/link_manager.h"
 #include "shell/loop/limited_log.h"
 #include "shell/meta_store.h"
@@ -107,6 +108,7 @@ class Resource final : public LinkOwner {
   std::unique_ptr<BlockDevice> meta_device_;  // external metadata only
   std::unique_ptr<MetaStore> meta_;
   std::unique_ptr<Replica> replica_;
+  std::unique_ptr<FlightRecorder> flight_;  // null: off
   std::unique_ptr<LinkManager> links_;
   std::unique_ptr<ClientPort> clients_;
   std::unique_ptr<FenceRunner> fences_;

@@ -48,7 +48,10 @@ void Resource::drain() {
     const Event event = std::move(events_.front());
     events_.pop_front();
     effects_.clear();
-    replica_->step(loop_->now(), event, effects_);
+    const Instant now = loop_->now();
+    if (flight_) flight_->before(now, event);
+    replica_->step(now, event, effects_);
+    if (flight_) flight_->after(now, *replica_, effects_);
     for (const Effect& effect : effects_) {
       std::visit([this](const auto& e) { run(e); }, effect);
     }

@@ -17,6 +17,7 @@ struct NbdAddress {
 
 struct ResourceSettings {
   std::string name;
+  std::string node;  // this node's name
   ResourceId id;
   CoreConfig core;
   LinkSettings links;
@@ -33,6 +34,8 @@ struct ResourceSettings {
   size_t read_pool_bytes = size_t{256} << 20;  // payloads that the disk fills
   size_t max_clients = 128;                    // connections
   Duration client_look = seconds(1);           // between looks at who holds others up: see client_pace.h
+  std::string flight_directory;                // of the flight recorder; empty: off
+  uint64_t flight_bytes = uint64_t{64} << 20;  // of all its recordings of this resource
   Duration client_leave_time = seconds(5);     // how long `secondary` waits for clients to go
 
   std::string name_of(Seat seat) const;

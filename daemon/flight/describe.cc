@@ -1,4 +1,4 @@
-#include "sim/describe.h"
+#include "flight/describe.h"
 
 #include <fmt/format.h>
 
