@@ -1,0 +1,130 @@
+"""Brings the planned faults about and undoes them."""
+
+import heapq
+import itertools
+import signal
+import time
+
+from lab import step
+from plan import MACHINES, NODES
+
+
+class Faults:
+    def __init__(self, plan, manager, weather, disks, clients):
+        self.manager, self.weather, self.disks, self.clients = manager, weather, disks, clients
+        self.keepers = manager.keepers
+        self.order = itertools.count()
+        self.agenda = []
+        self.began = time.monotonic()
+        self.counts = {}
+        for fault in plan.faults:
+            self._later(fault.at, lambda fault=fault: self._begin(fault))
+
+    def _later(self, at, action):
+        heapq.heappush(self.agenda, (at, next(self.order), action))
+
+    def _now(self):
+        return time.monotonic() - self.began
+
+    def tick(self):
+        while self.agenda and self.agenda[0][0] <= self._now():
+            heapq.heappop(self.agenda)[2]()
+
+    def over(self):
+        return not self.agenda
+
+    def _who(self, name):
+        if name in MACHINES:
+            return name
+        primary = self.manager.primary()
+        first = primary.node.name if primary else self.manager.dice.choice(NODES)
+        return first if name == "primary" else next(node for node in NODES if node != first)
+
+    def _begin(self, fault):
+        names = [self._who(name) for name in fault.on]
+        step(f"{fault}" + ("" if tuple(names) == fault.on else f": {' '.join(names)}"))
+        self.counts[fault.kind] = self.counts.get(fault.kind, 0) + 1
+        undo = getattr(self, "_" + fault.kind)(fault, names)
+        if undo:
+            self._later(self._now() + fault.seconds, undo)
+
+    def heal(self):
+        """Everything that is not yet undone, now."""
+        self.agenda.clear()
+        self.weather.clear()
+        for disk in self.disks.values():
+            disk.heal()
+        for keeper in self.keepers.values():
+            keeper.process.resume()
+            keeper.held = False
+
+    def _kill(self, fault, names):
+        for name in names:
+            self.keepers[name].kill(fault.seconds)
+
+    _kill_several = _kill
+
+    def _pause(self, _fault, names):
+        paused = [self.keepers[name].process for name in names if self.keepers[name].process.alive()]
+        for process in paused:
+            process.pause()
+        return lambda: [process.resume() for process in paused]
+
+    _pause_several = _pause
+
+    def _cut(self, _fault, names):
+        self.weather.cut(*names)
+        return lambda: self.weather.heal(*names)
+
+    def _isolate(self, _fault, names):
+        self.weather.isolate(names[0])
+        return lambda: self.weather.rejoin(names[0])
+
+    def _one_way(self, _fault, names):
+        self.weather.lose(*names, 100)
+        return lambda: self.weather.calm(*names)
+
+    def _lossy(self, fault, names):
+        for pair in (names, reversed(names)):
+            self.weather.lose(*pair, fault.level)
+        return lambda: self.weather.calm(*names)
+
+    def _slow(self, fault, names):
+        self.weather.slow(*names, fault.level)
+        return lambda: self.weather.calm(*names)
+
+    def _disk_error(self, _fault, names):
+        self.disks[names[0]].fail()
+        return self.disks[names[0]].heal
+
+    def _disk_hang(self, _fault, names):
+        self.disks[names[0]].hang()
+        return self.disks[names[0]].heal
+
+    def _switch_over(self, _fault, names):
+        old = self.keepers[names[0]]
+        new = next(keeper for keeper in self.manager.nodes if keeper is not old)
+        for client in self.clients:
+            if client.alive():
+                client.child.send_signal(signal.SIGUSR1)
+
+        def exchange():
+            old.wish("secondary", "r0")
+            self._later(self._now() + 0.3, lambda: new.wish("primary", "r0"))
+        self._later(self._now() + 0.3, exchange)
+
+    def _invalidate(self, _fault, names):
+        self.keepers[names[0]].wish("invalidate", "r0")
+
+    def _disconnect(self, _fault, names):
+        self.keepers[names[0]].wish("disconnect", "r0")
+        return lambda: self.keepers[names[0]].wish("connect", "r0")
+
+    def _down(self, _fault, names):
+        keeper = self.keepers[names[0]]
+        keeper.held = True
+        keeper.wish("down", "r0")
+
+        def come_back():
+            keeper.held = False
+        return come_back
