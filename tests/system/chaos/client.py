@@ -16,16 +16,16 @@ import json
 import math
 import os
 import random
-import select
 import signal
 import time
 
 import nbd
+from connection import Connection, wait
 from history import BLOCK, NOTHING, READ, WRITE, Op, content, pack, value_in, value_of
 from layout import BLOCKS, GROUP, offset_of
 
 DEPTH = 4  # requests in flight on a connection
-RETRY, AWAY, DRAIN = 0.1, 1.5, 30.0  # seconds
+AWAY, DRAIN = 1.5, 30.0  # seconds
 BROKEN = "connection"
 
 
@@ -46,45 +46,6 @@ class Request:
         if self.kind == WRITE:
             for block, value in zip(self.blocks, self.values):
                 yield Op(WRITE, block, value, self.called, math.inf if answered is None else answered)
-
-
-class Connection:
-    """To one node; it comes and goes with the node's role."""
-
-    def __init__(self, uri):
-        self.uri, self.handle = uri, None
-        self.flying = {}
-        self.not_before = 0.0
-
-    def open(self, now):
-        self.not_before = now + RETRY
-        self.handle = nbd.NBD()
-        try:
-            self.handle.aio_connect_uri(self.uri)
-        except nbd.Error:
-            self.handle = None
-
-    def alive(self):
-        return self.handle is not None and not self.handle.aio_is_dead() and not self.handle.aio_is_closed()
-
-    def ready(self):
-        return self.alive() and self.handle.aio_is_ready() or self.alive() and self.handle.aio_is_processing()
-
-    def interest(self):
-        direction = self.handle.aio_get_direction()
-        return ((select.POLLIN if direction & nbd.AIO_DIRECTION_READ else 0)
-                | (select.POLLOUT if direction & nbd.AIO_DIRECTION_WRITE else 0))
-
-    def notify(self, events):
-        """Lets the library read or write; a connection that dies of it is found dead afterwards."""
-        try:
-            direction = self.handle.aio_get_direction()
-            if events & (select.POLLIN | select.POLLHUP | select.POLLERR) and direction & nbd.AIO_DIRECTION_READ:
-                self.handle.aio_notify_read()
-            elif events & select.POLLOUT and direction & nbd.AIO_DIRECTION_WRITE:
-                self.handle.aio_notify_write()
-        except nbd.Error:
-            pass
 
 
 class Client:
@@ -186,13 +147,7 @@ class Client:
         for index, connection in enumerate(self.connections):
             self.reap(connection)
             self.work(index, connection, now)
-        poll, by_fd = select.poll(), {}
-        for connection in self.connections:
-            if connection.alive():
-                by_fd[connection.handle.aio_get_fd()] = connection
-                poll.register(connection.handle.aio_get_fd(), connection.interest())
-        for descriptor, events in poll.poll(5):
-            by_fd[descriptor].notify(events)
+        wait(self.connections, 5)
 
     def run(self):
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopping", True))

@@ -2,7 +2,6 @@
 
 import heapq
 import itertools
-import signal
 import time
 
 from lab import step
@@ -10,13 +9,14 @@ from plan import MACHINES, NODES
 
 
 class Faults:
-    def __init__(self, plan, manager, weather, disks, clients):
-        self.manager, self.weather, self.disks, self.clients = manager, weather, disks, clients
+    def __init__(self, plan, manager, weather, disks, dismiss):
+        self.manager, self.weather, self.disks, self.dismiss = manager, weather, disks, dismiss
         self.keepers = manager.keepers
         self.order = itertools.count()
         self.agenda = []
         self.began = time.monotonic()
         self.counts = {}
+        self.apart = set()  # who was told to disconnect and not yet to connect
         for fault in plan.faults:
             self._later(fault.at, lambda fault=fault: self._begin(fault))
 
@@ -57,6 +57,8 @@ class Faults:
         for keeper in self.keepers.values():
             keeper.process.resume()
             keeper.held = False
+        for name in list(self.apart):
+            self._connect(name)
 
     def _kill(self, fault, names):
         for name in names:
@@ -104,9 +106,7 @@ class Faults:
     def _switch_over(self, _fault, names):
         old = self.keepers[names[0]]
         new = next(keeper for keeper in self.manager.nodes if keeper is not old)
-        for client in self.clients:
-            if client.alive():
-                client.child.send_signal(signal.SIGUSR1)
+        self.dismiss()
 
         def exchange():
             old.wish("secondary", "r0")
@@ -118,11 +118,17 @@ class Faults:
 
     def _disconnect(self, _fault, names):
         self.keepers[names[0]].wish("disconnect", "r0")
-        return lambda: self.keepers[names[0]].wish("connect", "r0")
+        self.apart.add(names[0])
+        return lambda: self._connect(names[0])
+
+    def _connect(self, name):
+        self.apart.discard(name)
+        self.keepers[name].wish("connect", "r0")
 
     def _down(self, _fault, names):
         keeper = self.keepers[names[0]]
         keeper.held = True
+        self.dismiss()
         keeper.wish("down", "r0")
 
         def come_back():

@@ -44,8 +44,9 @@ class Errand:
 class Keeper:
     """Looks after one machine: its daemon, and on a data node its resource and disk."""
 
-    def __init__(self, process, node=None, disk=None):
+    def __init__(self, process, node=None, disk=None, dismiss=None):
         self.process, self.node, self.disk = process, node, disk
+        self.dismiss = dismiss  # sends the clients away for a moment; a Primary that they use isn't taken down
         self.errand, self.wishes = None, []
         self.look_at = 0.0
         self.state, self.start_at = {}, None
@@ -78,8 +79,12 @@ class Keeper:
 
     def wish(self, *words):
         """A command to be run as soon as no other runs here."""
-        if len(self.wishes) < 3:
+        if words not in self.wishes:
             self.wishes.append(words)
+
+    def idle(self):
+        """Nothing that changes anything is under way."""
+        return not self.wishes and (self.errand is None or self.errand.words[0] == "status")
 
     def tick(self, now):
         if not self.process.alive():
@@ -119,6 +124,7 @@ class Keeper:
         if not self.state:
             self.wish("adjust", "r0")
         elif self.disk_state() in ("Failed", "Diskless") and not (self.disk and self.disk.sick()):
+            self.dismiss()
             self.wish("down", "r0")
             self.wish("adjust", "r0")
 
