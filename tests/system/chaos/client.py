@@ -24,7 +24,11 @@ from connection import Connection, wait
 from history import BLOCK, NOTHING, READ, WRITE, Op, content, pack, value_in, value_of
 from layout import BLOCKS, GROUP, offset_of
 
-DEPTH = 4  # requests in flight on a connection
+# Requests in flight on a connection. A Primary that is cut off answers no write, and must not answer reads either: so it has to be
+# asked, however many requests are stuck there. Reads that wait for long don't count, up to a point.
+CHANGES, READS, STUCK_READS = 3, 3, 32
+LONG = int(0.2e9)  # nanoseconds
+WEIGHTS = {"read": 45, "write": 50, "zero": 3, "flush": 2}
 AWAY, DRAIN = 1.5, 30.0  # seconds
 BROKEN = "connection"
 
@@ -62,19 +66,28 @@ class Client:
         self.away_until = 0.0
         self.last_answer, self.longest_gap = time.monotonic(), 0.0
 
-    def draw(self):
-        """The next request: what, and on which blocks."""
+    def draw(self, kinds):
+        """The next request: what, of these, and on which blocks."""
         group = self.dice.randrange(BLOCKS // GROUP) * GROUP
         first = self.dice.randrange(GROUP)
         blocks = range(group + first, group + min(GROUP, first + self.dice.choice([1, 1, 1, 2, 4, 8])))
-        kind = self.dice.choices(["read", "write", "zero", "flush"], [45, 50, 3, 2])[0]
+        kind = self.dice.choices(kinds, [WEIGHTS[kind] for kind in kinds])[0]
         if kind == "zero" and blocks[0] not in self.unzeroed:
             kind = "write"
         return kind, blocks[:1] if kind == "zero" else blocks
 
-    def call(self, connection):
+    @staticmethod
+    def possible(connection):
+        """The kinds of requests that the connection has room for."""
+        reads = [request for request in connection.flying.values() if request.kind == READ]
+        recent = time.monotonic_ns() - LONG
+        room_for_reads = len(reads) < STUCK_READS and sum(request.called > recent for request in reads) < READS
+        room_for_changes = len(connection.flying) - len(reads) < CHANGES
+        return (["read"] if room_for_reads else []) + (["write", "zero", "flush"] if room_for_changes else [])
+
+    def call(self, connection, kinds):
         """Sends the next request. If it can't be sent, the connection just died: nothing was asked of anybody then."""
-        kind, blocks = self.draw()
+        kind, blocks = self.draw(kinds)
         handle, offset = connection.handle, offset_of(blocks[0])
         fua = nbd.CMD_FLAG_FUA if self.dice.random() < 0.1 else 0
         if kind == "flush":
@@ -135,10 +148,10 @@ class Client:
             return
         if leaving and connection.ready() and not connection.flying:
             connection.handle = None  # the library closes it
-        while not leaving and connection.ready() and len(connection.flying) < DEPTH and now >= self.next_call[index]:
+        while not leaving and connection.ready() and now >= self.next_call[index] and (kinds := self.possible(connection)):
             self.next_call[index] = now + self.dice.choice([0, 0, 0.002, 0.01])
             try:
-                self.call(connection)
+                self.call(connection, kinds)
             except nbd.Error:
                 break  # it just died, before the request was sent; reap() forgets it
 

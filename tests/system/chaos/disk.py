@@ -35,11 +35,11 @@ class SickDisk:
     def fail(self):
         self.switch.touch()
 
-    def hang(self):
-        self.server.pause()
+    def repair(self):
+        self.switch.unlink(missing_ok=True)
 
     def heal(self):
-        self.switch.unlink(missing_ok=True)
+        self.repair()
         self.server.resume()
 
     def sick(self):

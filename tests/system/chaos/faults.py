@@ -1,5 +1,6 @@
 """Brings the planned faults about and undoes them."""
 
+import collections
 import heapq
 import itertools
 import time
@@ -16,6 +17,7 @@ class Faults:
         self.agenda = []
         self.began = time.monotonic()
         self.counts = {}
+        self.holds = collections.Counter()
         self.apart = set()  # who was told to disconnect and not yet to connect
         for fault in plan.faults:
             self._later(fault.at, lambda fault=fault: self._begin(fault))
@@ -66,42 +68,55 @@ class Faults:
 
     _kill_several = _kill
 
+    def _hold(self, key, begin, end):
+        """Begins something that faults which overlap share; what is returned ends it with the last of them."""
+        self.holds[key] += 1
+        begin()
+
+        def release():
+            self.holds[key] -= 1
+            if self.holds[key] == 0:
+                end()
+        return release
+
     def _pause(self, _fault, names):
-        paused = [self.keepers[name].process for name in names if self.keepers[name].process.alive()]
-        for process in paused:
-            process.pause()
-        return lambda: [process.resume() for process in paused]
+        def paused(process):
+            return self._hold(("pause", process.name, process.pid), process.pause, process.resume)
+        ends = [paused(self.keepers[name].process) for name in names if self.keepers[name].process.alive()]
+        return lambda: [end() for end in ends]
 
     _pause_several = _pause
 
     def _cut(self, _fault, names):
-        self.weather.cut(*names)
-        return lambda: self.weather.heal(*names)
+        one, other = sorted(names)
+        return self._hold(("cut", one, other), lambda: self.weather.cut(one, other), lambda: self.weather.heal(one, other))
 
-    def _isolate(self, _fault, names):
-        self.weather.isolate(names[0])
-        return lambda: self.weather.rejoin(names[0])
+    def _isolate(self, fault, names):
+        ends = [self._cut(fault, [names[0], other]) for other in MACHINES if other != names[0]]
+        return lambda: [end() for end in ends]
+
+    def _lose(self, percent, pairs):
+        ends = [self._hold(("lose", *pair), lambda pair=pair: self.weather.lose(*pair, percent),
+                           lambda pair=pair: self.weather.lose(*pair, 0)) for pair in pairs]
+        return lambda: [end() for end in ends]
 
     def _one_way(self, _fault, names):
-        self.weather.lose(*names, 100)
-        return lambda: self.weather.calm(*names)
+        return self._lose(100, [tuple(names)])
 
     def _lossy(self, fault, names):
-        for pair in (names, reversed(names)):
-            self.weather.lose(*pair, fault.level)
-        return lambda: self.weather.calm(*names)
+        return self._lose(fault.level, [tuple(names), tuple(reversed(names))])
 
     def _slow(self, fault, names):
-        self.weather.slow(*names, fault.level)
-        return lambda: self.weather.calm(*names)
+        return self._hold(("slow", *sorted(names)), lambda: self.weather.slow(*names, fault.level),
+                          lambda: self.weather.fast(*names))
 
     def _disk_error(self, _fault, names):
-        self.disks[names[0]].fail()
-        return self.disks[names[0]].heal
+        disk = self.disks[names[0]]
+        return self._hold(("error", names[0]), disk.fail, disk.repair)
 
     def _disk_hang(self, _fault, names):
-        self.disks[names[0]].hang()
-        return self.disks[names[0]].heal
+        server = self.disks[names[0]].server
+        return self._hold(("hang", names[0]), server.pause, server.resume)
 
     def _switch_over(self, _fault, names):
         old = self.keepers[names[0]]

@@ -70,6 +70,9 @@ class Keeper:
     def disk_state(self):
         return (self.state.get("devices") or [{}])[0].get("disk-state")
 
+    def _diskless(self):
+        return self.disk_state() in ("Failed", "Diskless")
+
     def level(self):
         """Its copy and its peer's are known to be the same."""
         links = self.state.get("connections") or [{}]
@@ -114,6 +117,10 @@ class Keeper:
     def _finished(self, errand):
         if errand.words[0] != "status":
             step(f"        {errand}")
+            if errand.words[0] == "down" and not errand.good() and self._diskless():
+                # Its clients wait for a disk that it won't have: a stop that fails ends in a fence.
+                step(f"        {self.node.name}: killed by the manager")
+                self.kill(0)
             return
         try:
             self.state = json.loads(errand.output)[0] if errand.good() else {}
@@ -123,7 +130,7 @@ class Keeper:
             return
         if not self.state:
             self.wish("adjust", "r0")
-        elif self.disk_state() in ("Failed", "Diskless") and not (self.disk and self.disk.sick()):
+        elif self._diskless() and not (self.disk and self.disk.sick()):
             self.dismiss()
             self.wish("down", "r0")
             self.wish("adjust", "r0")

@@ -12,6 +12,7 @@ MACHINES = [*NODES, "gamma"]
 PLACES = ["primary", "primary", "secondary", "gamma"]  # a Primary is the most interesting victim
 PAIRS = list(itertools.combinations(MACHINES, 2))
 LEASES = [5, 10, 10, 20]  # tenths of a second
+TAKEOVER = 5.0  # seconds after which another node certainly could be Primary, but for the lease
 QUIET = 1.5  # seconds without new faults at the end
 
 
@@ -63,12 +64,13 @@ class Plan:
 def draw(seed, seconds, kinds):
     dice = random.Random(f"plan {seed}")
     lease = dice.choice(LEASES)
-    pace = dice.choice([0.4, 0.8, 1.6])  # seconds between faults, on average
+    pace = dice.choice([0.8, 1.5, 2.5])  # seconds between faults, on average
     faults, now = [], dice.uniform(0.5, 1.0)
     weights = [KINDS[kind] for kind in kinds]
     while now < seconds - QUIET:
         kind = dice.choices(kinds, weights)[0]
-        length = dice.choice([dice.uniform(0, lease / 10), dice.uniform(0, 4 * lease / 10), dice.uniform(0, 1)])
+        # Blips, and what lasts until the peer is given up, its lease is over and another is Primary.
+        length = dice.choice([dice.uniform(0, 1), dice.uniform(0, lease / 10), dice.uniform(2, TAKEOVER + lease / 10)])
         faults.append(Fault(now, kind, _victims(dice, kind), length, dice.choice(LEVELS.get(kind, [0]))))
         now += dice.expovariate(1 / pace)
     return Plan(seed, lease, dice.choice([3, 5, 10]), dice.choice([2, 3, 4]), tuple(faults))

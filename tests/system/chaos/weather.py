@@ -36,25 +36,26 @@ class Weather(Network):
         return ["rate", f"{mbit}mbit", "burst", "16k", "latency", "400ms"]
 
     def lose(self, sender, receiver, percent):
-        """Packets of one machine to another are lost, at random or, with 100, all."""
+        """Packets of one machine to another are lost: at random, with 100 all of them, with 0 none."""
         port = self._port(sender, receiver)
         which = [] if percent >= 100 else ["numgen", "random", "mod", "100", "<", str(percent)]
-        _works("nft", "flush", "chain", "netdev", TABLE, port)
-        _works("nft", "add", "rule", "netdev", TABLE, port, *which, "drop")
+        if self.can_lose:
+            _works("nft", "flush", "chain", "netdev", TABLE, port)
+        if percent:
+            _works("nft", "add", "rule", "netdev", TABLE, port, *which, "drop")
 
     def slow(self, one, other, mbit):
         for sender, receiver in [(one, other), (other, one)]:
             _works("tc", "qdisc", "replace", "dev", self._port(receiver, sender), "root", "tbf", *self._bucket(mbit))
 
-    def calm(self, one, other):
-        """This cable is as good as new."""
-        self.heal(one, other)
+    def fast(self, one, other):
         for here, there in [(one, other), (other, one)]:
-            self.heal(here, there)
-            if self.can_lose:
-                _works("nft", "flush", "chain", "netdev", TABLE, self._port(here, there))
             _works("tc", "qdisc", "delete", "dev", self._port(here, there), "root")
 
     def clear(self):
+        """Every cable is as good as new."""
         for one, other in itertools.combinations(NAMES, 2):
-            self.calm(one, other)
+            self.fast(one, other)
+            for here, there in [(one, other), (other, one)]:
+                self.heal(here, there)
+                self.lose(here, there, 0)
