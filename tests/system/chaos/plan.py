@@ -31,7 +31,7 @@ class Fault:
 
 # How often each kind comes, and what it needs of the machine that the test runs on.
 KINDS = {
-    "kill": 10, "kill_several": 3, "pause": 8, "pause_several": 2, "cut": 6, "isolate": 6, "one_way": 6, "lossy": 4, "slow": 2,
+    "kill": 10, "kill_several": 3, "pause": 8, "pause_several": 2, "cut": 5, "isolate": 9, "one_way": 6, "lossy": 4, "slow": 2,
     "disk_error": 4, "disk_hang": 4, "switch_over": 5, "invalidate": 2, "disconnect": 2, "down": 2,
 }
 NEEDS = {"one_way": "loss", "lossy": "loss", "slow": "slowness", "disk_error": "disks", "disk_hang": "disks"}
@@ -64,13 +64,14 @@ class Plan:
 def draw(seed, seconds, kinds):
     dice = random.Random(f"plan {seed}")
     lease = dice.choice(LEASES)
-    pace = dice.choice([0.8, 1.5, 2.5])  # seconds between faults, on average
+    pace = dice.choice([0.8, 1.6, 2.5])  # seconds between faults, on average
     faults, now = [], dice.uniform(0.5, 1.0)
     weights = [KINDS[kind] for kind in kinds]
     while now < seconds - QUIET:
         kind = dice.choices(kinds, weights)[0]
-        # Blips, and what lasts until the peer is given up, its lease is over and another is Primary.
-        length = dice.choice([dice.uniform(0, 1), dice.uniform(0, lease / 10), dice.uniform(2, TAKEOVER + lease / 10)])
+        # Blips, and what lasts until the peer is given up, its lease is over and another is Primary while the old one lives.
+        lasting = dice.random() < (0.5 if kind in ("pause", "isolate", "one_way") else 0.25)
+        length = dice.uniform(2.5, TAKEOVER + lease / 10) if lasting else dice.uniform(0, max(1, lease / 10))
         faults.append(Fault(now, kind, _victims(dice, kind), length, dice.choice(LEVELS.get(kind, [0]))))
         now += dice.expovariate(1 / pace)
     return Plan(seed, lease, dice.choice([3, 5, 10]), dice.choice([2, 3, 4]), tuple(faults))
