@@ -53,6 +53,7 @@ class Faults:
     def heal(self):
         """Everything that is not yet undone, now."""
         self.agenda.clear()
+        self.manager.unreachable.clear()
         self.weather.clear()
         for disk in self.disks.values():
             disk.heal()
@@ -93,7 +94,13 @@ class Faults:
 
     def _isolate(self, fault, names):
         ends = [self._cut(fault, [names[0], other]) for other in MACHINES if other != names[0]]
-        return lambda: [end() for end in ends]
+        self.manager.unreachable[names[0]] += 1
+
+        def rejoin():
+            self.manager.unreachable[names[0]] -= 1
+            for end in ends:
+                end()
+        return rejoin
 
     def _lose(self, percent, pairs):
         ends = [self._hold(("lose", *pair), lambda pair=pair: self.weather.lose(*pair, percent),

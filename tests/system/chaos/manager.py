@@ -5,6 +5,7 @@ again, and asks another node to be Primary when the present one doesn't serve. I
 for Lockstep to decide, and refusals are part of the game. Everything happens in tick(), commands run beside it.
 """
 
+import collections
 import json
 import subprocess
 import time
@@ -140,8 +141,13 @@ class Manager:
     def __init__(self, dice, keepers):
         self.dice, self.keepers = dice, keepers
         self.nodes = [keeper for keeper in keepers.values() if keeper.node]
+        self.unreachable = collections.Counter()  # names of machines that are cut off, and how many faults do that
         self.bad_since = None
         self.turn_at = 0.0
+
+    def reaches(self, keeper):
+        """Whether it knows anything of that node: what runs there goes on, for all it knows, or doesn't."""
+        return keeper.process.alive() and not keeper.process.paused and not self.unreachable[keeper.node.name]
 
     def primary(self):
         """Who serves, or calls himself Primary at least; None if nobody does."""
@@ -154,7 +160,7 @@ class Manager:
         now = time.monotonic()
         for keeper in self.keepers.values():
             keeper.tick(now)
-        served = any(keeper.serves() and keeper.process.alive() and not keeper.process.paused for keeper in self.nodes)
+        served = any(keeper.serves() and self.reaches(keeper) for keeper in self.nodes)
         if served:
             self.bad_since = None
         elif self.bad_since is None:
@@ -164,8 +170,7 @@ class Manager:
             self._promote()
 
     def _promote(self):
-        fit = [keeper for keeper in self.nodes if keeper.role() == "Secondary" and keeper.process.alive()
-               and not keeper.process.paused and not keeper.wishes
+        fit = [keeper for keeper in self.nodes if keeper.role() == "Secondary" and self.reaches(keeper) and not keeper.wishes
                and not (keeper.errand and keeper.errand.words[0] == "primary")]
         if fit:
             self.dice.choice(fit).wish("primary", "r0")

@@ -11,7 +11,7 @@ NODES = ["alpha", "beta"]
 MACHINES = [*NODES, "gamma"]
 PLACES = ["primary", "primary", "secondary", "gamma"]  # a Primary is the most interesting victim
 PAIRS = list(itertools.combinations(MACHINES, 2))
-LEASES = [5, 10, 10, 20]  # tenths of a second
+LEASES = [5, 10, 20, 30]  # tenths of a second; with the longer ones a peer is given up before its lease is over
 TAKEOVER = 5.0  # seconds after which another node certainly could be Primary, but for the lease
 QUIET = 1.5  # seconds without new faults at the end
 
