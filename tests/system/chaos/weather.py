@@ -1,0 +1,61 @@
+"""What the cables of network.Network do besides being whole or cut: lose everything one way, lose some packets, be slow.
+
+Losses are nft's, at the switch port where a machine's packets come in; slowness is a token bucket on the port where they
+leave to the other machine. Where the kernel or nft can't do it, can_lose and can_slow say so and the plan does without.
+"""
+
+import itertools
+import shutil
+import subprocess
+
+from network import NAMES, Network
+
+TABLE = "chaos"
+
+
+def _works(*argv):
+    return shutil.which(argv[0]) is not None and subprocess.run(argv, capture_output=True, check=False).returncode == 0
+
+
+class Weather(Network):
+    def __init__(self):
+        super().__init__()
+        self.can_lose = all([_works("nft", "add", "table", "netdev", TABLE)]
+                            + [self._add_chain(*pair) for pair in itertools.permutations(NAMES, 2)])
+        port = self._port("alpha", "beta")
+        self.can_slow = _works("tc", "qdisc", "add", "dev", port, "root", "tbf", *self._bucket(1))
+        self.clear()
+
+    def _add_chain(self, here, there):
+        port = self._port(here, there)
+        return _works("nft", "add", "chain", "netdev", TABLE, port,
+                      f'{{ type filter hook ingress device "{port}" priority 0; }}')
+
+    @staticmethod
+    def _bucket(mbit):
+        return ["rate", f"{mbit}mbit", "burst", "16k", "latency", "400ms"]
+
+    def lose(self, sender, receiver, percent):
+        """Packets of one machine to another are lost: at random, with 100 all of them, with 0 none."""
+        port = self._port(sender, receiver)
+        which = [] if percent >= 100 else ["numgen", "random", "mod", "100", "<", str(percent)]
+        if self.can_lose:
+            _works("nft", "flush", "chain", "netdev", TABLE, port)
+        if percent:
+            _works("nft", "add", "rule", "netdev", TABLE, port, *which, "drop")
+
+    def slow(self, one, other, mbit):
+        for sender, receiver in [(one, other), (other, one)]:
+            _works("tc", "qdisc", "replace", "dev", self._port(receiver, sender), "root", "tbf", *self._bucket(mbit))
+
+    def fast(self, one, other):
+        for here, there in [(one, other), (other, one)]:
+            _works("tc", "qdisc", "delete", "dev", self._port(here, there), "root")
+
+    def clear(self):
+        """Every cable is as good as new."""
+        for one, other in itertools.combinations(NAMES, 2):
+            self.fast(one, other)
+            for here, there in [(one, other), (other, one)]:
+                self.heal(here, there)
+                self.lose(here, there, 0)
