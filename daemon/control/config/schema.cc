@@ -21,7 +21,7 @@ const std::vector<OptionSpec> kOptions = {
   {options, "quorum", choice, "", 0, 0, "majority", "majority", "all", B::yes, "how many voters must answer"},
   {options, "on-no-quorum", choice, "", 0, 0, "suspend-io", "suspend-io|io-error", "", B::yes, "what I/O does without quorum"},
   {options, "auto-promote", choice, "", 0, 0, "no", "no", "yes", B::yes, "promote for the first read-write client"},
-  {options, "lease-time", number, "0.1 s", 5, 600, "30", "", "", B::yes, "how long voters keep their word to a Primary"},
+  {options, "lease-time", number, "0.1 s", 3, 600, "30", "", "", B::yes, "how long voters keep their word to a Primary"},
   {options, "resource-uuid", uuid, "", 0, 0, "", "", "", B::yes, "the resource's id, in place of the one derived from names"},
   {options, "flight-recorder", place, "", 1, 3072, "on", "on|off", "", B::yes, "on (in the run-dir), off, or the directory for recordings of what happens"},
   {options, "flight-recorder-size", size, "bytes", int64_t{2} << 20, int64_t{64} << 30, "64M", "", "", B::yes, "of all recordings of the resource on a node"},

@@ -61,6 +61,8 @@ void ResyncTarget::send_map(Seat to) {
 
 void ResyncTarget::join_prepare(Seat from, const JoinPrepare& prepare) {
   if (source_ != from || prepare.stamp != r_.membership.stamp()) return;
+  // It crossed the word that this disk failed (seed 4048): a disk that is given up is not flushed into the set.
+  if (!r_.disk_usable) return r_.send(from, JoinReady{prepare.stamp, prepare.op, IoStatus::io_error});
   r_.disk.submit(OpKind::flush, {}, false, {}, [this, from, prepare, link = r_.peer(from).link, run = run_](IoStatus status) {
     flushed_for_join(from, link, prepare.op, run, status);
   });
@@ -68,6 +70,7 @@ void ResyncTarget::join_prepare(Seat from, const JoinPrepare& prepare) {
 
 void ResyncTarget::flushed_for_join(Seat from, LinkId link, OpId op, uint64_t run, IoStatus status) {
   if (run != run_) return;
+  if (!r_.disk_usable) return r_.send(from, JoinReady{r_.membership.stamp(), op, IoStatus::io_error});
   if (status != IoStatus::ok) {
     r_.send(from, JoinReady{r_.membership.stamp(), op, status});
     return r_.disk_failed(Reason::disk_failed);

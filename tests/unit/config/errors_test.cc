@@ -83,7 +83,7 @@ INSTANTIATE_TEST_SUITE_P(
              "c:2:27: flight-recorder takes on, off or an absolute path, not \"here\""},
         Case{"flight_recorder_size", resource_with("options { flight-recorder-size 1M; }"),
              "c:2:32: flight-recorder-size takes 2097152 to 68719476736 (bytes), not \"1M\""},
-        Case{"range", resource_with("options { lease-time 3; }"), "c:2:22: lease-time takes 5 to 600 (0.1 s), not \"3\""},
+        Case{"range", resource_with("options { lease-time 2; }"), "c:2:22: lease-time takes 3 to 600 (0.1 s), not \"2\""},
         Case{"number", resource_with("net { timeout 6s; }"), "c:2:15: timeout takes a number (0.1 s), not \"6s\""},
         Case{"secrets", resource_with("net { shared-secret a; shared-secret-file b; }"),
              "c:2:24: shared-secret and shared-secret-file contradict each other: give one of them"},

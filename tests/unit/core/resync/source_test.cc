@@ -60,6 +60,23 @@ TEST_F(ResyncTest, TheTargetIsDurablyInconsistentBeforeItsFirstByte) {
   EXPECT_EQ(lab_.show(kA).peers.at(0).disk, DiskState::inconsistent);
 }
 
+// JoinPrepare crosses the word that the target's disk failed (seed 4048).
+TEST_F(ResyncTest, ADiskThatWasGivenUpIsNotFlushedIntoTheSet) {
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinPrepare>(letter.send.message); };
+  reconnect();
+  lab_.advance(milliseconds(100));
+  lab_.node(kB).meta_ok = false;
+  lab_.inject(kA, kB, Prepare{{1000, kA, 5}, {kA, boot_of(kA), 5}, 9});
+  ASSERT_TRUE(lab_.node(kB).noted(Notice::metadata_failed));
+  lab_.node(kB).hold_disk = [](const DiskIo&) { return true; };
+  const size_t before = lab_.node(kB).disk.size();
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  lab_.run();
+  EXPECT_EQ(lab_.node(kB).disk.size(), before);
+  lab_.advance(milliseconds(500));
+  EXPECT_FALSE(joined());
+}
+
 TEST_F(ResyncTest, BitsAreClearedOnlyAfterTheTargetsFlush) {
   lab_.node(kB).hold_disk = is_flush;
   reconnect();
