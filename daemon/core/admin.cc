@@ -81,7 +81,7 @@ PromotionFacts Admin::promotion_facts() const {
   facts.may_decide = r_.membership.may_decide();
   if (!facts.used) return facts;
   const Tenure& tenure = *record.adopted;
-  facts.lost_its_cache = r_.membership.doubt_forbids() && !forced();
+  facts.lost_its_cache = r_.membership.doubt_forbids();
   facts.member = tenure.members.contains(r_.self()) || MUTANT(promoted_outside_set);
   if (!tenure.primary || tenure.primary->node == r_.self()) return facts;
   const Peer& peer = r_.peer(tenure.primary->node);
@@ -94,6 +94,7 @@ Reason Admin::promotion_obstacle() const { return lockstep::promotion_obstacle(p
 
 void Admin::pump_primary() {
   if (r_.membership.serves_clients()) return finish(true);
+  if (r_.membership.caretaking() && !r_.disk_usable) return finish(false, Reason::no_disk);
   const Reason obstacle = promotion_obstacle();
   bool may_pass = obstacle == Reason::none || obstacle == Reason::no_quorum;
   // A later tenure may have been decided in which this copy counts: a round will tell.
@@ -167,7 +168,8 @@ void Admin::pump_creation() {
 }
 
 void Admin::pump_force() {
-  if (r_.membership.serving()) return finish(true);
+  if (r_.membership.serves_clients() && r_.membership.serving()) return finish(true);
+  if (r_.membership.caretaking()) return pump_primary();
   if (creating_ && r_.ctx.record.adopted) {
     if (r_.membership.serves_clients()) return finish(true);
     if (r_.ctx.record.adopted->primary != r_.ctx.self_holder()) return finish(false, Reason::peer_is_primary);
@@ -199,7 +201,7 @@ void Admin::pump_invalidate() {
   if (recording_) return;
   const auto& tenure = r_.membership.adopted();
   if (!tenure) return finish(false, Reason::never_used);
-  if (r_.membership.caretaking() && r_.ctx.now < deadline_) return r_.membership.yield();
+  if (r_.membership.caretaking() && r_.ctx.now < deadline_) return r_.membership.yield(r_.self());
   if (r_.membership.holds_tenure()) return finish(false, Reason::invalidate_primary);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   Seat other = kNoSeat;

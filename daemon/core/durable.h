@@ -40,10 +40,12 @@ struct KnownRun {
   friend bool operator==(const KnownRun&, const KnownRun&) = default;
 };
 
-// What a voter remembers of runs, its own and others'. core/membership/acquaintance.h judges by it.
+// What a voter remembers of runs, its own and others'. core/membership/acquaintance.h judges by it. Two a seat: the acceptor that the
+// tenure names stays remembered when another one, an empty disk for instance, is met in its place.
+constexpr size_t kRunsOfSeat = 2;
 struct VoterMemory {
   Lineage lineage;
-  std::array<KnownRun, kMaxSeats> known{};
+  std::array<std::array<KnownRun, kRunsOfSeat>, kMaxSeats> known{};
   bool superseded = false;  // somebody has met a later run of this very memory: it is an older state, and never votes again
   friend bool operator==(const VoterMemory&, const VoterMemory&) = default;
 };

@@ -81,8 +81,7 @@ void Meeting::meet(Seat from) {
   Peer& peer = r_.peer(from);
   const PeerHello theirs = *peer.hello;
   Judgement judgement = judge(own_hello(from), theirs);
-  const KnownRun& introduced = r_.ctx.record.memory.known[from.value];
-  if (theirs.acceptor != introduced.acceptor || theirs.start != introduced.start)
+  if (theirs.acceptor != peer.run.acceptor || theirs.start != peer.run.start)
     judgement = {Verdict::refuse, Reason::protocol_violation};
   if (theirs.node != from) judgement = {Verdict::refuse, Reason::same_node_id};
   if (judgement.verdict == Verdict::refuse) {

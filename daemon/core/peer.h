@@ -16,8 +16,9 @@ struct Peer {
   bool link_up = false;
   // Each has heard who the other is, in which run, and found nothing that went back: only now it counts as a voter or a peer.
   bool introduced = false;
-  std::optional<VoterHello> hello_recording;  // its run is new: being remembered
-  std::deque<Message> early;                  // what it said meanwhile
+  KnownRun run;                // who it is, from its VoterHello
+  bool recording_run = false;  // being remembered, durably
+  std::deque<Message> early;   // what it said meanwhile
   LinkId link;
   Instant since;             // link went up or down
   Instant heard = kLongAgo;  // last message from there on this link

@@ -41,8 +41,8 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::copy_doubtful, "copy-doubtful",
      "This machine lost power, or was started anew, while its disk's write cache may have held acknowledged writes that were not flushed: "
      "another copy of the current set may have more.",
-     "Promote a copy that did not lose its cache, or connect all copies of the current set. If they are gone for good: primary --force "
-     "takes this copy as it is; writes that were not flushed may be missing.",
+     "Promote a copy that did not lose its cache, or connect all copies of the current set. If those that are away are gone for good: "
+     "primary --force takes this copy as it is; writes that were not flushed may be missing.",
      kNoData},
     {Reason::never_used, "never-used", "This disk is new: it belongs to no set of copies yet.",
      "If another node has the data, bring that one up and connect it: this disk is then copied from it. Only for a new resource: "

@@ -104,6 +104,7 @@ void ReplicaImpl::step(Instant now, const Event& event, Effects& out) {
   ctx.out = &out;
   membership.time_passed();
   dispatch(event);
+  look_around();
   settle();
   ctx.out = nullptr;
 }
@@ -136,17 +137,22 @@ void ReplicaImpl::dispatch(const Event& event) {
   }
   if (const auto* request = std::get_if<AdminRequest>(&event)) return admin.request(*request);
   if (const auto* fence = std::get_if<FenceDone>(&event)) return membership.fence_done(*fence);
-  if (std::holds_alternative<Tick>(event)) {
-    for (Seat seat : data_peers()) {
-      const Instant oldest = peer(seat).link_up ? write_path.oldest_leg(seat) : kNever;
-      const Instant resync = source.waiting_since(seat);
-      if ((oldest != kNever && now_past(oldest)) || (resync != kNever && now_past(resync)))
-        close_link(seat, Reason::acknowledgement_timeout);
-    }
-    if (!membership.holds_tenure()) {
-      secondary.cool(Secondary::Heat::matters);
-      dirty.pump();
-    }
+}
+
+// What has to be looked at once a second while there is any of it, whatever else happens meanwhile: events that come more often must not
+// put it off.
+void ReplicaImpl::look_around() {
+  if (ctx.now < next_look_) return;
+  next_look_ = ctx.now + seconds(1);
+  for (Seat seat : data_peers()) {
+    const Instant oldest = peer(seat).link_up ? write_path.oldest_leg(seat) : kNever;
+    const Instant resync = source.waiting_since(seat);
+    if ((oldest != kNever && now_past(oldest)) || (resync != kNever && now_past(resync)))
+      close_link(seat, Reason::acknowledgement_timeout);
+  }
+  if (!membership.holds_tenure()) {
+    secondary.cool(Secondary::Heat::matters);
+    dirty.pump();
   }
 }
 
@@ -216,7 +222,7 @@ void ReplicaImpl::message_received(const MessageReceived& event) {
     p.caretaker = care->on;
     return;
   }
-  if (std::holds_alternative<YieldRequest>(message)) return membership.yield();
+  if (std::holds_alternative<YieldRequest>(message)) return membership.yield(event.from);
   // Answers to what this node asked are never in the way of an adoption.
   if (const auto* adopted = std::get_if<TenureAdopted>(&message)) {
     p.adopted = adopted->stamp;
@@ -290,7 +296,7 @@ Instant ReplicaImpl::next_deadline() const {
   bool resyncing = false;
   for (Seat seat : data_peers()) resyncing = resyncing || source.active(seat);
   if (resyncing || !write_path.quiet() || (!membership.holds_tenure() && intents.set_count() > 0 && disk_usable))
-    due = std::min(due, ctx.now + seconds(1));
+    due = std::min(due, next_look_);
   return due;
 }
 

@@ -80,9 +80,11 @@ class ReplicaImpl {
   void metadata_done(const MetaDone& event);
   void link_up(const LinkUp& event);
   void link_down(Seat seat);
+  void look_around();
   bool now_past(Instant started) const;
   void settle();  // what follows from the new state, until nothing does
 
+  Instant next_look_ = kLongAgo;
   std::array<Peer, kMaxSeats> peers_;
 };
 

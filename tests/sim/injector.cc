@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/membership/acquaintance.h"
 #include "sim/world.h"
 
 namespace lockstep::sim {
@@ -337,10 +338,7 @@ void Injector::wipe_node() {
 
 // Every other voter has met a later run, and remembers it: only then is it promised that the older one is noticed.
 bool Injector::may_restore(Seat seat, const Uuid& acceptor, uint64_t start) const {
-  const auto remembers = [&](const VoterMemory& memory) {
-    const KnownRun& known = memory.known[seat.value];
-    return known.acceptor == acceptor && known.start > start;
-  };
+  const auto remembers = [&](const VoterMemory& memory) { return remembered(memory, seat, acceptor).start > start; };
   for (size_t i = 0; i < world_.node_count(); ++i) {
     if (world_.node(i).seat() != seat && !remembers(world_.node(i).disk().record().memory)) return false;
   }

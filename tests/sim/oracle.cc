@@ -28,6 +28,7 @@ void Oracle::answered(uint64_t op, Seat node, uint64_t start, const std::optiona
   }
   ++coverage_.client_acked;
   check_server(node, start, tenure);
+  if (history_.op(op).kind == OpKind::flush) flushed_until_ = std::max(flushed_until_, history_.op(op).invoked);
   if (is_change(history_.op(op).kind)) check_members_have(op);
 }
 
@@ -35,6 +36,7 @@ void Oracle::answered(uint64_t op, Seat node, uint64_t start, const std::optiona
 void Oracle::check_join(const std::optional<Tenure>& before) {
   const auto& now = tenures_.latest();
   if (!before || !now || before->history != now->history || before->number == now->number) return;
+  if (now->clean) flushed_until_ = queue_.now();
   const SeatSet joined = now->members - before->members;
   // A member is given up by the Primary that was there: what it had counts no more, even if that is known only when the Primary lost power.
   const bool dropped = !(before->members - now->members).empty() && now->primary == before->primary;
@@ -202,9 +204,12 @@ void Oracle::note_difference(Seat node, uint64_t block) {
 // that was not flushed may be gone: a copy that happens to have it cannot be told from one that has not.
 void Oracle::cache_at_risk(Seat node, const BitVector& extents) {
   cache_lost_[node] = queue_.now();
+  // Behind a clean hand-over everything is flushed, whatever extents are still set.
+  const auto& tenure = disks_.at(node)->record().adopted;
+  if (tenure && tenure->clean && tenure->members.contains(node)) return;
   for (uint64_t index = 0; index < history_.size(); ++index) {
     const ClientOp& op = history_.op(index);
-    if (!is_change(op.kind)) continue;
+    if (!is_change(op.kind) || flushed(op)) continue;
     const uint64_t last = (op.range.end() - 1) / kExtentBytes;
     if (extents.next_set(op.range.offset / kExtentBytes) > last) continue;
     at_risk_[index].insert(node);
@@ -212,10 +217,13 @@ void Oracle::cache_at_risk(Seat node, const BitVector& extents) {
   lost_where_not_safe();
 }
 
+bool Oracle::flushed(const ClientOp& op) const { return op.acknowledged && (op.fua || op.answered < flushed_until_); }
+
 void Oracle::lost_where_not_safe() {
   const SeatSet owed = tenures_.members_owed();
   const bool nobody_has_it = std::any_of(at_risk_.begin(), at_risk_.end(), [&](const auto& entry) {
-    return history_.op(entry.first).acknowledged && (owed - entry.second).empty();
+    const ClientOp& op = history_.op(entry.first);
+    return op.acknowledged && !flushed(op) && (owed - entry.second).empty();
   });
   if (!nobody_has_it || owed.empty()) return;
   history_.all_lost_unflushed(queue_.now());

@@ -71,6 +71,7 @@ class Oracle : public DiskObserver {
   void report(const Verdict& verdict) {
     if (!verdict.good()) fail(verdict.promise, verdict.wrong);
   }
+  bool flushed(const ClientOp& op) const;
   void lost_where_not_safe();
   void check_not_older(Seat joiner, Seat member, uint64_t block);
   void check_join(const std::optional<Tenure>& before);
@@ -96,7 +97,8 @@ class Oracle : public DiskObserver {
   std::map<Seat, uint64_t> replaced_;    // how many operations there had been when this node's disk was replaced
   std::map<uint64_t, SeatSet> at_risk_;  // by operation: who lost its cache or its disk since, and was not levelled yet
   std::map<Seat, bool> inconsistent_;    // as last recorded
-  std::map<Seat, Instant> cache_lost_;   // when this node last lost what was in its cache
+  Instant flushed_until_ = kLongAgo;    // what was answered before is on stable storage everywhere: a FLUSH, or a clean hand-over
+  std::map<Seat, Instant> cache_lost_;  // when this node last lost what was in its cache
   std::vector<Pair> pairs_;
   std::vector<Violation> violations_;
   std::function<bool(Seat, Seat)> connected_;

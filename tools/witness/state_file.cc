@@ -109,15 +109,20 @@ Result<StateFile::Opened> StateFile::open(const std::string& path, const Resourc
 
   std::optional<Slot> newest;
   std::optional<MemorySlot> newest_memory;
+  bool memory_written = false;
   for (int index = 0; index < 2; ++index) {
     const SlotBytes bytes = read_bytes(fd, index);
     if (all_zero(bytes)) continue;
     auto slot = parse(bytes, resource);
     if (!slot) opened.found = StateFound::damaged;
     const auto memory = parse_memory(bytes);
+    const std::span<const std::byte> rest = std::span<const std::byte>(bytes).subspan(kMemoryAt);
+    memory_written = memory_written || std::any_of(rest.begin(), rest.end(), [](std::byte b) { return b != std::byte{0}; });
     if (memory && (!newest_memory || memory->sequence > newest_memory->sequence)) newest_memory = memory;
     if (slot && (!newest || slot->sequence > newest->sequence)) newest = std::move(slot);
   }
+  // Both halves cannot be torn: it knew of runs, and has lost them.
+  if (memory_written && !newest_memory) opened.found = StateFound::damaged;
   if (opened.found != StateFound::damaged && newest) {
     opened.found = newest->identity == opened.file.identity_ ? StateFound::whole : StateFound::copied;
   }

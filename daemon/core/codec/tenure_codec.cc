@@ -1,5 +1,7 @@
 #include "core/codec/tenure_codec.h"
 
+#include <algorithm>
+
 namespace lockstep {
 
 void encode_flag(ByteWriter& out, bool flag) { out.put(static_cast<uint8_t>(flag ? 1 : 0)); }
@@ -180,12 +182,16 @@ void encode_voter_memory(ByteWriter& out, const VoterMemory& memory) {
   encode_lineage(out, memory.lineage);
   encode_flag(out, memory.superseded);
   uint8_t count = 0;
-  for (const KnownRun& run : memory.known) count = static_cast<uint8_t>(count + (run.acceptor.is_nil() ? 0 : 1));
+  for (const auto& runs : memory.known) {
+    for (const KnownRun& run : runs) count = static_cast<uint8_t>(count + (run.acceptor.is_nil() ? 0 : 1));
+  }
   out.put(count);
   for (uint8_t i = 0; i < kMaxSeats; ++i) {
-    if (memory.known[i].acceptor.is_nil()) continue;
-    encode_seat(out, Seat{i});
-    encode_known_run(out, memory.known[i]);
+    for (const KnownRun& run : memory.known[i]) {
+      if (run.acceptor.is_nil()) continue;
+      encode_seat(out, Seat{i});
+      encode_known_run(out, run);
+    }
   }
 }
 
@@ -193,15 +199,17 @@ VoterMemory decode_voter_memory(ByteReader& in) {
   VoterMemory memory;
   memory.lineage = decode_lineage(in);
   memory.superseded = decode_flag(in);
-  const size_t count = decode_count(in, kMaxSeats);
+  const size_t count = decode_count(in, kRunsOfSeat * kMaxSeats);
   for (size_t i = 0; i < count && in.ok(); ++i) {
     const Seat seat = decode_seat(in);
     const KnownRun run = decode_known_run(in);
-    if (seat == kNoSeat || run.acceptor.is_nil() || !memory.known[seat.value].acceptor.is_nil()) {
+    if (seat == kNoSeat || run.acceptor.is_nil()) {
       in.fail();
-    } else {
-      memory.known[seat.value] = run;
+      break;
     }
+    auto& runs = memory.known[seat.value];
+    const auto free = std::find(runs.begin(), runs.end(), KnownRun{});
+    free == runs.end() ? in.fail() : static_cast<void>(*free = run);
   }
   return memory;
 }

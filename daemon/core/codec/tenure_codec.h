@@ -22,7 +22,7 @@ constexpr size_t kMaxTenureBytes =
 constexpr size_t kMaxAcceptorRecordBytes = 16 + 2 * kBallotBytes + 1 + kMaxTenureBytes + 8;
 constexpr size_t kLineageBytes = 8 + 8 * kLineageRuns;
 constexpr size_t kKnownRunBytes = 32;
-constexpr size_t kMaxVoterMemoryBytes = kLineageBytes + 1 + 1 + kMaxSeats * (1 + kKnownRunBytes);
+constexpr size_t kMaxVoterMemoryBytes = kLineageBytes + 1 + 1 + kRunsOfSeat * kMaxSeats * (1 + kKnownRunBytes);
 
 void encode_flag(ByteWriter& out, bool flag);
 bool decode_flag(ByteReader& in);

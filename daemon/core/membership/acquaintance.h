@@ -6,6 +6,9 @@
 // one without meeting anybody (more than kLineageRuns times), and one that meets only voters that never met a later run.
 #pragma once
 
+#include <initializer_list>
+#include <optional>
+
 #include "core/durable.h"
 #include "core/message.h"
 
@@ -21,6 +24,11 @@ enum class Kinship : uint8_t {
   superseded,  // an older state, or a copy: a later or another run of this acceptor was met
 };
 Kinship kinship(const KnownRun& known, const Uuid& acceptor, const Lineage& lineage);
+
+// What is remembered of this acceptor at that seat; an empty run if it was not met.
+KnownRun remembered(const VoterMemory& memory, Seat seat, const Uuid& acceptor);
+// `named`: tenures that name voters. The run of an acceptor that one of them names is not given up for another acceptor's.
+void remember(VoterMemory& memory, Seat seat, const KnownRun& run, std::initializer_list<const std::optional<Tenure>*> named);
 
 KnownRun latest_run(const Uuid& acceptor, const Lineage& lineage);
 // Whether `claim` shows that the memory of this acceptor is an older state.

@@ -15,12 +15,11 @@ void Membership::greet(Seat seat) {
 
 void Membership::voter_hello(Seat from, const VoterHello& hello) {
   Peer& peer = r_.peer(from);
-  if (peer.introduced || peer.hello_recording || hello.acceptor.is_nil()) return r_.close_link(from, Reason::protocol_violation);
-  known_boot(from, hello.boot);  // evidence about an earlier boot is void from here on
-  KnownRun& known = r_.ctx.record.memory.known[from.value];
-  switch (kinship(known, hello.acceptor, hello.lineage)) {
-    case Kinship::same_run:
-      return introduce(from);
+  if (peer.introduced || peer.recording_run || hello.acceptor.is_nil()) return r_.close_link(from, Reason::protocol_violation);
+  NodeRecord& record = r_.ctx.record;
+  const KnownRun known = remembered(record.memory, from, hello.acceptor);
+  const Kinship kin = kinship(known, hello.acceptor, hello.lineage);
+  switch (kin) {
     case Kinship::superseded:
       // It ends the link itself, when it has heard why.
       peer.refused = Reason::peer_older_state;
@@ -28,10 +27,15 @@ void Membership::voter_hello(Seat from, const VoterHello& hello) {
       return r_.ctx.note(Notice::peer_refused, from, static_cast<uint64_t>(peer.refused));
     case Kinship::stranger:
     case Kinship::later_run:
+    case Kinship::same_run:
       break;
   }
-  known = latest_run(hello.acceptor, hello.lineage);
-  peer.hello_recording = hello;
+  known_boot(from, hello.boot);  // evidence about an earlier boot is void from here on
+  peer.run = latest_run(hello.acceptor, hello.lineage);
+  // A link that broke while the run was being recorded: it may not be durable yet.
+  if (kin == Kinship::same_run && r_.records.idle()) return introduce(from);
+  remember(record.memory, from, peer.run, {&record.adopted, &record.acceptor.tenure});
+  peer.recording_run = true;
   r_.records.changed([this, from, link = peer.link] {
     if (r_.peer(from).link_up && r_.peer(from).link == link) introduce(from);
   });
@@ -41,19 +45,19 @@ void Membership::voter_hello(Seat from, const VoterHello& hello) {
 void Membership::introduce_unrecorded() {
   if (!r_.records.failed()) return;
   for (Seat seat : r_.data_peers() | r_.ctx.config.witnesses) {
-    if (r_.peer(seat).hello_recording && !r_.peer(seat).introduced) introduce(seat);
+    if (r_.peer(seat).recording_run && !r_.peer(seat).introduced) introduce(seat);
   }
 }
 
 void Membership::introduce(Seat seat) {
   Peer& peer = r_.peer(seat);
   peer.introduced = true;
-  peer.hello_recording.reset();
+  peer.recording_run = false;
   if (seat.is_witness()) {
     peer.refused = Reason::none;
     r_.ctx.note(Notice::voter_back, seat);
   }
-  peer.seen_acceptor = r_.ctx.record.memory.known[seat.value].acceptor;
+  peer.seen_acceptor = peer.run.acceptor;
   link_changed(seat);
   std::deque<Message> early;
   early.swap(peer.early);
@@ -64,7 +68,7 @@ void Membership::introduce(Seat seat) {
 bool Membership::counts(Seat from, const Message& message) {
   Peer& peer = r_.peer(from);
   if (peer.introduced) return true;
-  if (peer.hello_recording && peer.early.size() < kMaxEarly) peer.early.push_back(message);
+  if (peer.recording_run && peer.early.size() < kMaxEarly) peer.early.push_back(message);
   return false;
 }
 

@@ -50,7 +50,9 @@ bool Membership::doubt_forbids() const {
   if (!r_.ctx.record.doubtful || MUTANT(doubtful_promoted)) return false;
   for (Seat seat : adopted()->members - SeatSet{r_.self()}) {
     const Peer& peer = r_.peer(seat);
-    if (!peer.met || !peer.disk_usable || !(peer.doubtful || peer.inconsistent)) return true;
+    const bool no_better = !peer.disk_usable || peer.doubtful || peer.inconsistent;
+    // A copy that is away may be better; an operator may know that it will not come back. One that is here and is better is not passed by.
+    if (peer.met ? !no_better : !r_.admin.forced()) return true;
   }
   return false;
 }
@@ -141,6 +143,7 @@ void Membership::adopted_now() {
   r_.ctx.note(Notice::tenure_adopted, kNoSeat, tenure.number);
   if (tenure.primary && boots_[tenure.primary->node.value].is_nil()) known_boot(tenure.primary->node, tenure.primary->boot);
   for (Seat seat : r_.data_peers()) {
+    if (!tenure.primary || tenure.primary->node != seat) r_.peer(seat).caretaker = false;
     if (!r_.peer(seat).hello_sent) continue;
     r_.send(seat, TenureAdopted{stamp()});
     // A member that does not count its own bytes as current says so, or others would.

@@ -35,9 +35,10 @@ bool Membership::caretaker_due() const { return r_.ctx.now >= caretaker_due_at_;
 
 // Everybody who can be levelled was; or somebody else is to be Primary.
 bool Membership::caretaker_done() const {
+  if (yield_to_ != kNoSeat && member(yield_to_)) return true;
   for (Seat seat : r_.data_peers()) {
     const Peer& peer = r_.peer(seat);
-    if (peer.met && peer.disk_usable && !member(seat) && !yield_) return false;
+    if (peer.met && peer.disk_usable && !member(seat)) return false;
   }
   return true;
 }
@@ -51,7 +52,7 @@ void Membership::pump_caretaker() {
   // A promotion whose command has ended before the lease was won: its tenure is not left to itself.
   if (role_ == Standing::becoming_primary && !promotion_wished()) caretaker_wish_ = true;
   if (!caretaker_ || hand_back_) return;
-  if (promotion_commanded() && serving()) return open_to_clients();
+  if (promotion_commanded() && serving() && r_.disk_usable) return open_to_clients();
   if (!caretaker_done()) return;
   if (!r_.write_path.everything_settled()) {
     r_.write_path.flush_soon();
@@ -79,12 +80,16 @@ void Membership::tell_caretaking(Seat seat) {
   if (r_.peer(seat).met) r_.send(seat, Caretaking{stamp(), caretaker_});
 }
 
-void Membership::yield() { yield_ = caretaker_; }
+void Membership::yield(Seat to) {
+  if (caretaker_) yield_to_ = to;
+}
 
 // True: it was this node's own affair; no client ever saw a Primary here.
 bool Membership::end_caretaking() {
-  caretaker_wish_ = hand_back_ = yield_ = false;
+  caretaker_wish_ = hand_back_ = false;
+  yield_to_ = kNoSeat;
   if (!std::exchange(caretaker_, false)) return false;
+  for (Seat seat : r_.data_peers()) tell_caretaking(seat);
   r_.ctx.note(Notice::caretaker_ends);
   return true;
 }

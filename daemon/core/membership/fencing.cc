@@ -65,7 +65,8 @@ bool Membership::fence_wanted(Seat peer) const {
   if (boots_[peer.value].is_nil() || fenced(peer)) return false;
   const Tenure& tenure = *adopted();
   const bool always = config.fencing == FencingPolicy::resource_and_stonith;
-  if (caretaking()) return false;
+  // Nobody waits for a caretaker, unless its node is to be Primary by a command.
+  if (caretaking() && holds_tenure()) return r_.admin.wants_promotion() && !may_decide();
   if (holds_tenure()) return tenure.members.contains(peer) && (always || !may_decide());
   // A candidate: the Primary before may be alive, and its lease with it.
   const bool was_primary = tenure.primary && tenure.primary->node == peer;

@@ -49,8 +49,9 @@ class Membership {
   Reason last_obstacle() const { return obstacle_; }
 
   // --- caretaking (caretaker.cc) ---
-  bool caretaking() const { return caretaker_ || caretaker_wish_; }
-  void yield();                     // somebody else is to be Primary: a caretaker hands back as soon as it can
+  bool caretaking() const { return caretaker_ || (caretaker_wish_ && (holds_tenure() || round_ || undecided_)); }
+  // Somebody else is to be Primary: a caretaker hands back as soon as that copy is in the set.
+  void yield(Seat to);
   void tell_caretaking(Seat seat);  // when it was met
   bool promotion_commanded() const;
 
@@ -168,7 +169,7 @@ class Membership {
   bool caretaker_wish_ = false;  // this node's next tenure, or the one that it has begun, is a caretaker's
   bool caretaker_ = false;       // Primary, but for nobody
   bool hand_back_ = false;       // levelled and settled
-  bool yield_ = false;
+  Seat yield_to_ = kNoSeat;
   Instant caretaker_due_at_ = kNever;
 
   std::optional<Round> round_;

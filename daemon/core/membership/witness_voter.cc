@@ -18,12 +18,12 @@ bool speaks_for_itself(Seat from, const Message& message) {
 }  // namespace
 
 WitnessOutcome WitnessVoter::meet(Seat from, bool& introduced, const VoterHello& hello) {
-  KnownRun& known = memory_.known[from.value];
+  const KnownRun known = remembered(memory_, from, hello.acceptor);
   const Uuid& self = acceptor_.record().acceptor;
   const Kinship kin = kinship(known, hello.acceptor, hello.lineage);
   if (kin == Kinship::superseded) return {VoterAnswer{Superseded{known}, false}, false, false};
   introduced = true;
-  known = latest_run(hello.acceptor, hello.lineage);
+  remember(memory_, from, latest_run(hello.acceptor, hello.lineage), {&acceptor_.record().tenure});
   return {VoterAnswer{VoterHello{self, acceptor_.boot(), memory_.lineage}, kin != Kinship::same_run}, false, false};
 }
 

@@ -62,9 +62,9 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
     case Notice::fence_started:
       return {LogLevel::warning, fmt::format("{}: fence-peer started", who), {}};
     case Notice::fence_finished:
-      return {LogLevel::warning, fmt::format("{}: fence-peer ended with {}", who, note.a), {}};
+      return {LogLevel::warning, fmt::format("{}: fence-peer ended with {}", who, static_cast<int64_t>(note.a)), {}};
     case Notice::fence_ignored:
-      return {LogLevel::warning, fmt::format("{}: fence-peer's {} changes nothing", who, note.a), {}};
+      return {LogLevel::warning, fmt::format("{}: fence-peer's {} changes nothing", who, static_cast<int64_t>(note.a)), {}};
     case Notice::caretaker_begins:
       return {LogLevel::notice, "caretaker: nobody is Primary after an unclean end; the copies are levelled", {}};
     case Notice::caretaker_ends:

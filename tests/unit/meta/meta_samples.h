@@ -43,8 +43,9 @@ inline NodeRecord record() {
   r.acceptor.tenure = tenure(42);
   r.acceptor.longest_lease = milliseconds(3000);
   r.memory.lineage.tokens = {0x901, 0x801, 0x701, 0x601, 0x501, 0x401, 0x301, 0x201};
-  r.memory.known[0] = {Uuid::from_words(0xacce, 0x9700), 12, 0xc01};
-  r.memory.known[16] = {Uuid::from_words(0xacce, 0x9716), 2, 0x216};
+  r.memory.known[0][0] = {Uuid::from_words(0xacce, 0x9700), 12, 0xc01};
+  r.memory.known[16][0] = {Uuid::from_words(0xacce, 0x9716), 2, 0x216};
+  r.memory.known[16][1] = {Uuid::from_words(0xacce, 0x9717), 3, 0x317};
   return r;
 }
 

@@ -41,7 +41,7 @@ WitnessRecord record_of(uint64_t n) {
   record.acceptor.acceptor = Uuid::from_words(7, 7);
   record.acceptor.promised = {n, Seat{1}, 1};
   record.memory.lineage = {n, {100 + n, 99 + n}};
-  record.memory.known[3] = {Uuid::from_words(3, 3), n, 40 + n};
+  record.memory.known[3][0] = {Uuid::from_words(3, 3), n, 40 + n};
   return record;
 }
 

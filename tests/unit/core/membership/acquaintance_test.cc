@@ -144,7 +144,7 @@ TEST(Introduction, ANewRunIsRememberedBeforeAnythingOfItCounts) {
   lab.node(kA).hold_meta = false;
   lab.run();
   EXPECT_TRUE(lab.show(kA).peers.at(0).connected);
-  EXPECT_EQ(lab.node(kA).record.memory.known[kB.value], latest_run(acceptor_of(kB), lab.node(kB).record.memory.lineage));
+  EXPECT_EQ(lab.node(kA).record.memory.known[kB.value][0], latest_run(acceptor_of(kB), lab.node(kB).record.memory.lineage));
 }
 
 TEST(Introduction, ARunThatIsKnownNeedsNoWrite) {

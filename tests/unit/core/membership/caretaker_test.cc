@@ -50,6 +50,16 @@ TEST(Caretaker, ServesNobodyAndBecomesPrimaryByCommand) {
   EXPECT_EQ(lab.show(kB).peers.at(0).role, Role::primary);
 }
 
+TEST(Caretaker, ForceIsAPromotionLikeAnother) {
+  Lab lab;
+  end_uncleanly(lab);
+  lab.node(kB).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::write; };
+  lab.advance(seconds(13));
+  ASSERT_TRUE(lab.show(kA).caretaker);
+  EXPECT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::primary_force)));
+  EXPECT_TRUE(lab.node(kA).primary);
+}
+
 TEST(Caretaker, YieldsToAPromotionElsewhere) {
   Lab lab;
   end_uncleanly(lab);
