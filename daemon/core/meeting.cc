@@ -96,7 +96,7 @@ void Meeting::meet(Seat from) {
   peer.doubtful = theirs.doubtful;
   // Its word that it has adopted a later one may have come before this hello: that goes on the other lane.
   const Stamp hello_stamp = theirs.tenure ? stamp_of(*theirs.tenure) : Stamp{};
-  if (peer.adopted.number < hello_stamp.number || peer.adopted.history != hello_stamp.history) peer.adopted = hello_stamp;
+  if (peer.adopted.number < hello_stamp.number) peer.adopted = hello_stamp;
   peer.seen_acceptor = theirs.acceptor;
   r_.membership.met(from, theirs);
   if (r_.membership.caretaking()) r_.membership.tell_caretaking(from);

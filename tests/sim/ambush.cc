@@ -76,6 +76,8 @@ void Ambush::lay(Prng& prng, Fault fault, Instant until) {
   moment_ = static_cast<Moment>(prng.below(kMoments));
   // A power loss is at its worst while metadata is being written.
   if (fault == Fault::power_loss && prng.chance(50)) moment_ = static_cast<Moment>(prng.below(3));
+  // And the loss of a cache when another copy has just been given up.
+  if (fault == Fault::volatile_power_loss && prng.chance(40)) moment_ = Moment::peer_dropped;
   // What a frozen Primary had begun is what it must not answer afterwards.
   if ((fault == Fault::pause || fault == Fault::usurp) && prng.chance(40)) moment_ = Moment::read_begun;
   fault_ = fault;

@@ -4,7 +4,8 @@
 // A mutant counts as killed only by the checker of the promise that it breaks. Not here, because another rule stands behind the
 // broken one and no run of seeds was seen to tell: promises and acceptances under a lease each alone, grants after a promise to
 // somebody else, promises that are not durable (a crash also breaks the links that would carry their accepts), the drain, marks at
-// a lost leg or at a drop alone, the target's flush before its join, and the half that is not seasoned. Unit tests hold those.
+// a lost leg or at a drop alone, the target's flush before its join, the half that is not seasoned, and answers between the flush and
+// the decision of a smaller set (2874 seeds). Unit tests hold those.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +18,7 @@
   X(P5, regaining_copy_not_awaited, any, "completions do not wait for a copy that is being regained")                          \
   X(P6, lost_cache_not_marked, volatile_caches, "a copy that lost its cache is taken for a good one")                          \
   X(P6, doubtful_promoted, volatile_caches, "a doubtful copy may be promoted though another one may be better")                \
+  X(P6, reduced_without_flush, volatile_caches, "the set is reduced to a copy that was not flushed")                           \
   X(P2, vote_under_lease, any, "a voter neither refuses promises nor acceptances while it keeps its word")                     \
   X(P2, vote_at_once_after_start, any, "a voter that forgot its grants votes as soon as it starts")                            \
   X(P2, lease_overstayed, any, "the Primary counts a lease for longer than the voters keep it")                                \

@@ -29,7 +29,10 @@ void Oracle::answered(uint64_t op, Seat node, uint64_t start, const std::optiona
   ++coverage_.client_acked;
   check_server(node, start, tenure);
   if (history_.op(op).kind == OpKind::flush) flushed_until_ = std::max(flushed_until_, history_.op(op).invoked);
-  if (is_change(history_.op(op).kind)) check_members_have(op);
+  if (!is_change(history_.op(op).kind)) return;
+  owed_.resize(std::max<size_t>(owed_.size(), op + 1));
+  owed_[op] = tenures_.members_owed();
+  check_members_have(op);
 }
 
 // P5: a copy that joins the decided set has nothing that is certainly older than what a member has.
@@ -37,9 +40,14 @@ void Oracle::check_join(const std::optional<Tenure>& before) {
   const auto& now = tenures_.latest();
   if (!before || !now || before->history != now->history || before->number == now->number) return;
   if (now->clean) flushed_until_ = queue_.now();
+  reduced(*now);
   const SeatSet joined = now->members - before->members;
   // A member is given up by the Primary that was there: what it had counts no more, even if that is known only when the Primary lost power.
   const bool dropped = !(before->members - now->members).empty() && now->primary == before->primary;
+  // A Primary that has no disk leaves the set itself: what its copy had counts no more, and nothing was flushed on the others for that.
+  if (dropped && !now->members.contains(now->origin.node)) {
+    for (uint64_t op = 0; op < history_.size(); ++op) at_risk_[op] = at_risk_[op] | (before->members - now->members);
+  }
   if (dropped) lost_where_not_safe();
   for (const Pair& pair : pairs_) {
     for (const auto& [joiner, member] : {std::pair{pair.a, pair.b}, std::pair{pair.b, pair.a}}) {
@@ -151,7 +159,28 @@ void Oracle::record_durable(Seat node, const NodeRecord& record) {
   compare_copies();
 }
 
+// Whoever proposes that members leave has flushed its own disk by then: what was answered before does not hang on the others any more.
+void Oracle::proposed(const std::optional<Tenure>& tenure) {
+  const auto& latest = tenures_.latest();
+  if (!tenure || !latest || tenure->history != latest->history || tenure->number != latest->number + 1) return;
+  const Seat node = tenure->origin.node;
+  if ((latest->members - tenure->members).empty() || !tenure->members.contains(node)) return;
+  reductions_.emplace(tenure->origin, queue_.now());
+}
+
+// Until it is decided nobody relies on that flush: with every cache lost, a copy that was not flushed may be the one that is taken.
+void Oracle::reduced(const Tenure& tenure) {
+  const auto found = reductions_.find(tenure.origin);
+  if (found == reductions_.end()) return;
+  const Seat node = tenure.origin.node;
+  own_flush_[node] = found->second;
+  for (auto& [op, lost] : at_risk_) {
+    if (flushed_on(node, history_.op(op))) lost.erase(node);
+  }
+}
+
 void Oracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {
+  proposed(record.tenure);
   const std::optional<Tenure> before = tenures_.latest();
   report(tenures_.acceptor_durable(seat, record));
   check_join(before);
@@ -209,7 +238,7 @@ void Oracle::cache_at_risk(Seat node, const BitVector& extents) {
   if (tenure && tenure->clean && tenure->members.contains(node)) return;
   for (uint64_t index = 0; index < history_.size(); ++index) {
     const ClientOp& op = history_.op(index);
-    if (!is_change(op.kind) || flushed(op)) continue;
+    if (!is_change(op.kind) || flushed(op) || flushed_on(node, op)) continue;
     const uint64_t last = (op.range.end() - 1) / kExtentBytes;
     if (extents.next_set(op.range.offset / kExtentBytes) > last) continue;
     at_risk_[index].insert(node);
@@ -219,11 +248,16 @@ void Oracle::cache_at_risk(Seat node, const BitVector& extents) {
 
 bool Oracle::flushed(const ClientOp& op) const { return op.acknowledged && (op.fua || op.answered < flushed_until_); }
 
+bool Oracle::flushed_on(Seat node, const ClientOp& op) const {
+  const auto found = own_flush_.find(node);
+  return found != own_flush_.end() && op.acknowledged && op.answered < found->second;
+}
+
 void Oracle::lost_where_not_safe() {
   const SeatSet owed = tenures_.members_owed();
   const bool nobody_has_it = std::any_of(at_risk_.begin(), at_risk_.end(), [&](const auto& entry) {
     const ClientOp& op = history_.op(entry.first);
-    return op.acknowledged && !flushed(op) && (owed - entry.second).empty();
+    return is_change(op.kind) && op.acknowledged && !flushed(op) && ((owed | owed_.at(entry.first)) - entry.second).empty();
   });
   if (!nobody_has_it || owed.empty()) return;
   history_.all_lost_unflushed(queue_.now());

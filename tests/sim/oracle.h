@@ -72,7 +72,10 @@ class Oracle : public DiskObserver {
     if (!verdict.good()) fail(verdict.promise, verdict.wrong);
   }
   bool flushed(const ClientOp& op) const;
+  bool flushed_on(Seat node, const ClientOp& op) const;
   void lost_where_not_safe();
+  void proposed(const std::optional<Tenure>& tenure);
+  void reduced(const Tenure& tenure);
   void check_not_older(Seat joiner, Seat member, uint64_t block);
   void check_join(const std::optional<Tenure>& before);
   void check_members_have(uint64_t op);
@@ -95,9 +98,12 @@ class Oracle : public DiskObserver {
   RegisterOracle tenures_;
   std::map<Seat, const SimDisk*> disks_;
   std::map<Seat, uint64_t> replaced_;    // how many operations there had been when this node's disk was replaced
+  std::vector<SeatSet> owed_;            // by operation: the set when it was answered
   std::map<uint64_t, SeatSet> at_risk_;  // by operation: who lost its cache or its disk since, and was not levelled yet
   std::map<Seat, bool> inconsistent_;    // as last recorded
-  Instant flushed_until_ = kLongAgo;    // what was answered before is on stable storage everywhere: a FLUSH, or a clean hand-over
+  Instant flushed_until_ = kLongAgo;  // what was answered before is on stable storage everywhere: a FLUSH, or a clean hand-over
+  std::map<Ballot, Instant> reductions_;  // smaller sets, by origin: when they were first proposed
+  std::map<Seat, Instant> own_flush_;   // what was answered before is on this node's stable storage: its smaller set was decided
   std::map<Seat, Instant> cache_lost_;  // when this node last lost what was in its cache
   std::vector<Pair> pairs_;
   std::vector<Violation> violations_;

@@ -43,6 +43,7 @@ void SimWitness::wipe() {
   if (up()) return;
   context_.trace.note(seat_, "loses its state");
   stable_ = fresh();
+  ++file_;
   set_back_ = false;
 }
 
@@ -50,6 +51,7 @@ void SimWitness::restore(const WitnessRecord& older) {
   if (up()) return;
   context_.trace.note(seat_, "is set back to an older state");
   stable_ = older;
+  ++file_;
   set_back_ = true;
 }
 
@@ -115,8 +117,8 @@ void SimWitness::answer(const Mail& mail, const VoterAnswer& answer) {
   const Duration latency = prng_.between(microseconds(100), milliseconds(4));
   last_written_ = std::max(last_written_ + Duration{1}, context_.queue.now() + latency);
   const bool lands = prng_.chance(50);
-  context_.queue.at(last_written_, [this, record = voter_->record(), life = life_, lands, send] {
-    if (life != life_ && (!lands || up() || record.acceptor.acceptor != stable_.acceptor.acceptor)) return;
+  context_.queue.at(last_written_, [this, record = voter_->record(), life = life_, file = file_, lands, send] {
+    if (life != life_ && (!lands || up() || file != file_)) return;
     stable_ = record;
     if (life == life_) voter_->acceptor().longest_lease_durable(record.acceptor.longest_lease);
     context_.oracle.acceptor_durable(seat_, stable_.acceptor);

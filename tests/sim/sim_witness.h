@@ -65,6 +65,7 @@ class SimWitness : public Endpoint {
   bool paused_ = false;
   std::vector<Mail> inbox_;
   uint64_t life_ = 0;
+  uint64_t file_ = 0;        // grows when the state file is replaced: what was being written to the one before lands nowhere
   Instant last_written_{0};  // record writes complete in the order in which they were begun
 };
 

@@ -108,6 +108,7 @@ void World::run() {
 // Nothing is wrong any more, so nothing may go wrong: under load, no peer is dropped and nobody is deposed.
 // Longer than any time-out of the core.
 void World::stay_whole() {
+  trace_.note(kNoSeat, "settled");
   const uint64_t decided = oracle_.tenures_decided();
   run_for(seconds(7));
   if (oracle_.failed()) return;
@@ -194,6 +195,9 @@ bool World::settled() const {
     if (!node->alive()) return false;
     const Snapshot status = node->inspect();
     if (status.disk != DiskState::up_to_date || status.suspended) return false;
+    // A node that has just come back is not yet missed by those who had a link to its last run.
+    if (!std::all_of(status.peers.begin(), status.peers.end(), [](const PeerSnapshot& peer) { return peer.connected; }))
+      return false;
     const auto& adopted = node->durable_view().adopted;
     if (!adopted || !(*adopted == *tenure)) return false;
     for (uint64_t dirty : status.dirty_blocks) {

@@ -63,14 +63,14 @@ void Membership::evaluate() {
   pump_caretaker();
   pump_lease();
   if (round_ && round_->ready()) prepared();
-  if (round_ && r_.ctx.now >= round_started_ + r_.ctx.config.round_timeout) fail_round(r_.ctx.config.retry);
+  if (round_ && r_.ctx.now >= round_ends_at()) fail_round(r_.ctx.config.retry);
   if (wants_round()) start_round();
 }
 
 Instant Membership::next_deadline() const {
   Instant due = kNever;
   if (round_) {
-    due = std::min(due, round_started_ + r_.ctx.config.round_timeout);
+    due = std::min(due, round_ends_at());
     if (round_creating_ && round_->ready()) due = std::min(due, round_started_ + milliseconds(700));
   } else if (next_round_at_ > r_.ctx.now) {
     due = std::min(due, next_round_at_);

@@ -36,6 +36,8 @@ class Membership {
   bool serving() const;
   // A tenure in which this node is not Primary is wanted, proposed or being adopted: nothing new is served until that is settled.
   bool handing_over() const;
+  // A smaller set is on its way: changes that have all their legs are answered when it is known whether it was decided (reducing.cc).
+  bool acknowledgements_wait() const;
   Reason frozen_reason() const { return frozen_; }
   bool member(Seat seat) const { return adopted() && adopted()->members.contains(seat); }
   // Completions need this seat's acknowledgement: it is in the decided set, or in one that may have been decided.
@@ -88,6 +90,7 @@ class Membership {
 
  private:
   enum class Standing : uint8_t { secondary, becoming_primary, primary };
+  enum class RoundFlush : uint8_t { none, running, done };  // of this node's disk, before the round proposes a smaller set
 
   // rounds.cc
   bool wants_round() const;
@@ -107,6 +110,11 @@ class Membership {
   void deliver(Seat to, const Message& answer);
   void heard(Seat from, const VoterIdentity& who);
   void asked_by(Seat from, const Message& message);
+
+  // reducing.cc
+  bool reduces_the_set(const Tenure& value) const;
+  bool flushed_for(const Tenure& value);
+  Instant round_ends_at() const;
 
   // goals.cc: pure questions about the next tenure
   Tenure desired(const Tenure& from) const;
@@ -175,6 +183,7 @@ class Membership {
   std::optional<Round> round_;
   bool round_creating_ = false;
   Instant round_started_;
+  RoundFlush round_flush_ = RoundFlush::none;
   SeatSet round_refused_;
   Instant next_round_at_ = kLongAgo;
   uint64_t highest_counter_ = 0;

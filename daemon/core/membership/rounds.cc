@@ -113,6 +113,7 @@ void Membership::start_round() {
                  round_creating_);
   round_->allow_half(broken_tie());
   round_started_ = r_.ctx.now;
+  round_flush_ = RoundFlush::none;
   round_refused_ = {};
   uint32_t voter_set = adopted() ? adopted()->voter_set : 0;
   for (const auto& other : {rumoured_, undecided_}) {
@@ -127,6 +128,7 @@ void Membership::start_round() {
 // Both phases count on answers that may never come; a round that does not decide in time is given up and begun again.
 void Membership::fail_round(Duration wait) {
   round_.reset();
+  round_flush_ = RoundFlush::none;
   // Two candidates that fail together would fail together again: the seat keeps them apart.
   next_round_at_ = r_.ctx.now + std::max(wait, r_.ctx.config.retry / 4) + milliseconds(13) * r_.self().value;
 }
@@ -140,6 +142,7 @@ void Membership::prepared() {
   }
   const auto value = value_for(round_->found());
   if (!value) return fail_round(r_.ctx.config.retry);
+  if (!flushed_for(*value)) return;
   round_->propose(*value);
   if (value != adopted()) undecided_ = value;
   ask_voters(Accept{round_->ballot(), r_.ctx.self_holder(), *value});
@@ -188,6 +191,7 @@ std::optional<Tenure> Membership::value_for(const std::optional<Tenure>& found) 
 void Membership::decided(const Tenure& value) {
   r_.ctx.note(Notice::tenure_decided, kNoSeat, value.number);
   round_.reset();
+  round_flush_ = RoundFlush::none;
   undecided_.reset();
   rumoured_.reset();
   obstacle_ = Reason::none;

@@ -1,4 +1,5 @@
-// May the client be told? Every leg is in, and this node holds its lease at this very moment (P2). Then the operation retires.
+// May the client be told? Every leg is in, this node holds its lease at this very moment (P2), and no smaller set is under way that
+// would answer for this change alone (membership/reducing.cc). Then the operation retires.
 #include "base/mutation.h"
 #include "core/replica_impl.h"
 
@@ -13,6 +14,10 @@ void WritePath::try_finish(Op& op) {
   if (op.kind == OpKind::flush) return flush_done(op);
   if (op.client.value != 0) {
     if (!r_.membership.serving() && !(op.kind == OpKind::read && MUTANT(read_without_lease))) return;
+    if (is_change(op.kind) && r_.membership.acknowledgements_wait()) {
+      answers_wait_ = true;
+      return;
+    }
     reply(op, op.status);
   }
   retire(op);

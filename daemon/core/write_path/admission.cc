@@ -99,6 +99,12 @@ void WritePath::serving_changed() {
   std::vector<ClientRequest> held;
   held.swap(held_);
   for (const ClientRequest& request : held) admit(request);
+  finish_waiting();
+}
+
+// What has all its legs and was not answered: without a lease, or while the set was being reduced.
+void WritePath::finish_waiting() {
+  answers_wait_ = false;
   for (size_t i = 0; i < ops_.size(); ++i) {
     if (ops_[i].id.value != 0 && ops_[i].stage == OpStage::finished) try_finish(ops_[i]);
   }
@@ -135,6 +141,7 @@ void WritePath::abandon() {
   parked_reads_.clear();
   flush_running_ = false;
   flush_wanted_ = false;
+  answers_wait_ = false;
   for (OpId id : runnable) {
     if ((id.value & kResyncOpBit) != 0) r_.source.range_held(id);
   }

@@ -112,6 +112,7 @@ void WritePath::pump() {
     if (op != nullptr) start_read(*op);
   }
   release_lost();
+  if (answers_wait_ && !r_.membership.acknowledgements_wait()) finish_waiting();
   if (r_.ctx.now >= next_settle_) {
     next_settle_ = r_.ctx.now + r_.ctx.config.settle_interval;
     if (settled_ < watermark()) flush_wanted_ = true;

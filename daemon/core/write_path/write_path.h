@@ -72,6 +72,7 @@ class WritePath {
   void leg_failed(Op& op, Seat peer);
   bool all_legs_in(const Op& op) const;
   void try_finish(Op& op);
+  void finish_waiting();
   void reply(Op& op, IoStatus status);
   void answer_flushes(IoStatus status);
   void retire(Op& op);
@@ -104,6 +105,7 @@ class WritePath {
   std::vector<ClientIo> flushes_running_;
   bool flush_running_ = false;
   bool flush_wanted_ = false;
+  bool answers_wait_ = false;  // some change is finished, and the set is being reduced
   uint64_t last_position_ = 1;
   uint64_t settled_ = 0;
   Instant next_settle_ = kLongAgo;

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "tests/unit/core/replica_harness.h"
 
 namespace lockstep {
@@ -63,7 +65,10 @@ TEST(Caretaker, ForceIsAPromotionLikeAnother) {
 TEST(Caretaker, YieldsToAPromotionElsewhere) {
   Lab lab;
   end_uncleanly(lab);
-  lab.node(kA).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::flush; };  // its hand-over takes a while
+  // The flush before the set of one passes; then the hand-over takes a while.
+  lab.node(kA).hold_disk = [passed = false](const DiskIo& io) mutable {
+    return io.kind == OpKind::flush && std::exchange(passed, true);
+  };
   lab.advance(seconds(19));
   ASSERT_TRUE(lab.show(kA).caretaker);
   ASSERT_TRUE(lab.node(kB).tenure().members.contains(kB));
