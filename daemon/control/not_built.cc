@@ -24,8 +24,6 @@ constexpr auto kInstead = std::to_array<Row>({
     {"resize", "Copy the data to a resource on larger disks."},
     {"suspend-io", "Freeze what uses the device instead (fsfreeze, or pause the application)."},
     {"resume-io", "Frozen I/O goes on by itself; lockstep explain {0} io says what it waits for."},
-    {"connect --discard-my-data",
-     "To give up this copy: lockstep down {0}, create-md --force {0} and up {0} here; all of it is then copied from the other node."},
 });
 
 }  // namespace

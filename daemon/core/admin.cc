@@ -28,18 +28,19 @@ void Admin::request(const AdminRequest& request) {
   recording_ = false;
   demoting_ready_ = false;
   creating_ = false;
-  forced_ = request.op == AdminOp::primary_force && r_.ctx.record.adopted && r_.ctx.record.doubtful;
+  forced_ = request.op == AdminOp::primary_force && r_.ctx.record.adopted;
+  new_history_ = false;
   deadline_ = r_.ctx.now + (request.op == AdminOp::primary ? r_.ctx.config.promote_patience : kPatience);
   pump();
 }
 
 void Admin::finish(bool ok, Reason reason) {
-  const bool told = ok ? current_->op == AdminOp::stop : !MUTANT(refusal_without_reason);
+  const bool told = ok ? current_->op == AdminOp::stop || reason == Reason::different_history : !MUTANT(refusal_without_reason);
   r_.ctx.emit(AdminReply{current_->id, ok, told ? reason : Reason::none});
   current_.reset();
   demoting_ready_ = false;
   creating_ = false;
-  forced_ = false;
+  forced_ = new_history_ = false;
   deadline_ = kNever;
 }
 
@@ -58,6 +59,8 @@ void Admin::pump() {
       return pump_invalidate();
     case AdminOp::invalidate_remote:
       return pump_invalidate_remote();
+    case AdminOp::discard_history:
+      return pump_discard();
     case AdminOp::stop:
       return pump_stop();
   }
@@ -167,24 +170,79 @@ void Admin::pump_creation() {
   if (r_.ctx.now >= deadline_) finish(false, Reason::no_quorum);
 }
 
+// One that is connected and has what this one lacks: an operator who forces wants the data, and does not know where it is.
+bool Admin::better_copy_is_connected() const {
+  const NodeRecord& record = r_.ctx.record;
+  const bool whole = record.adopted->members.contains(r_.self()) && !record.inconsistent && !record.doubtful;
+  for (Seat seat : record.adopted->members - SeatSet{r_.self()}) {
+    if (!whole && r_.good_copy(seat)) return true;
+  }
+  return false;
+}
+
+// Within the history where that is possible: then nothing is lost that was flushed. Otherwise a new history begins.
 void Admin::pump_force() {
-  if (r_.membership.serves_clients() && r_.membership.serving()) return finish(true);
+  if (r_.membership.serves_clients() && r_.membership.serving())
+    return finish(true, new_history_ ? Reason::different_history : Reason::none);
   if (r_.membership.caretaking()) return pump_primary();
+  if (!r_.ctx.record.adopted || creating_) return pump_founding();
+  if (new_history_) {
+    if (!r_.disk_usable) return finish(false, Reason::no_disk);
+    if (r_.ctx.now < deadline_) return;
+    const Reason last = r_.membership.last_obstacle();
+    return finish(false, last == Reason::none ? Reason::timed_out : last);
+  }
+  const Reason obstacle = promotion_obstacle();
+  const bool hopeless = obstacle == Reason::no_quorum || obstacle == Reason::copy_inconsistent ||
+                        obstacle == Reason::no_current_copy || obstacle == Reason::copy_doubtful;
+  if (!hopeless) {
+    if (!r_.membership.serves_clients()) return pump_primary();
+    if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);  // a Primary that wins its lease back
+    return;
+  }
+  if (r_.membership.adopting() || r_.membership.fence_running() || r_.ctx.now < since_ + kLinkPatience) return;
+  if (better_copy_is_connected()) return finish(false, Reason::better_copy);
+  new_history_ = true;
+  deadline_ = r_.ctx.now + r_.ctx.config.promote_patience;
+}
+
+// A resource that was never used: its first history begins with this disk's content.
+void Admin::pump_founding() {
   if (creating_ && r_.ctx.record.adopted) {
     if (r_.membership.serves_clients()) return finish(true);
     if (r_.ctx.record.adopted->primary != r_.ctx.self_holder()) return finish(false, Reason::peer_is_primary);
     if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);
     return;
   }
-  // Within the history, and with quorum: the operator takes a copy that may lack writes, because no better one will come back.
-  if (forced_) return pump_primary();
-  if (r_.ctx.record.adopted) return finish(false, Reason::force_not_built);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   creating_ = true;
   if (r_.membership.last_obstacle() == Reason::earlier_life) return finish(false, Reason::earlier_life);
   const bool too_few = r_.membership.votes_answering() < r_.membership.votes_needed();
   if (too_few && r_.ctx.now >= since_ + kLinkPatience) return finish(false, Reason::no_quorum);
   if (r_.ctx.now >= deadline_) finish(false, Reason::no_quorum);
+}
+
+// Split brain, and this side's data is given up: the record says that it belongs to no history. The bitmaps stay, and with them the proof
+// of what differs; so does the content, which counts for nothing until it was levelled. Its voter is another one from here on: in the
+// history that it goes back to, the old one's memory is gone. To be followed by a new start.
+void Admin::pump_discard() {
+  if (recording_) return;
+  const Seat peer = current_->peer;
+  NodeRecord& record = r_.ctx.record;
+  if (!record.adopted) return finish(true);
+  if (r_.membership.caretaking() && r_.ctx.now < deadline_) return r_.membership.yield(peer);
+  if (r_.membership.holds_tenure()) return finish(false, Reason::invalidate_primary);
+  if (!r_.disk_usable) return finish(false, Reason::no_disk);
+  if (!r_.data_peers().contains(peer) || r_.peer(peer).refused != Reason::different_history)
+    return finish(false, Reason::no_split_brain);
+  if (r_.acceptor.lease_holder(r_.ctx.now)) return finish(false, Reason::lease_running);
+  for (Seat seat : r_.data_peers() | r_.ctx.config.witnesses) r_.close_link(seat, Reason::operator_request, true);
+  r_.acceptor.storage_failed();  // in this run it answers nobody any more
+  record.adopted.reset();
+  record.inconsistent = true;
+  record.doubtful = false;
+  record.acceptor = {current_->fresh, {}, {}, std::nullopt, record.acceptor.longest_lease};
+  finish_when_durable(kNoSeat);
 }
 
 // The operator is told only what a crash can no longer undo. A resync that ran on the old ground begins again after the next meeting.

@@ -20,8 +20,10 @@ class Admin {
   void pump();  // progress of the running command
   Instant next_deadline() const;
 
-  bool wants_promotion() const { return running(AdminOp::primary) || forced(); }
-  // The operator takes this doubtful copy as it is.
+  bool wants_promotion() const { return running(AdminOp::primary) || (forced() && !new_history_); }
+  // primary --force, and this history has no way to it: another one begins (membership/forcing.cc).
+  bool wants_new_history() const { return forced() && new_history_; }
+  // The operator takes this copy as it is.
   bool forced() const { return forced_; }
   bool wants_demotion() const { return demoting_ready_; }
   bool wants_creation() const { return creating_; }
@@ -48,6 +50,9 @@ class Admin {
   void pump_primary();
   bool gives_way(Seat holder);
   void pump_force();
+  bool better_copy_is_connected() const;
+  void pump_discard();
+  void pump_founding();
   void pump_secondary();
   void hand_over();
   Instant stop_deadline() const;
@@ -66,6 +71,7 @@ class Admin {
   bool demoting_ready_ = false;
   bool creating_ = false;
   bool forced_ = false;
+  bool new_history_ = false;
   bool asked_ = false;
   bool recording_ = false;  // the answer waits for a durable record
   bool stopped_ = false;

@@ -56,14 +56,15 @@ enum class AdminOp : uint8_t {
   new_current_uuid,  // with --clear-bitmap: declares fresh disks identical
   invalidate,
   invalidate_remote,
-  stop,  // down: drain, flush, leave cleanly. No effect follows its reply.
+  stop,             // down: drain, flush, leave cleanly. No effect follows its reply.
+  discard_history,  // this copy's history is given up for the peer's (split brain): to be followed by a new start
 };
 
 struct AdminRequest {
   AdminId id;
   AdminOp op = AdminOp::primary;
-  Seat peer;   // invalidate_remote
-  Uuid fresh;  // randomness for operations that begin a history
+  Seat peer;   // invalidate_remote, discard_history
+  Uuid fresh;  // randomness for operations that begin a history or a voter
 };
 
 // The fence-peer handler ended. `evidence` is the boot that was known when it was started.

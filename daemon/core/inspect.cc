@@ -44,6 +44,7 @@ PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
   shown.role = peer_role(r, peer);
   shown.disk = peer_disk(r, peer);
   shown.refused = peer.refused;
+  if (peer.refused == Reason::different_history) shown.differing = r.split_brain.listed(peer.seat);
   shown.fence = r.membership.fence_shown(peer.seat);
   if (!peer.met) shown.silent_for = now - peer.since;
   if (peer.met) {

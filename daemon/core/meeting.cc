@@ -74,7 +74,7 @@ void Meeting::introduced(Seat seat) { meet_if_ready(seat); }
 // The hellos go on one lane, the introduction on the other.
 void Meeting::meet_if_ready(Seat seat) {
   const Peer& peer = r_.peer(seat);
-  if (peer.hello && peer.hello_sent && peer.introduced && !peer.met) meet(seat);
+  if (peer.hello && peer.hello_sent && peer.introduced && !peer.met && !r_.split_brain.begun(seat)) meet(seat);
 }
 
 void Meeting::meet(Seat from) {
@@ -87,8 +87,10 @@ void Meeting::meet(Seat from) {
   if (judgement.verdict == Verdict::refuse) {
     peer.refused = judgement.reason;
     r_.ctx.note(Notice::peer_refused, from, static_cast<uint64_t>(judgement.reason));
+    if (judgement.reason == Reason::different_history) return r_.split_brain.begin(from);
     return r_.close_link(from, judgement.reason, true);
   }
+  r_.split_brain.over(from);
   peer.met = true;
   peer.refused = Reason::none;
   peer.disk_usable = theirs.disk_usable;

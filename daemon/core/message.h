@@ -33,6 +33,8 @@ struct Prepare {
   Ballot ballot;
   Holder candidate;
   uint32_t voter_set = 0;
+  Uuid history;        // in which it asks; nil: the creation
+  bool moves = false;  // an operator forces a new history: a voter of any other one is to follow
   friend bool operator==(const Prepare&, const Prepare&) = default;
 };
 
@@ -48,6 +50,7 @@ struct Accept {
   Ballot ballot;
   Holder candidate;
   Tenure tenure;
+  bool moves = false;  // a voter of another history is to follow into this one
   friend bool operator==(const Accept&, const Accept&) = default;
 };
 
@@ -64,6 +67,7 @@ enum class VoteRefusal : uint8_t {
   later_voter_set,  // the asker's voter set is out of date; `tenure` tells the newer
   storage_failed,   // this acceptor will never answer again
   not_my_tenure,    // lease: this voter has not accepted that tenure
+  other_history,    // this voter belongs to another history, and is not asked to follow
 };
 
 struct VoteRefused {
@@ -299,11 +303,19 @@ struct YieldRequest {
   friend bool operator==(const YieldRequest&, const YieldRequest&) = default;
 };
 
+// Between two histories that meet (split brain), on the data lane: runs of blocks that may differ, from the sender's bitmap for the
+// receiver and its intent map. Each side lists them for its operator; then both stand alone.
+struct Differences {
+  InplaceVector<BlockRun, kRunsPerMessage> runs;
+  bool last = false;
+  friend bool operator==(const Differences&, const Differences&) = default;
+};
+
 using Message =
     std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused, LeaseReleased,
                  BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition, WriteRequest, WriteReply,
                  FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin, ResyncMap, ResyncWrite, JoinPrepare,
-                 JoinReady, DropMe, VoterHello, Superseded, Caretaking, YieldRequest>;
+                 JoinReady, DropMe, VoterHello, Superseded, Caretaking, YieldRequest, Differences>;
 
 constexpr size_t kLastRegisterMessage = 10;  // alternatives 0..10 of Message belong to the register
 static_assert(std::is_same_v<std::variant_alternative_t<kLastRegisterMessage, Message>, AcceptanceCounted>);

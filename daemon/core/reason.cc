@@ -55,7 +55,8 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::last_copy_failed, "last-copy-failed", "The disk of the last up-to-date copy failed.",
      "Give the disk what it lacks (space, its path), let the clients leave, then down and up on this node.", kNoData},
     {Reason::different_history, "different-history", "The two copies belong to different histories (split brain).",
-     "Decide which side has the data to keep. On the other one: down, create-md --force, up; it is then copied in full.",
+     "explain RESOURCE resync lists the extents that may differ. Decide which side has the data to keep, and on the other one: "
+     "secondary, then connect --discard-my-data; what differs is then copied from the side that keeps its data.",
      kRefused},
     {Reason::different_size, "different-size", "The peer's device has another size.",
      "Make both devices equally large, or recreate the peer's metadata.", kRefused},
@@ -84,9 +85,10 @@ constexpr auto kTable = std::to_array<Row>({
      "If another node has the data of that life, bring it up and connect it: this disk is then copied from it. Only if that data is "
      "to be given up for good: remove the resource's files in the witness's state directory.",
      kRefused},
-    {Reason::force_not_built, "force-not-built",
-     "primary --force on a resource that is in use is not built yet: reunion after it could not be made safe.",
-     "Bring a voter or an up-to-date copy back.", kNoQuorum},
+    {Reason::better_copy, "better-copy", "A copy that is connected has more than this one: --force would throw that away.",
+     "Promote the node with that copy, or let it level this one.", kNoData},
+    {Reason::no_split_brain, "no-split-brain", "No split brain with that peer was met since this resource came up here.",
+     "Connect the two first: if their histories differ, both say so.", kRefused},
     {Reason::metadata_failed, "metadata-failed", "Writing the metadata failed, which counts as a failure of the disk.",
      "Repair the disk, then down and up.", kNoDisk},
     {Reason::disk_failed, "disk-failed", "The disk failed and was detached.", "Repair the disk, then down and up.", kNoDisk},

@@ -39,8 +39,9 @@ enum class Reason : uint8_t {
   already_used,   // new-current-uuid on disks that were used
   peer_not_connected,
   need_all_data_nodes,
-  earlier_life,  // a voter knows a tenure of this resource from before create-md
-  force_not_built,
+  earlier_life,    // a voter knows a tenure of this resource from before create-md
+  better_copy,     // --force would pass a better copy by, which is connected
+  no_split_brain,  // no other history was met there
   metadata_failed,
   disk_failed,
   timed_out,

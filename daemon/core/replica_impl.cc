@@ -33,6 +33,7 @@ ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
       secondary(*this),
       source(*this),
       target(*this),
+      split_brain(*this),
       admin(*this) {
   for (uint8_t i = 0; i < kMaxSeats; ++i) {
     peers_[i].seat = Seat{i};
@@ -195,6 +196,7 @@ void ReplicaImpl::link_down(Seat seat) {
   p.seen_acceptor = acceptor_seen;
   p.refused = refused;
   if (!seat.is_witness()) {
+    split_brain.link_changed(seat);
     source.abort(seat);
     target.abort(seat);
     admin.drop_done(seat);
@@ -218,6 +220,7 @@ void ReplicaImpl::message_received(const MessageReceived& event) {
   if (is_register_message(message)) return membership.register_message(event.from, message);
   if (event.from.is_witness()) return close_link(event.from, Reason::protocol_violation);
   if (const auto* hello = std::get_if<PeerHello>(&message)) return meeting.hello(event.from, *hello);
+  if (const auto* theirs = std::get_if<Differences>(&message)) return split_brain.differences(event.from, *theirs);
   if (const auto* care = std::get_if<Caretaking>(&message)) {
     p.caretaker = care->on;
     return;

@@ -5,6 +5,7 @@
 //   WritePath    client operations: admission to retirement   (write_path/)
 //   Secondary    applying what the Primary sends              (secondary/)
 //   ResyncSource, ResyncTarget                                (resync/)
+//   SplitBrain   two histories meet                           (split_brain.cc)
 //   Admin        operators' commands                          (admin.cc)
 #pragma once
 
@@ -26,6 +27,7 @@
 #include "core/resync/source.h"
 #include "core/resync/target.h"
 #include "core/secondary/apply.h"
+#include "core/split_brain.h"
 #include "core/write_path/write_path.h"
 
 namespace lockstep {
@@ -71,6 +73,7 @@ class ReplicaImpl {
   Secondary secondary;
   ResyncSource source;
   ResyncTarget target;
+  SplitBrain split_brain;
   Admin admin;
 
  private:

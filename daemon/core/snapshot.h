@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/range.h"
 #include "base/time.h"
 #include "core/reason.h"
 #include "core/tenure.h"
@@ -49,6 +50,7 @@ struct PeerSnapshot {
   Duration resync_running;
   Duration silent_for;
   Reason refused = Reason::none;  // why the last meeting failed
+  std::vector<Range> differing;   // with refused different_history: the extents that may differ
   FenceSnapshot fence;
 };
 

@@ -14,13 +14,14 @@ double ms(Duration d) { return static_cast<double>(d.ns) / 1e6; }
 
 struct MessageText {
   std::string operator()(const Prepare& m) const {
-    return fmt::format("Prepare {} by {} vs{}", ballot(m.ballot), holder(m.candidate), m.voter_set);
+    return fmt::format("Prepare {} by {} vs{}{}", ballot(m.ballot), holder(m.candidate), m.voter_set, m.moves ? " moves" : "");
   }
   std::string operator()(const Promise& m) const {
     return fmt::format("Promise {} {} accepted {} {}", ballot(m.ballot), who(m.who), ballot(m.accepted), maybe(m.tenure));
   }
   std::string operator()(const Accept& m) const {
-    return fmt::format("Accept {} by {} {}", ballot(m.ballot), holder(m.candidate), describe(m.tenure));
+    return fmt::format("Accept {} by {} {}{}", ballot(m.ballot), holder(m.candidate), describe(m.tenure),
+                       m.moves ? " moves" : "");
   }
   std::string operator()(const Accepted& m) const { return fmt::format("Accepted {} {}", ballot(m.ballot), who(m.who)); }
   std::string operator()(const VoteRefused& m) const {
@@ -90,6 +91,9 @@ struct MessageText {
     return fmt::format("VoterHello acc {} start {} token {:x}", describe(m.acceptor), m.lineage.start, m.lineage.tokens[0]);
   }
   std::string operator()(const Caretaking& m) const { return fmt::format("Caretaking {} {}", stamp(m.stamp), m.on); }
+  std::string operator()(const Differences& m) const {
+    return fmt::format("Differences {}{}", m.runs.size(), m.last ? " last" : "");
+  }
   std::string operator()(const YieldRequest& m) const { return "YieldRequest " + stamp(m.stamp); }
   std::string operator()(const Superseded& m) const {
     return fmt::format("Superseded acc {} start {} token {:x}", describe(m.known.acceptor), m.known.start, m.known.token);
@@ -241,6 +245,8 @@ std::string_view name_of(AdminOp op) {
       return "invalidate";
     case AdminOp::invalidate_remote:
       return "invalidate-remote";
+    case AdminOp::discard_history:
+      return "discard-history";
     case AdminOp::stop:
       return "stop";
   }
@@ -258,6 +264,8 @@ std::string_view name_of(VoteRefusal why) {
       return "later-voter-set";
     case VoteRefusal::storage_failed:
       return "storage-failed";
+    case VoteRefusal::other_history:
+      return "other-history";
     case VoteRefusal::not_my_tenure:
       return "not-my-tenure";
   }

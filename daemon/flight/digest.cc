@@ -98,8 +98,10 @@ void mix_snapshot(Mixer& mix, const Snapshot& shown) {
     mix.numbers(seat, answers, empty, silent);
   }
   for (const PeerSnapshot& peer : peers) {
-    const auto& [node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused, fence] = peer;
+    const auto& [node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused, differing,
+                 fence] = peer;
     mix.numbers(node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused);
+    for (const Range& range : differing) mix.numbers(range.offset, range.length);
     mix_fence(mix, fence);
   }
 }

@@ -277,7 +277,7 @@ void pass_event(A& a, E& e) {
 template <class A, Like<AdminRequest> E>
 void pass_event(A& a, E& e) {
   auto& [id, op, peer, fresh] = e;
-  unflagged(a, op, AdminOp::stop);
+  unflagged(a, op, AdminOp::discard_history);
   a.delta(id.value, a.base.admin);
   a.seat(peer);
   a.uuid(fresh);

@@ -56,6 +56,7 @@ enum class FrameType : uint8_t {
   superseded,
   caretaking,
   yield_request,
+  differences,
   // the transport's own
   hello = 128,
   challenge,
@@ -66,7 +67,7 @@ enum class FrameType : uint8_t {
   pong,
 };
 
-constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::yield_request);
+constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::differences);
 constexpr bool is_message_type(uint8_t type) { return type >= 1 && type <= kLastMessageType; }
 constexpr bool is_transport_type(uint8_t type) {
   return type >= static_cast<uint8_t>(FrameType::hello) && type <= static_cast<uint8_t>(FrameType::pong);

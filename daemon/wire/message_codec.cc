@@ -32,7 +32,7 @@ auto fields(M& m) {
 
 template <Like<Prepare> M>
 auto fields(M& m) {
-  return std::tie(m.ballot, m.candidate, m.voter_set);
+  return std::tie(m.ballot, m.candidate, m.voter_set, m.history, m.moves);
 }
 template <Like<Promise> M>
 auto fields(M& m) {
@@ -40,7 +40,7 @@ auto fields(M& m) {
 }
 template <Like<Accept> M>
 auto fields(M& m) {
-  return std::tie(m.ballot, m.candidate, m.tenure);
+  return std::tie(m.ballot, m.candidate, m.tenure, m.moves);
 }
 template <Like<Accepted> M>
 auto fields(M& m) {
@@ -162,10 +162,15 @@ auto fields(M& m) {
   return std::tie(m.stamp);
 }
 
+template <Like<Differences> M>
+auto fields(M& m) {
+  return std::tie(m.runs, m.last);
+}
+
 template <class E>
 constexpr E kLast = E{};
 template <>
-constexpr VoteRefusal kLast<VoteRefusal> = VoteRefusal::not_my_tenure;
+constexpr VoteRefusal kLast<VoteRefusal> = VoteRefusal::other_history;
 template <>
 constexpr OpKind kLast<OpKind> = OpKind::flush;
 template <>
@@ -263,12 +268,14 @@ bool sane(const WriteRequest& m) { return is_change(m.kind) && sane(m.range); }
 bool sane(const ReadRequest& m) { return sane(m.range); }
 bool sane(const ReadReply& m) { return sane(m.range); }
 bool sane(const ResyncWrite& m) { return is_change(m.kind) && sane(m.range); }
-bool sane(const ResyncMap& m) {
-  for (const BlockRun& run : m.runs) {
+bool sane(const InplaceVector<BlockRun, kRunsPerMessage>& runs) {
+  for (const BlockRun& run : runs) {
     if (run.first + run.count < run.first) return false;
   }
   return true;
 }
+bool sane(const ResyncMap& m) { return sane(m.runs); }
+bool sane(const Differences& m) { return sane(m.runs); }
 
 // Types are numbered from 1 in the order of the variant; a test pins every number.
 static_assert(std::variant_size_v<Message> == kLastMessageType);

@@ -183,7 +183,7 @@ bool RegisterModel::rounds_begin(const State& state) {
     c.delivered.clear();
     uint32_t voter_set = values_[static_cast<size_t>(c.adopted)].voter_set;
     if (c.undecided >= 0) voter_set = std::max(voter_set, values_[static_cast<size_t>(c.undecided)].voter_set);
-    ask_all(next, who, Prepare{c.ballot, holder(state, who), voter_set});
+    ask_all(next, who, Prepare{c.ballot, holder(state, who), voter_set, {}, false});
     if (!follow(std::move(next), fmt::format("{} begins round {}", name_of(who), c.counter))) return false;
   }
   return true;
@@ -283,7 +283,7 @@ bool RegisterModel::at_candidate(const State& state, MessageId id, const Mail& m
       if (chosen != 0 && !known) insert_sorted(proposing.lineage, {chosen, p.adopted});
       p.proposed = chosen;
       if (chosen != p.adopted) p.undecided = chosen;
-      ask_all(proposing, who, Accept{p.ballot, holder(state, who), value});
+      ask_all(proposing, who, Accept{p.ballot, holder(state, who), value, false});
       if (!follow(std::move(proposing), fmt::format("{} and proposes value {}", what, chosen))) return false;
     }
     return true;

@@ -61,6 +61,15 @@ void Player::connect(Words& words) {
   one.set_stand_alone(node(words).seat(), false);
 }
 
+// discard NODE PEER: connect --discard-my-data. The history is given up, and the daemon starts the resource anew.
+void Player::discard(Words& words) {
+  sim::SimNode& loser = node(words);
+  const Seat peer = node(words).seat();
+  if (!tell(loser.seat(), AdminOp::discard_history, peer, "gives up its history", seconds(30)).ok) return;
+  loser.kill();
+  loser.start();
+}
+
 void Player::disconnect(Words& words) {
   sim::SimNode& one = node(words);
   const Seat other = node(words).seat();

@@ -18,6 +18,7 @@ const Player::Command* Player::find(std::string_view name) {
       {"invalidate-remote", &Player::invalidate_remote},
       {"stop", &Player::stop},
       {"connect", &Player::connect},
+      {"discard", &Player::discard},
       {"disconnect", &Player::disconnect},
       {"fence", &Player::fence},
       {"write", &Player::write},

@@ -44,6 +44,7 @@ class Player {
   void answer(Words& words);
   void create(Words& words) { tell(words, AdminOp::new_current_uuid, "created the resource"); }
   void connect(Words& words);
+  void discard(Words& words);
   void disconnect(Words& words);
   void fence(Words& words);
 

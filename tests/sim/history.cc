@@ -37,6 +37,11 @@ void History::answer(uint64_t index, IoStatus status, Payload seen, Instant now)
 
 void History::all_lost_unflushed(Instant now) { losses_.push_back(now); }
 
+void History::forced(Instant now) {
+  losses_.push_back(now);
+  forced_.insert(now);
+}
+
 History::Writer History::writer_of(uint64_t block, uint64_t value) const {
   if (value == kFirstVersion) return {};
   if (value == kZeroVersion) {
@@ -180,7 +185,7 @@ bool History::may_survive(uint64_t block, uint64_t value, const std::vector<Acce
 }
 
 bool History::flushed_before(const ClientOp& write, Instant loss) const {
-  if (!write.acknowledged || write.answered >= loss) return false;
+  if (!write.acknowledged || write.answered >= loss || forced_.contains(loss)) return false;
   if (write.fua) return true;
   // A flush in a later era says nothing: the write may have been lost before.
   const auto next = std::upper_bound(losses_.begin(), losses_.end(), write.answered);

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ class History {
   // Everything that was not flushed may have been lost by all nodes at once: what is seen from now on may be
   // older, down to what was flushed, but is consistent in itself.
   void all_lost_unflushed(Instant now);
+  // An operator began another history, or gave one up: what was written before may be there or not, flushed or not.
+  void forced(Instant now);
 
   const ClientOp& op(uint64_t index) const { return ops_[index]; }
   size_t size() const { return ops_.size(); }
@@ -85,6 +88,7 @@ class History {
   std::vector<ClientOp> ops_;
   std::map<uint64_t, uint64_t> zeroed_;  // block -> op
   std::vector<Instant> losses_;
+  std::set<Instant> forced_;  // those of them that were an operator's doing
 };
 
 }  // namespace lockstep::sim

@@ -31,13 +31,15 @@ void Oracle::answered(uint64_t op, Seat node, uint64_t start, const std::optiona
   if (history_.op(op).kind == OpKind::flush) flushed_until_ = std::max(flushed_until_, history_.op(op).invoked);
   if (!is_change(history_.op(op).kind)) return;
   owed_.resize(std::max<size_t>(owed_.size(), op + 1));
-  owed_[op] = tenures_.members_owed();
-  check_members_have(op);
+  if (!tenure) return;
+  owed_[op] = tenures_.members_owed(tenure->history);
+  check_members_have(op, tenure->history);
 }
 
 // P5: a copy that joins the decided set has nothing that is certainly older than what a member has.
 void Oracle::check_join(const std::optional<Tenure>& before) {
   const auto& now = tenures_.latest();
+  if (before && now && now->parent == before->history) operator_chose();
   if (!before || !now || before->history != now->history || before->number == now->number) return;
   if (now->clean) flushed_until_ = queue_.now();
   reduced(*now);
@@ -82,8 +84,8 @@ void Oracle::check_server(Seat node, uint64_t start, const std::optional<Tenure>
     fail("P2", fmt::format("{} answers a client under {}", describe(node), tenure ? describe(*tenure) : "no tenure"));
     return;
   }
-  const auto& latest = tenures_.latest();
-  if (latest && latest->history == tenure->history && latest->number > tenure->number && latest->primary != tenure->primary) {
+  const auto latest = tenures_.newest(tenure->history);
+  if (latest && latest->number > tenure->number && latest->primary != tenure->primary) {
     fail("P2", fmt::format("{} answers under #{} when {} is decided", describe(node), tenure->number, describe(*latest)));
     return;
   }
@@ -100,12 +102,12 @@ void Oracle::check_server(Seat node, uint64_t start, const std::optional<Tenure>
 
 // P1 and P3: what is acknowledged is on every member of the newest decided set, or something at least as new
 // is.
-void Oracle::check_members_have(uint64_t index) {
-  const auto& latest = tenures_.latest();
+void Oracle::check_members_have(uint64_t index, const Uuid& history) {
+  const auto latest = tenures_.newest(history);
   if (!latest) return;
   const ClientOp& op = history_.op(index);
   const uint64_t mine = op.kind == OpKind::write ? History::version_of(index) : kZeroVersion;
-  for (Seat member : tenures_.members_owed()) {
+  for (Seat member : tenures_.members_owed(history)) {
     const auto disk = disks_.find(member);
     if (disk == disks_.end()) continue;
     // Its copy was there, as the node that answers now has heard before; then the disk was replaced.
@@ -146,7 +148,19 @@ void Oracle::block_written(Seat node, uint64_t block, uint64_t before, uint64_t 
   }
 }
 
+// From here on what was written before may be there or not.
+void Oracle::operator_chose() {
+  history_.forced(queue_.now());
+  at_risk_.clear();
+}
+
 void Oracle::record_durable(Seat node, const NodeRecord& record) {
+  Uuid& there = histories_[node];
+  if (!there.is_nil() && !record.adopted) {
+    tenures_.abandoned(there);
+    operator_chose();
+  }
+  there = record.adopted ? record.adopted->history : Uuid{};
   acceptor_durable(node, record.acceptor);
   // The target of a resync has flushed before it records that its copy is whole.
   const bool levelled = std::exchange(inconsistent_[node], record.inconsistent) && !record.inconsistent;
@@ -200,6 +214,7 @@ void Oracle::add_disk(Seat node, const SimDisk* disk) {
 }
 
 void Oracle::disk_replaced(Seat node) {
+  histories_.erase(node);
   replaced_[node] = history_.size();
   if (volatile_caches_) {
     for (uint64_t index = 0; index < history_.size(); ++index) at_risk_[index].insert(node);

@@ -49,6 +49,7 @@ class Oracle : public DiskObserver {
   void metadata_misread(Seat node, const std::string& what) override;
   void acceptor_durable(Seat seat, const AcceptorRecord& record);
   void promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure);
+  void force_asked(Seat node) { tenures_.force_asked(node); }
   void fence_completed(Seat fenced) { tenures_.fence_completed(fenced); }
   void refused(Seat node, std::string_view what, Reason reason);
 
@@ -76,9 +77,10 @@ class Oracle : public DiskObserver {
   void lost_where_not_safe();
   void proposed(const std::optional<Tenure>& tenure);
   void reduced(const Tenure& tenure);
+  void operator_chose();
   void check_not_older(Seat joiner, Seat member, uint64_t block);
   void check_join(const std::optional<Tenure>& before);
-  void check_members_have(uint64_t op);
+  void check_members_have(uint64_t op, const Uuid& history);
   void check_server(Seat node, uint64_t start, const std::optional<Tenure>& tenure);
   struct Pair {
     Seat a;
@@ -100,6 +102,7 @@ class Oracle : public DiskObserver {
   std::map<Seat, uint64_t> replaced_;    // how many operations there had been when this node's disk was replaced
   std::vector<SeatSet> owed_;            // by operation: the set when it was answered
   std::map<uint64_t, SeatSet> at_risk_;  // by operation: who lost its cache or its disk since, and was not levelled yet
+  std::map<Seat, Uuid> histories_;       // as last recorded; none: never used, or given up
   std::map<Seat, bool> inconsistent_;    // as last recorded
   Instant flushed_until_ = kLongAgo;  // what was answered before is on stable storage everywhere: a FLUSH, or a clean hand-over
   std::map<Ballot, Instant> reductions_;  // smaller sets, by origin: when they were first proposed

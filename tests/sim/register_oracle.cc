@@ -42,10 +42,8 @@ Verdict RegisterOracle::acceptor_durable(Seat seat, const AcceptorRecord& record
   }
   if (!proposal.accepted.insert({seat, record.acceptor}).second) return {};
   if (!majority(proposal.value, proposal.accepted)) return {};
-  if (latest_ && latest_->history == proposal.value.history && !majority(*latest_, proposal.accepted) &&
-      latest_->voter_set < proposal.value.voter_set) {
-    return {};
-  }
+  const auto before = newest(proposal.value.history);
+  if (before && !majority(*before, proposal.accepted) && before->voter_set < proposal.value.voter_set) return {};
   return decide(proposal.value);
 }
 
@@ -55,30 +53,51 @@ Verdict RegisterOracle::decide(const Tenure& tenure) {
     if (found->second == tenure) return {};
     return {"P2", fmt::format("two tenures of one number are decided: {} and {}", describe(found->second), describe(tenure))};
   }
-  if (latest_ && latest_->history == tenure.history && tenure.number < latest_->number)
-    return {"P2", fmt::format("{} is decided after {}", describe(tenure), describe(*latest_))};
+  const auto before = newest(tenure.history);
+  if (before && tenure.number < before->number)
+    return {"P2", fmt::format("{} is decided after {}", describe(tenure), describe(*before))};
+  if (!before && !newest_.empty() && (!tenure.primary || !force_asked_.contains(tenure.primary->node)))
+    return {"P8", "a second history begins without an operator's word: " + describe(tenure)};
   if (tenure.members.empty()) return {"P1", "a tenure without members is decided: " + describe(tenure)};
   const Verdict legal = check_promotion(tenure);
+  newest_[tenure.history] = {tenure, ++decisions_};
   latest_ = tenure;
   return legal;
 }
 
-// Who takes over is in the set that was decided before, and so is every member that it keeps.
-Verdict RegisterOracle::check_promotion(const Tenure& next) {
-  if (!latest_ || latest_->history != next.history || next.number != latest_->number + 1) return {};
-  if (!next.primary || next.primary == latest_->primary) return {};
-  ++(latest_->clean ? promotions_.after_clean : promotions_.after_unclean);
-  if (latest_->members.contains(next.primary->node) && (next.members - latest_->members).empty()) return {};
-  return {"P8", fmt::format("{} follows {}", describe(next), describe(*latest_))};
+std::optional<Tenure> RegisterOracle::newest(const Uuid& history) const {
+  const auto found = newest_.find(history);
+  return found == newest_.end() ? std::nullopt : std::optional(found->second.tenure);
 }
 
-SeatSet RegisterOracle::members_owed() const {
-  if (!latest_) return {};
+void RegisterOracle::abandoned(const Uuid& history) {
+  newest_.erase(history);
+  if (!latest_ || latest_->history != history || newest_.empty()) return;
+  latest_ = std::max_element(newest_.begin(), newest_.end(), [](const auto& a, const auto& b) {
+              return a.second.order < b.second.order;
+            })->second.tenure;
+}
+
+// Who takes over is in the set that was decided before, and so is every member that it keeps.
+Verdict RegisterOracle::check_promotion(const Tenure& next) {
+  const auto before = newest(next.history);
+  if (!before || next.number != before->number + 1) return {};
+  if (!next.primary || next.primary == before->primary) return {};
+  ++(before->clean ? promotions_.after_clean : promotions_.after_unclean);
+  if (before->members.contains(next.primary->node) && (next.members - before->members).empty()) return {};
+  return {"P8", fmt::format("{} follows {}", describe(next), describe(*before))};
+}
+
+SeatSet RegisterOracle::members_owed() const { return latest_ ? members_owed(latest_->history) : SeatSet{}; }
+
+SeatSet RegisterOracle::members_owed(const Uuid& history) const {
+  const auto newest_there = newest(history);
+  if (!newest_there) return {};
   for (const auto& [ballot, proposal] : proposals_) {
-    const bool successor = proposal.value.history == latest_->history && proposal.value.number == latest_->number + 1;
-    if (successor && half_and_fence(proposal.value, proposal.accepted)) return proposal.value.members & latest_->members;
+    const bool successor = proposal.value.history == history && proposal.value.number == newest_there->number + 1;
+    if (successor && half_and_fence(proposal.value, proposal.accepted)) return proposal.value.members & newest_there->members;
   }
-  return latest_->members;
+  return newest_there->members;
 }
 
 Verdict RegisterOracle::adopted(Seat node, const Tenure& tenure) {

@@ -23,11 +23,18 @@ class RegisterOracle {
   // A fence was completed: from now on exactly half of an even number of voters may have decided.
   void fence_completed(Seat fenced) { fenced_.insert(fenced); }
 
-  // The newest decided tenure.
+  // An operator said --force there: a new history may begin with that node as its Primary.
+  void force_asked(Seat node) { force_asked_.insert(node); }
+  // Given up for another one, with every copy that it had.
+  void abandoned(const Uuid& history);
+
+  // The newest decided tenure, of the history that decided last; of that history.
   const std::optional<Tenure>& latest() const { return latest_; }
+  std::optional<Tenure> newest(const Uuid& history) const;
   // The set that must have what is acknowledged now. A successor that half of the voters and a fence may have
   // decided counts as soon as it can: whoever counted the votes may act on it before any disk shows it.
   SeatSet members_owed() const;
+  SeatSet members_owed(const Uuid& history) const;
   uint64_t decided() const { return chain_.size(); }
   // By which rule a node took over.
   struct Promotions {
@@ -50,7 +57,14 @@ class RegisterOracle {
 
   std::map<Ballot, Proposal> proposals_;
   std::map<std::pair<Uuid, uint64_t>, Tenure> chain_;  // by history and number
+  struct Newest {
+    Tenure tenure;
+    uint64_t order = 0;  // of its decision, among all histories
+  };
+  std::map<Uuid, Newest> newest_;
+  uint64_t decisions_ = 0;
   std::optional<Tenure> latest_;
+  std::set<Seat> force_asked_;
   std::set<Seat> fenced_;
   Promotions promotions_;
 };

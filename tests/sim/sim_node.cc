@@ -171,6 +171,8 @@ void SimNode::set_stand_alone(Seat peer, bool on) {
 
 void SimNode::post(Event event) {
   if (state_ != State::running || leaving_) return;
+  const auto* command = std::get_if<AdminRequest>(&event);
+  if (command != nullptr && command->op == AdminOp::primary_force) context_.oracle.force_asked(seat());
   if (paused_) {
     inbox_.push_back(std::move(event));
   } else {

@@ -35,15 +35,25 @@ VoterAnswer Acceptor::refuse(const Ballot& ballot, const Obstacle& obstacle) con
   answer.wait = obstacle.wait;
   answer.holder = obstacle.holder;
   // With a lease: who holds it, and whether the asker's copy is in the set.
-  if (obstacle.why == VoteRefusal::later_voter_set || obstacle.why == VoteRefusal::lease_running) answer.tenure = record_.tenure;
+  if (obstacle.why == VoteRefusal::later_voter_set || obstacle.why == VoteRefusal::lease_running ||
+      obstacle.why == VoteRefusal::other_history)
+    answer.tenure = record_.tenure;
   return {answer, false};
+}
+
+// A voter votes in one history. Out of it only a forced promotion takes it, or a Primary whose history all data nodes are in.
+bool Acceptor::elsewhere(const Uuid& history) const {
+  return record_.tenure && !history.is_nil() && record_.tenure->history != history;
 }
 
 VoterAnswer Acceptor::prepare(Instant now, const Prepare& request) {
   if (const auto found = obstacle(now, request.candidate); found && !MUTANT(vote_under_lease))
     return refuse(request.ballot, *found);
-  if (record_.tenure && record_.tenure->voter_set > request.voter_set)
+  if (elsewhere(request.history)) {
+    if (!request.moves) return refuse(request.ballot, {VoteRefusal::other_history, {}, kNoSeat});
+  } else if (record_.tenure && record_.tenure->voter_set > request.voter_set) {
     return refuse(request.ballot, {VoteRefusal::later_voter_set, {}, kNoSeat});
+  }
   if (request.ballot <= record_.promised) return refuse(request.ballot, {VoteRefusal::lower_ballot, {}, kNoSeat});
   record_.promised = request.ballot;
   return {Promise{request.ballot, identity(), record_.accepted, record_.tenure}, true};
@@ -53,6 +63,8 @@ VoterAnswer Acceptor::accept(Instant now, const Accept& request) {
   // A ballot that was promised before the lease began is bound by the lease all the same (model, finding 2).
   if (const auto found = obstacle(now, request.candidate); found && !MUTANT(vote_under_lease))
     return refuse(request.ballot, *found);
+  if (elsewhere(request.tenure.history) && !request.moves)
+    return refuse(request.ballot, {VoteRefusal::other_history, {}, kNoSeat});
   if (request.ballot < record_.promised) return refuse(request.ballot, {VoteRefusal::lower_ballot, {}, kNoSeat});
   record_.promised = request.ballot;
   record_.accepted = request.ballot;

@@ -55,6 +55,7 @@ class Acceptor {
   };
   // What forbids to promise to, accept from or grant to this candidate now.
   std::optional<Obstacle> obstacle(Instant now, const Holder& candidate) const;
+  bool elsewhere(const Uuid& history) const;
   VoterIdentity identity() const { return {record_.acceptor, boot_}; }
   VoterAnswer refuse(const Ballot& ballot, const Obstacle& obstacle) const;
   Duration with_drift(Duration length) const { return length + length * drift_permille_ / 1000 + milliseconds(1); }

@@ -8,7 +8,8 @@ namespace lockstep {
 void Membership::decided_elsewhere(const Tenure& tenure) { adopt(tenure); }
 
 void Membership::adopt(const Tenure& tenure) {
-  if (adopted() && (adopted()->history != tenure.history || tenure.number <= adopted()->number)) return;
+  const bool follows = !adopted() || (adopted()->history == tenure.history && tenure.number > adopted()->number);
+  if (!follows && !begins_my_history(tenure)) return;
   if (adopting_) {
     if (tenure.number > adopting_->number && (!adopt_next_ || tenure.number > adopt_next_->number)) adopt_next_ = tenure;
     return;
@@ -32,6 +33,7 @@ void Membership::finish_adopting() {
   end_doubt(*adopting_);
   r_.ctx.record.adopted = *adopting_;
   adopting_recorded_ = true;
+  if (old && old->history != adopting_->history) part_from_peers();
   tell_peers();  // before the first frame that is stamped with it
   if (r_.records.failed()) return adopted_now();
   r_.records.changed([this] { adopted_now(); });
@@ -67,9 +69,9 @@ void Membership::first_adoption(const Tenure& next) {
   for (Seat seat : r_.data_peers()) {
     if (founding_member && next.members.contains(seat)) {
       r_.dirty.clear_all(seat);
-    } else {
+    } else if (r_.ctx.record.peers[seat.value].disk.is_nil()) {
       r_.dirty.mark_all(seat);
-    }
+    }  // else its history was given up (Admin): what it had against that disk still says where the two differ
   }
 }
 
@@ -91,7 +93,9 @@ bool Membership::joins_as_another_disk(Seat seat, const Tenure& next) const {
 void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure& next) {
   const Seat self = r_.self();
   if (old) note_new_voters(*old, next);
-  if (!old) {
+  if (old && old->history != next.history) {
+    apply_new_history(*old);
+  } else if (!old) {
     first_adoption(next);
   } else {
     for (Seat seat : (old->members - next.members) - SeatSet{self}) {

@@ -1,4 +1,6 @@
 // What the next tenure should say. Pure questions; membership.cc asks them after every step.
+#include <algorithm>
+
 #include "base/mutation.h"
 #include "core/replica_impl.h"
 
@@ -69,6 +71,21 @@ std::optional<Voter> Membership::seat_to_fill(const Tenure& from) const {
   return std::nullopt;
 }
 
+// A configured voter that has no seat: it was away when a history was forced, or was dropped. Only while every data node is in this
+// history: a witness that another one may still count on is not taken away from it.
+std::optional<Voter> Membership::seat_to_add(const Tenure& from) const {
+  if (!serving() || votes_answering() < votes_needed() || from.voters.full()) return std::nullopt;
+  for (Seat seat : r_.data_peers()) {
+    if (!r_.peer(seat).met) return std::nullopt;
+  }
+  for (Seat seat : r_.ctx.config.data_nodes | r_.ctx.config.witnesses) {
+    if (seat == r_.self() || !reachable(seat) || r_.peer(seat).seen_acceptor.is_nil()) continue;
+    const bool seated = std::any_of(from.voters.begin(), from.voters.end(), [seat](const Voter& v) { return v.seat == seat; });
+    if (!seated) return Voter{seat, r_.peer(seat).seen_acceptor};
+  }
+  return std::nullopt;
+}
+
 Tenure Membership::desired(const Tenure& from) const {
   Tenure next = from;
   next.members = healthy_members(from);
@@ -87,6 +104,9 @@ Tenure Membership::desired(const Tenure& from) const {
       for (Voter& seat : next.voters) {
         if (seat.seat == voter->seat) seat.acceptor = voter->acceptor;
       }
+      ++next.voter_set;
+    } else if (const auto seat = seat_to_add(from)) {
+      next.voters.push_back(*seat);
       ++next.voter_set;
     }
   }

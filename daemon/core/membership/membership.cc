@@ -62,7 +62,7 @@ void Membership::evaluate() {
   update_serving();
   pump_caretaker();
   pump_lease();
-  if (round_ && round_->ready()) prepared();
+  if (round_ && round_->ready()) round_forcing_ ? propose_forced() : prepared();
   if (round_ && r_.ctx.now >= round_ends_at()) fail_round(r_.ctx.config.retry);
   if (wants_round()) start_round();
 }

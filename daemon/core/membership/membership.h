@@ -85,7 +85,10 @@ class Membership {
   Instant next_deadline() const;
   void release_lease();
   // A command begins: what an earlier attempt met may have been put right since.
-  void creation_begins() { obstacle_ = Reason::none; }
+  void creation_begins() {
+    obstacle_ = Reason::none;
+    force_without_ = {};
+  }
   void promotion_begins();
 
  private:
@@ -111,6 +114,18 @@ class Membership {
   void heard(Seat from, const VoterIdentity& who);
   void asked_by(Seat from, const Message& message);
 
+  // forcing.cc
+  bool force_wanted() const;
+  Voters voters_to_move() const;
+  void start_force_round();
+  std::optional<Tenure> forced() const;
+  void propose_forced();
+  void force_refused(Seat from, const VoteRefused& refusal, Duration wait);
+  bool begins_my_history(const Tenure& next) const;
+  bool seats_somebody_new(const Tenure& value) const;
+  void apply_new_history(const Tenure& old);
+  void part_from_peers();
+
   // reducing.cc
   bool reduces_the_set(const Tenure& value) const;
   bool flushed_for(const Tenure& value);
@@ -122,6 +137,7 @@ class Membership {
   Tenure created() const;
   SeatSet healthy_members(const Tenure& from) const;
   std::optional<Voter> seat_to_fill(const Tenure& from) const;
+  std::optional<Voter> seat_to_add(const Tenure& from) const;
   bool reachable(Seat seat) const;
 
   // adopting.cc
@@ -182,6 +198,8 @@ class Membership {
 
   std::optional<Round> round_;
   bool round_creating_ = false;
+  bool round_forcing_ = false;
+  SeatSet force_without_;  // voters whose storage failed
   Instant round_started_;
   RoundFlush round_flush_ = RoundFlush::none;
   SeatSet round_refused_;

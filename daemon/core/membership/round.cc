@@ -4,8 +4,8 @@
 
 namespace lockstep {
 
-Round::Round(Ballot ballot, const Voters& voters, uint32_t voter_set, bool creating)
-    : ballot_(ballot), voter_set_(voter_set), creating_(creating) {
+Round::Round(Ballot ballot, const Voters& voters, uint32_t voter_set, bool creating, const Uuid& history)
+    : ballot_(ballot), voter_set_(voter_set), history_(history), creating_(creating) {
   add_electorate(voters);
 }
 
@@ -60,10 +60,20 @@ bool Round::named(Seat seat, const Uuid& acceptor) const {
   return false;
 }
 
+bool Round::unanimous() const {
+  for (const Voters& voters : electorates_) {
+    for (const Voter& voter : voters) {
+      if (acceptors_[voter.seat.value] != voter.acceptor) return false;
+    }
+  }
+  return true;
+}
+
 void Round::promised(Seat seat, const Promise& answer) {
   if (phase_ != Phase::preparing || answer.ballot != ballot_ || seat.value >= kMaxSeats) return;
   acceptors_[seat.value] = answer.who.acceptor;
   if (!named(seat, answer.who.acceptor)) return;
+  if (answer.tenure && !history_.is_nil() && answer.tenure->history != history_) return;
   if (answer.tenure && answer.accepted > found_ballot_) {
     found_ballot_ = answer.accepted;
     found_ = answer.tenure;

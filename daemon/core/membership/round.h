@@ -21,9 +21,10 @@ class Round {
  public:
   enum class Phase : uint8_t { preparing, proposing, decided };
 
-  // `creating`: the resource has no tenure yet, so seats are counted whatever acceptor answers there.
+  // `creating`: the resource has no tenure yet, so seats are counted whatever acceptor answers there. `history`: what was accepted in
+  // another one means nothing here; nil: the creation.
   // `voter_set`: the number of `voters`, which are decided; what an older set accepted needs no agreement of that set any more.
-  Round(Ballot ballot, const Voters& voters, uint32_t voter_set, bool creating);
+  Round(Ballot ballot, const Voters& voters, uint32_t voter_set, bool creating, const Uuid& history = {});
 
   const Ballot& ballot() const { return ballot_; }
   Phase phase() const { return phase_; }
@@ -33,6 +34,8 @@ class Round {
   void add_electorate(const Voters& voters);
 
   void promised(Seat seat, const Promise& answer);
+  // Every voter of every electorate has promised.
+  bool unanimous() const;
   // A majority of every electorate has promised: a value may be proposed.
   bool ready() const { return phase_ == Phase::preparing && agreed(acceptors_); }
   void propose(const Tenure& value);
@@ -59,6 +62,7 @@ class Round {
 
   Ballot ballot_;
   uint32_t voter_set_;
+  Uuid history_;
   SeatSet half_;
   bool creating_;
   Phase phase_ = Phase::preparing;

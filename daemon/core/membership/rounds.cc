@@ -57,7 +57,7 @@ void Membership::register_message(Seat from, const Message& message) {
 }
 
 void Membership::answer(Seat to, VoterAnswer answer) {
-  r_.ctx.record.acceptor = r_.acceptor.record();
+  if (!r_.acceptor.failed()) r_.ctx.record.acceptor = r_.acceptor.record();
   if (!answer.durable_first) return deliver(to, answer.message);
   r_.records.changed([this, to, message = std::move(answer.message), longest = r_.ctx.record.acceptor.longest_lease] {
     r_.acceptor.longest_lease_durable(longest);
@@ -95,6 +95,7 @@ bool Membership::promotion_wished() const { return promotion_commanded() || care
 
 bool Membership::wants_round() const {
   if (round_ || adopting_ || r_.ctx.now < next_round_at_) return false;
+  if (force_wanted()) return true;
   if (!may_decide()) return false;
   if (!adopted()) return r_.admin.wants_creation();
   if (undecided_ || rumoured_) return true;
@@ -106,11 +107,13 @@ bool Membership::wants_round() const {
 }
 
 void Membership::start_round() {
+  if (force_wanted()) return start_force_round();
+  round_forcing_ = false;
   highest_counter_ = std::max(highest_counter_, r_.acceptor.record().promised.counter) + 1;
   const Ballot ballot{highest_counter_, r_.self(), r_.ctx.record.start()};
   round_creating_ = !adopted();
   round_.emplace(ballot, round_creating_ ? configured_voters() : adopted()->voters, adopted() ? adopted()->voter_set : 0,
-                 round_creating_);
+                 round_creating_, adopted() ? adopted()->history : Uuid{});
   round_->allow_half(broken_tie());
   round_started_ = r_.ctx.now;
   round_flush_ = RoundFlush::none;
@@ -122,7 +125,7 @@ void Membership::start_round() {
     voter_set = std::max(voter_set, other->voter_set);
   }
   r_.ctx.note(Notice::round_started, kNoSeat, ballot.counter);
-  ask_voters(Prepare{ballot, r_.ctx.self_holder(), voter_set});
+  ask_voters(Prepare{ballot, r_.ctx.self_holder(), voter_set, adopted() ? adopted()->history : Uuid{}, false});
 }
 
 // Both phases count on answers that may never come; a round that does not decide in time is given up and begun again.
@@ -145,7 +148,7 @@ void Membership::prepared() {
   if (!flushed_for(*value)) return;
   round_->propose(*value);
   if (value != adopted()) undecided_ = value;
-  ask_voters(Accept{round_->ballot(), r_.ctx.self_holder(), *value});
+  ask_voters(Accept{round_->ballot(), r_.ctx.self_holder(), *value, seats_somebody_new(*value)});
 }
 
 // Disks that are declared identical must all be named by the tenure that declares it: a node that finds itself unnamed in its first
@@ -197,6 +200,7 @@ void Membership::decided(const Tenure& value) {
   obstacle_ = Reason::none;
   next_round_at_ = r_.ctx.now;
   rebase_needed_ = false;
+  round_forcing_ = false;
   if (adopted() == value) {
     confirm_needed_ = false;
     return;
@@ -255,7 +259,11 @@ void Membership::refused(Seat from, const VoteRefused& refusal) {
     }
     case VoteRefusal::storage_failed:
       break;
+    case VoteRefusal::other_history:
+      obstacle_ = Reason::different_history;
+      break;
   }
+  if (round_forcing_) return force_refused(from, refusal, wait);
   round_refused_.insert(from);
   if (!can_still_decide()) fail_round(std::min(wait, milliseconds(500)));
 }

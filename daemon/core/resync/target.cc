@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/replica_impl.h"
+#include "core/resync/block_runs.h"
 
 namespace lockstep {
 
@@ -39,22 +40,15 @@ void ResyncTarget::record_begin(Seat from, bool full) {
   });
 }
 
-// Runs of blocks from the bitmap for the source and the intent map, in order, merged.
 void ResyncTarget::send_map(Seat to) {
-  BitVector dirty = r_.dirty.of(to);
-  const BitVector& extents = r_.intents.bits();
-  for (uint64_t i = extents.next_set(0); i < extents.size(); i = extents.next_set(i + 1))
-    dirty.set_range(i * kBlocksPerExtent, kBlocksPerExtent);
   ResyncMap map{r_.membership.stamp(), {}, false};
-  for (uint64_t first = dirty.next_set(0); first < dirty.size();) {
-    const uint64_t end = dirty.next_clear(first);
+  for_each_run(r_.dirty.of(to), r_.intents.bits(), [&](const BlockRun& run) {
     if (map.runs.full()) {
       r_.send(to, map);
       map.runs.clear();
     }
-    map.runs.push_back({first, end - first});
-    first = dirty.next_set(end);
-  }
+    map.runs.push_back(run);
+  });
   map.last = true;
   r_.send(to, map);
 }

@@ -65,21 +65,38 @@ TEST(Force, BeginsAHistoryOnANeverUsedResource) {
   EXPECT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::primary_force))) << "it is Primary already";
 }
 
-TEST(Force, IsRefusedWhereTheResourceIsInUse) {
+TEST(Force, StaysWithinTheHistoryWhereThatGoes) {
   Lab lab;
   lab.create();
-  EXPECT_EQ(lab.reason(kA, lab.admin(kA, AdminOp::primary_force)), Reason::force_not_built);
+  const Uuid history = lab.node(kA).tenure().history;
+  const AdminId id = lab.admin(kA, AdminOp::primary_force);
+  lab.advance(seconds(2));
+  EXPECT_TRUE(lab.ok(kA, id));
+  EXPECT_EQ(lab.node(kA).tenure().history, history);
+  EXPECT_EQ(lab.node(kA).tenure().members, (SeatSet{kA, kB}));
 }
 
-TEST(Force, IsRefusedToAPrimaryThatIsFrozen) {
+TEST(Force, LetsAFrozenPrimaryGoOnInANewHistory) {
   Lab lab;
   lab.create();
   lab.promote(kA);
   EXPECT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::primary_force))) << "it is so already";
+  const Tenure parent = lab.node(kA).tenure();
   lab.kill(kB);
   lab.cut(kA, kW);
   lab.advance(seconds(4));
-  EXPECT_EQ(lab.reason(kA, lab.admin(kA, AdminOp::primary_force)), Reason::force_not_built);
+  const ClientIo io = lab.write(kA);
+  EXPECT_FALSE(lab.answer(kA, io));
+  const AdminId id = lab.admin(kA, AdminOp::primary_force);
+  lab.advance(seconds(3));
+  ASSERT_TRUE(lab.ok(kA, id)) << code_of(lab.reason(kA, id));
+  EXPECT_EQ(lab.answer(kA, io), IoStatus::ok);
+  const Tenure& now = lab.node(kA).tenure();
+  EXPECT_NE(now.history, parent.history);
+  EXPECT_EQ(now.parent, parent.history);
+  EXPECT_GT(now.number, parent.number);
+  EXPECT_EQ(now.members, SeatSet{kA});
+  EXPECT_EQ(now.voters.size(), 1u);
 }
 
 TEST(Force, IsRefusedWithoutQuorum) {

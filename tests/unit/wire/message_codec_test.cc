@@ -63,6 +63,7 @@ TEST(MessageCodec, TypeNumbersArePinned) {
   EXPECT_EQ(static_cast<int>(FrameType::superseded), 30);
   EXPECT_EQ(static_cast<int>(FrameType::caretaking), 31);
   EXPECT_EQ(static_cast<int>(FrameType::yield_request), 32);
+  EXPECT_EQ(static_cast<int>(FrameType::differences), 33);
 }
 
 TEST(MessageCodec, EveryTruncationAndEveryExcessIsRefused) {

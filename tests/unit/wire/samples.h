@@ -48,9 +48,9 @@ inline std::vector<Message> sample_messages() {
   hello.tenure = sample_tenure();
   hello.dirty_blocks = 12;
   return {
-      Prepare{sample_ballot(1), sample_holder(), 5},
+      Prepare{sample_ballot(1), sample_holder(), 5, sample_tenure().history, true},
       Promise{sample_ballot(2), sample_voter(), sample_ballot(1), sample_tenure()},
-      Accept{sample_ballot(3), sample_holder(), sample_tenure()},
+      Accept{sample_ballot(3), sample_holder(), sample_tenure(), true},
       Accepted{sample_ballot(3), sample_voter()},
       VoteRefused{sample_ballot(4), VoteRefusal::later_voter_set, sample_voter(), sample_ballot(8), seconds(3), Seat{1},
                   sample_tenure()},
@@ -81,6 +81,7 @@ inline std::vector<Message> sample_messages() {
       Superseded{KnownRun{sample_uuid(41), 8, 9}},
       Caretaking{sample_stamp(), true},
       YieldRequest{sample_stamp()},
+      Differences{{}, true},
   };
 }
 

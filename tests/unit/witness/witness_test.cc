@@ -186,7 +186,7 @@ TEST(Verifier, StrangersCannotFillTheDisk) {
 
 Prepare prepare_of(uint64_t counter, uint8_t node) {
   const Holder candidate{Seat{node}, Uuid::from_words(node, 1), 1};
-  return {{counter, Seat{node}, 1}, candidate, 0};
+  return {{counter, Seat{node}, 1}, candidate, 0, {}, false};
 }
 
 // As a connection of its own would: the node is introduced, then asks.

@@ -27,7 +27,7 @@ class AcceptorTest : public testing::Test {
     return tenure;
   }
   static Prepare prepare(uint64_t counter, Seat from, uint32_t voter_set = 1) {
-    return {ballot(counter, from), holder_of(from), voter_set};
+    return {ballot(counter, from), holder_of(from), voter_set, {}, false};
   }
   static LeaseRequest lease_for(const Tenure& tenure, Duration length = kLease) {
     return {7, *tenure.primary, stamp_of(tenure), tenure.origin, length};
@@ -150,7 +150,7 @@ TEST_F(AcceptorTest, GrantsNoLeaseOnceItPromisedAHigherBallotToAnother) {
 TEST_F(AcceptorTest, GrantsNoLeaseOnceItPromisedALaterStartOfTheSameNode) {
   const Tenure tenure = held_by(kA, 1);
   ASSERT_TRUE(took(acceptor_.accept(kNow, {ballot(1, kA), holder_of(kA), tenure})));
-  ASSERT_TRUE(took(acceptor_.prepare(kNow, {Ballot{2, kA, 6}, Holder{kA, boot_of(kA), 6}, 1})));
+  ASSERT_TRUE(took(acceptor_.prepare(kNow, {Ballot{2, kA, 6}, Holder{kA, boot_of(kA), 6}, 1, {}, false})));
   EXPECT_EQ(no_lease(acceptor_.lease(kNow, lease_for(tenure))).why, VoteRefusal::lower_ballot);
 }
 
@@ -177,7 +177,8 @@ TEST_F(AcceptorTest, MakesAnyoneElseWaitWhileALeaseRuns) {
 
 TEST_F(AcceptorTest, BindsALaterStartOfTheHoldersNodeToo) {
   grant_to(kA);
-  EXPECT_EQ(no(acceptor_.prepare(kNow, {Ballot{9, kA, 6}, Holder{kA, boot_of(kA), 6}, 1})).why, VoteRefusal::lease_running);
+  EXPECT_EQ(no(acceptor_.prepare(kNow, {Ballot{9, kA, 6}, Holder{kA, boot_of(kA), 6}, 1, {}, false})).why,
+            VoteRefusal::lease_running);
 }
 
 TEST_F(AcceptorTest, KeepsItsWordForTheLengthAndTheDriftFromReceipt) {

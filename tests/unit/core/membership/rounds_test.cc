@@ -141,7 +141,7 @@ TEST(Rounds, AVoterThatNamesAnotherHistoryDecidesNothing) {
   lab.create();
   Tenure other = lab.node(kA).tenure();
   other.history = uuid(900);
-  ASSERT_TRUE(lab.witness().accept(lab.now, {ballot(1000, kB), holder_of(kB), other}).durable_first);
+  ASSERT_TRUE(lab.witness().accept(lab.now, {ballot(1000, kB), holder_of(kB), other, true}).durable_first);
   const AdminId id = lab.admin(kA, AdminOp::primary);
   lab.advance(seconds(9));
   EXPECT_EQ(lab.reason(kA, id), Reason::different_history);

@@ -66,7 +66,7 @@ TEST_F(ResyncTest, ADiskThatWasGivenUpIsNotFlushedIntoTheSet) {
   reconnect();
   lab_.advance(milliseconds(100));
   lab_.node(kB).meta_ok = false;
-  lab_.inject(kA, kB, Prepare{{1000, kA, 5}, {kA, boot_of(kA), 5}, 9});
+  lab_.inject(kA, kB, Prepare{{1000, kA, 5}, {kA, boot_of(kA), 5}, 9, {}, false});
   ASSERT_TRUE(lab_.node(kB).noted(Notice::metadata_failed));
   lab_.node(kB).hold_disk = [](const DiskIo&) { return true; };
   const size_t before = lab_.node(kB).disk.size();

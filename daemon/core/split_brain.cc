@@ -1,0 +1,77 @@
+#include "core/split_brain.h"
+
+#include <algorithm>
+
+#include "core/replica_impl.h"
+#include "core/resync/block_runs.h"
+
+namespace lockstep {
+
+namespace {
+
+void mark(BitVector& extents, const BlockRun& run) {
+  const uint64_t first = run.first / kBlocksPerExtent;
+  if (run.count == 0 || first >= extents.size()) return;
+  const uint64_t last = std::min((run.first + (run.count - 1)) / kBlocksPerExtent, extents.size() - 1);
+  extents.set_range(first, last - first + 1);
+}
+
+// Bits count only against the very disk that they were kept for.
+bool common_ground(const ReplicaImpl& r, Seat peer) {
+  const Uuid& remembered = r.ctx.record.peers[peer.value].disk;
+  const PeerHello& hello = *r.peer(peer).hello;
+  return !remembered.is_nil() && remembered == hello.disk && hello.remembered_disk == r.ctx.record.disk;
+}
+
+}  // namespace
+
+void SplitBrain::begin(Seat peer) {
+  meetings_[peer.value].begun = true;
+  BitVector& extents = extents_[peer.value].emplace(r_.intents.bits());
+  if (!common_ground(r_, peer)) extents.set_range(0, extents.size());
+  Differences mine;
+  for_each_run(r_.dirty.of(peer), r_.intents.bits(), [&](const BlockRun& run) {
+    mark(extents, run);
+    if (mine.runs.full()) {
+      r_.send(peer, mine);
+      mine.runs.clear();
+    }
+    mine.runs.push_back(run);
+  });
+  mine.last = true;
+  r_.send(peer, mine);
+  close_when_done(peer);
+}
+
+// They may come before this node has recorded who it met, and may judge.
+void SplitBrain::differences(Seat from, const Differences& theirs) {
+  Meeting& meeting = meetings_[from.value];
+  if (meeting.heard_all) return r_.close_link(from, Reason::protocol_violation);
+  if (meeting.theirs.size() == 0) meeting.theirs = BitVector(r_.intents.bits().size());
+  for (const BlockRun& run : theirs.runs) mark(meeting.theirs, run);
+  meeting.heard_all = theirs.last;
+  close_when_done(from);
+}
+
+void SplitBrain::close_when_done(Seat peer) {
+  const Meeting& meeting = meetings_[peer.value];
+  if (!meeting.begun || !meeting.heard_all) return;
+  BitVector& extents = *extents_[peer.value];
+  for (uint64_t i = meeting.theirs.next_set(0); i < extents.size(); i = meeting.theirs.next_set(i + 1)) extents.set_range(i, 1);
+  r_.close_link(peer, Reason::different_history, true);
+}
+
+std::vector<Range> SplitBrain::listed(Seat peer) const {
+  std::vector<Range> ranges;
+  const auto& extents = extents_[peer.value];
+  if (!extents) return ranges;
+  for (uint64_t first = extents->next_set(0); first < extents->size();) {
+    const uint64_t end = extents->next_clear(first);
+    const uint64_t bytes = std::min(end * kExtentBytes, r_.ctx.record.size_bytes);
+    ranges.push_back({first * kExtentBytes, bytes - first * kExtentBytes});
+    first = extents->next_set(end);
+  }
+  return ranges;
+}
+
+}  // namespace lockstep
