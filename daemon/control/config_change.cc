@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <set>
 
 namespace lockstep {
@@ -56,15 +57,35 @@ void add_words(const std::multiset<std::string>& lines, const std::multiset<std:
 ControlReply voters_unchanged(const config::Resource& wanted, const config::Resource* before, const Tenure& tenure) {
   SeatSet had;
   for (const Voter& voter : tenure.voters) had.insert(voter.seat);
-  if (had == voters_of(wanted)) return {};
+  const SeatSet want = voters_of(wanted);
+  // A witness that joins or leaves is the Primary's business; so is a seat that a forced history lacks (membership/goals.cc).
+  const auto names_data = [](SeatSet seats) {
+    for (const Seat seat : seats) {
+      if (!seat.is_witness()) return true;
+    }
+    return false;
+  };
+  const SeatSet gone = had - want;
+  const SeatSet added = want - had;
+  const bool same_nodes = !names_data(gone) && (!tenure.parent.is_nil() || !names_data(added));
+  if (same_nodes) return {};
   return {
       11, "",
       fmt::format(
           "{0}: {1}\n  Its voters are {2}; the configuration names {3}.\n"
-          "  Changing the voters of a resource that has been used is not built yet [not-built].\n"
+          "  Changing the data nodes of a resource that has been used is not built yet [not-built].\n"
           "  Put the configuration back. If the resource's data may be lost: lockstep down {0} and create-md --force {0} on all\n"
           "  nodes, remove its file in the state directory of each witness, and create it anew.\n",
-          wanted.name, kRefused, voter_names(had, before, wanted), voter_names(voters_of(wanted), nullptr, wanted))};
+          wanted.name, kRefused, voter_names(had, before, wanted), voter_names(want, nullptr, wanted))};
+}
+
+ControlReply voters_as_running(const config::Resource& wanted, const config::Resource& running) {
+  if (voters_of(wanted) == voters_of(running)) return {};
+  return {
+      11, "",
+      fmt::format("{0}: {1}\n  It runs with the voters {2}; the configuration names {3}. lockstep adjust {0} takes that over.\n",
+                  wanted.name, kRefused, voter_names(voters_of(running), nullptr, running),
+                  voter_names(voters_of(wanted), nullptr, wanted))};
 }
 
 config::Resource as_seen_by(config::Resource resource, std::string_view node) {

@@ -57,7 +57,9 @@ void explain_two_voters(const ResourceStatus& status, std::string& out) {
   out +=
       "  Two voters only: losing one freezes I/O and forbids a promotion, until it is back. What prevents that has to be there before\n"
       "  the failure: a fence-peer handler with net { fencing resource-and-stonith }, or a witness, named when the resource is created.\n";
-  if (status.snapshot.tenure) out += "  primary --force is no way out: on a resource that has been used it is not built yet.\n";
+  if (status.snapshot.tenure)
+    add_line(out,
+             fmt::format("Accepting a new history that may lack acknowledged writes: lockstep primary --force {}", status.name));
 }
 
 // What the fence-peer handlers of this run of the daemon brought.
@@ -160,6 +162,20 @@ void explain_io(const ResourceStatus& status, std::string& out) {
   add_line(out, tenure_text(status));
 }
 
+// After a split brain: where the two may differ, as far as the bitmaps and intent maps of both know.
+void explain_differences(const PeerSnapshot& peer, std::string& out) {
+  constexpr size_t kMostLines = 64;
+  if (peer.differing.empty()) return;
+  uint64_t bytes = 0;
+  for (const Range& range : peer.differing) bytes += range.length;
+  add_line(out, fmt::format("May differ: {} MiB, in {} places (bytes of the volume):", (bytes + (1 << 20) - 1) >> 20,
+                            peer.differing.size()));
+  for (size_t i = 0; i < peer.differing.size() && i < kMostLines; ++i)
+    add_line(out, fmt::format("  {} to {}", peer.differing[i].offset, peer.differing[i].end() - 1));
+  if (peer.differing.size() > kMostLines)
+    add_line(out, fmt::format("  and {} more (status --json has them all)", peer.differing.size() - kMostLines));
+}
+
 void explain_resync(const ResourceStatus& status, std::string& out) {
   out += fmt::format("{} resync:\n", status.name);
   for (const PeerSnapshot& peer : status.snapshot.peers) {
@@ -173,6 +189,7 @@ void explain_resync(const ResourceStatus& status, std::string& out) {
       add_line(out, fmt::format("{}: no connection for {}; {} KiB out of sync as far as this node knows.", name,
                                 duration_text(peer.silent_for), kib));
       if (peer.refused != Reason::none) explain_reason(peer.refused, out);
+      explain_differences(peer, out);
       add_line(out, status.refusal_of(peer.node));
     } else {
       add_line(out, fmt::format("{}: no resync runs; {} KiB out of sync, its disk is {}.", name, kib, to_text(peer.disk)));
@@ -204,6 +221,14 @@ std::string votes_text(const ResourceStatus& status) {
   return out;
 }
 
+std::string new_history_text(std::string_view resource) {
+  return fmt::format(
+      "{0}: a new history begins with this node's copy. Acknowledged writes that only other copies have are not in it.\n"
+      "  A node of the old history that comes back stands alone: lockstep explain {0} resync lists what differs, and\n"
+      "  lockstep connect --discard-my-data {0}, on the node whose data is given up, levels it with the other one.\n",
+      resource);
+}
+
 ControlReply refusal(const ResourceStatus& status, Reason reason) {
   const RefusalClass refused = class_of(reason);
   ControlReply reply;
@@ -215,7 +240,9 @@ ControlReply refusal(const ResourceStatus& status, Reason reason) {
     const std::string fence = reason == Reason::voters_starting ? "" : fence_text(status);
     const std::string way = reason == Reason::voters_starting ? "Wait a few seconds." : "Bring one of them back.";
     add_line(reply.err, fence.empty() ? way : way + " " + fence);
-    // What --force cannot do yet is not advised.
+    if (reason == Reason::no_quorum && status.snapshot.tenure)
+      add_line(reply.err, fmt::format("Accepting a new history that may lack acknowledged writes: lockstep primary --force {}",
+                                      status.name));
     return reply;
   }
   add_line(reply.err, fmt::format("{} [{}]", text_of(reason), code_of(reason)));

@@ -11,6 +11,9 @@
 namespace lockstep {
 
 // A refused command: DRBD's words first, then ours, and the exit status that belongs to it.
+// What `primary --force` says when a new history has begun.
+std::string new_history_text(std::string_view resource);
+
 ControlReply refusal(const ResourceStatus& status, Reason reason);
 
 enum class ExplainTopic : uint8_t { everything, promote, io, resync };

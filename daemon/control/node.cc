@@ -173,10 +173,8 @@ void Node::run_admin(Up& up, AdminOp op, Seat peer, Shared responder) {
   up.resource->admin(op, peer, [this, name, responder, alive = alive_](const AdminReply& reply) {
     loop_.post([this, name, responder, reply, alive] {
       if (!*alive) return;
-      if (reply.ok) return responder->finish({});
-      with_status(name, [responder, reply](std::vector<ResourceStatus> all) {
-        responder->finish(all.empty() ? ControlReply{20, "", "the resource went down\n"} : refusal(all.front(), reply.reason));
-      });
+      if (!reply.ok) return refuse(name, reply.reason, responder);
+      responder->finish({0, "", reply.reason == Reason::different_history ? new_history_text(name) : ""});
     });
   });
 }

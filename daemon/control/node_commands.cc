@@ -10,6 +10,12 @@
 
 namespace lockstep {
 
+namespace {
+constexpr const char* kGivenUp =
+    "{0}: this node's data is given up; what differs is copied from the other node as soon as the two are connected.\n"
+    "  If the other node is StandAlone: lockstep connect {0} there.\n";
+}  // namespace
+
 void Node::up(const ControlRequest& request, Shared responder) {
   Up* running = find(request.resource);
   if (running == nullptr) return responder->finish(open(request));
@@ -27,8 +33,9 @@ void Node::up_already(const ControlRequest& request, Shared responder) {
     if (all.empty()) return up(request, responder);  // somebody took it down meanwhile
     const std::optional<Tenure>& tenure = all.front().snapshot.tenure;
     const Up* running = find(wanted.name);
-    responder->finish(tenure ? voters_unchanged(wanted, running != nullptr ? &running->config : nullptr, *tenure)
-                             : ControlReply{});
+    if (!tenure || running == nullptr) return responder->finish({});
+    const ControlReply changed = voters_unchanged(wanted, &running->config, *tenure);
+    responder->finish(changed.exit_status != 0 ? changed : voters_as_running(wanted, running->config));
   });
 }
 
@@ -112,11 +119,37 @@ std::vector<Seat> Node::peers_of(const Up& up, const std::string& name, const Sh
 void Node::connect(const ControlRequest& request, Shared responder) {
   Up* up = need(request, responder);
   if (up == nullptr) return;
-  if (request.flag("discard-my-data")) return responder->finish(not_built_yet(request.resource, "connect --discard-my-data"));
   const auto peers = peers_of(*up, request.peer, responder);
   if (peers.empty()) return;
+  if (request.flag("discard-my-data")) return discard(request, *up, peers.front(), std::move(responder));
   for (Seat peer : peers) up->resource->connect(peer);
   responder->finish({});
+}
+
+// After a split brain, on the side whose data is given up: its history ends here, and the resource starts anew, to be levelled with what
+// differs. A peer that stands alone waits for a `connect` of its own operator.
+void Node::discard(const ControlRequest& request, Up& up, Seat peer, const Shared& responder) {
+  const std::string& name = request.resource;
+  up.resource->admin(AdminOp::discard_history, peer, [this, request, responder, name, alive = alive_](const AdminReply& reply) {
+    loop_.post([this, request, responder, name, reply, alive] {
+      if (!*alive) return;
+      if (!reply.ok) return refuse(name, reply.reason, responder);
+      log_line(LogLevel::warning, name, "this node's data was given up (connect --discard-my-data)");
+      if (find(name) == nullptr) return responder->finish({});
+      close(name, [this, request, responder, was = up_.at(name).config](ControlReply closed) {
+        if (closed.exit_status != 0) return responder->finish(closed);
+        ControlReply opened = reopen(was, request);
+        if (opened.exit_status == 0) opened.out += fmt::format(kGivenUp, request.resource);
+        responder->finish(opened);
+      });
+    });
+  });
+}
+
+void Node::refuse(const std::string& name, Reason reason, const Shared& responder) {
+  with_status(name, [responder, reason](const std::vector<ResourceStatus>& all) {
+    responder->finish(all.empty() ? ControlReply{20, "", "the resource went down\n"} : refusal(all.front(), reason));
+  });
 }
 
 void Node::disconnect(const ControlRequest& request, Shared responder) {

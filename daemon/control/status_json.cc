@@ -48,6 +48,10 @@ json connection_json(const ResourceStatus& status, const PeerSnapshot& peer) {
   out["tls"] = false;
   out["reason"] = peer.refused == Reason::none ? json(nullptr) : json(code_of(peer.refused));
   out["refusal"] = refusal_json(status, peer.node);
+  if (!peer.differing.empty()) {  // split brain: bytes of the volume that may differ
+    json& ranges = out["may-differ"] = json::array();
+    for (const Range& range : peer.differing) ranges.push_back({{"offset", range.offset}, {"length", range.length}});
+  }
   out["silent-for"] = peer.connected ? 0 : peer.silent_for.ns / 1'000'000'000;
   out["fence"] = to_text(peer.fence);
   out["peer_devices"] = json::array({peer_device_json(status, peer)});

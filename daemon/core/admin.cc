@@ -68,7 +68,7 @@ void Admin::pump() {
 
 Instant Admin::next_deadline() const {
   if (!current_) return kNever;
-  if (running(AdminOp::primary) && r_.membership.fence_running()) return kNever;  // its end is an event
+  if ((running(AdminOp::primary) || forced_) && r_.membership.fence_running()) return kNever;  // its end is an event
   Instant due = running(AdminOp::stop) && r_.membership.holds_tenure() ? stop_deadline() : deadline_;
   if (since_ + kLinkPatience > r_.ctx.now) due = std::min(due, since_ + kLinkPatience);
   return due;
@@ -82,6 +82,7 @@ PromotionFacts Admin::promotion_facts() const {
   facts.used = record.adopted.has_value();
   facts.inconsistent = record.inconsistent;
   facts.may_decide = r_.membership.may_decide();
+  facts.was_left = r_.split_brain.left_behind() && !forced_;
   if (!facts.used) return facts;
   const Tenure& tenure = *record.adopted;
   facts.lost_its_cache = r_.membership.doubt_forbids();
@@ -106,7 +107,10 @@ void Admin::pump_primary() {
   if (obstacle == Reason::peer_is_primary) may_pass = gives_way(r_.membership.adopted()->primary->node);
   if (!may_pass && !r_.membership.holds_tenure() && !r_.membership.adopting()) return finish(false, obstacle);
   if (r_.membership.fence_running()) return;  // its result may change the answer
-  if (obstacle == Reason::no_quorum && r_.ctx.now >= since_ + kLinkPatience) return finish(false, obstacle);
+  const bool elsewhere =
+      r_.membership.last_obstacle() == Reason::different_history;  // voters that answer, but not for this history
+  if (obstacle == Reason::no_quorum && r_.ctx.now >= since_ + kLinkPatience)
+    return finish(false, elsewhere ? Reason::different_history : obstacle);
   if (r_.ctx.now < deadline_) return;
   const Reason last = obstacle != Reason::none ? obstacle : r_.membership.last_obstacle();
   finish(false, last == Reason::none ? Reason::timed_out : last);
@@ -120,7 +124,7 @@ bool Admin::gives_way(Seat holder) {
 }
 
 void Admin::fence_ended() {
-  if (running(AdminOp::primary)) deadline_ = std::max(deadline_, r_.ctx.now + r_.ctx.config.promote_patience);
+  if (running(AdminOp::primary) || forced_) deadline_ = std::max(deadline_, r_.ctx.now + r_.ctx.config.promote_patience);
 }
 
 void Admin::peer_found_primary() {
@@ -146,10 +150,11 @@ void Admin::pump_secondary() {
 Reason Admin::creation_obstacle() const {
   if (r_.ctx.record.adopted) return Reason::already_used;
   if (!r_.disk_usable) return Reason::no_disk;
+  if (r_.ctx.record.inconsistent) return Reason::already_used;  // its history was given up
   for (Seat seat : r_.data_peers()) {
     const Peer& peer = r_.peer(seat);
     if (!peer.met) return Reason::need_all_data_nodes;
-    if (peer.hello->tenure || !peer.disk_usable) return Reason::already_used;
+    if (peer.inconsistent || peer.hello->tenure || !peer.disk_usable) return Reason::already_used;
   }
   return Reason::none;
 }
@@ -182,9 +187,9 @@ bool Admin::better_copy_is_connected() const {
 
 // Within the history where that is possible: then nothing is lost that was flushed. Otherwise a new history begins.
 void Admin::pump_force() {
-  if (r_.membership.serves_clients() && r_.membership.serving())
-    return finish(true, new_history_ ? Reason::different_history : Reason::none);
-  if (r_.membership.caretaking()) return pump_primary();
+  if (r_.membership.serves_clients() && r_.membership.serving() && r_.membership.may_decide())
+    return finish(true, new_history_ && r_.ctx.record.adopted->history != left_ ? Reason::different_history : Reason::none);
+  if (r_.membership.caretaking() && r_.membership.may_decide()) return pump_primary();
   if (!r_.ctx.record.adopted || creating_) return pump_founding();
   if (new_history_) {
     if (!r_.disk_usable) return finish(false, Reason::no_disk);
@@ -193,8 +198,15 @@ void Admin::pump_force() {
     return finish(false, last == Reason::none ? Reason::timed_out : last);
   }
   const Reason obstacle = promotion_obstacle();
-  const bool hopeless = obstacle == Reason::no_quorum || obstacle == Reason::copy_inconsistent ||
-                        obstacle == Reason::no_current_copy || obstacle == Reason::copy_doubtful;
+  // Voters that answer may be in a history that a force began and did not finish.
+  const bool voters_elsewhere = obstacle == Reason::none && r_.membership.last_obstacle() == Reason::different_history;
+  const Reason last = r_.membership.last_obstacle();
+  const bool somebody_lives =
+      obstacle == Reason::peer_is_primary || last == Reason::peer_is_primary || last == Reason::lease_running;
+  const bool tried_in_vain = obstacle == Reason::none && r_.ctx.now >= deadline_ && !somebody_lives;
+  const bool hopeless = voters_elsewhere || tried_in_vain || obstacle == Reason::no_quorum ||
+                        obstacle == Reason::copy_inconsistent || obstacle == Reason::no_current_copy ||
+                        obstacle == Reason::copy_doubtful;
   if (!hopeless) {
     if (!r_.membership.serves_clients()) return pump_primary();
     if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);  // a Primary that wins its lease back
@@ -203,6 +215,7 @@ void Admin::pump_force() {
   if (r_.membership.adopting() || r_.membership.fence_running() || r_.ctx.now < since_ + kLinkPatience) return;
   if (better_copy_is_connected()) return finish(false, Reason::better_copy);
   new_history_ = true;
+  left_ = r_.ctx.record.adopted->history;
   deadline_ = r_.ctx.now + r_.ctx.config.promote_patience;
 }
 
@@ -223,25 +236,29 @@ void Admin::pump_founding() {
 }
 
 // Split brain, and this side's data is given up: the record says that it belongs to no history. The bitmaps stay, and with them the proof
-// of what differs; so does the content, which counts for nothing until it was levelled. Its voter is another one from here on: in the
-// history that it goes back to, the old one's memory is gone. To be followed by a new start.
+// of what differs; so does the content, which counts for nothing until it was levelled. Its voter is another one from here on: of the
+// history that it goes back to, the old one has forgotten what it had accepted. Unless that force had taken it along: then it votes there
+// already. To be followed by a new start.
 void Admin::pump_discard() {
   if (recording_) return;
   const Seat peer = current_->peer;
   NodeRecord& record = r_.ctx.record;
   if (!record.adopted) return finish(true);
-  if (r_.membership.caretaking() && r_.ctx.now < deadline_) return r_.membership.yield(peer);
-  if (r_.membership.holds_tenure()) return finish(false, Reason::invalidate_primary);
+  if (r_.membership.serving()) return finish(false, Reason::invalidate_primary);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   if (!r_.data_peers().contains(peer) || r_.peer(peer).refused != Reason::different_history)
     return finish(false, Reason::no_split_brain);
-  if (r_.acceptor.lease_holder(r_.ctx.now)) return finish(false, Reason::lease_running);
+  const auto holder = r_.acceptor.lease_holder(r_.ctx.now);
+  if (holder && holder->node != r_.self()) return finish(false, Reason::lease_running);
+  r_.membership.resign();
   for (Seat seat : r_.data_peers() | r_.ctx.config.witnesses) r_.close_link(seat, Reason::operator_request, true);
   r_.acceptor.storage_failed();  // in this run it answers nobody any more
   record.adopted.reset();
   record.inconsistent = true;
   record.doubtful = false;
-  record.acceptor = {current_->fresh, {}, {}, std::nullopt, record.acceptor.longest_lease};
+  const auto& vote = record.acceptor.tenure;
+  if (!vote || vote->history != r_.split_brain.history_met(peer))
+    record.acceptor = {current_->fresh, {}, {}, std::nullopt, record.acceptor.longest_lease};
   finish_when_durable(kNoSeat);
 }
 

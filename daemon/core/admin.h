@@ -23,6 +23,7 @@ class Admin {
   bool wants_promotion() const { return running(AdminOp::primary) || (forced() && !new_history_); }
   // primary --force, and this history has no way to it: another one begins (membership/forcing.cc).
   bool wants_new_history() const { return forced() && new_history_; }
+  const Uuid& left_history() const { return left_; }
   // The operator takes this copy as it is.
   bool forced() const { return forced_; }
   bool wants_demotion() const { return demoting_ready_; }
@@ -72,6 +73,7 @@ class Admin {
   bool creating_ = false;
   bool forced_ = false;
   bool new_history_ = false;
+  Uuid left_;  // by a command that begins another history
   bool asked_ = false;
   bool recording_ = false;  // the answer waits for a durable record
   bool stopped_ = false;

@@ -20,9 +20,10 @@ struct Peer {
   bool recording_run = false;  // being remembered, durably
   std::deque<Message> early;   // what it said meanwhile
   LinkId link;
-  Instant since;             // link went up or down
-  Instant heard = kLongAgo;  // last message from there on this link
-  Uuid seen_acceptor;        // last acceptor that answered from there
+  Instant since;                 // link went up or down
+  Instant heard = kLongAgo;      // last message from there on this link
+  Instant elsewhere = kLongAgo;  // when it last said that it votes in another history
+  Uuid seen_acceptor;            // last acceptor that answered from there
 
   // Data nodes only, valid while link_up:
   bool hello_sent = false;

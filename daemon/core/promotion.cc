@@ -7,6 +7,7 @@ Reason promotion_obstacle(const PromotionFacts& facts) {
   if (!facts.disk_usable) return Reason::no_disk;
   if (!facts.used) return Reason::never_used;
   if (facts.primary_is_met) return Reason::peer_is_primary;
+  if (facts.was_left) return Reason::different_history;
   if (facts.inconsistent) return Reason::copy_inconsistent;
   if (!facts.member) return Reason::no_current_copy;
   if (!facts.may_decide) return Reason::no_quorum;

@@ -11,6 +11,7 @@ struct PromotionFacts {
   bool disk_usable = false;      // attached and not failed
   bool used = false;             // a tenure was ever adopted here
   bool primary_is_met = false;   // another node holds the tenure, and that very run of its daemon is connected
+  bool was_left = false;         // a peer was met that an operator forced out of this history, and nobody forces this one
   bool inconsistent = false;     // this copy is a mixture of old and new
   bool member = false;           // of the adopted set: this copy has every acknowledged write
   bool lost_its_cache = false;   // it is doubtful, another copy of the set may be better, and no operator forces it

@@ -56,7 +56,8 @@ constexpr auto kTable = std::to_array<Row>({
      "Give the disk what it lacks (space, its path), let the clients leave, then down and up on this node.", kNoData},
     {Reason::different_history, "different-history", "The two copies belong to different histories (split brain).",
      "explain RESOURCE resync lists the extents that may differ. Decide which side has the data to keep, and on the other one: "
-     "secondary, then connect --discard-my-data; what differs is then copied from the side that keeps its data.",
+     "secondary, then connect --discard-my-data; what differs is then copied from the side that keeps its data. "
+     "To promote a node of the older history in spite of the newer one: primary --force.",
      kRefused},
     {Reason::different_size, "different-size", "The peer's device has another size.",
      "Make both devices equally large, or recreate the peer's metadata.", kRefused},
@@ -88,7 +89,7 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::better_copy, "better-copy", "A copy that is connected has more than this one: --force would throw that away.",
      "Promote the node with that copy, or let it level this one.", kNoData},
     {Reason::no_split_brain, "no-split-brain", "No split brain with that peer was met since this resource came up here.",
-     "Connect the two first: if their histories differ, both say so.", kRefused},
+     "Run connect on both nodes first: if their histories differ, both say so.", kRefused},
     {Reason::metadata_failed, "metadata-failed", "Writing the metadata failed, which counts as a failure of the disk.",
      "Repair the disk, then down and up.", kNoDisk},
     {Reason::disk_failed, "disk-failed", "The disk failed and was detached.", "Repair the disk, then down and up.", kNoDisk},

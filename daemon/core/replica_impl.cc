@@ -264,8 +264,10 @@ void ReplicaImpl::run_deferred() {
 
 void ReplicaImpl::replication_message(Seat from, const Message& message, PayloadId payload) {
   if (const auto* tenure = std::get_if<TenureDecided>(&message)) {
-    if (membership.adopted() && membership.adopted()->history != tenure->tenure.history)
+    if (membership.adopted() && membership.adopted()->history != tenure->tenure.history) {
+      peer(from).refused = Reason::different_history;
       return close_link(from, Reason::different_history, true);
+    }
     return membership.decided_elsewhere(tenure->tenure);
   }
   if (const auto* write = std::get_if<WriteRequest>(&message)) return secondary.write(from, *write, payload);

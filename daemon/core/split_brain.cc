@@ -25,21 +25,29 @@ bool common_ground(const ReplicaImpl& r, Seat peer) {
 
 }  // namespace
 
+bool SplitBrain::left_behind() const {
+  const auto& mine = r_.membership.adopted();
+  return mine && std::any_of(met_.begin(), met_.end(), [&](const Met& met) { return met.parent == mine->history; });
+}
+
 void SplitBrain::begin(Seat peer) {
+  const Tenure& theirs = *r_.peer(peer).hello->tenure;
+  met_[peer.value] = {theirs.history, theirs.parent};
   meetings_[peer.value].begun = true;
-  BitVector& extents = extents_[peer.value].emplace(r_.intents.bits());
-  if (!common_ground(r_, peer)) extents.set_range(0, extents.size());
-  Differences mine;
-  for_each_run(r_.dirty.of(peer), r_.intents.bits(), [&](const BlockRun& run) {
-    mark(extents, run);
-    if (mine.runs.full()) {
-      r_.send(peer, mine);
-      mine.runs.clear();
+  // Whole extents: a map with a hole in every second block would make a list without end.
+  BitVector& mine = meetings_[peer.value].mine = r_.intents.bits();
+  if (!common_ground(r_, peer)) mine.set_range(0, mine.size());
+  for_each_run(r_.dirty.of(peer), mine, [&mine](const BlockRun& run) { mark(mine, run); });
+  Differences said;
+  for_each_run(BitVector(r_.dirty.of(peer).size()), mine, [&](const BlockRun& run) {
+    if (said.runs.full()) {
+      r_.send(peer, said);
+      said.runs.clear();
     }
-    mine.runs.push_back(run);
+    said.runs.push_back(run);
   });
-  mine.last = true;
-  r_.send(peer, mine);
+  said.last = true;
+  r_.send(peer, said);
   close_when_done(peer);
 }
 
@@ -56,7 +64,7 @@ void SplitBrain::differences(Seat from, const Differences& theirs) {
 void SplitBrain::close_when_done(Seat peer) {
   const Meeting& meeting = meetings_[peer.value];
   if (!meeting.begun || !meeting.heard_all) return;
-  BitVector& extents = *extents_[peer.value];
+  BitVector& extents = extents_[peer.value].emplace(meeting.mine);
   for (uint64_t i = meeting.theirs.next_set(0); i < extents.size(); i = meeting.theirs.next_set(i + 1)) extents.set_range(i, 1);
   r_.close_link(peer, Reason::different_history, true);
 }

@@ -25,7 +25,14 @@ class SplitBrain {
   bool begun(Seat peer) const { return !peer.is_witness() && meetings_[peer.value].begun; }
   void link_changed(Seat peer) { meetings_[peer.value] = {}; }
   // Histories are one again: what was listed is past.
-  void over(Seat peer) { extents_[peer.value].reset(); }
+  void over(Seat peer) {
+    extents_[peer.value].reset();
+    met_[peer.value] = {};
+  }
+
+  // A peer was met, in this run, that an operator had forced out of the history that this node is in: it may be Primary there.
+  bool left_behind() const;
+  const Uuid& history_met(Seat peer) const { return met_[peer.value].history; }  // nil: none
 
   // The extents that may differ, of the last time that the two met in this run, in bytes of the volume; adjoining ones in one range.
   std::vector<Range> listed(Seat peer) const;
@@ -34,6 +41,7 @@ class SplitBrain {
   struct Meeting {
     bool begun = false;
     bool heard_all = false;
+    BitVector mine;
     BitVector theirs;
   };
   void close_when_done(Seat peer);
@@ -41,6 +49,11 @@ class SplitBrain {
   ReplicaImpl& r_;
   std::array<Meeting, kMaxDataNodes> meetings_;
   std::array<std::optional<BitVector>, kMaxDataNodes> extents_;
+  struct Met {
+    Uuid history;
+    Uuid parent;
+  };
+  std::array<Met, kMaxDataNodes> met_{};  // the other histories, in this run
 };
 
 }  // namespace lockstep

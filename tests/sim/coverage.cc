@@ -39,6 +39,7 @@ constexpr std::array kRequiredFaults = {
     Fault::node_restored,
     Fault::witness_restored,
     Fault::volatile_power_loss,
+    Fault::forced_history,
 };
 constexpr std::array kRequiredNotices = {
     Notice::peer_connected,   Notice::peer_lost,     Notice::tenure_decided, Notice::tenure_adopted,   Notice::became_primary,
@@ -124,6 +125,8 @@ std::string_view name_of(Fault fault) {
       return "witness-restored";
     case Fault::volatile_power_loss:
       return "volatile-power-loss";
+    case Fault::forced_history:
+      return "forced-history";
   }
   return "?";
 }

@@ -35,8 +35,9 @@ enum class Fault : uint8_t {
   node_restored,        // a disk is set back to an older image, then made anew
   witness_restored,     // so is the state of a witness, which helps itself
   volatile_power_loss,  // unflushed writes are lost on one node
+  forced_history,       // an operator gives the others up, forces a node, and sorts it out when they are back
 };
-constexpr size_t kFaults = static_cast<size_t>(Fault::volatile_power_loss) + 1;
+constexpr size_t kFaults = static_cast<size_t>(Fault::forced_history) + 1;
 std::string_view name_of(Fault fault);
 
 constexpr size_t kNotices = static_cast<size_t>(Notice::superseded) + 1;

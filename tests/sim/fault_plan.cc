@@ -52,6 +52,7 @@ void draw_faults(Prng& prng, Plan& plan, bool volatile_cache) {
     std::replace(plan.faults.begin(), plan.faults.end(), Fault::blackout, Fault::volatile_blackout);
     plan.faults.push_back(Fault::volatile_blackout);
   }
+  if (prng.chance(density / 2)) plan.faults.push_back(Fault::forced_history);
   if (plan.faults.empty()) plan.faults.push_back(Fault::process_kill);
 }
 

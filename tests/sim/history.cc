@@ -120,14 +120,19 @@ Verdict History::check_era(uint64_t block, const std::vector<Access>& accesses, 
   bool any_read = false;
   for (const Access& access : accesses) {
     const ClientOp& op = ops_[access.op];
-    if (op.invoked < begin || op.invoked >= end) continue;
+    // What waited while the operator chose was done on the other side of that: a write counts in both eras, a read in none.
+    const bool began_before = op.invoked < begin && op.answered >= begin && forced_.contains(begin);
+    const bool ends_after = op.answered >= end && forced_.contains(end);
+    const bool within = op.invoked >= begin || (began_before && !access.read);
+    if (!within || op.invoked >= end || (access.read && ends_after)) continue;
     Zone& zone = zones[access.value];
-    zone.first_response = std::min(zone.first_response, op.answered);
+    zone.first_response = std::min(zone.first_response, ends_after ? kNever : op.answered);
     zone.last_invocation = std::max(zone.last_invocation, op.invoked);
     any_read = any_read || access.read;
     if (!access.read) continue;
     const Writer writer = writer_of(block, access.value);
-    if (writer.op && ops_[*writer.op].invoked >= begin) continue;
+    if (writer.op && (ops_[*writer.op].invoked >= begin || (forced_.contains(begin) && ops_[*writer.op].answered >= begin)))
+      continue;
     // It stems from before this era: as if it had been written when the era began.
     zone.first_response = std::min(zone.first_response, begin);
     if (era > 0 && !may_survive(block, access.value, accesses, begin)) {
@@ -185,7 +190,9 @@ bool History::may_survive(uint64_t block, uint64_t value, const std::vector<Acce
 }
 
 bool History::flushed_before(const ClientOp& write, Instant loss) const {
-  if (!write.acknowledged || write.answered >= loss || forced_.contains(loss)) return false;
+  if (!write.acknowledged || write.answered >= loss) return false;
+  const auto force = forced_.lower_bound(write.answered);
+  if (force != forced_.end() && *force <= loss) return false;
   if (write.fua) return true;
   // A flush in a later era says nothing: the write may have been lost before.
   const auto next = std::upper_bound(losses_.begin(), losses_.end(), write.answered);

@@ -117,6 +117,8 @@ void Injector::inject(Fault fault) {
       return restore_node();
     case Fault::witness_restored:
       return restore_witness();
+    case Fault::forced_history:
+      return force_history();
     case Fault::clean_stop:
     case Fault::invalidate:
       command(fault);
@@ -302,7 +304,7 @@ void Injector::disk_trouble(Fault fault) {
 // and a majority remains without this one.
 bool Injector::may_wipe(Seat seat) const {
   const auto& tenure = world_.oracle().latest_tenure();
-  if (!tenure || tenure->voters.size() < 3) return false;
+  if (forcing_ || !tenure || tenure->voters.size() < 3) return false;
   if ((tenure->members - SeatSet{seat}).empty()) return false;
   // What one acceptor has accepted may yet turn out to be decided: it must not leave this copy as the only
   // one either.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "core/effect.h"
@@ -45,6 +46,14 @@ class Injector {
   void make_anew_when_superseded(SimNode& node);
   void witness_trouble(bool wipe);
   void command(Fault fault);
+  // forced_history.cc
+  struct Split;
+  void force_history();
+  void try_force(const std::shared_ptr<Split>& split);
+  void bring_back(const std::shared_ptr<Split>& split);
+  void sort_out(const std::shared_ptr<Split>& split);
+  bool sorted_out(const Split& split) const;
+  void give_up(SimNode& loser, SimNode& winner);
   bool may_wipe(Seat seat) const;
   SimNode& any_node();
   // Often the Primary: that is where it hurts.
@@ -59,6 +68,7 @@ class Injector {
   bool stopped_ = false;
   Ambush ambush_;
   Prng ambush_prng_{0};
+  bool forcing_ = false;       // histories may be two, until the operator has sorted it out
   SimNode* target_ = nullptr;  // of the fault that an ambush sprung
 };
 

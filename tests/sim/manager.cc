@@ -44,18 +44,21 @@ SimNode* Manager::other(const SimNode& than) const {
   return nullptr;
 }
 
-void Manager::send(SimNode& node, AdminOp op, Then then) {
+void Manager::send(SimNode& node, AdminOp op, Then then, Seat peer) {
   command_ = Command{AdminId{next_admin_++}, node.seat(), op, context_.queue.now(), std::move(then)};
-  node.post(AdminRequest{command_->id, op, {}, prng_.uuid()});
+  node.post(AdminRequest{command_->id, op, peer, prng_.uuid()});
 }
 
-bool Manager::command(SimNode& node, AdminOp op, std::function<void(bool)> then) {
+bool Manager::command(SimNode& node, AdminOp op, std::function<void(bool)> then, Seat peer) {
   if (command_ || !created_ || !node.alive()) return false;
-  send(node, op, [this, op, then = std::move(then)](bool ok, Reason reason) {
-    if (!ok) ++context_.coverage.command_refused[static_cast<size_t>(reason)];
-    context_.trace.note(kNoSeat, fmt::format("{}: {} {}", name_of(op), ok, code_of(reason)));
-    then(ok);
-  });
+  send(
+      node, op,
+      [this, op, then = std::move(then)](bool ok, Reason reason) {
+        if (!ok) ++context_.coverage.command_refused[static_cast<size_t>(reason)];
+        context_.trace.note(kNoSeat, fmt::format("{}: {} {}", name_of(op), ok, code_of(reason)));
+        then(ok);
+      },
+      peer);
   return true;
 }
 
@@ -138,7 +141,7 @@ void Manager::switch_over(SimNode& from) {
 void Manager::promote_somebody() {
   std::vector<SimNode*> able;
   for (SimNode* n : nodes_) {
-    if (n->alive()) able.push_back(n);
+    if (n->alive() && !forbidden_.contains(n->seat())) able.push_back(n);
   }
   if (able.empty()) return;
   SimNode* chosen = able[prng_.below(able.size())];
@@ -167,7 +170,7 @@ void Manager::rival(SimNode& node, Duration patience) { rival_try(node, context_
 
 void Manager::rival_try(SimNode& node, Instant until) {
   if (calm_ || !created_ || context_.queue.now() > until) return;
-  if (node.alive() && !node.primary()) {
+  if (node.alive() && !node.primary() && !forbidden_.contains(node.seat())) {
     const AdminId id{next_admin_++};
     rivals_.insert(id);
     node.post(AdminRequest{id, AdminOp::primary, {}, prng_.uuid()});

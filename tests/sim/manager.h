@@ -38,13 +38,16 @@ class Manager {
   // Another operator promotes this node, again and again for a while, whatever the manager does meanwhile.
   void rival(SimNode& node, Duration patience);
   // A command of the fault plan, besides the manager's own. False when something is under way.
-  bool command(SimNode& node, AdminOp op, std::function<void(bool)> then);
+  bool command(SimNode& node, AdminOp op, std::function<void(bool)> then, Seat peer = {});
+  // Nobody promotes this node: it may belong to a history that was left.
+  void forbid(Seat node, bool forbidden) { forbidden ? forbidden_.insert(node) : forbidden_.erase(node); }
 
   bool created() const { return created_; }
   int fences_under_way() const { return fences_under_way_; }
   SimNode* primary() const;
   // Nobody is promoted while it rests.
   void rest(bool resting) { resting_ = resting; }
+  bool resting() const { return resting_; }
   // While healing: no more switch-overs, no fences that fail.
   void calm() {
     calm_ = true;
@@ -68,7 +71,7 @@ class Manager {
   void promote_somebody();
   void rival_try(SimNode& node, Instant until);
   void count_promotion(Seat node, bool ok, Reason reason);
-  void send(SimNode& node, AdminOp op, Then then);
+  void send(SimNode& node, AdminOp op, Then then, Seat peer = {});
   void finish_fence(Seat node, uint64_t start, Seat peer, Boot evidence, int exit_status);
   SimNode& node(Seat seat);
   SimNode* other(const SimNode& than) const;
@@ -78,6 +81,7 @@ class Manager {
   Workload& workload_;
   ManagerShape shape_;
   std::vector<SimNode*> nodes_;
+  SeatSet forbidden_;
   bool created_ = false;
   bool calm_ = false;
   bool resting_ = false;

@@ -160,7 +160,7 @@ std::vector<Tenure> World::accepted_tenures() const {
 
 bool World::voters_seated() const {
   const auto& tenure = oracle_.latest_tenure();
-  if (!tenure) return false;
+  if (!tenure || tenure->voters.size() != nodes_.size() + witnesses_.size()) return false;
   // The name of a memory that was set back is still there; its vote is not.
   for (const auto& node : nodes_) {
     if (node->disk().set_back()) return false;

@@ -171,7 +171,40 @@ def killed_anywhere():
         level_and_compare(cluster, size)
 
 
-SCENARIOS = [restarted_witness, witness_gone, emptied_witness, killed_anywhere]
+def witness_joins_and_leaves():
+    """Two nodes get a witness, and lose a node with it; later they give it up again. The Primary seats it and lets it go."""
+    with Cluster(options=OPTIONS) as cluster:
+        alpha, beta = cluster.nodes
+        gamma, cluster.gamma = cluster.gamma, None
+        cluster.write_config()
+        cluster.bring_up(primary=alpha)
+        size = export_size(alpha)
+
+        def take_over(names):
+            cluster.write_config()
+            beta.do("adjust", "r0")
+            alpha.do("secondary", "r0")
+            alpha.do("adjust", "r0")
+            alpha.promote()
+            wait_until(lambda: {voter["name"] for voter in alpha.status()["voters"]} == names, f"the voters {names}")
+            step(f"voters: {sorted(names)}")
+
+        gamma.start()
+        cluster.gamma = gamma
+        take_over({"alpha", "beta", "gamma"})
+        wait_until(lambda: counts(alpha), "the witness to answer")
+        beta.daemon.kill()
+        write_through(alpha, 0, 1)
+        cluster.rejoin(beta)
+        beta.wait_sync()
+        cluster.gamma = None
+        take_over({"alpha", "beta"})
+        gamma.stop()
+        write_through(alpha, 0, 2)
+        level_and_compare(cluster, size)
+
+
+SCENARIOS = [witness_joins_and_leaves, restarted_witness, witness_gone, emptied_witness, killed_anywhere]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}

@@ -49,11 +49,10 @@ bool Acceptor::elsewhere(const Uuid& history) const {
 VoterAnswer Acceptor::prepare(Instant now, const Prepare& request) {
   if (const auto found = obstacle(now, request.candidate); found && !MUTANT(vote_under_lease))
     return refuse(request.ballot, *found);
-  if (elsewhere(request.history)) {
-    if (!request.moves) return refuse(request.ballot, {VoteRefusal::other_history, {}, kNoSeat});
-  } else if (record_.tenure && record_.tenure->voter_set > request.voter_set) {
+  // Who leaves this history with its voters need not know who they are by now.
+  if (!request.moves && elsewhere(request.history)) return refuse(request.ballot, {VoteRefusal::other_history, {}, kNoSeat});
+  if (!request.moves && record_.tenure && record_.tenure->voter_set > request.voter_set)
     return refuse(request.ballot, {VoteRefusal::later_voter_set, {}, kNoSeat});
-  }
   if (request.ballot <= record_.promised) return refuse(request.ballot, {VoteRefusal::lower_ballot, {}, kNoSeat});
   record_.promised = request.ballot;
   return {Promise{request.ballot, identity(), record_.accepted, record_.tenure}, true};

@@ -206,6 +206,12 @@ void Membership::take_role() {
   }
 }
 
+void Membership::resign() {
+  if (!holds_tenure()) return;
+  release_lease();
+  depose(r_.self());
+}
+
 // Another node became Primary: clients are told at once; what they had in flight is covered by our intent bits until the resync.
 void Membership::depose(Seat by) {
   const bool was_primary = !end_caretaking() && role_ == Standing::primary;

@@ -7,7 +7,15 @@
 
 namespace lockstep {
 
-bool Membership::force_wanted() const { return r_.admin.wants_new_history() && adopted()->history != r_.admin.fresh(); }
+bool Membership::force_wanted() const { return r_.admin.wants_new_history() && adopted()->history == r_.admin.left_history(); }
+
+// One a round: of what an earlier round of this command proposed nobody can tell whether it was decided, and nobody needs to.
+Uuid Membership::forced_history() const {
+  Uuid history = r_.admin.fresh();
+  for (size_t i = 0; i < 8; ++i)
+    history.bytes[4 + i] = static_cast<uint8_t>(history.bytes[4 + i] ^ (round_->ballot().counter >> (8 * i)));
+  return history;
+}
 
 // Who can be reached now, and as which acceptor.
 Voters Membership::voters_to_move() const {
@@ -27,6 +35,7 @@ void Membership::start_force_round() {
   round_creating_ = false;
   round_forcing_ = true;
   round_.emplace(ballot, voters_to_move(), old.voter_set, false, old.history);
+  round_->ask_only_them();
   round_started_ = r_.ctx.now;
   round_flush_ = RoundFlush::none;
   round_refused_ = {};
@@ -40,14 +49,19 @@ std::optional<Tenure> Membership::forced() const {
   const auto& found = round_->found();
   Tenure next = *adopted();
   next.parent = next.history;
-  next.history = r_.admin.fresh();
+  next.history = forced_history();
   next.number = std::max(next.number, found ? found->number : 0) + 1;
   next.origin = round_->ballot();
   next.primary = r_.ctx.self_holder();
   next.clean = false;
   next.members = SeatSet{r_.self()};
   next.voter_set = std::max(next.voter_set, found ? found->voter_set : 0) + 1;
-  next.voters = voters_to_move();
+  // Nodes that are connected belong to the parent with their copies: they follow as voters, so that they elect nobody there, and are seated
+  // when their copies have come over.
+  next.voters.clear();
+  for (const Voter& voter : voters_to_move()) {
+    if (voter.seat == r_.self() || voter.seat.is_witness()) next.voters.push_back(voter);
+  }
   return next;
 }
 
@@ -64,9 +78,15 @@ void Membership::force_refused(Seat from, const VoteRefused& refusal, Duration w
   fail_round(std::min(wait, milliseconds(500)));
 }
 
-// A round that adds a seat takes its voter out of whatever history it is in.
-bool Membership::seats_somebody_new(const Tenure& value) const {
-  return adopted() && value.voters.size() > adopted()->voters.size();
+// Every data node is connected, hence in this history: a voter that is in another one (a witness of the parent, or one that a force took
+// along which came to nothing) follows with what is proposed to it. It has no part in the promises on which that rests, so that what
+// it has forgotten of this history does no harm.
+bool Membership::everybody_is_here() const {
+  if (!adopted()) return false;
+  for (Seat seat : r_.data_peers()) {
+    if (!r_.peer(seat).met) return false;
+  }
+  return true;
 }
 
 // Only what this very run proposed as an operator's command.

@@ -6,6 +6,10 @@
 
 namespace lockstep {
 
+namespace {
+constexpr Duration kElsewhere = seconds(5);  // a voter that was in another history is asked again after so long: it may be back
+}
+
 bool Membership::reachable(Seat seat) const { return seat == r_.self() ? !r_.acceptor.failed() : r_.peer(seat).introduced; }
 
 Voters Membership::configured_voters() const {
@@ -31,6 +35,7 @@ uint32_t Membership::votes_answering() const {
     if (voter.seat != r_.self() && adopted()) {
       const Uuid& seen = r_.peer(voter.seat).seen_acceptor;
       if (voter.acceptor.is_nil() || (!seen.is_nil() && seen != voter.acceptor)) continue;
+      if (r_.ctx.now < r_.peer(voter.seat).elsewhere + kElsewhere) continue;
     }
     ++answering;
   }
@@ -71,17 +76,24 @@ std::optional<Voter> Membership::seat_to_fill(const Tenure& from) const {
   return std::nullopt;
 }
 
+// A witness that the configuration has no more, while every data node is here to decide that.
+std::optional<Seat> Membership::seat_to_drop(const Tenure& from) const {
+  if (!serving() || votes_answering() < votes_needed() || !everybody_is_here()) return std::nullopt;
+  for (const Voter& voter : from.voters) {
+    if (voter.seat.is_witness() && !r_.ctx.config.witnesses.contains(voter.seat)) return voter.seat;
+  }
+  return std::nullopt;
+}
+
 // A configured voter that has no seat: it was away when a history was forced, or was dropped. Only while every data node is in this
 // history: a witness that another one may still count on is not taken away from it.
 std::optional<Voter> Membership::seat_to_add(const Tenure& from) const {
-  if (!serving() || votes_answering() < votes_needed() || from.voters.full()) return std::nullopt;
-  for (Seat seat : r_.data_peers()) {
-    if (!r_.peer(seat).met) return std::nullopt;
-  }
+  if (!serving() || votes_answering() < votes_needed() || from.voters.full() || !everybody_is_here()) return std::nullopt;
   for (Seat seat : r_.ctx.config.data_nodes | r_.ctx.config.witnesses) {
-    if (seat == r_.self() || !reachable(seat) || r_.peer(seat).seen_acceptor.is_nil()) continue;
+    const Uuid& acceptor = seat == r_.self() ? r_.ctx.record.acceptor.acceptor : r_.peer(seat).seen_acceptor;
+    if (!reachable(seat) || acceptor.is_nil()) continue;
     const bool seated = std::any_of(from.voters.begin(), from.voters.end(), [seat](const Voter& v) { return v.seat == seat; });
-    if (!seated) return Voter{seat, r_.peer(seat).seen_acceptor};
+    if (!seated) return Voter{seat, acceptor};
   }
   return std::nullopt;
 }
@@ -103,6 +115,12 @@ Tenure Membership::desired(const Tenure& from) const {
     if (const auto voter = seat_to_fill(from)) {
       for (Voter& seat : next.voters) {
         if (seat.seat == voter->seat) seat.acceptor = voter->acceptor;
+      }
+      ++next.voter_set;
+    } else if (const auto leaving = seat_to_drop(from)) {
+      next.voters.clear();
+      for (const Voter& seat : from.voters) {
+        if (seat.seat != *leaving) next.voters.push_back(seat);
       }
       ++next.voter_set;
     } else if (const auto seat = seat_to_add(from)) {

@@ -84,6 +84,7 @@ class Membership {
   void evaluate();
   Instant next_deadline() const;
   void release_lease();
+  void resign();  // Primary without a lease, and the operator gives its history up
   // A command begins: what an earlier attempt met may have been put right since.
   void creation_begins() {
     obstacle_ = Reason::none;
@@ -116,13 +117,14 @@ class Membership {
 
   // forcing.cc
   bool force_wanted() const;
+  Uuid forced_history() const;
   Voters voters_to_move() const;
   void start_force_round();
   std::optional<Tenure> forced() const;
   void propose_forced();
   void force_refused(Seat from, const VoteRefused& refusal, Duration wait);
   bool begins_my_history(const Tenure& next) const;
-  bool seats_somebody_new(const Tenure& value) const;
+  bool everybody_is_here() const;
   void apply_new_history(const Tenure& old);
   void part_from_peers();
 
@@ -138,6 +140,7 @@ class Membership {
   SeatSet healthy_members(const Tenure& from) const;
   std::optional<Voter> seat_to_fill(const Tenure& from) const;
   std::optional<Voter> seat_to_add(const Tenure& from) const;
+  std::optional<Seat> seat_to_drop(const Tenure& from) const;
   bool reachable(Seat seat) const;
 
   // adopting.cc

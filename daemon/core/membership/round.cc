@@ -79,7 +79,7 @@ void Round::promised(Seat seat, const Promise& answer) {
     found_ = answer.tenure;
   }
   // A value with later voters may be decided by them: their majority has to be heard as well before anything is proposed.
-  if (answer.tenure && answer.tenure->voter_set > voter_set_) add_electorate(answer.tenure->voters);
+  if (answer.tenure && answer.tenure->voter_set > voter_set_ && !only_them_) add_electorate(answer.tenure->voters);
 }
 
 void Round::propose(const Tenure& value) {

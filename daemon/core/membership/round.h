@@ -34,6 +34,8 @@ class Round {
   void add_electorate(const Voters& voters);
 
   void promised(Seat seat, const Promise& answer);
+  // The voters named are all that is asked (a forced history): what they say of others is no matter.
+  void ask_only_them() { only_them_ = true; }
   // Every voter of every electorate has promised.
   bool unanimous() const;
   // A majority of every electorate has promised: a value may be proposed.
@@ -65,6 +67,7 @@ class Round {
   Uuid history_;
   SeatSet half_;
   bool creating_;
+  bool only_them_ = false;
   Phase phase_ = Phase::preparing;
   InplaceVector<Voters, 8> electorates_;
   bool too_many_ = false;  // electorates: more than can honestly meet in one round, so it decides nothing

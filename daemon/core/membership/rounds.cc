@@ -148,7 +148,7 @@ void Membership::prepared() {
   if (!flushed_for(*value)) return;
   round_->propose(*value);
   if (value != adopted()) undecided_ = value;
-  ask_voters(Accept{round_->ballot(), r_.ctx.self_holder(), *value, seats_somebody_new(*value)});
+  ask_voters(Accept{round_->ballot(), r_.ctx.self_holder(), *value, everybody_is_here()});
 }
 
 // Disks that are declared identical must all be named by the tenure that declares it: a node that finds itself unnamed in its first
@@ -261,6 +261,7 @@ void Membership::refused(Seat from, const VoteRefused& refusal) {
       break;
     case VoteRefusal::other_history:
       obstacle_ = Reason::different_history;
+      if (from != r_.self()) r_.peer(from).elsewhere = r_.ctx.now;
       break;
   }
   if (round_forcing_) return force_refused(from, refusal, wait);

@@ -159,7 +159,8 @@ TEST(Refusal, SpeaksDrbdsWordsFirst) {
             "no answer for "
             "12 s.\n"
             "  Bring one of them back. A fence of beta cannot stand in for gamma (lockstep explain r0 "
-            "promote says why).\n");
+            "promote says why).\n"
+            "  Accepting a new history that may lack acknowledged writes: lockstep primary --force r0\n");
   EXPECT_EQ(refusal(healthy(), Reason::no_current_copy).exit_status, 17);
   EXPECT_EQ(refusal(healthy(), Reason::disk_failed).exit_status, 16);
 }
@@ -215,7 +216,7 @@ TEST(Explain, ANewWitnessHasNoMemoryToDiffer) {
 TEST(Explain, TwoVotersAreToldOnlyWaysThatExist) {
   ResourceStatus status = lonely();
   status.snapshot.voters.pop_back();
-  EXPECT_NE(explain_text(status, ExplainTopic::promote).find("primary --force is no way out"), std::string::npos);
+  EXPECT_NE(explain_text(status, ExplainTopic::promote).find("lockstep primary --force r0"), std::string::npos);
   status.snapshot.role = Role::primary;
   status.snapshot.suspended = true;
   status.snapshot.reason = Reason::lease_lost;
@@ -239,8 +240,7 @@ TEST(NotBuilt, SaysWhatToDoInstead) {
   const ControlReply reply = not_built_yet("r0", "detach");
   EXPECT_EQ(reply.exit_status, 20);
   EXPECT_EQ(reply.err, "r0: detach is not built yet [not-built]\n  lockstep down r0 releases the disk.\n");
-  for (const char* command : {"attach", "outdate", "verify", "pause-sync", "resume-sync", "resize", "suspend-io", "resume-io",
-                              "connect --discard-my-data"})
+  for (const char* command : {"attach", "outdate", "verify", "pause-sync", "resume-sync", "resize", "suspend-io", "resume-io"})
     EXPECT_NE(not_built_yet("r0", command).err.find("\n  "), std::string::npos) << command;
 }
 
