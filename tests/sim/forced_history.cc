@@ -78,8 +78,9 @@ void Injector::sort_out(const std::shared_ptr<Split>& split) {
   SimNode& a = split->survivor;
   SimNode& b = split->other;
   // Nobody is to be Primary in the end: what was forced for the sake of votes steps down.
-  if (world_.manager().resting() && a.primary() && sorted_out(*split)) {
-    world_.manager().command(a, AdminOp::secondary, [](bool) {});
+  SimNode* forced = a.primary() ? &a : b.primary() ? &b : nullptr;
+  if (world_.manager().resting() && forced != nullptr && sorted_out(*split)) {
+    world_.manager().command(*forced, AdminOp::secondary, [](bool) {});
     return later(milliseconds(300), milliseconds(900), [this, split] { sort_out(split); });
   }
   if (sorted_out(*split)) {

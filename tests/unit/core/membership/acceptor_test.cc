@@ -114,6 +114,70 @@ TEST_F(AcceptorTest, TellsAnAskerWithAnOlderVoterSetTheLaterOneAndPromisesNothin
   EXPECT_TRUE(took(acceptor_.prepare(kNow, prepare(2, kB, 3))));
 }
 
+// --- histories ---
+
+class AcceptorOfAHistory : public AcceptorTest {
+ protected:
+  void SetUp() override { ASSERT_TRUE(took(acceptor_.accept(kNow, {ballot(1, kA), holder_of(kA), old_, false}))); }
+  static Prepare in(const Uuid& history, bool moves) {
+    Prepare request = prepare(5, kB);
+    request.history = history;
+    request.moves = moves;
+    return request;
+  }
+  Tenure forced() const {
+    Tenure next = held_by(kB, 5);
+    next.parent = old_.history;
+    next.history = uuid(77);
+    return next;
+  }
+  const Tenure old_ = held_by(kA, 1);
+};
+
+TEST_F(AcceptorOfAHistory, VotesInThatOneOnly) {
+  const VoteRefused refusal = no(acceptor_.prepare(kNow, in(uuid(77), false)));
+  EXPECT_EQ(refusal.why, VoteRefusal::other_history);
+  EXPECT_EQ(refusal.tenure, old_);
+  EXPECT_EQ(no(acceptor_.accept(kNow, {ballot(5, kB), holder_of(kB), forced(), false})).why, VoteRefusal::other_history);
+  EXPECT_EQ(acceptor_.record().tenure, old_);
+  EXPECT_TRUE(took(acceptor_.prepare(kNow, in(old_.history, false))));
+}
+
+TEST_F(AcceptorOfAHistory, FollowsAForceAndVotesInTheParentNoMore) {
+  ASSERT_TRUE(took(acceptor_.prepare(kNow, in(old_.history, true))));
+  ASSERT_TRUE(took(acceptor_.accept(kNow, {ballot(5, kB), holder_of(kB), forced(), true})));
+  Prepare later = prepare(9, kA);
+  later.history = old_.history;
+  EXPECT_EQ(no(acceptor_.prepare(kNow, later)).why, VoteRefusal::other_history);
+  Tenure next = held_by(kA, 9);
+  EXPECT_EQ(no(acceptor_.accept(kNow, {ballot(9, kA), holder_of(kA), next, false})).why, VoteRefusal::other_history);
+  EXPECT_EQ(no_lease(acceptor_.lease(kNow, lease_for(old_))).why, VoteRefusal::not_my_tenure);
+}
+
+TEST_F(AcceptorOfAHistory, KeepsItsWordToTheHolderOfALeaseWhateverIsForced) {
+  ASSERT_TRUE(std::holds_alternative<LeaseGranted>(acceptor_.lease(kNow, lease_for(old_)).message));
+  EXPECT_EQ(no(acceptor_.prepare(kNow, in(old_.history, true))).why, VoteRefusal::lease_running);
+  EXPECT_EQ(no(acceptor_.accept(kNow, {ballot(5, kB), holder_of(kB), forced(), true})).why, VoteRefusal::lease_running);
+}
+
+TEST_F(AcceptorOfAHistory, IsTakenBackByAnAcceptanceAndByNoPromise) {
+  ASSERT_TRUE(took(acceptor_.accept(kNow, {ballot(5, kB), holder_of(kB), forced(), true})));
+  Prepare back = prepare(9, kA);
+  back.history = old_.history;
+  EXPECT_EQ(no(acceptor_.prepare(kNow, back)).why, VoteRefusal::other_history);
+  const Tenure next = held_by(kA, 9);
+  EXPECT_TRUE(took(acceptor_.accept(kNow, {ballot(9, kA), holder_of(kA), next, true})));
+  EXPECT_EQ(acceptor_.record().tenure, next);
+}
+
+TEST_F(AcceptorOfAHistory, LetsAForceLeaveWithALaterSetOfVoters) {
+  Tenure later = held_by(kA, 3);
+  later.voter_set = 9;
+  ASSERT_TRUE(took(acceptor_.accept(kNow, {ballot(3, kA), holder_of(kA), later, false})));
+  EXPECT_EQ(no(acceptor_.prepare(kNow, in(old_.history, false))).why, VoteRefusal::later_voter_set);
+  EXPECT_TRUE(took(acceptor_.prepare(kNow, in(old_.history, true))));
+}
+
 TEST_F(AcceptorTest, GrantsALeaseOnlyForTheVeryTenureThatItAccepted) {
   const Tenure tenure = held_by(kA, 1);
   EXPECT_EQ(no_lease(acceptor_.lease(kNow, lease_for(tenure))).why, VoteRefusal::not_my_tenure);

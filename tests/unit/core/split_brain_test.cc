@@ -1,0 +1,117 @@
+#include "core/split_brain.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/replica_harness.h"
+
+namespace lockstep {
+namespace {
+
+constexpr uint64_t kExtent = kExtentBytes;
+
+const PeerSnapshot& peer_of(const Snapshot& shown) { return shown.peers.front(); }
+
+// A is Primary with the witness; B is cut off from both, and forced.
+void split(Lab& lab) {
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kB);
+  lab.cut(kB, kW);
+  lab.advance(seconds(5));
+  lab.write(kA, {3 * kExtent, 4096});
+  const AdminId id = lab.admin(kB, AdminOp::primary_force);
+  lab.advance(seconds(4));
+  ASSERT_TRUE(lab.ok(kB, id)) << code_of(lab.reason(kB, id));
+  ASSERT_TRUE(lab.node(kB).primary);
+  lab.write(kB, {5 * kExtent, 4096});
+  ASSERT_NE(lab.node(kA).tenure().history, lab.node(kB).tenure().history);
+}
+
+TEST(SplitBrain, BothSidesStandAloneAndListWhatEitherOfThemWrote) {
+  Lab lab;
+  split(lab);
+  lab.connect(kA, kB);
+  lab.run();
+  int closed = 0;
+  for (Seat seat : {kA, kB}) {
+    const Snapshot shown = lab.show(seat);
+    EXPECT_EQ(peer_of(shown).refused, Reason::different_history);
+    if (lab.node(seat).closed.empty()) continue;  // the other one was first; the shell leaves it a moment to hear the rest
+    ++closed;
+    EXPECT_TRUE(lab.node(seat).closed.back().stand_alone);
+    EXPECT_EQ(lab.node(seat).closed.back().reason, Reason::different_history);
+    EXPECT_EQ(peer_of(shown).differing, (std::vector<Range>{{3 * kExtent, kExtent}, {5 * kExtent, kExtent}}));
+  }
+  EXPECT_GT(closed, 0);
+  EXPECT_TRUE(lab.node(kA).primary && lab.node(kB).primary) << "each in its own history";
+}
+
+TEST(SplitBrain, NothingIsListedThatWasNotHeardToTheEnd) {
+  Lab lab;
+  split(lab);
+  lab.lose_mail = [](const Lab::Mail& letter) {
+    return letter.from == kB && std::holds_alternative<Differences>(letter.send.message);
+  };
+  lab.connect(kA, kB);
+  lab.run();
+  EXPECT_EQ(peer_of(lab.show(kA)).refused, Reason::different_history);
+  EXPECT_TRUE(peer_of(lab.show(kA)).differing.empty());
+}
+
+TEST(SplitBrain, AListAfterItsEndBreaksTheProtocol) {
+  Lab lab;
+  lab.create();
+  lab.inject(kB, kA, Differences{{}, true});
+  lab.inject(kB, kA, Differences{{}, true});
+  ASSERT_FALSE(lab.node(kA).closed.empty());
+  EXPECT_EQ(lab.node(kA).closed.back().reason, Reason::protocol_violation);
+}
+
+TEST(SplitBrain, WhoGivesItsHistoryUpHasANewVoterAndKeepsItsBits) {
+  Lab lab;
+  split(lab);
+  lab.connect(kA, kB);
+  lab.run();
+  EXPECT_EQ(lab.reason(kB, lab.admin(kB, AdminOp::discard_history, kA)), Reason::invalidate_primary) << "it serves";
+  ASSERT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::secondary)));
+  const Uuid voter = lab.node(kB).record.acceptor.acceptor;
+  ASSERT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::discard_history, kA)));
+  const NodeRecord& record = lab.node(kB).record;
+  EXPECT_FALSE(record.adopted);
+  EXPECT_TRUE(record.inconsistent);
+  EXPECT_NE(record.acceptor.acceptor, voter);
+  EXPECT_FALSE(record.acceptor.tenure);
+  lab.kill(kB);
+  lab.start(kB);
+  lab.connect_all();
+  lab.advance(seconds(8));
+  EXPECT_EQ(lab.node(kB).record.adopted, lab.node(kA).record.adopted);
+  EXPECT_TRUE(lab.node(kA).tenure().members.contains(kB));
+  uint64_t copied = 0;
+  for (const Lab::Mail& letter : lab.delivered) copied += std::holds_alternative<ResyncWrite>(letter.send.message) ? 1 : 0;
+  EXPECT_GT(copied, 0u);
+  EXPECT_LE(copied, 3 * kExtent / (256 * 1024)) << "what differs, and no more";
+}
+
+TEST(SplitBrain, WithoutOneNothingIsGivenUp) {
+  Lab lab;
+  lab.create();
+  EXPECT_EQ(lab.reason(kB, lab.admin(kB, AdminOp::discard_history, kA)), Reason::no_split_brain);
+  EXPECT_TRUE(lab.node(kB).record.adopted);
+}
+
+TEST(SplitBrain, WhoWasLeftIsNotPromotedWithoutForce) {
+  Lab lab;
+  split(lab);
+  ASSERT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::secondary)));
+  lab.connect(kA, kB);
+  lab.run();
+  EXPECT_EQ(lab.reason(kA, lab.admin(kA, AdminOp::primary)), Reason::different_history);
+  const AdminId id = lab.admin(kA, AdminOp::primary_force);
+  lab.advance(seconds(4));
+  EXPECT_TRUE(lab.ok(kA, id)) << "within its history: the witness is still in it";
+  EXPECT_TRUE(lab.node(kA).tenure().parent.is_nil());
+}
+
+}  // namespace
+}  // namespace lockstep
