@@ -52,9 +52,10 @@ bool Membership::doubt_forbids() const {
   if (!r_.ctx.record.doubtful || MUTANT(doubtful_promoted)) return false;
   for (Seat seat : adopted()->members - SeatSet{r_.self()}) {
     const Peer& peer = r_.peer(seat);
-    const bool no_better = !peer.disk_usable || peer.doubtful || peer.inconsistent;
-    // A copy that is away may be better; an operator may know that it will not come back. One that is here and is better is not passed by.
-    if (peer.met ? !no_better : !r_.admin.forced()) return true;
+    if (peer.met && (peer.doubtful || peer.inconsistent)) continue;
+    // A copy that is away may be better, and so may one whose disk has failed (seed 104708: it was its metadata, and it came back): an operator
+    // may know that it will not. One that is here and is better is not passed by.
+    if ((peer.met && peer.disk_usable) || !r_.admin.forced()) return true;
   }
   return false;
 }
