@@ -23,6 +23,7 @@ struct Peer {
   Instant since;                 // link went up or down
   Instant heard = kLongAgo;      // last message from there on this link
   Instant elsewhere = kLongAgo;  // when it last said that it votes in another history
+  bool accepts = false;          // on this link it has accepted what this node proposed in its history
   Uuid seen_acceptor;            // last acceptor that answered from there
 
   // Data nodes only, valid while link_up:

@@ -44,7 +44,7 @@ constexpr auto kTable = std::to_array<Row>({
      "Promote a copy that did not lose its cache, or connect all copies of the current set. If those that are away are gone for good: "
      "primary --force takes this copy as it is; writes that were not flushed may be missing.",
      kNoData},
-    {Reason::never_used, "never-used", "This disk is new: it belongs to no set of copies yet.",
+    {Reason::never_used, "never-used", "This disk is new, or its history was given up: it belongs to no set of copies.",
      "If another node has the data, bring that one up and connect it: this disk is then copied from it. Only for a new resource: "
      "declare the disks identical (new-current-uuid --clear-bitmap) or choose this node's data (primary --force).",
      kNoData},

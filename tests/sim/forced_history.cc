@@ -68,9 +68,24 @@ void Injector::bring_back(const std::shared_ptr<Split>& split) {
   later(milliseconds(300), seconds(2), [this, split] { sort_out(split); });
 }
 
+// Enough of the voters that its tenure names are there, and in its history.
+bool Injector::may_decide(const SimNode& node) const {
+  const auto& tenure = node.disk().record().adopted;
+  if (!tenure) return false;
+  size_t votes = 0;
+  for (const Voter& voter : tenure->voters) {
+    const AcceptorRecord& there = voter.seat.is_witness() ? world_.witness(voter.seat.value - kMaxDataNodes).stable().acceptor
+                                                          : world_.node(voter.seat.value).disk().record().acceptor;
+    const bool here = there.tenure && there.tenure->history == tenure->history;
+    votes += here && there.acceptor == voter.acceptor ? 1 : 0;
+  }
+  return 2 * votes > tenure->voters.size();
+}
+
 // One history, and everybody votes in it. A command whose node died in the middle may have left a vote behind in a history that nobody
 // has: then the operator forces once more.
 bool Injector::sorted_out(const Split& split) const {
+  if (!may_decide(split.other) && !may_decide(split.survivor)) return false;
   return history_of(split.survivor) == history_of(split.other) && of_one_mind(split.survivor) && of_one_mind(split.other);
 }
 

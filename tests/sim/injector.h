@@ -53,6 +53,7 @@ class Injector {
   void bring_back(const std::shared_ptr<Split>& split);
   void sort_out(const std::shared_ptr<Split>& split);
   bool sorted_out(const Split& split) const;
+  bool may_decide(const SimNode& node) const;
   void give_up(SimNode& loser, SimNode& winner);
   bool may_wipe(Seat seat) const;
   SimNode& any_node();

@@ -113,6 +113,7 @@ void Membership::apply_new_history(const Tenure& old) {
   rumoured_.reset();
   lease_.forget();
   next_lease_request_ = kLongAgo;
+  for (Seat seat : r_.ctx.config.witnesses) r_.peer(seat).accepts = false;
 }
 
 // Peers that were connected belong to the parent: they come back as another history.

@@ -85,17 +85,29 @@ std::optional<Seat> Membership::seat_to_drop(const Tenure& from) const {
   return std::nullopt;
 }
 
-// A configured voter that has no seat: it was away when a history was forced, or was dropped. Only while every data node is in this
-// history: a witness that another one may still count on is not taken away from it.
-std::optional<Voter> Membership::seat_to_add(const Tenure& from) const {
-  if (!serving() || votes_answering() < votes_needed() || from.voters.full() || !everybody_is_here()) return std::nullopt;
+// A configured voter that can be reached and has no seat: it was away when a history was forced, or is new.
+std::optional<Voter> Membership::without_a_seat(const Tenure& from, bool accepting) const {
   for (Seat seat : r_.ctx.config.data_nodes | r_.ctx.config.witnesses) {
-    const Uuid& acceptor = seat == r_.self() ? r_.ctx.record.acceptor.acceptor : r_.peer(seat).seen_acceptor;
-    if (!reachable(seat) || acceptor.is_nil()) continue;
+    const AcceptorRecord& own = r_.ctx.record.acceptor;
+    const bool self = seat == r_.self();
+    const Uuid& acceptor = self ? own.acceptor : r_.peer(seat).seen_acceptor;
+    const bool accepts = self ? own.tenure && own.tenure->history == from.history : r_.peer(seat).accepts;
     const bool seated = std::any_of(from.voters.begin(), from.voters.end(), [seat](const Voter& v) { return v.seat == seat; });
-    if (!seated) return Voter{seat, acceptor};
+    if (!seated && reachable(seat) && !acceptor.is_nil() && accepts == accepting) return Voter{seat, acceptor};
   }
   return std::nullopt;
+}
+
+// Only one that has accepted something in this history: with a set of two, a voter of another one could neither vote nor be done without.
+// And only while every data node is in this history: a witness that another one may still count on is not taken away from it.
+std::optional<Voter> Membership::seat_to_add(const Tenure& from) const {
+  if (!serving() || votes_answering() < votes_needed() || from.voters.full() || !everybody_is_here()) return std::nullopt;
+  return without_a_seat(from, true);
+}
+
+// A round that proposes the tenure as it is, so that such a voter comes over.
+bool Membership::win_over_due() const {
+  return serving() && everybody_is_here() && r_.ctx.now >= next_win_over_at_ && without_a_seat(*adopted(), false).has_value();
 }
 
 Tenure Membership::desired(const Tenure& from) const {

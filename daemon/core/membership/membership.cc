@@ -78,6 +78,8 @@ Instant Membership::next_deadline() const {
   if (holds_tenure()) {
     if (!adopting_) due = std::min(due, next_lease_request_);
     if (serving()) due = std::min(due, lease_until());
+    if (next_win_over_at_ > r_.ctx.now && serving() && everybody_is_here() && without_a_seat(*adopted(), false))
+      due = std::min(due, next_win_over_at_);
   }
   if (!holds_tenure() && caretaker_due_at_ > r_.ctx.now) due = std::min(due, caretaker_due_at_);
   if (!round_ && !holds_tenure() && accepted_unsettled()) due = std::min(due, r_.ctx.now + seconds(1));

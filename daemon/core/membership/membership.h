@@ -140,6 +140,8 @@ class Membership {
   SeatSet healthy_members(const Tenure& from) const;
   std::optional<Voter> seat_to_fill(const Tenure& from) const;
   std::optional<Voter> seat_to_add(const Tenure& from) const;
+  std::optional<Voter> without_a_seat(const Tenure& from, bool accepting) const;
+  bool win_over_due() const;
   std::optional<Seat> seat_to_drop(const Tenure& from) const;
   bool reachable(Seat seat) const;
 
@@ -202,6 +204,7 @@ class Membership {
   std::optional<Round> round_;
   bool round_creating_ = false;
   bool round_forcing_ = false;
+  Instant next_win_over_at_ = kLongAgo;
   SeatSet force_without_;  // voters whose storage failed
   Instant round_started_;
   RoundFlush round_flush_ = RoundFlush::none;

@@ -49,6 +49,8 @@ void Membership::register_message(Seat from, const Message& message) {
   }
   if (const auto* accepted = std::get_if<Accepted>(&message)) {
     heard(from, accepted->who);
+    if (from != r_.self() && accepted->ballot.node == r_.self() && accepted->ballot.start == r_.ctx.record.start())
+      r_.peer(from).accepts = true;
     if (!round_ || !round_->accepted(from, *accepted)) return;
     count_acceptances(*round_);
     const Tenure value = *round_->proposed();
@@ -100,7 +102,7 @@ bool Membership::wants_round() const {
   if (!adopted()) return r_.admin.wants_creation();
   if (undecided_ || rumoured_) return true;
   if (!holds_tenure() && accepted_unsettled() && (r_.admin.wants_promotion() || primary_away())) return true;
-  if (holds_tenure()) return confirm_needed_ || rebase_needed_ || desired(*adopted()) != *adopted();
+  if (holds_tenure()) return confirm_needed_ || rebase_needed_ || win_over_due() || desired(*adopted()) != *adopted();
   if (r_.admin.wants_promotion()) return r_.admin.promotion_obstacle() == Reason::none;
   if (caretaker_wanted() && caretaker_due()) return true;
   return is_resync_source() && desired(*adopted()) != *adopted();
@@ -109,6 +111,7 @@ bool Membership::wants_round() const {
 void Membership::start_round() {
   if (force_wanted()) return start_force_round();
   round_forcing_ = false;
+  next_win_over_at_ = r_.ctx.now + seconds(1);
   highest_counter_ = std::max(highest_counter_, r_.acceptor.record().promised.counter) + 1;
   const Ballot ballot{highest_counter_, r_.self(), r_.ctx.record.start()};
   round_creating_ = !adopted();
