@@ -243,7 +243,8 @@ void Admin::pump_discard() {
   if (recording_) return;
   const Seat peer = current_->peer;
   NodeRecord& record = r_.ctx.record;
-  if (!record.adopted) return finish(true);
+  if (!record.adopted)
+    return record.inconsistent ? finish(true) : finish(false, Reason::no_split_brain);  // it is so already; new
   if (r_.membership.serving()) return finish(false, Reason::invalidate_primary);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   if (!r_.data_peers().contains(peer) || r_.peer(peer).refused != Reason::different_history)

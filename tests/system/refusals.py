@@ -275,7 +275,7 @@ SLIPS = [
     (["status", "r0", "--verbose"], 1, "--verbose"),
     (["detach", "r00"], BAD_CONFIGURATION, "r00"),
     (["detach", "r0"], FAILURE, "lockstep down r0"),
-    (["connect", "r0", "--discard-my-data"], FAILURE, "create-md --force r0"),
+    (["connect", "r0", "--discard-my-data"], REFUSED, "Run connect on both nodes first"),
     (["primary", "r1"], FAILURE, "lockstep up r1"),
     (["wait-sync", "r1"], FAILURE, "lockstep up r1"),
     (["primary"], 1, "needs a resource"),
