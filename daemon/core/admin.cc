@@ -249,8 +249,8 @@ void Admin::pump_discard() {
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   if (!r_.data_peers().contains(peer) || r_.peer(peer).refused != Reason::different_history)
     return finish(false, Reason::no_split_brain);
-  const auto holder = r_.acceptor.lease_holder(r_.ctx.now);
-  if (holder && holder->node != r_.self()) return finish(false, Reason::lease_running);
+  // A lease that its voter has granted is no obstacle: the voter answers nobody any more, and after the start it, or the one that comes in
+  // its place, is silent for the longest lease that was ever granted.
   r_.membership.resign();
   for (Seat seat : r_.data_peers() | r_.ctx.config.witnesses) r_.close_link(seat, Reason::operator_request, true);
   r_.acceptor.storage_failed();  // in this run it answers nobody any more

@@ -161,6 +161,11 @@ void Oracle::record_durable(Seat node, const NodeRecord& record) {
     operator_chose();
   }
   there = record.adopted ? record.adopted->history : Uuid{};
+  // An operator took a doubtful copy as it was, though a better one may come back.
+  const bool settled_by_force = std::exchange(doubtful_[node], record.doubtful) && !record.doubtful && record.adopted &&
+                                record.adopted->primary && record.adopted->primary->node == node &&
+                                tenures_.was_force_asked(node);
+  if (settled_by_force) operator_chose();
   acceptor_durable(node, record.acceptor);
   // The target of a resync has flushed before it records that its copy is whole.
   const bool levelled = std::exchange(inconsistent_[node], record.inconsistent) && !record.inconsistent;

@@ -103,6 +103,7 @@ class Oracle : public DiskObserver {
   std::vector<SeatSet> owed_;            // by operation: the set when it was answered
   std::map<uint64_t, SeatSet> at_risk_;  // by operation: who lost its cache or its disk since, and was not levelled yet
   std::map<Seat, Uuid> histories_;       // as last recorded; none: never used, or given up
+  std::map<Seat, bool> doubtful_;        // as last recorded
   std::map<Seat, bool> inconsistent_;    // as last recorded
   Instant flushed_until_ = kLongAgo;  // what was answered before is on stable storage everywhere: a FLUSH, or a clean hand-over
   std::map<Ballot, Instant> reductions_;  // smaller sets, by origin: when they were first proposed

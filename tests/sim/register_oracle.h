@@ -25,6 +25,7 @@ class RegisterOracle {
 
   // An operator said --force there: a new history may begin with that node as its Primary.
   void force_asked(Seat node) { force_asked_.insert(node); }
+  bool was_force_asked(Seat node) const { return force_asked_.contains(node); }
   // Given up for another one, with every copy that it had.
   void abandoned(const Uuid& history);
 

@@ -89,6 +89,8 @@ bool Membership::primary_away() const {
   const Seat teller = r_.acceptor.record().tenure->origin.node;
   if (teller == r_.self() || !r_.data_peers().contains(teller)) return true;
   const Peer& peer = r_.peer(teller);
+  if (peer.met && peer.run.start != r_.acceptor.record().tenure->origin.start)
+    return true;  // in a later run: it never heard the end
   return !peer.met && r_.ctx.now >= peer.since + seconds(1);
 }
 
