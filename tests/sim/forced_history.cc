@@ -98,10 +98,10 @@ void Injector::sort_out(const std::shared_ptr<Split>& split) {
     world_.manager().command(*forced, AdminOp::secondary, [](bool) {});
     return later(milliseconds(300), milliseconds(900), [this, split] { sort_out(split); });
   }
-  if (sorted_out(*split)) {
+  if (sorted_out(*split) && !world_.manager().busy()) {
     world_.manager().forbid(b.seat(), false);
     forcing_ = false;
-    return;
+    return watch(split);
   }
   later(milliseconds(300), milliseconds(900), [this, split] { sort_out(split); });
   if (!a.alive() || !b.alive()) return;
@@ -124,6 +124,17 @@ void Injector::sort_out(const std::shared_ptr<Split>& split) {
   const bool worth_it = there.adopted->members.contains(b.seat()) && !there.inconsistent && !there.doubtful;
   const bool back = worth_it && there.adopted->number >= split->left_at && b.inspect().quorum && !a.primary() && prng_.chance(30);
   back ? give_up(a, b) : give_up(b, a);
+}
+
+// A force that was answered "timed-out", or whose node died, may still be decided long after: an operator who sees two histories comes back.
+void Injector::watch(const std::shared_ptr<Split>& split) {
+  if (forcing_) return;  // another force: its own operator is there
+  if (history_of(split->survivor) == history_of(split->other)) {
+    return later(milliseconds(500), milliseconds(500), [this, split] { watch(split); });
+  }
+  forcing_ = true;
+  world_.manager().forbid(split->other.seat(), true);
+  sort_out(split);
 }
 
 void Injector::give_up(SimNode& loser, SimNode& winner) {

@@ -52,6 +52,7 @@ class Injector {
   void try_force(const std::shared_ptr<Split>& split);
   void bring_back(const std::shared_ptr<Split>& split);
   void sort_out(const std::shared_ptr<Split>& split);
+  void watch(const std::shared_ptr<Split>& split);
   bool sorted_out(const Split& split) const;
   bool may_decide(const SimNode& node) const;
   void give_up(SimNode& loser, SimNode& winner);

@@ -43,6 +43,8 @@ class Manager {
   void forbid(Seat node, bool forbidden) { forbidden ? forbidden_.insert(node) : forbidden_.erase(node); }
 
   bool created() const { return created_; }
+  // A command is under way.
+  bool busy() const { return command_.has_value(); }
   int fences_under_way() const { return fences_under_way_; }
   SimNode* primary() const;
   // Nobody is promoted while it rests.
