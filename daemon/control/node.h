@@ -55,7 +55,8 @@ class Node final : public ControlHandler {
   void new_current_uuid(const ControlRequest& request, Shared responder);
   void invalidate(const ControlRequest& request, Shared responder);
   void invalidate_remote(const ControlRequest& request, Shared responder);
-  void discard(const ControlRequest& request, Up& up, Seat peer, const Shared& responder);
+  void discard(const ControlRequest& request, Up& up, Shared responder);
+  void discard_for(const ControlRequest& request, Up& up, Seat peer, const Shared& responder);
   void refuse(const std::string& name, Reason reason, const Shared& responder);
   void not_built(const ControlRequest& request, Shared responder);
   // node_views.cc

@@ -121,14 +121,29 @@ void Node::connect(const ControlRequest& request, Shared responder) {
   if (up == nullptr) return;
   const auto peers = peers_of(*up, request.peer, responder);
   if (peers.empty()) return;
-  if (request.flag("discard-my-data")) return discard(request, *up, peers.front(), std::move(responder));
+  if (request.flag("discard-my-data")) return discard(request, *up, std::move(responder));
   for (Seat peer : peers) up->resource->connect(peer);
   responder->finish({});
 }
 
 // After a split brain, on the side whose data is given up: its history ends here, and the resource starts anew, to be levelled with what
 // differs. A peer that stands alone waits for a `connect` of its own operator.
-void Node::discard(const ControlRequest& request, Up& up, Seat peer, const Shared& responder) {
+void Node::discard(const ControlRequest& request, Up& up, Shared responder) {
+  const auto peers = peers_of(up, request.peer, responder);
+  with_status(request.resource, [this, request, responder, peers](const std::vector<ResourceStatus>& all) {
+    Up* still = need(request, responder);
+    if (still == nullptr) return;
+    // In favour of the one that it has split from, whichever that is.
+    Seat winner = peers.front();
+    for (const PeerSnapshot& peer : all.empty() ? std::vector<PeerSnapshot>{} : all.front().snapshot.peers) {
+      const bool meant = std::find(peers.begin(), peers.end(), peer.node) != peers.end();
+      if (meant && peer.refused == Reason::different_history) winner = peer.node;
+    }
+    discard_for(request, *still, winner, responder);
+  });
+}
+
+void Node::discard_for(const ControlRequest& request, Up& up, Seat peer, const Shared& responder) {
   const std::string& name = request.resource;
   up.resource->admin(AdminOp::discard_history, peer, [this, request, responder, name, alive = alive_](const AdminReply& reply) {
     loop_.post([this, request, responder, name, reply, alive] {
@@ -189,6 +204,11 @@ void Node::invalidate_remote(const ControlRequest& request, Shared responder) {
   Up* up = need(request, responder);
   if (up == nullptr) return;
   const auto peers = peers_of(*up, request.peer, responder);
+  if (peers.size() > 1) {
+    return responder->finish({10, "",
+                              fmt::format("{0}: it has {1} peers: name the one that is meant, as in invalidate-remote {0}:{2}\n",
+                                          request.resource, peers.size(), up->config.name_of(peers.front()))});
+  }
   if (!peers.empty()) run_admin(*up, AdminOp::invalidate_remote, peers.front(), std::move(responder));
 }
 

@@ -2,6 +2,8 @@
 
 namespace lockstep {
 
+static_assert(config::kMostVoters == kMaxVoters);
+
 namespace {
 
 FencingPolicy policy_of(config::Fencing fencing) {

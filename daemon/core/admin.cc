@@ -243,8 +243,7 @@ void Admin::pump_discard() {
   if (recording_) return;
   const Seat peer = current_->peer;
   NodeRecord& record = r_.ctx.record;
-  if (!record.adopted)
-    return record.inconsistent ? finish(true) : finish(false, Reason::no_split_brain);  // it is so already; new
+  if (!record.adopted) return discard_again();
   if (r_.membership.serving()) return finish(false, Reason::invalidate_primary);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   if (!r_.data_peers().contains(peer) || r_.peer(peer).refused != Reason::different_history)
@@ -254,12 +253,24 @@ void Admin::pump_discard() {
   r_.membership.resign();
   for (Seat seat : r_.data_peers() | r_.ctx.config.witnesses) r_.close_link(seat, Reason::operator_request, true);
   r_.acceptor.storage_failed();  // in this run it answers nobody any more
+  record.given_up = record.adopted->history;
   record.adopted.reset();
   record.inconsistent = true;
   record.doubtful = false;
   const auto& vote = record.acceptor.tenure;
   if (!vote || vote->history != r_.split_brain.history_met(peer))
     record.acceptor = {current_->fresh, {}, {}, std::nullopt, record.acceptor.longest_lease};
+  finish_when_durable(kNoSeat);
+}
+
+// Its data is given up already. In favour of that very peer now, whose history it had left?
+void Admin::discard_again() {
+  NodeRecord& record = r_.ctx.record;
+  if (!record.inconsistent) return finish(false, Reason::no_split_brain);  // it is new
+  const Seat peer = current_->peer;
+  const bool known = r_.data_peers().contains(peer) && !record.given_up.is_nil();
+  if (!known || r_.split_brain.history_met(peer) != record.given_up) return finish(true);
+  record.given_up = {};
   finish_when_durable(kNoSeat);
 }
 
@@ -272,6 +283,15 @@ void Admin::finish_when_durable(Seat reconnect) {
   });
 }
 
+// Who changes the set: the Primary, or without one the lowest member. None: no other copy is good.
+Seat Admin::who_can_drop_this_copy() const {
+  const Tenure& tenure = *r_.membership.adopted();
+  for (Seat seat : tenure.members - SeatSet{r_.self()}) {
+    if (r_.good_copy(seat)) return tenure.primary ? tenure.primary->node : seat;
+  }
+  return kNoSeat;
+}
+
 // This copy leaves the set, forgets that it was good, and is copied anew.
 void Admin::pump_invalidate() {
   if (recording_) return;
@@ -280,11 +300,9 @@ void Admin::pump_invalidate() {
   if (r_.membership.caretaking() && r_.ctx.now < deadline_) return r_.membership.yield(r_.self());
   if (r_.membership.holds_tenure()) return finish(false, Reason::invalidate_primary);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
-  Seat other = kNoSeat;
-  for (Seat seat : tenure->members - SeatSet{r_.self()}) {
-    if (r_.good_copy(seat)) other = seat;
-  }
+  const Seat other = who_can_drop_this_copy();
   if (other == kNoSeat) return finish(false, Reason::not_a_target);
+  if (!r_.peer(other).met) return finish(false, Reason::peer_not_connected);
   if (!tenure->members.contains(r_.self())) {
     // Forgetting whose copy this was levelled with makes the next resync a full one, whatever the bitmaps on disk say by then.
     for (Seat seat : r_.data_peers()) {

@@ -53,6 +53,7 @@ class Admin {
   void pump_force();
   bool better_copy_is_connected() const;
   void pump_discard();
+  void discard_again();
   void pump_founding();
   void pump_secondary();
   void hand_over();
@@ -60,6 +61,7 @@ class Admin {
   void pump_creation();
   void finish_when_durable(Seat reconnect);
   void pump_invalidate();
+  Seat who_can_drop_this_copy() const;
   void pump_invalidate_remote();
   void pump_stop();
   Reason creation_obstacle() const;

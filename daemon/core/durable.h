@@ -71,6 +71,8 @@ struct NodeRecord {
   std::array<PeerSlot, kMaxDataNodes> peers{};
   AcceptorRecord acceptor;
   VoterMemory memory;  // the start counter begins at a random base (create-md)
+  Uuid
+      given_up;  // the history that an operator gave up here: this copy does not go back to it by itself; nil once it is in another
 
   uint64_t start() const { return memory.lineage.start; }
   friend bool operator==(const NodeRecord&, const NodeRecord&) = default;

@@ -18,6 +18,10 @@ Reason size_objection(const PeerHello& mine, const PeerHello& theirs) {
   return mine.size_bytes >= needed && theirs.size_bytes >= needed ? Reason::none : Reason::size_too_small;
 }
 
+bool gave_up(const PeerHello& one, const PeerHello& other) {
+  return !one.tenure && other.tenure && other.tenure->history == one.given_up;
+}
+
 }  // namespace
 
 Judgement judge(const PeerHello& mine, const PeerHello& theirs) {
@@ -25,6 +29,7 @@ Judgement judge(const PeerHello& mine, const PeerHello& theirs) {
   if (mine.protocol != theirs.protocol) return {Verdict::refuse, Reason::different_protocol};
   if (mine.tenure && theirs.tenure && mine.tenure->history != theirs.tenure->history)
     return {Verdict::refuse, Reason::different_history};
+  if (gave_up(mine, theirs) || gave_up(theirs, mine)) return {Verdict::refuse, Reason::different_history};
   const Reason size = size_objection(mine, theirs);
   if (size != Reason::none) return {Verdict::refuse, size};
   const uint64_t my_number = mine.tenure ? mine.tenure->number : 0;
@@ -49,6 +54,7 @@ PeerHello Meeting::own_hello(Seat to) const {
   hello.doubtful = record.doubtful;
   hello.tenure = record.adopted;
   hello.dirty_blocks = r_.dirty.of(to).count();
+  hello.given_up = record.given_up;
   return hello;
 }
 
@@ -103,7 +109,7 @@ void Meeting::meet(Seat from) {
   r_.membership.met(from, theirs);
   if (r_.membership.caretaking()) r_.membership.tell_caretaking(from);
   r_.ctx.note(Notice::peer_connected, from);
-  if (judgement.verdict == Verdict::adopt_theirs) r_.membership.decided_elsewhere(*theirs.tenure);
+  if (judgement.verdict == Verdict::adopt_theirs) r_.membership.decided_elsewhere(from, *theirs.tenure);
 }
 
 }  // namespace lockstep

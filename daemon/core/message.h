@@ -158,6 +158,7 @@ struct PeerHello {
   std::optional<Tenure> tenure;  // adopted, hence decided; none: never used
   uint64_t dirty_blocks = 0;     // what my bitmap has against you (for status)
   uint8_t protocol = 'C';
+  Uuid given_up;  // the history that this copy left by an operator's word, while it is in none
   friend bool operator==(const PeerHello&, const PeerHello&) = default;
 };
 

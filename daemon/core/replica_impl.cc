@@ -75,11 +75,17 @@ void ReplicaImpl::disk_failed(Reason reason) {
   disk_usable = false;
   disk_reason = reason;
   if (reason != Reason::older_state) ctx.note(reason == Reason::metadata_failed ? Notice::metadata_failed : Notice::disk_failed);
-  for (Seat seat : data_peers()) send(seat, DiskCondition{false, ctx.record.inconsistent, ctx.record.doubtful});
+  tell_condition();
   source.abort_all();
   write_path.retry_waiting_for_room();
   write_path.intents_progressed();
   secondary.intents_progressed();
+}
+
+void ReplicaImpl::tell_condition() {
+  for (Seat seat : data_peers()) {
+    if (peer(seat).hello_sent) send(seat, DiskCondition{disk_usable, ctx.record.inconsistent, ctx.record.doubtful});
+  }
 }
 
 void ReplicaImpl::given_up_as_superseded() {
@@ -236,6 +242,7 @@ void ReplicaImpl::message_received(const MessageReceived& event) {
     return;
   }
   if (const auto* reply = std::get_if<FlushReply>(&message)) {
+    if (membership.flush_reply(event.from, reply->op, reply->status)) return;
     if (!source.flush_reply(event.from, reply->op, reply->status)) write_path.flush_reply(event.from, reply->op, reply->status);
     return;
   }
@@ -268,7 +275,7 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
       peer(from).refused = Reason::different_history;
       return close_link(from, Reason::different_history, true);
     }
-    return membership.decided_elsewhere(tenure->tenure);
+    return membership.decided_elsewhere(from, tenure->tenure);
   }
   if (const auto* write = std::get_if<WriteRequest>(&message)) return secondary.write(from, *write, payload);
   if (const auto* write = std::get_if<ResyncWrite>(&message)) return secondary.resync_write(from, *write, payload);

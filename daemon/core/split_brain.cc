@@ -31,8 +31,10 @@ bool SplitBrain::left_behind() const {
 }
 
 void SplitBrain::begin(Seat peer) {
-  const Tenure& theirs = *r_.peer(peer).hello->tenure;
-  met_[peer.value] = {theirs.history, theirs.parent};
+  const auto& theirs = r_.peer(peer).hello->tenure;
+  if (theirs) met_[peer.value] = {theirs->history, theirs->parent};
+  // One of them has given up the history of the other: nothing is to be compared.
+  if (!theirs || !r_.membership.adopted()) return r_.close_link(peer, Reason::different_history, true);
   meetings_[peer.value].begun = true;
   // Whole extents: a map with a hole in every second block would make a list without end.
   BitVector& mine = meetings_[peer.value].mine = r_.intents.bits();

@@ -19,7 +19,7 @@ class SplitBrain {
  public:
   explicit SplitBrain(ReplicaImpl& replica) : r_(replica) {}
 
-  // Both hellos are here and name different histories. Ends with the end of the link.
+  // Both hellos are here and name different histories, or one names what the other has given up. Ends with the end of the link.
   void begin(Seat peer);
   void differences(Seat from, const Differences& theirs);
   bool begun(Seat peer) const { return !peer.is_witness() && meetings_[peer.value].begun; }

@@ -81,7 +81,7 @@ struct GetSetting {
 // Every member here too.
 NodeRecord decode_node_record(ByteReader& in) {
   NodeRecord record;
-  auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, adopted, peers, acceptor, memory] = record;
+  auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, adopted, peers, acceptor, memory, given_up] = record;
   resource = in.get_uuid();
   node = decode_seat(in);
   disk = in.get_uuid();
@@ -93,6 +93,7 @@ NodeRecord decode_node_record(ByteReader& in) {
   for (PeerSlot& slot : peers) slot.disk = in.get_uuid();
   acceptor = decode_acceptor_record(in);
   memory = decode_voter_memory(in);
+  given_up = in.get_uuid();
   return record;
 }
 
@@ -183,7 +184,8 @@ void write_map(const WriteEntry& write, uint8_t which, const BitVector& map) {
 
 void encode_node_record(std::vector<std::byte>& bytes, const NodeRecord& record) {
   ByteWriter out(bytes);
-  const auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, adopted, peers, acceptor, memory] = record;
+  const auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, adopted, peers, acceptor, memory, given_up] =
+      record;
   out.put(resource);
   encode_seat(out, node);
   out.put(disk);
@@ -195,6 +197,7 @@ void encode_node_record(std::vector<std::byte>& bytes, const NodeRecord& record)
   for (const PeerSlot& slot : peers) out.put(slot.disk);
   encode_acceptor_record(out, acceptor);
   encode_voter_memory(out, memory);
+  out.put(given_up);
 }
 
 void write_beginning(const WriteEntry& write, const Beginning& beginning) {

@@ -43,10 +43,11 @@ struct MessageText {
     return fmt::format("AcceptanceCounted {} boot {}", ballot(m.ballot), describe(m.boot));
   }
   std::string operator()(const PeerHello& m) const {
-    return fmt::format("PeerHello {} boot {} start {} acc {} disk {} remembers {} size {} {}{} dirty {} tenure {}",
+    return fmt::format("PeerHello {} boot {} start {} acc {} disk {} remembers {} size {} {}{} dirty {} tenure {}{}",
                        describe(m.node), describe(m.boot), m.start, describe(m.acceptor), describe(m.disk),
                        describe(m.remembered_disk), m.size_bytes, m.disk_usable ? "usable" : "unusable",
-                       m.inconsistent ? " inconsistent" : "", m.dirty_blocks, maybe(m.tenure));
+                       m.inconsistent ? " inconsistent" : "", m.dirty_blocks, maybe(m.tenure),
+                       m.given_up.is_nil() ? "" : " gave up " + describe(m.given_up));
   }
   std::string operator()(const TenureDecided& m) const { return "TenureDecided " + describe(m.tenure); }
   std::string operator()(const TenureAdopted& m) const { return "TenureAdopted " + stamp(m.stamp); }

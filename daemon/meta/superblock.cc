@@ -12,7 +12,7 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kContentAt = 16;  // behind magic, checksum, version, kind and copy
-constexpr size_t kFixedBytes = 4 + 4 + 2 + 1 + 1 + 6 * 8 + 2 * 4 + 16 + 1 + 1 + 2 + 8 + 16 + 8 + kMaxDataNodes * 16;
+constexpr size_t kFixedBytes = 4 + 4 + 2 + 1 + 1 + 6 * 8 + 2 * 4 + 16 + 1 + 1 + 2 + 8 + 16 + 8 + kMaxDataNodes * 16 + 16;
 static_assert(kFixedBytes + 1 + kMaxTenureBytes + kMaxAcceptorRecordBytes + kMaxVoterMemoryBytes <= kSectorPayloadBytes);
 
 void encode_layout(ByteWriter& out, const Layout& layout) {
@@ -63,6 +63,7 @@ void encode_record(ByteWriter& out, const NodeRecord& record) {
   encode_optional_tenure(out, record.adopted);
   encode_acceptor_record(out, record.acceptor);
   encode_voter_memory(out, record.memory);
+  out.put(record.given_up);
 }
 
 NodeRecord decode_record(ByteReader& in) {
@@ -80,6 +81,7 @@ NodeRecord decode_record(ByteReader& in) {
   record.adopted = decode_optional_tenure(in);
   record.acceptor = decode_acceptor_record(in);
   record.memory = decode_voter_memory(in);
+  record.given_up = in.get_uuid();
   // Zeroes where a superblock was written before runs were remembered: only the counter is known.
   if (record.start() == 0) record.memory.lineage.start = start;
   if (record.start() != start) in.fail();

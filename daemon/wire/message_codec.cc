@@ -77,7 +77,7 @@ auto fields(M& m) {
 template <Like<PeerHello> M>
 auto fields(M& m) {
   return std::tie(m.node, m.boot, m.start, m.acceptor, m.disk, m.remembered_disk, m.size_bytes, m.disk_usable, m.inconsistent,
-                  m.doubtful, m.tenure, m.dirty_blocks, m.protocol);
+                  m.doubtful, m.tenure, m.dirty_blocks, m.protocol, m.given_up);
 }
 template <Like<TenureDecided> M>
 auto fields(M& m) {

@@ -62,8 +62,9 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   Prng prng(seed);
   Plan plan;
   plan.seed = seed;
-  plan.witnesses = prng.chance(85) ? 1 : 0;
+  plan.witnesses = prng.chance(85) ? prng.chance(12) ? 2 : 1 : 0;
   if (wish.volatile_cache) plan.witnesses = 1;
+  plan.data_nodes = prng.chance(30) ? 3 : 2;
   if (wish.data_nodes != 0) plan.data_nodes = wish.data_nodes;
   plan.core = core_config(plan.data_nodes, plan.witnesses);
   draw_core(prng, plan.core);

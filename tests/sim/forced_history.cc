@@ -9,11 +9,17 @@
 namespace lockstep::sim {
 
 struct Injector::Split {
-  SimNode& survivor;
-  SimNode& other;
+  SimNode* survivor;
+  std::vector<SimNode*> others;
   uint64_t left_at = 0;  // the number that the parent had come to, as the survivor knew
   int tries = 0;
   int stuck = 0;  // how often one history was seen in which nothing moves
+
+  std::vector<SimNode*> all() const {
+    std::vector<SimNode*> nodes = others;
+    nodes.push_back(survivor);
+    return nodes;
+  }
 };
 
 namespace {
@@ -21,6 +27,10 @@ namespace {
 Uuid history_of(const SimNode& node) {
   const auto& adopted = node.disk().record().adopted;
   return adopted ? adopted->history : Uuid{};
+}
+
+bool one_history(const std::vector<SimNode*>& nodes) {
+  return std::all_of(nodes.begin(), nodes.end(), [&](const SimNode* n) { return history_of(*n) == history_of(*nodes.front()); });
 }
 
 // A blank disk that was never levelled in full: nobody takes that for data.
@@ -35,36 +45,52 @@ bool of_one_mind(const SimNode& node) {
   return record.adopted && (!record.acceptor.tenure || record.acceptor.tenure == record.adopted);
 }
 
+bool sees_split(const SimNode& node, Seat other) {
+  const Snapshot status = node.inspect();
+  return std::any_of(status.peers.begin(), status.peers.end(),
+                     [other](const PeerSnapshot& p) { return p.node == other && p.refused == Reason::different_history; });
+}
+
 }  // namespace
 
 void Injector::force_history() {
-  if (forcing_ || world_.node_count() != 2 || !world_.manager().created()) return;
+  if (forcing_ || !world_.manager().created()) return;
   SimNode& survivor = any_node();
-  SimNode& other = world_.node(survivor.seat().value == 0 ? 1 : 0);
-  if (survivor.disk().set_back() || other.disk().set_back()) return;
+  const auto split = std::make_shared<Split>(Split{&survivor, {}, 0, 0, 0});
+  for (size_t i = 0; i < world_.node_count(); ++i) {
+    if (&world_.node(i) != &survivor) split->others.push_back(&world_.node(i));
+  }
+  for (const SimNode* node : split->all()) {
+    if (node->disk().set_back()) return;
+  }
   forcing_ = true;
-  world_.manager().forbid(other.seat(), true);
-  other.kill();
-  if (world_.witness_count() > 0 && prng_.chance(60)) world_.witness(0).kill();
-  const auto split = std::make_shared<Split>(Split{survivor, other, 0, 0, 0});
+  for (SimNode* other : split->others) {
+    world_.manager().forbid(other->seat(), true);
+    other->kill();
+  }
+  if (world_.witness_count() > 0 && prng_.chance(60)) any_witness().kill();
   later(milliseconds(200), seconds(5), [this, split] { try_force(split); });
 }
 
 // Again and again until a new history is there: nodes die in the middle of it, too.
 void Injector::try_force(const std::shared_ptr<Split>& split) {
   constexpr int kMostTries = 12;
-  const bool two = history_of(split->survivor) != history_of(split->other);
+  const bool two = !one_history(split->all());
   if (two) world_.coverage().hit(Fault::forced_history);
-  if (two || stopped_ || ++split->tries > kMostTries || !has_data(split->survivor)) return bring_back(split);
-  if (split->survivor.disk().record().adopted) split->left_at = split->survivor.disk().record().adopted->number;
-  world_.manager().command(split->survivor, AdminOp::primary_force, [](bool) {});
+  if (two || stopped_ || ++split->tries > kMostTries || !has_data(*split->survivor)) return bring_back(split);
+  if (split->survivor->disk().record().adopted) split->left_at = split->survivor->disk().record().adopted->number;
+  world_.manager().command(*split->survivor, AdminOp::primary_force, [](bool) {});
   later(milliseconds(500), seconds(3), [this, split] { try_force(split); });
 }
 
 void Injector::bring_back(const std::shared_ptr<Split>& split) {
-  split->other.power_on();
-  split->other.start();
-  if (world_.witness_count() > 0) world_.witness(0).start();
+  for (SimNode* other : split->others) {
+    later(microseconds(1), seconds(1), [other] {
+      other->power_on();
+      other->start();
+    });
+  }
+  for (size_t i = 0; i < world_.witness_count(); ++i) world_.witness(i).start();
   later(milliseconds(300), seconds(2), [this, split] { sort_out(split); });
 }
 
@@ -85,55 +111,81 @@ bool Injector::may_decide(const SimNode& node) const {
 // One history, and everybody votes in it. A command whose node died in the middle may have left a vote behind in a history that nobody
 // has: then the operator forces once more.
 bool Injector::sorted_out(const Split& split) const {
-  if (!may_decide(split.other) && !may_decide(split.survivor)) return false;
-  return history_of(split.survivor) == history_of(split.other) && of_one_mind(split.survivor) && of_one_mind(split.other);
+  const auto nodes = split.all();
+  const auto decides = [this](const SimNode* n) { return may_decide(*n); };
+  return one_history(nodes) && std::any_of(nodes.begin(), nodes.end(), decides) &&
+         std::all_of(nodes.begin(), nodes.end(), [](const SimNode* n) { return of_one_mind(*n); });
 }
 
 void Injector::sort_out(const std::shared_ptr<Split>& split) {
-  SimNode& a = split->survivor;
-  SimNode& b = split->other;
+  const auto nodes = split->all();
   // Nobody is to be Primary in the end: what was forced for the sake of votes steps down.
-  SimNode* forced = a.primary() ? &a : b.primary() ? &b : nullptr;
-  if (world_.manager().resting() && forced != nullptr && sorted_out(*split)) {
-    world_.manager().command(*forced, AdminOp::secondary, [](bool) {});
+  const auto primary = std::find_if(nodes.begin(), nodes.end(), [](const SimNode* n) { return n->primary(); });
+  if (world_.manager().resting() && primary != nodes.end() && sorted_out(*split)) {
+    world_.manager().command(**primary, AdminOp::secondary, [](bool) {});
     return later(milliseconds(300), milliseconds(900), [this, split] { sort_out(split); });
   }
   if (sorted_out(*split) && !world_.manager().busy()) {
-    world_.manager().forbid(b.seat(), false);
+    for (const SimNode* node : nodes) world_.manager().forbid(node->seat(), false);
     forcing_ = false;
     return watch(split);
   }
   later(milliseconds(300), milliseconds(900), [this, split] { sort_out(split); });
-  if (!a.alive() || !b.alive()) return;
-  a.set_stand_alone(b.seat(), false);
-  b.set_stand_alone(a.seat(), false);
-  if (history_of(a) == history_of(b)) {
-    // A voter that a seat was being given to is gone for good: nobody can tell what was decided. The operator forces once more.
-    constexpr int kEnough = 25;
-    const auto& there = b.disk().record().adopted;
-    SimNode& better = there && there->members.contains(b.seat()) ? b : a;
-    if (!a.primary() && !b.primary() && ++split->stuck > kEnough &&
-        world_.manager().command(better, AdminOp::primary_force, [](bool) {}))
-      split->stuck = 0;
+  if (std::any_of(nodes.begin(), nodes.end(), [](const SimNode* n) { return !n->alive(); })) return;
+  for (SimNode* one : nodes) {
+    for (const SimNode* other : nodes) one->set_stand_alone(other->seat(), false);
+  }
+  if (one_history(nodes)) {
+    if (primary == nodes.end()) force_once_more(*split);
     return;
   }
-  const auto sees_split = [](const SimNode& node) { return node.inspect().peers.front().refused == Reason::different_history; };
-  if (history_of(a).is_nil() || history_of(b).is_nil() || !sees_split(a) || !sees_split(b)) return;
-  // Going back is possible only where the parent still has its quorum, and a copy that is worth it.
+  if (may_go_back(*split) && prng_.chance(30)) return give_up(*split->survivor, *split->others.front());
+  for (SimNode* other : split->others) {
+    if (history_of(*other).is_nil() || history_of(*other) == history_of(*split->survivor)) continue;
+    if (sees_split(*other, split->survivor->seat()) && sees_split(*split->survivor, other->seat()))
+      return give_up(*other, *split->survivor);
+  }
+}
+
+// A voter that a seat was being given to is gone for good: nobody can tell what was decided.
+void Injector::force_once_more(Split& split) {
+  constexpr int kEnough = 25;
+  if (++split.stuck <= kEnough) return;
+  const auto worth_it = [](const SimNode* n) {
+    const auto& there = n->disk().record().adopted;
+    return there && there->members.contains(n->seat());
+  };
+  const auto nodes = split.all();
+  for (const SimNode* n : nodes) world_.manager().forbid(n->seat(), true);  // or the manager's own attempts were in the way
+  const auto better = std::find_if(nodes.begin(), nodes.end(), worth_it);
+  SimNode* node = better == nodes.end() ? split.survivor : *better;
+  if (!world_.manager().command(*node, AdminOp::primary_force, [](bool) {})) return;
+  split.stuck = 0;
+  split.survivor = node;  // the others come over to this one, or it goes back
+  split.others.clear();
+  std::copy_if(nodes.begin(), nodes.end(), std::back_inserter(split.others), [node](const SimNode* n) { return n != node; });
+  if (node->disk().record().adopted) split.left_at = node->disk().record().adopted->number;
+  for (const SimNode* n : nodes) world_.manager().forbid(n->seat(), n != node);
+}
+
+// Going back is possible only where the parent still has its quorum, and a copy that is worth it.
+bool Injector::may_go_back(const Split& split) const {
+  const SimNode& b = *split.others.front();
   const NodeRecord& there = b.disk().record();
+  if (!there.adopted || split.survivor->primary() || !one_history(split.others)) return false;
+  if (!sees_split(b, split.survivor->seat()) || !sees_split(*split.survivor, b.seat())) return false;
   const bool worth_it = there.adopted->members.contains(b.seat()) && !there.inconsistent && !there.doubtful;
-  const bool back = worth_it && there.adopted->number >= split->left_at && b.inspect().quorum && !a.primary() && prng_.chance(30);
-  back ? give_up(a, b) : give_up(b, a);
+  return worth_it && there.adopted->number >= split.left_at && b.inspect().quorum;
 }
 
 // A force that was answered "timed-out", or whose node died, may still be decided long after: an operator who sees two histories comes back.
 void Injector::watch(const std::shared_ptr<Split>& split) {
   if (forcing_) return;  // another force: its own operator is there
-  if (history_of(split->survivor) == history_of(split->other)) {
+  if (one_history(split->all())) {
     return later(milliseconds(500), milliseconds(500), [this, split] { watch(split); });
   }
   forcing_ = true;
-  world_.manager().forbid(split->other.seat(), true);
+  for (const SimNode* other : split->others) world_.manager().forbid(other->seat(), true);
   sort_out(split);
 }
 

@@ -141,6 +141,8 @@ SimNode& Injector::any_node() {
   return world_.node(prng_.below(world_.node_count()));
 }
 
+SimWitness& Injector::any_witness() { return world_.witness(prng_.below(world_.witness_count())); }
+
 SimNode& Injector::likely_primary() {
   if (target_ != nullptr) return *target_;
   SimNode* primary = world_.manager().primary();
@@ -182,7 +184,7 @@ void Injector::pause() {
   const Duration length =
       prng_.chance(50) ? prng_.between(milliseconds(5), milliseconds(900)) : prng_.between(seconds(1), seconds(9));
   if (world_.witness_count() > 0 && prng_.chance(20)) {
-    SimWitness& witness = world_.witness(0);
+    SimWitness& witness = any_witness();
     witness.pause();
     world_.queue().after(length, [&witness] { witness.resume(); });
     return;
@@ -241,7 +243,7 @@ void Injector::usurp() {
   const Duration length = prng_.between(seconds(3), seconds(12));
   // Voters that start anew meanwhile have forgotten to whom they granted a lease: the witness, and the rival itself.
   if (world_.witness_count() > 0 && prng_.chance(35)) {
-    SimWitness& witness = world_.witness(0);
+    SimWitness& witness = any_witness();
     SimNode* rival = prng_.chance(70) ? &world_.node((primary->seat().value + 1U) % world_.node_count()) : nullptr;
     later(milliseconds(20), milliseconds(1500), [this, &witness, rival] {
       if (stopped_) return;
@@ -388,7 +390,7 @@ void Injector::make_anew_when_superseded(SimNode& node) {
 
 void Injector::restore_witness() {
   if (world_.witness_count() == 0) return;
-  SimWitness& witness = world_.witness(0);
+  SimWitness& witness = any_witness();
   if (witness.set_back()) return;
   const WitnessRecord image = witness.stable();
   witness.kill();
@@ -404,7 +406,7 @@ void Injector::restore_witness() {
 
 void Injector::witness_trouble(bool wipe) {
   if (world_.witness_count() == 0) return;
-  SimWitness& witness = world_.witness(0);
+  SimWitness& witness = any_witness();
   if (wipe && !may_wipe(witness.seat())) return;
   witness.kill();
   if (wipe) witness.wipe();

@@ -15,6 +15,7 @@ namespace lockstep::sim {
 
 class World;
 class SimNode;
+class SimWitness;
 
 class Injector {
  public:
@@ -54,10 +55,13 @@ class Injector {
   void sort_out(const std::shared_ptr<Split>& split);
   void watch(const std::shared_ptr<Split>& split);
   bool sorted_out(const Split& split) const;
+  void force_once_more(Split& split);
+  bool may_go_back(const Split& split) const;
   bool may_decide(const SimNode& node) const;
   void give_up(SimNode& loser, SimNode& winner);
   bool may_wipe(Seat seat) const;
   SimNode& any_node();
+  SimWitness& any_witness();  // of a world that has one
   // Often the Primary: that is where it hurts.
   SimNode& likely_primary();
   std::pair<Seat, Seat> any_pair();

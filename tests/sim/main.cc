@@ -129,7 +129,7 @@ int main(int argc, char** argv) {
   add("shrink", po::bool_switch(&options.shrink),
       "take away from each seed that fails what it does not need, and tell what is left");
   add("require-coverage", po::bool_switch(&options.require_coverage), "what was never reached is a violation");
-  add("data-nodes", po::value(&options.data_nodes), "2 (what is built) or 3; default: 2");
+  add("data-nodes", po::value(&options.data_nodes), "2 or 3; default: as the seed says");
   add("record", po::value(&options.record), "write a recording of each run of each node into this directory (lockstep-replay)");
   add("mutants", "break one rule at a time; each must be noticed within `seeds` seeds by its promise's checker");
   add("mutant", po::value(&options.mutant), "with --mutants: only this one");

@@ -15,7 +15,7 @@
 namespace lockstep::sim {
 namespace {
 
-enum class Setting : uint8_t { any, volatile_caches };
+enum class Setting : uint8_t { any, volatile_caches, three_nodes, three_volatile_caches, story };
 
 struct Row {
   Mutant mutant;
@@ -34,7 +34,8 @@ constexpr auto kRows = std::to_array<Row>({
 // Where the broken rule matters at all.
 Plan plan_in(Setting setting, uint64_t seed) {
   PlanWish wish;
-  wish.volatile_cache = setting == Setting::volatile_caches;
+  wish.volatile_cache = setting == Setting::volatile_caches || setting == Setting::three_volatile_caches;
+  if (setting == Setting::three_nodes || setting == Setting::three_volatile_caches) wish.data_nodes = 3;
   return plan_for(seed, wish);
 }
 
@@ -98,7 +99,7 @@ std::optional<Mutant> mutant_named(std::string_view name) {
 bool run_mutants(uint64_t first_seed, uint64_t most_seeds, unsigned threads, const std::string& only) {
   size_t dead = 0, tried = 0;
   for (const Row& row : kRows) {
-    if (!only.empty() && row.name != only) continue;
+    if (only.empty() ? row.setting == Setting::story : row.name != only) continue;
     ++tried;
     dead += killed(row, first_seed, most_seeds, threads) ? 1 : 0;
   }

@@ -178,7 +178,7 @@ void Oracle::record_durable(Seat node, const NodeRecord& record) {
   compare_copies();
 }
 
-// Whoever proposes that members leave has flushed its own disk by then: what was answered before does not hang on the others any more.
+// Whoever proposes that members leave has made those that stay flush by then: what was answered before hangs on the others no more.
 void Oracle::proposed(const std::optional<Tenure>& tenure) {
   const auto& latest = tenures_.latest();
   if (!tenure || !latest || tenure->history != latest->history || tenure->number != latest->number + 1) return;
@@ -191,10 +191,11 @@ void Oracle::proposed(const std::optional<Tenure>& tenure) {
 void Oracle::reduced(const Tenure& tenure) {
   const auto found = reductions_.find(tenure.origin);
   if (found == reductions_.end()) return;
-  const Seat node = tenure.origin.node;
-  own_flush_[node] = found->second;
-  for (auto& [op, lost] : at_risk_) {
-    if (flushed_on(node, history_.op(op))) lost.erase(node);
+  for (Seat node : tenure.members) {
+    own_flush_[node] = found->second;
+    for (auto& [op, lost] : at_risk_) {
+      if (flushed_on(node, history_.op(op))) lost.erase(node);
+    }
   }
 }
 

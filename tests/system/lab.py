@@ -281,10 +281,10 @@ def scratch_in_memory():
 
 
 class Cluster:
-    """`with Cluster() as cluster:` gives alpha, beta and the witness gamma, configured and not started."""
+    """`with Cluster() as cluster:` gives alpha, beta (and delta, a third one) and the witness gamma, configured and not started."""
 
     def __init__(self, size=64 * MIB, sizes=None, witness=True, options="", net="", directory=None, outlive=False,
-                 network=None, on_disk=False, daemon_options=()):
+                 network=None, on_disk=False, daemon_options=(), third=False):
         self.outlive = outlive
         self.daemon_options = daemon_options
         self.network = network
@@ -297,9 +297,10 @@ class Cluster:
         self.secret.touch(0o600)
         self.secret.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
         self.config = self.directory / "lockstep.conf"
-        sizes = sizes or [size, size]
-        self.nodes = [Node(self, index, name, sizes[index]) for index, name in enumerate(["alpha", "beta"])]
-        self.alpha, self.beta = self.nodes
+        names = ["alpha", "beta"] + (["delta"] if third else [])
+        sizes = sizes or [size] * len(names)
+        self.nodes = [Node(self, index, name, sizes[index]) for index, name in enumerate(names)]
+        self.alpha, self.beta = self.nodes[:2]
         self.others = []
         self.gamma = None
         if witness:
@@ -336,7 +337,7 @@ class Cluster:
         return process.start()
 
     def bring_up(self, primary=None):
-        """From nothing to two UpToDate disks without an initial copy; `primary` is promoted if given."""
+        """From nothing to UpToDate disks without an initial copy; `primary` is promoted if given."""
         if self.gamma:
             self.gamma.start()
         for node in self.nodes:
@@ -357,9 +358,10 @@ class Cluster:
         node.do("up", "r0")
 
     def compare_disks(self, size):
-        """Both data areas have to be the same, byte by byte. Nothing may be writing."""
-        done = tool("cmp", "-n", size, self.alpha.disk, self.beta.disk, check=False)
-        expect(done.returncode == 0, f"the two copies differ: {done.stdout}{done.stderr}")
+        """All data areas have to be the same, byte by byte. Nothing may be writing."""
+        for node in self.nodes[1:]:
+            done = tool("cmp", "-n", size, self.alpha.disk, node.disk, check=False)
+            expect(done.returncode == 0, f"the copies differ: {done.stdout}{done.stderr}")
 
     def close(self, failed):
         trouble = []

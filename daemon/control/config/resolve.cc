@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 namespace lockstep::config {
@@ -92,6 +93,7 @@ class Resolver {
   void resolve_volumes(const HostDraft& draft, const Scope& scope, Host& host);
   void resolve_witnesses();
   void check_connections();
+  void check_alike();
   void check_fencing(const Scope& scope);
   std::optional<Placed<Endpoint>> address_of(const HostDraft& host) const;
 
@@ -214,10 +216,11 @@ void Resolver::resolve_hosts() {
 }
 
 void Resolver::resolve_witnesses() {
-  constexpr size_t kMaxWitnesses = 6;  // two data nodes and these are all voters that a tenure can name
+  const size_t most = kMostVoters - std::min(kMostVoters, draft_.hosts.size());
   for (const WitnessDraft& draft : draft_.witnesses) {
-    if (out_.witnesses.size() == kMaxWitnesses) {
-      complaints_.error(draft.name.at, fmt::format("more than {} witnesses are not built yet", kMaxWitnesses));
+    if (out_.witnesses.size() == most) {
+      complaints_.error(draft.name.at,
+                        fmt::format("more than {} witnesses beside {} data nodes are not built yet", most, draft_.hosts.size()));
       return;
     }
     if (!draft.address) complaints_.error(draft.name.at, fmt::format("witness {} has no address", draft.name.value));
@@ -230,9 +233,12 @@ void Resolver::resolve_witnesses() {
   }
 }
 
+// A mesh, or one connection for each pair: every data node is connected with every other one.
 void Resolver::check_connections() {
   std::vector<std::string_view> known;
   for (const HostDraft& host : draft_.hosts) known.push_back(host.name.value);
+  std::set<std::pair<std::string, std::string>> pairs;
+  bool doubtful = false;
   for (const ConnectionDraft& connection : draft_.connections) {
     std::set<std::string> named;
     bool unknown = false;
@@ -245,23 +251,50 @@ void Resolver::check_connections() {
         complaints_.error(host.at, fmt::format("{} is named twice", host.value));
       }
     }
-    if (!unknown && named.size() < known.size()) {
-      complaints_.error(connection.at, "data nodes without a connection between them are not built yet: name them all");
+    doubtful = doubtful || unknown;
+    for (auto one = named.begin(); one != named.end(); ++one) {
+      for (auto other = std::next(one); other != named.end(); ++other) {
+        if (!pairs.emplace(*one, *other).second)
+          complaints_.error(connection.at, fmt::format("{} and {} have a connection already", *one, *other));
+      }
     }
   }
-  if (draft_.connections.size() > 1) {
-    complaints_.error(draft_.connections[1].at, "the two data nodes have a connection already");
+  const size_t all = known.size() * (known.size() - 1) / 2;
+  if (!doubtful && !draft_.connections.empty() && !known.empty() && pairs.size() < all)
+    complaints_.error(draft_.connections.front().at,
+                      "data nodes without a connection between them are not built yet: name them all");
+  check_alike();
+}
+
+// One set of net options and one address a host for all of its connections.
+void Resolver::check_alike() {
+  if (draft_.connections.size() < 2) return;
+  const ConnectionDraft& first = draft_.connections.front();
+  std::map<std::string, std::string> addresses;
+  for (const ConnectionDraft& connection : draft_.connections) {
+    bool alike = connection.net.values.size() == first.net.values.size();
+    for (const auto& [spec, value] : connection.net.values) {
+      const auto same = first.net.values.find(spec);
+      alike = alike && same != first.net.values.end() && same->second.value == value.value;
+    }
+    if (!alike)
+      complaints_.error(connection.at,
+                        "net options of one connection alone are not built yet: put them into the resource's net { }");
+    for (const auto& [host, address] : connection.addresses) {
+      const auto [at, fresh] = addresses.emplace(host, address.value.to_string());
+      if (!fresh && at->second != address.value.to_string())
+        complaints_.error(address.at, fmt::format("{} has another address in another connection: that is not built yet", host));
+    }
   }
 }
 
 void Resolver::check_scopes() {
-  constexpr size_t kMostHosts = 2;
+  constexpr size_t kMostHosts = 3;
   if (draft_.hosts.empty()) {
     complaints_.error(draft_.name.at, fmt::format("resource {} has no data node: on HOST {{ ... }}", draft_.name.value));
   }
   if (draft_.hosts.size() > kMostHosts) {
-    complaints_.error(draft_.hosts[kMostHosts].name.at,
-                      "more than two data nodes are not built yet; a third voter can be a witness");
+    complaints_.error(draft_.hosts[kMostHosts].name.at, "more than three data nodes are not built yet");
   }
   std::map<uint16_t, Location> volumes;
   for (const auto& [number, volume] : draft_.volumes) volumes.emplace(number, volume.at);

@@ -37,8 +37,8 @@ class IntentMap {
 
   // Everything written so far is settled everywhere (a clean hand-over, a join): extents may be cleared when they idle.
   void settle_all();
-  // This copy was levelled and has joined: what was pinned is as good as the rest. Positions stay: what flowed since the flush that went
-  // before the join is settled when the Primary says so.
+  // This copy was levelled and has joined, and the Primary that levelled it says so: what was pinned is as good as the rest. Positions
+  // stay: what flowed since the flush that went before the join is settled when the Primary says so.
   void unpin_all();
   // This copy left its writer: what is set may differ from others until it is levelled.
   void pin_all();

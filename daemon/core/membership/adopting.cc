@@ -5,7 +5,28 @@
 
 namespace lockstep {
 
-void Membership::decided_elsewhere(const Tenure& tenure) { adopt(tenure); }
+// What the author of a tenure sent under the one before is in front of its own word on its link, and would be refused if another's word
+// were taken first: a write that the author waits for, and nobody answers. So that word is waited for as long as the author is there.
+bool Membership::author_will_tell(Seat from, const Tenure& tenure) const {
+  const Seat author = tenure.origin.node;
+  if (author == from || author == r_.self() || !adopted() || !r_.data_peers().contains(author)) return false;
+  const Peer& peer = r_.peer(author);
+  return peer.met && peer.run.start == tenure.origin.start;
+}
+
+void Membership::decided_elsewhere(Seat from, const Tenure& tenure) {
+  if (!author_will_tell(from, tenure) || MUTANT(hearsay_adopted)) return adopt(tenure);
+  if (tenure.number <= (adopting_ ? adopting_->number : adopted()->number)) return;
+  if (!hearsay_ || tenure.number > hearsay_->number) hearsay_ = tenure;
+}
+
+void Membership::adopt_hearsay() {
+  if (hearsay_ && hearsay_->number <= adopted()->number) hearsay_.reset();
+  if (!hearsay_ || author_will_tell(kNoSeat, *hearsay_)) return;
+  const Tenure tenure = *hearsay_;
+  hearsay_.reset();
+  adopt(tenure);
+}
 
 void Membership::adopt(const Tenure& tenure) {
   const bool follows = !adopted() || (adopted()->history == tenure.history && tenure.number > adopted()->number);
@@ -32,6 +53,7 @@ void Membership::finish_adopting() {
   r_.dirty.pump();
   end_doubt(*adopting_);
   r_.ctx.record.adopted = *adopting_;
+  r_.ctx.record.given_up = {};
   adopting_recorded_ = true;
   if (old && old->history != adopting_->history) part_from_peers();
   tell_peers();  // before the first frame that is stamped with it
@@ -120,7 +142,8 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     const bool kept = old->members.contains(self) && next.members.contains(self);
     const bool other_primary = old->primary != next.primary;
     // A new Primary that kept this copy in the set followed a clean hand-over: all that was written before is settled.
-    if (self_added && !r_.ctx.record.inconsistent) r_.intents.unpin_all();
+    // A copy that joins waits for the word of the Primary that levelled it: if that one died, the others may differ in what it had in flight.
+    if (self_added && !r_.ctx.record.inconsistent && (next.clean || MUTANT(joined_copy_unpinned))) r_.intents.unpin_all();
     if ((kept && other_primary && next.primary && next.primary->node != self) || (kept && next.clean)) r_.intents.settle_all();
     if (other_primary) r_.secondary.reset_settled();
     // Clean says that all members hold the same bytes, flushed: what their maps still have against each other is history.

@@ -56,6 +56,7 @@ void Membership::take_back_last_member() {
 
 void Membership::evaluate() {
   introduce_unrecorded();
+  adopt_hearsay();
   finish_adopting();
   take_back_last_member();
   pump_fences();

@@ -72,13 +72,14 @@ class Membership {
 
   // --- events ---
   void register_message(Seat from, const Message& message);
+  bool flush_reply(Seat from, OpId op, IoStatus status);  // false: not of a flush that a round asked for
   // --- who is there, and in which run (acquainting.cc) ---
   void greet(Seat seat);  // first of all on a new link
   void voter_hello(Seat from, const VoterHello& hello);
   void superseded(Seat from, const Superseded& notice);
-  bool counts(Seat from, const Message& message);  // false: too early, or from who was not let in
-  void time_passed();                              // first of all in a step: has the lease run out?
-  void decided_elsewhere(const Tenure& tenure);    // a peer says that this one is decided
+  bool counts(Seat from, const Message& message);           // false: too early, or from who was not let in
+  void time_passed();                                       // first of all in a step: has the lease run out?
+  void decided_elsewhere(Seat from, const Tenure& tenure);  // a peer says that this one is decided
   void link_changed(Seat seat);
   void met(Seat seat, const PeerHello& hello);
   void evaluate();
@@ -131,6 +132,8 @@ class Membership {
   // reducing.cc
   bool reduces_the_set(const Tenure& value) const;
   bool flushed_for(const Tenure& value);
+  SeatSet peers_to_flush(const Tenure& value) const;
+  void begin_round_flush(SeatSet peers);
   Instant round_ends_at() const;
 
   // goals.cc: pure questions about the next tenure
@@ -146,6 +149,8 @@ class Membership {
   bool reachable(Seat seat) const;
 
   // adopting.cc
+  bool author_will_tell(Seat from, const Tenure& tenure) const;
+  void adopt_hearsay();
   void adopt(const Tenure& tenure);
   void finish_adopting();
   void apply_set_change(const std::optional<Tenure>& old, const Tenure& next);
@@ -194,6 +199,7 @@ class Membership {
   bool adopting_recorded_ = false;
   bool doubt_ended_ = false;  // by what is being adopted; to be told to the peers
   std::optional<Tenure> adopt_next_;
+  std::optional<Tenure> hearsay_;  // decided, by the word of another than its author, whose own word is on its way
 
   bool caretaker_wish_ = false;  // this node's next tenure, or the one that it has begun, is a caretaker's
   bool caretaker_ = false;       // Primary, but for nobody
@@ -208,6 +214,8 @@ class Membership {
   SeatSet force_without_;  // voters whose storage failed
   Instant round_started_;
   RoundFlush round_flush_ = RoundFlush::none;
+  SeatSet round_flushed_;  // peers that have
+  OpId round_flush_op_;
   SeatSet round_refused_;
   Instant next_round_at_ = kLongAgo;
   uint64_t highest_counter_ = 0;

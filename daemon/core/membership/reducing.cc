@@ -1,13 +1,17 @@
 // The set is reduced only to copies that have what was acknowledged on stable storage. Protocol C acknowledges what is in a disk's cache;
 // the write is safe as long as the caches of all members are not lost. When a member leaves, the copies that stay answer for what was
-// acknowledged before: so the node that proposes the smaller set first flushes its own disk, once a majority has promised it their votes
-// (a Primary before it has no lease from then on, and acknowledges nothing more), and itself acknowledges nothing until it is known
-// whether the set was reduced. Without that, a node that loses power within its promotion comes back as the only member, without writes
+// acknowledged before: so the node that proposes the smaller set first has every member of it flush, itself included, once a majority has
+// promised it their votes (a Primary before it has no lease from then on, and acknowledges nothing more), and itself acknowledges nothing
+// until it is known whether the set was reduced. Without that, a node that loses power within its promotion comes back as the only member, without writes
 // that the copy which the promotion left behind still has (found by the simulator, seed 48408).
 #include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
+
+namespace {
+constexpr uint64_t kRoundOpBit = uint64_t{1} << 61;  // in the id of a flush that a round asks for; no other has it
+}
 
 // What this node found and proposes again was flushed by whoever proposed it first.
 bool Membership::reduces_the_set(const Tenure& value) const {
@@ -15,23 +19,52 @@ bool Membership::reduces_the_set(const Tenure& value) const {
          !(adopted()->members - value.members).empty();
 }
 
-// False: the round waits for the flush, and evaluate() asks again.
+// Who else is to flush. Without a Primary nothing was written since the hand-over, which was flushed everywhere.
+SeatSet Membership::peers_to_flush(const Tenure& value) const {
+  SeatSet peers;
+  for (Seat seat : value.members - SeatSet{r_.self()}) {
+    if (holds_tenure() && r_.peer(seat).replicating && !MUTANT(proposer_flushes_alone)) peers.insert(seat);
+  }
+  return peers;
+}
+
+// False: the round waits for the flushes, and evaluate() asks again. A member that is lost meanwhile is not in what is proposed then.
 bool Membership::flushed_for(const Tenure& value) {
   if (!reduces_the_set(value) || !r_.disk_usable || MUTANT(reduced_without_flush)) return true;
-  if (round_flush_ == RoundFlush::none) {
-    round_flush_ = RoundFlush::running;
-    r_.disk.submit(OpKind::flush, {}, false, {}, [this, ballot = round_->ballot()](IoStatus status) {
-      if (status != IoStatus::ok) r_.disk_failed(Reason::disk_failed);
-      if (!round_ || round_->ballot() != ballot) return;
-      round_flush_ = RoundFlush::done;
-      round_started_ = r_.ctx.now;  // the voters have their time from here on
-    });
+  const SeatSet peers = peers_to_flush(value);
+  if (round_flush_ == RoundFlush::none) begin_round_flush(peers);
+  return round_flush_ == RoundFlush::done && (peers - round_flushed_).empty();
+}
+
+void Membership::begin_round_flush(SeatSet peers) {
+  round_flush_ = RoundFlush::running;
+  round_flushed_ = {};
+  round_flush_op_ = {kRoundOpBit | r_.ctx.fresh_id()};
+  for (Seat seat : peers) r_.send(seat, FlushRequest{r_.membership.stamp(), round_flush_op_});
+  r_.disk.submit(OpKind::flush, {}, false, {}, [this, ballot = round_->ballot()](IoStatus status) {
+    if (status != IoStatus::ok) r_.disk_failed(Reason::disk_failed);
+    if (!round_ || round_->ballot() != ballot) return;
+    round_flush_ = RoundFlush::done;
+    round_started_ = r_.ctx.now;  // the voters have their time from here on
+  });
+}
+
+bool Membership::flush_reply(Seat from, OpId op, IoStatus status) {
+  if ((op.value & kRoundOpBit) == 0) return false;
+  if (status != IoStatus::ok) {
+    r_.peer(from).disk_usable = false;
+    r_.peer(from).replicating = false;
+    r_.write_path.leg_lost(from);
+  } else if (round_ && op == round_flush_op_) {
+    round_flushed_.insert(from);
+    round_started_ = r_.ctx.now;
   }
-  return round_flush_ == RoundFlush::done;
+  return true;
 }
 
 Instant Membership::round_ends_at() const {
-  return round_started_ + (round_flush_ == RoundFlush::running ? r_.ctx.config.ack_timeout : r_.ctx.config.round_timeout);
+  const bool flushing = round_flush_ != RoundFlush::none && round_ && !round_->proposed();
+  return round_started_ + (flushing ? r_.ctx.config.ack_timeout : r_.ctx.config.round_timeout);
 }
 
 // From the flush on until the outcome is known: what completes here after the flush may be in this disk's cache alone.

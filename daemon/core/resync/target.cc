@@ -73,6 +73,7 @@ void ResyncTarget::flushed_for_join(Seat from, LinkId link, OpId op, uint64_t ru
   r_.ctx.record.inconsistent = false;
   r_.ctx.record.doubtful = false;  // levelled in every extent that its intent map had
   r_.records.changed([this, from, link, op] {
+    r_.tell_condition();  // to a third node too: it would not keep in the set what it takes for Inconsistent
     if (source_ == from && r_.peer(from).link_up && r_.peer(from).link == link)
       r_.send(from, JoinReady{r_.membership.stamp(), op, IoStatus::ok});
   });

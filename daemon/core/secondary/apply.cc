@@ -119,6 +119,7 @@ void Secondary::read(Seat from, const ReadRequest& request) {
 void Secondary::settled(Seat from, const Settled& notice) {
   if (!acceptable(from, notice.stamp)) return;
   settled_ = std::max(settled_, notice.position);
+  if (r_.membership.member(r_.self())) r_.intents.unpin_all();
   cool(Heat::matters);
 }
 

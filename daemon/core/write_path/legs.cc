@@ -90,7 +90,14 @@ void WritePath::resend(Seat peer) {
   }
 }
 
-void WritePath::set_changed() { release_lost(); }
+// Whoever has joined may forget what it was levelled in.
+void WritePath::set_changed() {
+  release_lost();
+  if (!r_.membership.is_primary()) return;
+  for (Seat seat : r_.data_peers()) {
+    if (r_.peer(seat).replicating && r_.membership.member(seat)) r_.send(seat, Settled{r_.membership.stamp(), settled_});
+  }
+}
 
 Instant WritePath::oldest_leg(Seat peer) const {
   Instant oldest = kNever;

@@ -52,6 +52,8 @@ std::string two(const std::string& alpha, const std::string& beta, const std::st
 }
 const std::string kA = "node-id 0; address h:1;";
 const std::string kB = "node-id 1; address i:1;";
+const std::string kC = "on gamma { node-id 2; address j:1; }";
+const std::string kPairs = " connection { host alpha; host beta; } connection { host alpha; host gamma address h:6; } ";
 
 INSTANTIATE_TEST_SUITE_P(
     All, FirstLine,
@@ -98,8 +100,16 @@ INSTANTIATE_TEST_SUITE_P(
              "c:2:31: \"10.0.0.1\" is not an address: 10.1.1.31:7800, [::1]:7800 or name:7800"},
         Case{"same_address", two(kA, "node-id 1; address h:1;"), "c:3:30: address h:1 is in use already: c line 2"},
         Case{"same_port", two(kA + " nbd :1;", kB), "c:2:40: port 1 on alpha is in use already: c line 2"},
-        Case{"three", two(kA, kB, "on gamma { node-id 2; address j:1; }"),
-             "c:3:4: more than two data nodes are not built yet; a third voter can be a witness"},
+        Case{"four", two(kA, kB, "on gamma { node-id 2; address j:1; } on delta { node-id 3; address k:1; }"),
+             "c:3:4: more than three data nodes are not built yet"},
+        Case{"pair_missing", two(kA, kB, kC + " connection { host alpha; host beta; } connection { host alpha; host gamma; }"),
+             "c:1:52: data nodes without a connection between them are not built yet: name them all"},
+        Case{"pair_twice", two(kA, kB, "connection { host alpha; host beta; } connection { host beta; host alpha; }"),
+             "c:1:53: alpha and beta have a connection already"},
+        Case{"own_net", two(kA, kB, kC + kPairs + "connection { host beta; host gamma; net { ping-int 3; } }"),
+             "c:1:141: net options of one connection alone are not built yet: put them into the resource's net { }"},
+        Case{"own_address", two(kA, kB, kC + kPairs + "connection { host beta; host gamma address h:7; }"),
+             "c:1:184: gamma has another address in another connection: that is not built yet"},
         Case{"witness_name", two(kA, kB, "witness beta { address w:1; }"), "c:1:23: the name beta is taken: a voter votes once"},
         Case{"witness_address", two(kA, kB, "witness w { }"), "c:1:23: witness w has no address"},
         Case{"no_disk", "resource r { on a { node-id 0; address h:1; } }",

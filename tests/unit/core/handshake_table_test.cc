@@ -14,8 +14,17 @@ namespace {
 
 // What a node has adopted. One decided value a history and number, as the register guarantees: the third of the first history has
 // a larger volume.
-enum class Past : uint8_t { none, first, second, grown, another_first, another_third };
-constexpr Past kPasts[] = {Past::none, Past::first, Past::second, Past::grown, Past::another_first, Past::another_third};
+enum class Past : uint8_t {
+  none,
+  gave_up,
+  first,
+  second,
+  grown,
+  another_first,
+  another_third
+};  // gave_up: in none, the first was left
+constexpr Past kPasts[] = {Past::none,  Past::gave_up,       Past::first,        Past::second,
+                           Past::grown, Past::another_first, Past::another_third};
 enum class Room : uint8_t { none, small, exact, larger };  // none: diskless
 constexpr Room kRooms[] = {Room::none, Room::small, Room::exact, Room::larger};
 
@@ -28,10 +37,12 @@ struct Party {
 
 // --- the design's words, about parties
 
-int history(Past past) { return past == Past::none ? 0 : past >= Past::another_first ? 2 : 1; }
+bool in_none(Past past) { return past == Past::none || past == Past::gave_up; }
+int history(Past past) { return in_none(past) ? 0 : past >= Past::another_first ? 2 : 1; }
 int age(Past past) {
   switch (past) {
     case Past::none:
+    case Past::gave_up:
       return 0;
     case Past::first:
     case Past::another_first:
@@ -46,15 +57,18 @@ int age(Past past) {
 }
 Room needs(Past past) { return past == Past::grown ? Room::larger : Room::exact; }
 bool same_party(const Party& a, const Party& b) { return a.first_seat == b.first_seat; }
+bool left(const Party& a, const Party& b) { return a.past == Past::gave_up && history(b.past) == 1; }
 bool split(const Party& a, const Party& b) {
-  return a.past != Past::none && b.past != Past::none && history(a.past) != history(b.past);
+  const bool two = !in_none(a.past) && !in_none(b.past) && history(a.past) != history(b.past);
+  return two || left(a, b) || left(b, a);
 }
 bool has_disk(const Party& p) { return p.room != Room::none; }
 
-// "Both say who they are; nobody meets himself. Peers of one resource use one protocol. Two histories that meet are a split brain.
+// "Both say who they are; nobody meets himself. Peers of one resource use one protocol. Two histories that meet are a split brain. What an
+// operator has given up is not taken again from whoever still has it.
 // Copies of a used resource hold its volumes as the latest decided tenure has them; of one that was never used they are equal."
 Reason objection(const Party& a, const Party& b) {
-  const bool fresh = a.past == Past::none && b.past == Past::none;
+  const bool fresh = in_none(a.past) && in_none(b.past);
   const Past latest = age(a.past) > age(b.past) ? a.past : b.past;
   const bool both_disks = has_disk(a) && has_disk(b);
   const bool unequal = both_disks && a.room != b.room;
@@ -73,7 +87,7 @@ Reason objection(const Party& a, const Party& b) {
 // "Only a decided tenure is acted on; a newer one is adopted first." Every tenure in a hello is decided.
 Verdict verdict(const Party& mine, const Party& theirs) {
   if (objection(mine, theirs) != Reason::none) return Verdict::refuse;
-  if (mine.past == theirs.past) return Verdict::connect;
+  if (age(mine.past) == age(theirs.past)) return Verdict::connect;
   return age(mine.past) < age(theirs.past) ? Verdict::adopt_theirs : Verdict::they_adopt_mine;
 }
 
@@ -82,7 +96,7 @@ Verdict verdict(const Party& mine, const Party& theirs) {
 constexpr uint64_t kUnit = 64 * kBlockBytes;
 
 std::optional<Tenure> tenure_with(Past past) {
-  if (past == Past::none) return std::nullopt;
+  if (in_none(past)) return std::nullopt;
   Tenure tenure = tenure_of({kA, kB}, {kA, kB, kW}, static_cast<uint64_t>(age(past)));
   tenure.history = uuid(100 + static_cast<uint64_t>(history(past)));
   tenure.volumes[0].size_bytes = static_cast<uint64_t>(needs(past)) * kUnit;
@@ -94,6 +108,7 @@ PeerHello hello_of(const Party& party) {
   hello.node = party.first_seat ? kA : kB;
   hello.protocol = party.protocol_c ? 'C' : 'A';
   hello.tenure = tenure_with(party.past);
+  if (party.past == Past::gave_up) hello.given_up = tenure_with(Past::first)->history;
   hello.disk = has_disk(party) ? disk_of(hello.node) : Uuid{};
   hello.size_bytes = static_cast<uint64_t>(party.room) * kUnit;
   return hello;

@@ -47,6 +47,7 @@ inline std::vector<Message> sample_messages() {
   hello.inconsistent = true;
   hello.tenure = sample_tenure();
   hello.dirty_blocks = 12;
+  hello.given_up = sample_uuid(34);
   return {
       Prepare{sample_ballot(1), sample_holder(), 5, sample_tenure().history, true},
       Promise{sample_ballot(2), sample_voter(), sample_ballot(1), sample_tenure()},

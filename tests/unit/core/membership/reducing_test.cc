@@ -64,6 +64,45 @@ TEST(Reducing, AChangeThatCompletesAfterTheFlushIsAnsweredWhenTheOutcomeIsKnown)
   EXPECT_EQ(lab.answer(kA, io), IoStatus::ok);
 }
 
+LabOptions three() {
+  LabOptions options;
+  options.data_nodes = {kA, kB, kC};
+  return options;
+}
+
+// What was acknowledged by all three may be in the caches of A and B alone from here on.
+TEST(Reducing, EveryMemberThatStaysFlushes) {
+  Lab lab(three());
+  lab.create();
+  lab.promote(kA);
+  lab.node(kB).hold_disk = is_flush;
+  lab.cut(kA, kC);
+  const ClientIo io = lab.write(kA);
+  lab.advance(milliseconds(500));
+  EXPECT_EQ(accepted_by_the_witness(lab), (SeatSet{kA, kB, kC}));
+  EXPECT_FALSE(lab.answer(kA, io));
+  lab.node(kB).hold_disk = nothing;
+  lab.run();
+  lab.advance(milliseconds(100));
+  EXPECT_EQ(accepted_by_the_witness(lab), (SeatSet{kA, kB}));
+  EXPECT_EQ(lab.answer(kA, io), IoStatus::ok);
+}
+
+TEST(Reducing, AMemberThatIsLostWhileItFlushesLeavesToo) {
+  Lab lab(three());
+  lab.create();
+  lab.promote(kA);
+  lab.node(kB).hold_disk = is_flush;
+  lab.cut(kA, kC);
+  lab.advance(milliseconds(500));
+  ASSERT_EQ(accepted_by_the_witness(lab), (SeatSet{kA, kB, kC}));
+  lab.node(kB).disk_status = [](const DiskIo&) { return IoStatus::io_error; };
+  lab.node(kB).hold_disk = nothing;
+  lab.run();
+  lab.advance(milliseconds(500));
+  EXPECT_EQ(accepted_by_the_witness(lab), SeatSet{kA});
+}
+
 TEST(Reducing, ReadsGoOnMeanwhile) {
   Lab lab;
   lab.create();

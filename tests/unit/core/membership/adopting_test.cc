@@ -1,0 +1,58 @@
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/replica_harness.h"
+
+namespace lockstep {
+namespace {
+
+LabOptions three() {
+  LabOptions options;
+  options.data_nodes = {kA, kB, kC};
+  return options;
+}
+
+bool data_from_a_to_c(const Lab::Mail& letter) {
+  return letter.from == kA && letter.send.to == kC && lane_of(letter.send.message) == Lane::data;
+}
+
+// A Primary of three, whose writes to C are still on their way while B tells C the tenure that followed.
+class Hearsay : public ::testing::Test {
+ protected:
+  Hearsay() : lab(three()) {
+    lab.create();
+    lab.promote(kA);
+    lab.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinPrepare>(letter.send.message); };
+    EXPECT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::invalidate)));
+    lab.connect(kA, kB);
+    lab.advance(seconds(1));
+    before = lab.node(kC).tenure().number;
+  }
+  void b_joins_while_c_hears_of_it_from_others_only() {
+    lab.hold_mail = data_from_a_to_c;
+    io = lab.write(kA);
+    lab.advance(seconds(1));
+    ASSERT_GT(lab.node(kB).tenure().number, before);
+  }
+  Lab lab;
+  uint64_t before = 0;
+  ClientIo io;
+};
+
+TEST_F(Hearsay, TheAuthorsOwnWordIsWaitedForWhileItIsThere) {
+  b_joins_while_c_hears_of_it_from_others_only();
+  EXPECT_EQ(lab.node(kC).tenure().number, before);
+  EXPECT_FALSE(lab.answer(kA, io));
+  lab.hold_mail = [](const Lab::Mail&) { return false; };
+  lab.run();
+  EXPECT_GT(lab.node(kC).tenure().number, before);
+  EXPECT_EQ(lab.answer(kA, io), IoStatus::ok) << "the write came first, and was taken";
+}
+
+TEST_F(Hearsay, WithoutTheAuthorAnothersWordIsTaken) {
+  b_joins_while_c_hears_of_it_from_others_only();
+  lab.cut(kA, kC);
+  EXPECT_GT(lab.node(kC).tenure().number, before);
+}
+
+}  // namespace
+}  // namespace lockstep
