@@ -27,6 +27,7 @@ CoreConfig core_config(const config::Resource& resource, const config::Host& sel
   for (size_t i = 0; i < resource.witnesses.size(); ++i) core.witnesses.insert(witness_seat(static_cast<uint8_t>(i)));
   core.lease = self.options.lease_time;
   core.promote_patience = self.options.lease_time * 2 + seconds(3);
+  core.witness_timeout = self.options.witness_timeout;
   core.ack_timeout = self.net.timeout;
   core.fail_on_no_quorum = self.options.on_no_quorum == config::OnNoQuorum::io_error;
   core.fencing = policy_of(self.net.fencing);

@@ -143,6 +143,10 @@ void resource_text(const ResourceStatus& status, std::string& out) {
   if (!snapshot.quorum) out += " quorum:no";
   out += "\n";
   for (const PeerSnapshot& peer : snapshot.peers) peer_text(status, peer, out);
+  for (const VoterSnapshot& voter : snapshot.without_seat) {
+    out += fmt::format("  {} {} votes:no answers:{}\n", status.name_of(voter.seat), voter.seat.is_witness() ? "witness" : "node",
+                       voter.answers ? "yes" : "no");
+  }
   for (const VoterSnapshot& voter : snapshot.voters) {
     if (voter.seat.is_witness()) {
       out += fmt::format("  {} witness answers:{}\n", status.name_of(voter.seat), voter.answers ? "yes" : "no");

@@ -109,6 +109,8 @@ nlohmann::ordered_json status_json(const ResourceStatus& status) {
   out["lease-left-ms"] = snapshot.lease_left.ns / 1'000'000;
   out["voters"] = json::array();
   for (const VoterSnapshot& voter : snapshot.voters) out["voters"].push_back(voter_json(status, voter));
+  out["voters-without-seat"] = json::array();
+  for (const VoterSnapshot& voter : snapshot.without_seat) out["voters-without-seat"].push_back(voter_json(status, voter));
   out["devices"] = json::array({device_json(status)});
   out["connections"] = json::array();
   for (const PeerSnapshot& peer : snapshot.peers) out["connections"].push_back(connection_json(status, peer));

@@ -283,13 +283,11 @@ void Admin::finish_when_durable(Seat reconnect) {
   });
 }
 
-// Who changes the set: the Primary, or without one the lowest member. None: no other copy is good.
+// Who changes the set. None: no other copy is good.
 Seat Admin::who_can_drop_this_copy() const {
   const Tenure& tenure = *r_.membership.adopted();
-  for (Seat seat : tenure.members - SeatSet{r_.self()}) {
-    if (r_.good_copy(seat)) return tenure.primary ? tenure.primary->node : seat;
-  }
-  return kNoSeat;
+  const Seat other = r_.membership.leader_without_primary({r_.self()});
+  return tenure.primary && other != kNoSeat ? tenure.primary->node : other;
 }
 
 // This copy leaves the set, forgets that it was good, and is copied anew.

@@ -26,6 +26,7 @@ struct CoreConfig {
   bool fail_on_no_quorum = false;  // on-no-quorum io-error
   FencingPolicy fencing = FencingPolicy::dont_care;
   bool fence_handler = false;
+  Duration witness_timeout;  // with a handler: a witness silent for so long has no vote until it is back; zero: it keeps it
 
   uint64_t max_op_bytes = 32 * 1024 * 1024;
   uint32_t max_client_ops = 1024;                // in flight and waiting; more is a bug of the shell

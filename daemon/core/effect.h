@@ -114,7 +114,9 @@ enum class Notice : uint8_t {
   fence_ignored,   // a: exit status
   caretaker_begins,
   caretaker_ends,
-  superseded,  // seat: who has met a later run of this node's memory
+  superseded,      // seat: who has met a later run of this node's memory
+  voter_seated,    // it had no seat before
+  voter_unseated,  // it votes no more
 };
 struct Note {
   Notice notice = Notice::peer_connected;

@@ -1,4 +1,6 @@
 // What a Replica shows of itself.
+#include <algorithm>
+
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -112,6 +114,11 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
   }
   for (const Voter& voter : ctx.record.adopted ? ctx.record.adopted->voters : membership.configured_voters())
     shown.voters.push_back(show_voter(*this, voter, now));
+  for (Seat seat : ctx.config.data_nodes | ctx.config.witnesses) {
+    const auto votes = [seat](const VoterSnapshot& voter) { return voter.seat == seat; };
+    if (std::none_of(shown.voters.begin(), shown.voters.end(), votes))
+      shown.without_seat.push_back(show_voter(*this, {seat, peer(seat).seen_acceptor}, now));
+  }
   for (Seat seat : data_peers()) {
     shown.peers.push_back(show_peer(*this, peer(seat), now));
     shown.dirty_blocks[seat.value] = dirty.of(seat).count();

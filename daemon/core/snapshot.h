@@ -73,6 +73,7 @@ struct Snapshot {
   std::array<uint64_t, kMaxDataNodes> dirty_blocks{};
   std::vector<VoterSnapshot> voters;
   std::vector<PeerSnapshot> peers;
+  std::vector<VoterSnapshot> without_seat;  // configured, and no voter of the tenure
 };
 
 }  // namespace lockstep

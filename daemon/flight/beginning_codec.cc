@@ -19,7 +19,8 @@ constexpr uint8_t kWhole = 0, kDistances = 1;  // how a page is written
 template <class C, class F>
 void each_setting(C& config, F&& f) {
   auto& [self, data_nodes, witnesses, lease, drift, round_timeout, retry, patience, caretaker_delay, ack_timeout, fail, fencing,
-         handler, max_op_bytes, max_client_ops, max_hot_extents, settle_interval, chunk, window, flush_blocks] = config;
+         handler, witness_timeout, max_op_bytes, max_client_ops, max_hot_extents, settle_interval, chunk, window, flush_blocks] =
+      config;
   f(self);
   f(data_nodes);
   f(witnesses);
@@ -33,6 +34,7 @@ void each_setting(C& config, F&& f) {
   f(fail);
   f(fencing);
   f(handler);
+  f(witness_timeout);
   f(max_op_bytes);
   f(max_client_ops);
   f(max_hot_extents);

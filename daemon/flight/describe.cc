@@ -326,6 +326,10 @@ std::string_view name_of(Notice notice) {
       return "caretaker-ends";
     case Notice::superseded:
       return "superseded";
+    case Notice::voter_seated:
+      return "voter-seated";
+    case Notice::voter_unseated:
+      return "voter-unseated";
     case Notice::fence_ignored:
       return "fence-ignored";
   }

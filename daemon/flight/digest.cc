@@ -88,14 +88,16 @@ void mix_fence(Mixer& mix, const FenceSnapshot& fence) {
 // The bindings stop compiling when a snapshot gets another member.
 void mix_snapshot(Mixer& mix, const Snapshot& shown) {
   const auto& [role, disk, caretaker, quorum, suspended, reason, tenure, disk_uuid, size, lease, seasoned, ops, hot, needed,
-               answering, dirty, voters, peers] = shown;
+               answering, dirty, voters, peers, without_seat] = shown;
   static_cast<void>(tenure);  // the record has it
   mix.numbers(role, disk, caretaker, quorum, suspended, reason, size, lease, seasoned, ops, hot, needed, answering);
   mix(disk_uuid);
   for (const uint64_t blocks : dirty) mix(blocks);
-  for (const VoterSnapshot& voter : voters) {
-    const auto& [seat, answers, empty, silent] = voter;
-    mix.numbers(seat, answers, empty, silent);
+  for (const auto* list : {&voters, &without_seat}) {
+    for (const VoterSnapshot& voter : *list) {
+      const auto& [seat, answers, empty, silent] = voter;
+      mix.numbers(seat, answers, empty, silent);
+    }
   }
   for (const PeerSnapshot& peer : peers) {
     const auto& [node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused, differing,

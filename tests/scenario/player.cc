@@ -105,12 +105,13 @@ sim::SimWitness* Player::witness(Seat seat) {
   return &stage().witness(index);
 }
 
-// cluster [nodes=2] [witnesses=1] [fence-handler=0] [volatile=0] [clients=0] [lease=ms] [created=1]
+// cluster [nodes=2] [witnesses=1] [fence-handler=0] [witness-timeout=ms] [volatile=0] [clients=0] [lease=ms] [created=1]
 void Player::cluster(Words& words) {
   if (stage_) throw std::runtime_error("one cluster a story");
   sim::Plan plan = sim::quiet_plan(seed_, words.option("witnesses", 1), words.option("nodes", 2));
   plan.core.fence_handler = words.option("fence-handler", 0) != 0;
   if (plan.core.fence_handler) plan.core.fencing = FencingPolicy::resource_and_stonith;
+  plan.core.witness_timeout = milliseconds(words.option("witness-timeout", 0));
   plan.volatile_cache = words.option("volatile", 0) != 0;
   plan.workload.clients = words.option("clients", 0);
   plan.core.lease = milliseconds(words.option("lease", 3000));

@@ -42,11 +42,12 @@ constexpr std::array kRequiredFaults = {
     Fault::forced_history,
 };
 constexpr std::array kRequiredNotices = {
-    Notice::peer_connected,   Notice::peer_lost,     Notice::tenure_decided, Notice::tenure_adopted,   Notice::became_primary,
-    Notice::became_secondary, Notice::frozen,        Notice::thawed,         Notice::peer_dropped,     Notice::resync_started,
-    Notice::resync_finished,  Notice::peer_joined,   Notice::deposed,        Notice::disk_failed,      Notice::metadata_failed,
-    Notice::resync_aborted,   Notice::voter_lost,    Notice::voter_back,     Notice::voter_replaced,   Notice::fence_started,
-    Notice::fence_finished,   Notice::fence_ignored, Notice::superseded,     Notice::caretaker_begins, Notice::caretaker_ends,
+    Notice::peer_connected,   Notice::peer_lost,      Notice::tenure_decided, Notice::tenure_adopted,   Notice::became_primary,
+    Notice::became_secondary, Notice::frozen,         Notice::thawed,         Notice::peer_dropped,     Notice::resync_started,
+    Notice::resync_finished,  Notice::peer_joined,    Notice::deposed,        Notice::disk_failed,      Notice::metadata_failed,
+    Notice::resync_aborted,   Notice::voter_lost,     Notice::voter_back,     Notice::voter_replaced,   Notice::fence_started,
+    Notice::fence_finished,   Notice::fence_ignored,  Notice::superseded,     Notice::caretaker_begins, Notice::caretaker_ends,
+    Notice::voter_seated,     Notice::voter_unseated,
 };
 // Each rule of the promotion table and each way in which a round can fail for good. Reason::lease_running only shows while a
 // promotion waits: it ends with a promotion, or with peer_is_primary when the lease is renewed.

@@ -40,7 +40,7 @@ enum class Fault : uint8_t {
 constexpr size_t kFaults = static_cast<size_t>(Fault::forced_history) + 1;
 std::string_view name_of(Fault fault);
 
-constexpr size_t kNotices = static_cast<size_t>(Notice::superseded) + 1;
+constexpr size_t kNotices = static_cast<size_t>(Notice::voter_unseated) + 1;
 
 struct Coverage {
   std::array<uint64_t, kFaults> faults{};

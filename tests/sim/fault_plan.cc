@@ -68,7 +68,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   if (wish.data_nodes != 0) plan.data_nodes = wish.data_nodes;
   plan.core = core_config(plan.data_nodes, plan.witnesses);
   draw_core(prng, plan.core);
-  if ((plan.witnesses == 0 || prng.chance(15)) && !wish.volatile_cache) {
+  if ((plan.witnesses == 0 || prng.chance(22)) && !wish.volatile_cache) {
     plan.core.fence_handler = true;
     plan.core.fencing = FencingPolicy::resource_and_stonith;
   }
@@ -81,6 +81,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   if (prng.chance(15)) plan.net.slowest = milliseconds(15);
   if (prng.chance(20)) plan.net.stall_permille = static_cast<int>(prng.between(1, 20));
   if (prng.chance(25)) plan.workload.flushes = 0;
+  if (plan.core.fence_handler && prng.chance(70)) plan.core.witness_timeout = milliseconds(prng.between(500, 5000));
   draw_faults(prng, plan, wish.volatile_cache);
   plan.unattended = prng.chance(30);
   plan.core.caretaker_delay = milliseconds(prng.between(300, 8000));

@@ -28,7 +28,7 @@
   X(P2, lost_lease_taken_again, any, "a lease that ran out is taken again without asking what was decided meanwhile")           \
   X(P3, ack_before_loss_decided, any, "a write is answered without a lost peer before the tenure without it is decided")        \
   X(P3, ack_when_loss_proposed, any, "a write is answered without a lost peer as soon as the tenure without it is proposed")    \
-  X(P1, undecided_set_ignored, any, "completions need only the adopted set while another one may be decided")                   \
+  X(P1, undecided_set_ignored, story, "completions need only the adopted set while another one may be decided")                 \
   X(P4, data_before_intent, any, "the Primary writes data before its intent is durable")                                        \
   X(P4, secondary_data_before_intent, any, "a Secondary writes data before its intent is durable")                              \
   X(P4, absent_not_marked, any, "a write that a peer outside the set misses is not marked")                                     \

@@ -43,6 +43,7 @@ enum class Fencing : uint8_t { dont_care, resource_only, resource_and_stonith };
 struct Options {
   OnNoQuorum on_no_quorum = OnNoQuorum::suspend_io;
   Duration lease_time;
+  Duration witness_timeout;
   std::optional<Uuid> resource_uuid;
   std::string flight_recorder;        // "on", "off", or the directory of the recordings
   uint64_t flight_recorder_size = 0;  // bytes, of all recordings of the resource on a node

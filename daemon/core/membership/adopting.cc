@@ -1,5 +1,7 @@
 // Adopting a decided tenure: finish what was begun under the older one, take over its consequences for the bitmaps, make that
 // durable, then act by it.
+#include <algorithm>
+
 #include "base/mutation.h"
 #include "core/replica_impl.h"
 
@@ -99,10 +101,19 @@ void Membership::first_adoption(const Tenure& next) {
 }
 
 void Membership::note_new_voters(const Tenure& old, const Tenure& next) {
+  const auto seat_in = [](const Tenure& tenure, Seat seat) {
+    return std::find_if(tenure.voters.begin(), tenure.voters.end(), [seat](const Voter& v) { return v.seat == seat; });
+  };
   for (const Voter& voter : next.voters) {
-    for (const Voter& before : old.voters) {
-      if (before.seat == voter.seat && before.acceptor != voter.acceptor) r_.ctx.note(Notice::voter_replaced, voter.seat);
+    const auto before = seat_in(old, voter.seat);
+    if (before == old.voters.end()) {
+      r_.ctx.note(Notice::voter_seated, voter.seat);
+    } else if (before->acceptor != voter.acceptor) {
+      r_.ctx.note(Notice::voter_replaced, voter.seat);
     }
+  }
+  for (const Voter& voter : old.voters) {
+    if (seat_in(next, voter.seat) == next.voters.end()) r_.ctx.note(Notice::voter_unseated, voter.seat);
   }
 }
 

@@ -76,11 +76,21 @@ std::optional<Voter> Membership::seat_to_fill(const Tenure& from) const {
   return std::nullopt;
 }
 
-// A witness that the configuration has no more, while every data node is here to decide that.
+// With a fence at hand a silent witness is in the way: with it the voters are odd, and a fence is no vote. So it goes while all data nodes
+// are there to decide that, and comes back as it answers (seat_to_add).
+Instant Membership::unseated_at(Seat witness) const {
+  const CoreConfig& config = r_.ctx.config;
+  const bool can_fence = config.fence_handler && config.fencing != FencingPolicy::dont_care;
+  if (!can_fence || config.witness_timeout.ns <= 0 || reachable(witness)) return kNever;
+  return r_.peer(witness).since + config.witness_timeout;
+}
+
+// A witness that the configuration has no more, or that is silent, while every data node is here to decide that.
 std::optional<Seat> Membership::seat_to_drop(const Tenure& from) const {
   if (!serving() || votes_answering() < votes_needed() || !everybody_is_here()) return std::nullopt;
   for (const Voter& voter : from.voters) {
-    if (voter.seat.is_witness() && !r_.ctx.config.witnesses.contains(voter.seat)) return voter.seat;
+    if (!voter.seat.is_witness()) continue;
+    if (!r_.ctx.config.witnesses.contains(voter.seat) || r_.ctx.now >= unseated_at(voter.seat)) return voter.seat;
   }
   return std::nullopt;
 }

@@ -24,11 +24,19 @@ bool Membership::is_resync_source() const {
     return false;
   if (role_ == Standing::primary) return true;
   if (adopted()->primary || !adopted()->clean || r_.admin.stopping()) return false;
-  for (Seat seat : adopted()->members) {
-    if (seat == r_.self()) return true;
-    if (r_.good_copy(seat) && !r_.admin.wants_dropped(seat)) return false;
+  return leader_without_primary({}) == r_.self();
+}
+
+// The author of the tenure goes on: what it copies to a third node is not begun anew by another one, because that has just joined.
+Seat Membership::leader_without_primary(SeatSet besides) const {
+  const SeatSet members = adopted()->members - besides;
+  const auto fit = [this](Seat seat) { return seat == r_.self() || (r_.good_copy(seat) && !r_.admin.wants_dropped(seat)); };
+  const Seat author = adopted()->origin.node;
+  if (members.contains(author) && fit(author)) return author;
+  for (Seat seat : members) {
+    if (fit(seat)) return seat;
   }
-  return false;
+  return kNoSeat;
 }
 
 void Membership::link_changed(Seat seat) {
@@ -81,6 +89,9 @@ Instant Membership::next_deadline() const {
     if (serving()) due = std::min(due, lease_until());
     if (next_win_over_at_ > r_.ctx.now && serving() && everybody_is_here() && without_a_seat(*adopted(), false))
       due = std::min(due, next_win_over_at_);
+    for (const Voter& voter : adopted()->voters) {
+      if (voter.seat.is_witness() && unseated_at(voter.seat) > r_.ctx.now) due = std::min(due, unseated_at(voter.seat));
+    }
   }
   if (!holds_tenure() && caretaker_due_at_ > r_.ctx.now) due = std::min(due, caretaker_due_at_);
   if (!round_ && !holds_tenure() && accepted_unsettled()) due = std::min(due, r_.ctx.now + seconds(1));

@@ -42,8 +42,10 @@ class Membership {
   bool member(Seat seat) const { return adopted() && adopted()->members.contains(seat); }
   // Completions need this seat's acknowledgement: it is in the decided set, or in one that may have been decided.
   bool completions_need(Seat seat) const;
-  // This node copies to those that are outside the set: the Primary, or the lowest member when there is none.
+  // This node copies to those that are outside the set: the Primary, or when there is none the author of the tenure, or the lowest member.
   bool is_resync_source() const;
+  // Without a Primary: who copies, and changes the set. kNoSeat: nobody that this node knows of.
+  Seat leader_without_primary(SeatSet besides) const;
   Voters configured_voters() const;
   uint32_t votes_needed() const;
   uint32_t votes_answering() const;
@@ -146,6 +148,7 @@ class Membership {
   std::optional<Voter> without_a_seat(const Tenure& from, bool accepting) const;
   bool win_over_due() const;
   std::optional<Seat> seat_to_drop(const Tenure& from) const;
+  Instant unseated_at(Seat witness) const;
   bool reachable(Seat seat) const;
 
   // adopting.cc

@@ -74,6 +74,10 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
               fmt::format(
                   "{} has met a later run of this node's metadata: this disk is an older state or a copy, and is given up", who),
               "older-state"};
+    case Notice::voter_seated:
+      return {LogLevel::notice, fmt::format("{}: it votes from now on", who), {}};
+    case Notice::voter_unseated:
+      return {LogLevel::warning, fmt::format("{}: it has no vote any more", who), {}};
   }
   UNREACHABLE("a Notice without words");
 }
