@@ -39,6 +39,7 @@ constexpr std::array kRequiredFaults = {
     Fault::node_restored,
     Fault::witness_restored,
     Fault::volatile_power_loss,
+    Fault::disconnect,
     Fault::forced_history,
 };
 constexpr std::array kRequiredNotices = {
@@ -126,6 +127,8 @@ std::string_view name_of(Fault fault) {
       return "witness-restored";
     case Fault::volatile_power_loss:
       return "volatile-power-loss";
+    case Fault::disconnect:
+      return "disconnect";
     case Fault::forced_history:
       return "forced-history";
   }

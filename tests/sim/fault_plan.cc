@@ -53,6 +53,7 @@ void draw_faults(Prng& prng, Plan& plan, bool volatile_cache) {
     plan.faults.push_back(Fault::volatile_blackout);
   }
   if (prng.chance(density / 2)) plan.faults.push_back(Fault::forced_history);
+  if (prng.chance(density / 2)) plan.faults.push_back(Fault::disconnect);
   if (plan.faults.empty()) plan.faults.push_back(Fault::process_kill);
 }
 

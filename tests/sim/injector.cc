@@ -119,6 +119,9 @@ void Injector::inject(Fault fault) {
       return restore_witness();
     case Fault::forced_history:
       return force_history();
+    case Fault::disconnect:
+      disconnect();
+      break;
     case Fault::clean_stop:
     case Fault::invalidate:
       command(fault);
@@ -227,6 +230,15 @@ void Injector::cut_off(Seat lonely, bool out, bool in, Duration length) {
       world_.net().block(other, lonely, false);
     }
   });
+}
+
+void Injector::disconnect() {
+  SimNode& one = any_node();
+  const size_t step = 1 + prng_.below(world_.node_count() - 1);
+  const Seat other = world_.node((one.seat().value + step) % world_.node_count()).seat();
+  one.set_stand_alone(other, true);
+  world_.net().reset(one.seat(), other);
+  later(milliseconds(200), seconds(9), [&one, other] { one.set_stand_alone(other, false); });
 }
 
 void Injector::rival() {

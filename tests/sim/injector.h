@@ -36,6 +36,7 @@ class Injector {
   void pause();
   void cut(bool one_way);
   void flap();
+  void disconnect();
   void rival();
   void usurp();
   void cut_off(Seat lonely, bool out, bool in, Duration length);
