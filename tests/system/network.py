@@ -1,4 +1,4 @@
-"""Three machines' networks on one: a namespace each, and a cable between every two that can be cut without a word.
+"""Several machines' networks on one: a namespace each, and a cable between every two that can be cut without a word.
 
 enter() starts the program again in namespaces of its own, so that everything here is gone when it ends, however it ends.
 Each machine has one address; the way to another leads over a bridge of its own, whose port is the cable: with the port
@@ -37,20 +37,21 @@ def remove():
     for name in NAMES:
         tool("ip", "netns", "delete", name)
     for one, other in itertools.combinations(NAMES, 2):
-        tool("ip", "link", "delete", f"{one[0]}{other[0]}")
+        tool("ip", "link", "delete", f"br-{one[0]}{other[0]}")
 
 
 class Network:
     """The machines and their cables."""
 
-    def __init__(self):
-        self.addresses = {name: f"10.99.0.{number}" for number, name in enumerate(NAMES, 1)}
+    def __init__(self, names=None):
+        self.names = names or NAMES
+        self.addresses = {name: f"10.99.0.{number}" for number, name in enumerate(self.names, 1)}
         for name, address in self.addresses.items():
             tool("ip", "netns", "add", name)
             tool("ip", "-n", name, "link", "set", "lo", "up")
             tool("ip", "-n", name, "address", "add", f"{address}/32", "dev", "lo")
-        for one, other in itertools.combinations(NAMES, 2):
-            bridge = f"{one[0]}{other[0]}"
+        for one, other in itertools.combinations(self.names, 2):
+            bridge = f"br-{one[0]}{other[0]}"
             tool("ip", "link", "add", bridge, "type", "bridge")
             tool("ip", "link", "set", bridge, "up")
             for here, there in [(one, other), (other, one)]:
@@ -75,11 +76,11 @@ class Network:
         tool("ip", "link", "set", self._port(one, other), "up")
 
     def isolate(self, name):
-        for other in NAMES:
+        for other in self.names:
             if other != name:
                 self.cut(name, other)
 
     def rejoin(self, name):
-        for other in NAMES:
+        for other in self.names:
             if other != name:
                 self.heal(name, other)

@@ -6,13 +6,13 @@ import itertools
 import time
 
 from lab import step
-from plan import MACHINES, NODES
 
 
 class Faults:
     def __init__(self, plan, manager, weather, disks, dismiss):
         self.manager, self.weather, self.disks, self.dismiss = manager, weather, disks, dismiss
         self.keepers = manager.keepers
+        self.nodes, self.machines = plan.nodes, plan.machines()
         self.order = itertools.count()
         self.agenda = []
         self.began = time.monotonic()
@@ -36,11 +36,11 @@ class Faults:
         return not self.agenda
 
     def _who(self, name):
-        if name in MACHINES:
+        if name in self.machines:
             return name
         primary = self.manager.primary()
-        first = primary.node.name if primary else self.manager.dice.choice(NODES)
-        return first if name == "primary" else next(node for node in NODES if node != first)
+        first = primary.node.name if primary else self.manager.dice.choice(self.nodes)
+        return first if name == "primary" else self.manager.dice.choice([node for node in self.nodes if node != first])
 
     def _begin(self, fault):
         names = [self._who(name) for name in fault.on]
@@ -93,7 +93,7 @@ class Faults:
         return self._hold(("cut", one, other), lambda: self.weather.cut(one, other), lambda: self.weather.heal(one, other))
 
     def _isolate(self, fault, names):
-        ends = [self._cut(fault, [names[0], other]) for other in MACHINES if other != names[0]]
+        ends = [self._cut(fault, [names[0], other]) for other in self.machines if other != names[0]]
         self.manager.unreachable[names[0]] += 1
 
         def rejoin():
@@ -127,7 +127,7 @@ class Faults:
 
     def _switch_over(self, _fault, names):
         old = self.keepers[names[0]]
-        new = next(keeper for keeper in self.manager.nodes if keeper is not old)
+        new = self.manager.dice.choice([keeper for keeper in self.manager.nodes if keeper is not old])
         self.dismiss()
 
         def exchange():

@@ -69,6 +69,6 @@ class Judge:
         step(f"faults: {' '.join(f'{kind}={count}' for kind, count in sorted(world.faults.counts.items()))}")
 
     def _check_logs(self):
-        for process in self.cluster.processes()[:3]:
+        for process in [node.daemon for node in self.cluster.nodes] + [self.cluster.gamma]:
             text = process.log.read_text(encoding="utf-8", errors="replace")
             expect("CHECK" not in text, f"{process.name}'s log has a failed CHECK\n{process.tail()}")

@@ -75,11 +75,13 @@ class Keeper:
         return self.disk_state() in ("Failed", "Diskless")
 
     def level(self):
-        """Its copy and its peer's are known to be the same."""
-        links = self.state.get("connections") or [{}]
-        peers = links[0].get("peer_devices") or [{}]
-        return (self.disk_state() == "UpToDate" and links[0].get("connection-state") == "Connected"
-                and peers[0].get("peer-disk-state") == "UpToDate" and peers[0].get("out-of-sync") == 0)
+        """Its copy and its peers' are known to be the same."""
+        def same(link):
+            peer = (link.get("peer_devices") or [{}])[0]
+            return (link.get("connection-state") == "Connected" and peer.get("peer-disk-state") == "UpToDate"
+                    and peer.get("out-of-sync") == 0)
+        links = self.state.get("connections") or []
+        return self.disk_state() == "UpToDate" and bool(links) and all(map(same, links))
 
     def wish(self, *words):
         """A command to be run as soon as no other runs here."""

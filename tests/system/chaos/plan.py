@@ -7,10 +7,9 @@ import dataclasses
 import itertools
 import random
 
-NODES = ["alpha", "beta"]
-MACHINES = [*NODES, "gamma"]
+NODES = ["alpha", "beta", "delta"]  # as many of them as there are data nodes
+WITNESS = "gamma"
 PLACES = ["primary", "primary", "secondary", "gamma"]  # a Primary is the most interesting victim
-PAIRS = list(itertools.combinations(MACHINES, 2))
 LEASES = [5, 10, 20, 30]  # tenths of a second; with the longer ones a peer is given up before its lease is over
 TAKEOVER = 5.0  # seconds after which another node certainly could be Primary, but for the lease
 QUIET = 1.5  # seconds without new faults at the end
@@ -38,15 +37,15 @@ NEEDS = {"one_way": "loss", "lossy": "loss", "slow": "slowness", "disk_error": "
 LEVELS = {"lossy": [5, 15, 40], "slow": [1, 5]}  # percent lost; Mbit/s
 
 
-def _victims(dice, kind):
+def _victims(dice, kind, machines):
     if kind in ("kill_several", "pause_several"):
-        return tuple(dice.sample(MACHINES, dice.choice([2, 2, 3])))
+        return tuple(dice.sample(machines, dice.choice([2, 2, 3])))
     if kind in ("kill", "pause", "isolate"):
         return (dice.choice(PLACES),)
     if kind in ("cut", "lossy", "slow"):
-        return dice.choice(PAIRS)
+        return dice.choice(list(itertools.combinations(machines, 2)))
     if kind == "one_way":
-        return tuple(dice.sample(MACHINES, 2))
+        return tuple(dice.sample(machines, 2))
     if kind == "switch_over":
         return ("primary",)
     return (dice.choice(["primary", "secondary"]),)
@@ -59,19 +58,24 @@ class Plan:
     ping_timeout: int
     clients: int
     faults: tuple
+    nodes: list  # names of the data nodes
+
+    def machines(self):
+        return [*self.nodes, WITNESS]
 
 
-def draw(seed, seconds, kinds):
+def draw(seed, seconds, kinds, data_nodes=2):
     dice = random.Random(f"plan {seed}")
     lease = dice.choice(LEASES)
     pace = dice.choice([0.8, 1.6, 2.5])  # seconds between faults, on average
     faults, now = [], dice.uniform(0.5, 1.0)
+    nodes = NODES[:data_nodes]
     weights = [KINDS[kind] for kind in kinds]
     while now < seconds - QUIET:
         kind = dice.choices(kinds, weights)[0]
         # Blips, and what lasts until the peer is given up, its lease is over and another is Primary while the old one lives.
         lasting = dice.random() < (0.5 if kind in ("pause", "isolate", "one_way") else 0.25)
         length = dice.uniform(2.5, TAKEOVER + lease / 10) if lasting else dice.uniform(0, max(1, lease / 10))
-        faults.append(Fault(now, kind, _victims(dice, kind), length, dice.choice(LEVELS.get(kind, [0]))))
+        faults.append(Fault(now, kind, _victims(dice, kind, [*nodes, WITNESS]), length, dice.choice(LEVELS.get(kind, [0]))))
         now += dice.expovariate(1 / pace)
-    return Plan(seed, lease, dice.choice([3, 5, 10]), dice.choice([2, 3, 4]), tuple(faults))
+    return Plan(seed, lease, dice.choice([3, 5, 10]), dice.choice([2, 3, 4]), tuple(faults), nodes)

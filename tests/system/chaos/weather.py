@@ -8,7 +8,7 @@ import itertools
 import shutil
 import subprocess
 
-from network import NAMES, Network
+from network import Network
 
 TABLE = "chaos"
 
@@ -18,10 +18,10 @@ def _works(*argv):
 
 
 class Weather(Network):
-    def __init__(self):
-        super().__init__()
+    def __init__(self, names):
+        super().__init__(names)
         self.can_lose = all([_works("nft", "add", "table", "netdev", TABLE)]
-                            + [self._add_chain(*pair) for pair in itertools.permutations(NAMES, 2)])
+                            + [self._add_chain(*pair) for pair in itertools.permutations(names, 2)])
         port = self._port("alpha", "beta")
         self.can_slow = _works("tc", "qdisc", "add", "dev", port, "root", "tbf", *self._bucket(1))
         self.clear()
@@ -54,7 +54,7 @@ class Weather(Network):
 
     def clear(self):
         """Every cable is as good as new."""
-        for one, other in itertools.combinations(NAMES, 2):
+        for one, other in itertools.combinations(self.names, 2):
             self.fast(one, other)
             for here, there in [(one, other), (other, one)]:
                 self.heal(here, there)
