@@ -283,5 +283,14 @@ TEST(Protocol, RequestsAreCheckedAndSurviveARoundTrip) {
   EXPECT_EQ(std::get<ControlReply>(parse_line(format_reply({11, "o", "\xff"}))).exit_status, 11);
 }
 
+TEST(Status, ShowsAVoterWithoutAVote) {
+  ResourceStatus status = healthy();
+  status.snapshot.without_seat = {status.snapshot.voters[2]};
+  status.snapshot.without_seat[0].answers = false;
+  status.snapshot.voters.pop_back();
+  EXPECT_NE(status_text({status}).find("  gamma witness votes:no answers:no\n"), std::string::npos) << status_text({status});
+  EXPECT_EQ(status_json(status)["voters-without-seat"][0]["name"], "gamma");
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -113,5 +113,58 @@ TEST(SplitBrain, WhoWasLeftIsNotPromotedWithoutForce) {
   EXPECT_TRUE(lab.node(kA).tenure().parent.is_nil());
 }
 
+// A is left alone and forced, B and C are in the history before, and know each other.
+struct OneOfThree : ::testing::Test {
+  OneOfThree() : lab(LabOptions{{kA, kB, kC}, {}, [](CoreConfig&) {}}) {
+    lab.create();
+    lab.promote(kA);
+    for (Seat other : {kB, kC}) lab.cut(kA, other);
+    lab.advance(seconds(5));
+    const AdminId id = lab.admin(kA, AdminOp::primary_force);
+    lab.advance(seconds(4));
+    EXPECT_TRUE(lab.ok(kA, id)) << code_of(lab.reason(kA, id));
+    lab.connect(kA, kB);
+    lab.run();
+    before = lab.node(kB).tenure().history;
+    EXPECT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::discard_history, kA)));
+    lab.kill(kB);
+    lab.start(kB);
+  }
+  Lab lab;
+  Uuid before;
+};
+
+TEST_F(OneOfThree, WhatWasGivenUpIsNotTakenAgainFromAThirdNode) {
+  EXPECT_EQ(lab.node(kB).record.given_up, before);
+  lab.connect(kB, kC);
+  lab.advance(seconds(3));
+  EXPECT_FALSE(lab.node(kB).record.adopted);
+  int refused = 0;  // one of them closes first; the shell leaves the other one a moment to hear the rest
+  for (Seat seat : {kB, kC}) {
+    for (const PeerSnapshot& peer : lab.show(seat).peers) {
+      refused += peer.node != kA && peer.refused == Reason::different_history ? 1 : 0;
+    }
+  }
+  EXPECT_GT(refused, 0);
+  lab.connect(kA, kB);
+  lab.advance(seconds(3));
+  EXPECT_EQ(lab.node(kB).tenure().history, lab.node(kA).tenure().history);
+  EXPECT_TRUE(lab.node(kB).record.given_up.is_nil());
+}
+
+TEST_F(OneOfThree, TheOperatorMayThinkBetterOfIt) {
+  lab.lose_mail = [](const Lab::Mail& letter) {
+    return letter.from == kB && std::holds_alternative<PeerHello>(letter.send.message);
+  };
+  lab.connect(kB, kC);
+  lab.run();
+  lab.lose_mail = [](const Lab::Mail&) { return false; };
+  EXPECT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::discard_history, kC)));
+  EXPECT_TRUE(lab.node(kB).record.given_up.is_nil());
+  lab.connect(kB, kC);
+  lab.advance(seconds(3));
+  EXPECT_EQ(lab.node(kB).tenure().history, before);
+}
+
 }  // namespace
 }  // namespace lockstep

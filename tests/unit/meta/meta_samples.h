@@ -34,6 +34,7 @@ inline NodeRecord record() {
   r.memory.lineage.start = 9;
   r.boot = Uuid::from_words(0xb007, 1);
   r.inconsistent = true;
+  r.given_up = Uuid::from_words(0x91e, 0x0b);
   r.adopted = tenure(41);
   r.peers[0].disk = Uuid::from_words(0xd15c, 0);
   r.peers[15].disk = Uuid::from_words(0xd15c, 15);
