@@ -39,6 +39,7 @@ constexpr std::array kRequiredFaults = {
     Fault::node_restored,
     Fault::witness_restored,
     Fault::volatile_power_loss,
+    Fault::metadata_rot,
     Fault::disconnect,
     Fault::forced_history,
 };
@@ -127,6 +128,8 @@ std::string_view name_of(Fault fault) {
       return "witness-restored";
     case Fault::volatile_power_loss:
       return "volatile-power-loss";
+    case Fault::metadata_rot:
+      return "metadata-rot";
     case Fault::disconnect:
       return "disconnect";
     case Fault::forced_history:

@@ -35,6 +35,7 @@ enum class Fault : uint8_t {
   node_restored,        // a disk is set back to an older image, then made anew
   witness_restored,     // so is the state of a witness, which helps itself
   volatile_power_loss,  // unflushed writes are lost on one node
+  metadata_rot,         // a sector of a node's metadata reads as something else than was written
   disconnect,           // an operator takes a link down, and up again some time later
   forced_history,       // an operator gives the others up, forces a node, and sorts it out when they are back
 };

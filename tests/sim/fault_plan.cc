@@ -54,6 +54,7 @@ void draw_faults(Prng& prng, Plan& plan, bool volatile_cache) {
   }
   if (prng.chance(density / 2)) plan.faults.push_back(Fault::forced_history);
   if (prng.chance(density / 2)) plan.faults.push_back(Fault::disconnect);
+  if (prng.chance(density / 2)) plan.faults.push_back(Fault::metadata_rot);
   if (plan.faults.empty()) plan.faults.push_back(Fault::process_kill);
 }
 

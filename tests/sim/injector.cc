@@ -119,6 +119,8 @@ void Injector::inject(Fault fault) {
       return restore_witness();
     case Fault::forced_history:
       return force_history();
+    case Fault::metadata_rot:
+      return metadata_rots();
     case Fault::disconnect:
       disconnect();
       break;
@@ -229,6 +231,17 @@ void Injector::cut_off(Seat lonely, bool out, bool in, Duration length) {
       world_.net().block(lonely, other, false);
       world_.net().block(other, lonely, false);
     }
+  });
+}
+
+void Injector::metadata_rots() {
+  SimNode& node = any_node();
+  if (node.state() != SimNode::State::running) return;
+  node.kill();
+  later(milliseconds(20), seconds(3), [this, &node] {
+    if (node.state() == SimNode::State::stopped && !node.disk().busy() && node.disk().rot_metadata())
+      world_.coverage().hit(Fault::metadata_rot);
+    node.start();
   });
 }
 

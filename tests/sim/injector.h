@@ -37,6 +37,7 @@ class Injector {
   void cut(bool one_way);
   void flap();
   void disconnect();
+  void metadata_rots();
   void rival();
   void usurp();
   void cut_off(Seat lonely, bool out, bool in, Duration length);

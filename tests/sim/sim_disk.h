@@ -79,6 +79,9 @@ class SimDisk {
   void write(const WriteIntentPage& effect, MetaWritten done);
   void write(const WriteBitmapPage& effect, MetaWritten done);
 
+  // One sector of the metadata rots: a copy of the superblock, or a page of a bitmap. (A slot of the intent map is left out: its rot looks like
+  // a write that was interrupted. docs/safety.md, "Assumptions".) Only while no process has the disk. False: there was none that may.
+  bool rot_metadata();
   void process_killed();
   void power_lost();
   bool busy() const { return !in_flight_.empty(); }

@@ -41,6 +41,16 @@ void SimDisk::tear_page(Page& page, const PageId& id, uint64_t sequence, const B
   ++counters.torn_pages;
 }
 
+bool SimDisk::rot_metadata() {
+  if (bitmaps_.empty() || meta_prng_.chance(40)) return superblock_.rot(meta_prng_);
+  auto at = bitmaps_.begin();
+  std::advance(at, static_cast<std::ptrdiff_t>(meta_prng_.below(bitmaps_.size())));
+  auto& [key, page] = *at;
+  tear_page(page, bitmap_page_id(Seat{key.first}, key.second, record_.disk), page.sequence, page.bits);
+  observer_.bits_changed(node_);
+  return true;
+}
+
 SectorDevice SimDisk::sectors() const {
   const Layout& layout = superblock_.superblock().layout;
   SectorDevice device(layout.meta_device_bytes);

@@ -87,6 +87,15 @@ void SimSuperblock::put_on(SectorDevice& device) const {
   for (uint32_t copy = 0; copy < kSuperblockCopies; ++copy) device.put(chain_.last.layout.superblock_copy(copy), copies[copy]);
 }
 
+bool SimSuperblock::rot(Prng& prng) {
+  if (unequal_) return false;
+  auto copies = std::make_shared<Copies>(encode(chain_.last));
+  Sector& copy = (*copies)[prng.below(kSuperblockCopies)];
+  copy = torn(copy, copy, prng);
+  unequal_ = std::move(copies);
+  return true;
+}
+
 // As the daemon does; read back by its own code once a crash has come between, or at the next attach.
 void SimSuperblock::written(const NodeRecord& record) {
   CHECK(!unequal_);

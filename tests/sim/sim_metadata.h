@@ -71,6 +71,9 @@ class SimSuperblock {
   // Reads, and repairs what is not equal; the repair may itself be interrupted, and begun again.
   std::string open(Prng& prng, Counters& counters);
   void put_on(SectorDevice& device) const;
+  // One of the copies reads as something else than was written, as a sector does that rots. False: a crash has left them unequal already, and
+  // two bad ones may be too many.
+  bool rot(Prng& prng);
 
  private:
   using Copies = std::array<Sector, kSuperblockCopies>;
