@@ -25,6 +25,7 @@ void Admin::request(const AdminRequest& request) {
   if (request.op == AdminOp::new_current_uuid || request.op == AdminOp::primary_force) r_.membership.creation_begins();
   since_ = r_.ctx.now;
   asked_ = false;
+  asked_whom_ = kNoSeat;
   recording_ = false;
   demoting_ready_ = false;
   creating_ = false;
@@ -246,11 +247,13 @@ void Admin::pump_discard() {
   if (!record.adopted) return discard_again();
   if (r_.membership.serving()) return finish(false, Reason::invalidate_primary);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
+  if (r_.membership.adopting()) return;
   if (!r_.data_peers().contains(peer) || r_.peer(peer).refused != Reason::different_history)
     return finish(false, Reason::no_split_brain);
   // A lease that its voter has granted is no obstacle: the voter answers nobody any more, and after the start it, or the one that comes in
   // its place, is silent for the longest lease that was ever granted.
   r_.membership.resign();
+  r_.membership.forget_history();
   for (Seat seat : r_.data_peers() | r_.ctx.config.witnesses) r_.close_link(seat, Reason::operator_request, true);
   r_.acceptor.storage_failed();  // in this run it answers nobody any more
   record.given_up = record.adopted->history;
@@ -311,8 +314,8 @@ void Admin::pump_invalidate() {
     r_.target.abort(r_.target.source());
     return finish_when_durable(other);
   }
-  if (!asked_) {
-    asked_ = true;
+  if (asked_whom_ != other) {
+    asked_whom_ = other;
     r_.send(other, DropMe{r_.membership.stamp()});
   }
   if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);
@@ -321,7 +324,7 @@ void Admin::pump_invalidate() {
 void Admin::pump_invalidate_remote() {
   if (recording_) return;
   if (r_.ctx.now >= deadline_) {
-    drop_ = kNoSeat;
+    drop_.erase(current_->peer);
     return finish(false, Reason::no_quorum);
   }
   const auto& tenure = r_.membership.adopted();
@@ -340,7 +343,7 @@ void Admin::pump_invalidate_remote() {
     return finish_when_durable(kNoSeat);
   }
   asked_ = true;
-  drop_ = peer;
+  drop_.insert(peer);
 }
 
 // Nobody who wants a node down can be made to wait for what may never come. Leaving without handing over is what a crash is: the

@@ -30,11 +30,9 @@ class Admin {
   bool wants_creation() const { return creating_; }
   bool create_as_primary() const { return current_ && current_->op == AdminOp::primary_force; }
   const Uuid& fresh() const { return current_->fresh; }
-  bool wants_dropped(Seat peer) const { return drop_ == peer; }
-  void drop_requested(Seat peer) { drop_ = peer; }
-  void drop_done(Seat peer) {
-    if (drop_ == peer) drop_ = kNoSeat;
-  }
+  bool wants_dropped(Seat peer) const { return drop_.contains(peer); }
+  void drop_requested(Seat peer) { drop_.insert(peer); }
+  void drop_done(Seat peer) { drop_.erase(peer); }
   // A fence handler says that the peer is Primary (6): a promotion that runs is over.
   void peer_found_primary();
   // A handler ended: what it brought gets its time, however long it took.
@@ -80,7 +78,8 @@ class Admin {
   bool recording_ = false;  // the answer waits for a durable record
   bool stopped_ = false;
   bool gone_ = false;  // `stop` was answered: no effect may follow
-  Seat drop_ = kNoSeat;
+  SeatSet drop_;       // who is to leave the set
+  Seat asked_whom_ = kNoSeat;
 };
 
 }  // namespace lockstep

@@ -102,6 +102,7 @@ void Meeting::meet(Seat from) {
   peer.disk_usable = theirs.disk_usable;
   peer.inconsistent = theirs.inconsistent;
   peer.doubtful = theirs.doubtful;
+  peer.whole = theirs.tenure && !theirs.inconsistent;
   // Its word that it has adopted a later one may have come before this hello: that goes on the other lane.
   const Stamp hello_stamp = theirs.tenure ? stamp_of(*theirs.tenure) : Stamp{};
   if (peer.adopted.number < hello_stamp.number) peer.adopted = hello_stamp;

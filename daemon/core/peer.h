@@ -34,6 +34,7 @@ struct Peer {
   bool disk_usable = false;
   bool inconsistent = false;
   bool doubtful = false;
+  bool whole = false;  // by its word its disk belongs to the resource, and is not a mixture: no blank one that took a seat over
   bool caretaker = false;       // it says that it holds the tenure only to level the copies
   size_t writes_in_flight = 0;  // disk writes here that came over its links and are not done
   bool replicating = false;     // new writes flow to it and completions wait for it

@@ -289,6 +289,7 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
     peer(from).disk_usable = condition->usable;
     peer(from).inconsistent = condition->inconsistent;
     peer(from).doubtful = condition->doubtful;
+    peer(from).whole = !condition->inconsistent;
     if (!condition->usable) {
       source.abort(from);
       write_path.leg_lost(from);

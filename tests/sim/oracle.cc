@@ -182,8 +182,7 @@ void Oracle::record_durable(Seat node, const NodeRecord& record) {
 void Oracle::proposed(const std::optional<Tenure>& tenure) {
   const auto& latest = tenures_.latest();
   if (!tenure || !latest || tenure->history != latest->history || tenure->number != latest->number + 1) return;
-  const Seat node = tenure->origin.node;
-  if ((latest->members - tenure->members).empty() || !tenure->members.contains(node)) return;
+  if ((latest->members - tenure->members).empty()) return;
   reductions_.emplace(tenure->origin, queue_.now());
 }
 

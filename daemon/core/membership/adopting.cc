@@ -23,7 +23,7 @@ void Membership::decided_elsewhere(Seat from, const Tenure& tenure) {
 }
 
 void Membership::adopt_hearsay() {
-  if (hearsay_ && hearsay_->number <= adopted()->number) hearsay_.reset();
+  if (hearsay_ && (!adopted() || hearsay_->number <= adopted()->number)) hearsay_.reset();
   if (!hearsay_ || author_will_tell(kNoSeat, *hearsay_)) return;
   const Tenure tenure = *hearsay_;
   hearsay_.reset();
@@ -117,6 +117,30 @@ void Membership::note_new_voters(const Tenure& old, const Tenure& next) {
   }
 }
 
+// Whether the disk that sits there now is the one that a tenure takes in. Whoever proposed that knows; a third node has only the peer's word, which
+// may come later (learn_disks). Until then its bits stay, and it does not remember the disk: a blank one may have taken the seat over.
+bool Membership::is_what_was_taken_in(Seat seat, const Tenure& next) const {
+  if (next.origin.node == r_.self()) return !joins_as_another_disk(seat, next);
+  return seat == next.origin.node || (r_.peer(seat).met && r_.peer(seat).whole);
+}
+
+// Two members of one tenure that both have adopted it are the same but for what is in flight, which the intent maps cover. They may not have been
+// connected as one of them was taken in.
+void Membership::learn_disks() {
+  if (!adopted() || adopting_ || !member(r_.self()) || r_.ctx.record.inconsistent) return;
+  for (Seat seat : r_.data_peers()) {
+    const Peer& peer = r_.peer(seat);
+    if (!member(seat)) unlearned_.erase(seat);
+    if (!member(seat) || !peer.met || !peer.whole || !peer.disk_usable || peer.adopted != stamp()) continue;
+    if (unlearned_.contains(seat) && !holds_tenure()) r_.dirty.clear_all(seat);
+    unlearned_.erase(seat);
+    Uuid& remembered = r_.ctx.record.peers[seat.value].disk;
+    if (remembered == peer.hello->disk) continue;
+    remembered = peer.hello->disk;
+    r_.records.changed();
+  }
+}
+
 // A join that this node proposed, and that was decided only after the copy that it was about had been replaced by another disk.
 bool Membership::joins_as_another_disk(Seat seat, const Tenure& next) const {
   const Peer& peer = r_.peer(seat);
@@ -144,13 +168,17 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     // A copy that a further resync has begun to overwrite is not what the join was about: it stays in doubt until it is dropped.
     if (next.members.contains(self) && !r_.ctx.record.inconsistent) {
       for (Seat seat : (self_added ? next.members : added) - SeatSet{self}) {
-        if (!self_added && joins_as_another_disk(seat, next)) continue;  // it has nothing; it is dropped next, and copied in full
-        r_.dirty.clear_all(seat);
+        // It has nothing, and is dropped next and copied in full; or what it has will be heard.
+        if (is_what_was_taken_in(seat, next)) {
+          r_.dirty.clear_all(seat);
+        } else {
+          unlearned_.insert(seat);
+        }
         r_.ctx.note(Notice::peer_joined, seat);
       }
     }
     if (!next.members.contains(self)) r_.intents.pin_all();
-    const bool kept = old->members.contains(self) && next.members.contains(self);
+    const bool kept = old->members.contains(self) && next.members.contains(self) && !r_.ctx.record.inconsistent;
     const bool other_primary = old->primary != next.primary;
     // A new Primary that kept this copy in the set followed a clean hand-over: all that was written before is settled.
     // A copy that joins waits for the word of the Primary that levelled it: if that one died, the others may differ in what it had in flight.
@@ -159,16 +187,18 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     if (other_primary) r_.secondary.reset_settled();
     // Clean says that all members hold the same bytes, flushed: what their maps still have against each other is history.
     if (kept && (old->clean || next.clean)) {
-      for (Seat seat : (old->members & next.members) - SeatSet{self}) r_.dirty.clear_all(seat);
+      for (Seat seat : (old->members & next.members) - SeatSet{self}) {
+        if (!unlearned_.contains(seat)) r_.dirty.clear_all(seat);
+      }
       r_.intents.settle_all();
     }
   }
   // The disk that was levelled with this one: seen at the founding, or at a join.
-  if (next.members.contains(self)) {
+  if (next.members.contains(self) && !r_.ctx.record.inconsistent) {
     const SeatSet before = old && old->members.contains(self) ? old->members : SeatSet{};
     for (Seat seat : next.members - before - SeatSet{self}) {
       const Peer& peer = r_.peer(seat);
-      if (old && before.contains(self) && joins_as_another_disk(seat, next)) continue;
+      if (old && !is_what_was_taken_in(seat, next)) continue;
       if (peer.met && peer.hello) r_.ctx.record.peers[seat.value].disk = peer.hello->disk;
     }
   }
@@ -239,6 +269,16 @@ void Membership::take_role() {
     r_.ctx.note(Notice::became_secondary);
     r_.ctx.emit(RoleChanged{false});
   }
+}
+
+// The history is given up: what was heard or proposed in it is past.
+void Membership::forget_history() {
+  hearsay_.reset();
+  adopt_next_.reset();
+  undecided_.reset();
+  rumoured_.reset();
+  unlearned_ = {};
+  if (round_) fail_round(r_.ctx.config.retry);
 }
 
 void Membership::resign() {

@@ -80,7 +80,8 @@ std::optional<Voter> Membership::seat_to_fill(const Tenure& from) const {
 // are there to decide that, and comes back as it answers (seat_to_add).
 Instant Membership::unseated_at(Seat witness) const {
   const CoreConfig& config = r_.ctx.config;
-  const bool can_fence = config.fence_handler && config.fencing != FencingPolicy::dont_care;
+  // With more than two voters left a fence is no vote either, and there would only be one less that may be lost.
+  const bool can_fence = config.fence_handler && config.fencing != FencingPolicy::dont_care && config.data_nodes.size() == 2;
   if (!can_fence || config.witness_timeout.ns <= 0 || reachable(witness)) return kNever;
   return r_.peer(witness).since + config.witness_timeout;
 }

@@ -66,13 +66,17 @@ void Membership::evaluate() {
   introduce_unrecorded();
   adopt_hearsay();
   finish_adopting();
+  learn_disks();
   take_back_last_member();
   pump_fences();
   update_serving();
   pump_caretaker();
   pump_lease();
   if (round_ && round_->ready()) round_forcing_ ? propose_forced() : prepared();
-  if (round_ && r_.ctx.now >= round_ends_at()) fail_round(r_.ctx.config.retry);
+  if (round_ && r_.ctx.now >= round_ends_at()) {
+    give_up_unflushed();
+    fail_round(r_.ctx.config.retry);
+  }
   if (wants_round()) start_round();
 }
 

@@ -87,6 +87,7 @@ class Membership {
   void evaluate();
   Instant next_deadline() const;
   void release_lease();
+  void forget_history();
   void resign();  // Primary without a lease, and the operator gives its history up
   // A command begins: what an earlier attempt met may have been put right since.
   void creation_begins() {
@@ -135,7 +136,8 @@ class Membership {
   bool reduces_the_set(const Tenure& value) const;
   bool flushed_for(const Tenure& value);
   SeatSet peers_to_flush(const Tenure& value) const;
-  void begin_round_flush(SeatSet peers);
+  void begin_round_flush(bool own_disk);
+  void give_up_unflushed();
   Instant round_ends_at() const;
 
   // goals.cc: pure questions about the next tenure
@@ -162,6 +164,8 @@ class Membership {
   void end_doubt(const Tenure& next);
   void note_new_voters(const Tenure& old, const Tenure& next);
   bool joins_as_another_disk(Seat seat, const Tenure& next) const;
+  bool is_what_was_taken_in(Seat seat, const Tenure& next) const;
+  void learn_disks();
   void tell_peers();
   void take_role();
   void depose(Seat by);
@@ -202,6 +206,7 @@ class Membership {
   bool adopting_recorded_ = false;
   bool doubt_ended_ = false;  // by what is being adopted; to be told to the peers
   std::optional<Tenure> adopt_next_;
+  SeatSet unlearned_;              // members that were taken in, and have not yet said that it is their disk that was
   std::optional<Tenure> hearsay_;  // decided, by the word of another than its author, whose own word is on its way
 
   bool caretaker_wish_ = false;  // this node's next tenure, or the one that it has begun, is a caretaker's
@@ -217,7 +222,8 @@ class Membership {
   SeatSet force_without_;  // voters whose storage failed
   Instant round_started_;
   RoundFlush round_flush_ = RoundFlush::none;
-  SeatSet round_flushed_;  // peers that have
+  SeatSet round_asked_to_flush_;  // peers
+  SeatSet round_flushed_;         // those that have
   OpId round_flush_op_;
   SeatSet round_refused_;
   Instant next_round_at_ = kLongAgo;

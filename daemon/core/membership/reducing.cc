@@ -15,8 +15,7 @@ constexpr uint64_t kRoundOpBit = uint64_t{1} << 61;  // in the id of a flush tha
 
 // What this node found and proposes again was flushed by whoever proposed it first.
 bool Membership::reduces_the_set(const Tenure& value) const {
-  return adopted() && round_ && value.origin == round_->ballot() && value.members.contains(r_.self()) &&
-         !(adopted()->members - value.members).empty();
+  return adopted() && round_ && value.origin == round_->ballot() && !(adopted()->members - value.members).empty();
 }
 
 // Who else is to flush. Without a Primary nothing was written since the hand-over, which was flushed everywhere.
@@ -30,23 +29,33 @@ SeatSet Membership::peers_to_flush(const Tenure& value) const {
 
 // False: the round waits for the flushes, and evaluate() asks again. A member that is lost meanwhile is not in what is proposed then.
 bool Membership::flushed_for(const Tenure& value) {
-  if (!reduces_the_set(value) || !r_.disk_usable || MUTANT(reduced_without_flush)) return true;
+  if (!reduces_the_set(value) || MUTANT(reduced_without_flush)) return true;
+  if (round_flush_ == RoundFlush::none) begin_round_flush(value.members.contains(r_.self()) && r_.disk_usable);
   const SeatSet peers = peers_to_flush(value);
-  if (round_flush_ == RoundFlush::none) begin_round_flush(peers);
+  for (Seat seat : peers - round_asked_to_flush_) r_.send(seat, FlushRequest{stamp(), round_flush_op_});
+  round_asked_to_flush_ = round_asked_to_flush_ | peers;
   return round_flush_ == RoundFlush::done && (peers - round_flushed_).empty();
 }
 
-void Membership::begin_round_flush(SeatSet peers) {
-  round_flush_ = RoundFlush::running;
-  round_flushed_ = {};
+void Membership::begin_round_flush(bool own_disk) {
+  round_flushed_ = round_asked_to_flush_ = {};
   round_flush_op_ = {kRoundOpBit | r_.ctx.fresh_id()};
-  for (Seat seat : peers) r_.send(seat, FlushRequest{r_.membership.stamp(), round_flush_op_});
+  round_flush_ = own_disk ? RoundFlush::running : RoundFlush::done;
+  if (!own_disk) return;
   r_.disk.submit(OpKind::flush, {}, false, {}, [this, ballot = round_->ballot()](IoStatus status) {
     if (status != IoStatus::ok) r_.disk_failed(Reason::disk_failed);
     if (!round_ || round_->ballot() != ballot) return;
     round_flush_ = RoundFlush::done;
     round_started_ = r_.ctx.now;  // the voters have their time from here on
   });
+}
+
+// As with a write that is not answered: a peer that does not flush in time is lost too.
+void Membership::give_up_unflushed() {
+  if (round_flush_ == RoundFlush::none || !round_ || round_->proposed()) return;
+  for (Seat seat : round_asked_to_flush_ - round_flushed_) {
+    if (r_.peer(seat).replicating) r_.close_link(seat, Reason::acknowledgement_timeout);
+  }
 }
 
 bool Membership::flush_reply(Seat from, OpId op, IoStatus status) {

@@ -103,6 +103,37 @@ TEST(Reducing, AMemberThatIsLostWhileItFlushesLeavesToo) {
   EXPECT_EQ(accepted_by_the_witness(lab), SeatSet{kA});
 }
 
+TEST(Reducing, SoDoesTheOneThatStaysWhereThePrimaryHasNoDiskItself) {
+  Lab lab(three());
+  lab.create();
+  lab.promote(kA);
+  lab.node(kA).disk_status = [](const DiskIo&) { return IoStatus::io_error; };
+  lab.write(kA);
+  lab.advance(milliseconds(500));
+  ASSERT_EQ(accepted_by_the_witness(lab), (SeatSet{kB, kC}));
+  lab.node(kB).hold_disk = is_flush;
+  lab.cut(kA, kC);
+  lab.advance(milliseconds(500));
+  EXPECT_EQ(accepted_by_the_witness(lab), (SeatSet{kB, kC}));
+  lab.node(kB).hold_disk = nothing;
+  lab.run();
+  lab.advance(milliseconds(300));
+  EXPECT_EQ(accepted_by_the_witness(lab), SeatSet{kB});
+}
+
+TEST(Reducing, AMemberThatDoesNotFlushInTimeLeavesToo) {
+  LabOptions options = three();
+  options.witnesses = {kW, witness_seat(1)};
+  Lab lab(options);
+  lab.create();
+  lab.promote(kA);
+  lab.node(kB).hold_disk = is_flush;
+  lab.cut(kA, kC);
+  lab.advance(seconds(8));
+  EXPECT_EQ(accepted_by_the_witness(lab), SeatSet{kA});
+  EXPECT_TRUE(lab.node(kA).primary);
+}
+
 TEST(Reducing, ReadsGoOnMeanwhile) {
   Lab lab;
   lab.create();
