@@ -7,6 +7,10 @@
 
 namespace lockstep {
 
+namespace {
+constexpr Duration kSilence = seconds(2);  // of a source that has given up: it does not say so
+}
+
 // A failed disk records nothing any more: what waited goes on, and is refused for want of a disk.
 bool ResyncTarget::recording() const { return (recording_ || begun_) && !r_.records.failed(); }
 
@@ -15,10 +19,11 @@ void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   if (!r_.disk_usable) return r_.send(from, DiskCondition{false, r_.ctx.record.inconsistent, r_.ctx.record.doubtful});
   // With a link down between two of the set, without a Primary, both may want to copy: the author of the tenure does, or who began.
   const bool another = source_ != kNoSeat && source_ != from && stamp_ == begin.stamp;
-  const bool busy = another && r_.peer(source_).link_up && r_.peer(source_).disk_usable;
+  const bool busy = another && r_.peer(source_).link_up && r_.peer(source_).disk_usable && r_.ctx.now < heard_ + kSilence;
   if (busy && r_.membership.adopted()->origin.node != from) return;
   source_ = from;
   stamp_ = begin.stamp;
+  heard_ = r_.ctx.now;
   begun_ = begin;
   ++run_;
   pump();

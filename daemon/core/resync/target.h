@@ -20,6 +20,7 @@ class ResyncTarget {
   bool recording() const;
   void pump();
   bool active() const { return source_ != kNoSeat; }
+  void heard_from_source(Instant now) { heard_ = now; }
   Seat source() const { return source_; }
   void abort(Seat from);
   void joined() { abort(source_); }
@@ -30,7 +31,8 @@ class ResyncTarget {
   void flushed_for_join(Seat from, LinkId link, OpId op, uint64_t run, IoStatus status);
   ReplicaImpl& r_;
   Seat source_ = kNoSeat;
-  Stamp stamp_;  // of the tenure in which that resync began
+  Instant heard_ = kLongAgo;  // the source
+  Stamp stamp_;               // of the tenure in which that resync began
   bool recording_ = false;
   uint64_t run_ = 0;                  // counts resyncs: what an earlier one began must not conclude a later one
   std::optional<ResyncBegin> begun_;  // waits until what came before it over the same link has landed

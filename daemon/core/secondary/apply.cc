@@ -31,6 +31,7 @@ void Secondary::write(Seat from, const WriteRequest& request, PayloadId payload)
 
 void Secondary::resync_write(Seat from, const ResyncWrite& request, PayloadId payload) {
   if (!r_.target.active() || r_.target.source() != from) return r_.release(payload);
+  r_.target.heard_from_source(r_.ctx.now);
   // What a resync writes stays in the intent map until the copy has joined: position zero, pinned.
   if (in_volume(request.range)) r_.intents.pin(request.range);
   take(from, request.stamp, request.op, request.kind, request.range, false, 0, payload);
