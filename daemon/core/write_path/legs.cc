@@ -6,7 +6,10 @@ namespace lockstep {
 
 void WritePath::local_done(OpId id, IoStatus status) {
   Op* op = find(id);
-  if (op == nullptr) return;  // abandoned meanwhile
+  if (op == nullptr) {  // abandoned meanwhile; the disk has failed all the same
+    if (status != IoStatus::ok && !MUTANT(flush_failure_ignored)) r_.disk_failed(Reason::disk_failed);
+    return;
+  }
   if (op->kind == OpKind::flush && MUTANT(flush_failure_ignored)) status = IoStatus::ok;
   op->local_pending = false;
   if (status != IoStatus::ok) {

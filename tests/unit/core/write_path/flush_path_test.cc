@@ -117,5 +117,26 @@ TEST(FlushPath, AFlushThatEndsWithoutALeaseIsAnsweredWhenItIsBack) {
   EXPECT_EQ(lab.answer(kA, io), IoStatus::ok);
 }
 
+TEST(FlushPath, AFlushThatFailsAfterItsPrimaryWasDeposedIsAFailureOfTheDisk) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.node(kA).hold_disk = is_flush;
+  lab.request(kA, OpKind::flush, {});
+  ASSERT_FALSE(lab.node(kA).disk.empty());
+  const auto io = lab.node(kA).disk.front().io;
+  lab.cut(kA, kB);
+  lab.cut(kA, kW);
+  lab.advance(seconds(8));
+  lab.promote(kB);
+  lab.connect(kA, kB);
+  lab.run();
+  ASSERT_FALSE(lab.node(kA).primary);
+  lab.node(kA).disk_status = [io](const DiskIo& done) { return done.io == io ? IoStatus::io_error : IoStatus::ok; };
+  lab.node(kA).hold_disk = none;
+  lab.run();
+  EXPECT_TRUE(lab.node(kA).noted(Notice::disk_failed));
+}
+
 }  // namespace
 }  // namespace lockstep
