@@ -27,6 +27,12 @@ struct LabOptions {
   std::function<void(CoreConfig&)> configure = [](CoreConfig&) {};
 };
 
+inline LabOptions three_data_nodes() {
+  LabOptions options;
+  options.data_nodes = {kA, kB, kC};
+  return options;
+}
+
 // A Replica, what of it is durable, and what it waits for.
 struct LabNode {
   CoreConfig config;

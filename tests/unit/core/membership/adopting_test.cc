@@ -5,12 +5,6 @@
 namespace lockstep {
 namespace {
 
-LabOptions three() {
-  LabOptions options;
-  options.data_nodes = {kA, kB, kC};
-  return options;
-}
-
 bool data_from_a_to_c(const Lab::Mail& letter) {
   return letter.from == kA && letter.send.to == kC && lane_of(letter.send.message) == Lane::data;
 }
@@ -18,7 +12,7 @@ bool data_from_a_to_c(const Lab::Mail& letter) {
 // A Primary of three, whose writes to C are still on their way while B tells C the tenure that followed.
 class Hearsay : public ::testing::Test {
  protected:
-  Hearsay() : lab(three()) {
+  Hearsay() : lab(three_data_nodes()) {
     lab.create();
     lab.promote(kA);
     lab.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinPrepare>(letter.send.message); };

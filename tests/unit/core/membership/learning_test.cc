@@ -6,12 +6,6 @@
 namespace lockstep {
 namespace {
 
-LabOptions three() {
-  LabOptions options;
-  options.data_nodes = {kA, kB, kC};
-  return options;
-}
-
 // B gets a blank disk, while A is Primary and C is not connected with B.
 void replace_b(Lab& lab) {
   lab.create();
@@ -35,7 +29,7 @@ void replace_b(Lab& lab) {
 }
 
 TEST(Learning, ACopyThatTwoOthersLevelledIsKnownAsSoonAsItIsMet) {
-  Lab lab(three());
+  Lab lab(three_data_nodes());
   replace_b(lab);
   lab.connect(kA, kB);
   lab.connect(kB, kW);

@@ -64,15 +64,9 @@ TEST(Reducing, AChangeThatCompletesAfterTheFlushIsAnsweredWhenTheOutcomeIsKnown)
   EXPECT_EQ(lab.answer(kA, io), IoStatus::ok);
 }
 
-LabOptions three() {
-  LabOptions options;
-  options.data_nodes = {kA, kB, kC};
-  return options;
-}
-
 // What was acknowledged by all three may be in the caches of A and B alone from here on.
 TEST(Reducing, EveryMemberThatStaysFlushes) {
-  Lab lab(three());
+  Lab lab(three_data_nodes());
   lab.create();
   lab.promote(kA);
   lab.node(kB).hold_disk = is_flush;
@@ -89,7 +83,7 @@ TEST(Reducing, EveryMemberThatStaysFlushes) {
 }
 
 TEST(Reducing, AMemberThatIsLostWhileItFlushesLeavesToo) {
-  Lab lab(three());
+  Lab lab(three_data_nodes());
   lab.create();
   lab.promote(kA);
   lab.node(kB).hold_disk = is_flush;
@@ -104,7 +98,7 @@ TEST(Reducing, AMemberThatIsLostWhileItFlushesLeavesToo) {
 }
 
 TEST(Reducing, SoDoesTheOneThatStaysWhereThePrimaryHasNoDiskItself) {
-  Lab lab(three());
+  Lab lab(three_data_nodes());
   lab.create();
   lab.promote(kA);
   lab.node(kA).disk_status = [](const DiskIo&) { return IoStatus::io_error; };
@@ -122,7 +116,7 @@ TEST(Reducing, SoDoesTheOneThatStaysWhereThePrimaryHasNoDiskItself) {
 }
 
 TEST(Reducing, AMemberThatDoesNotFlushInTimeLeavesToo) {
-  LabOptions options = three();
+  LabOptions options = three_data_nodes();
   options.witnesses = {kW, witness_seat(1)};
   Lab lab(options);
   lab.create();
