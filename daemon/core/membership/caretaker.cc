@@ -18,17 +18,16 @@ bool Membership::last_primary_is_over() const {
 
 bool Membership::caretaker_wanted() const {
   if (!adopted() || adopted()->clean || holds_tenure() || adopting_ || r_.admin.occupied() || MUTANT(no_caretaker)) return false;
-  if (!last_primary_is_over() || r_.admin.promotion_obstacle() != Reason::none) return false;
+  if (!last_primary_is_over()) return false;
   for (Seat seat : adopted()->members - SeatSet{r_.self()}) {
     const Peer& peer = r_.peer(seat);
     if (!peer.met) return false;
     const bool able = peer.disk_usable && !peer.inconsistent && (!peer.doubtful || r_.ctx.record.doubtful);
     if (able && seat.value < r_.self().value) return false;
   }
-  for (Seat seat : r_.data_peers()) {
-    if (r_.peer(seat).met) return true;
-  }
-  return false;  // nobody to level
+  bool somebody_to_level = false;
+  for (Seat seat : r_.data_peers()) somebody_to_level = somebody_to_level || r_.peer(seat).met;
+  return somebody_to_level && r_.admin.promotion_obstacle() == Reason::none;
 }
 
 bool Membership::caretaker_due() const { return r_.ctx.now >= caretaker_due_at_; }

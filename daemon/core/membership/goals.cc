@@ -66,8 +66,7 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
 // A seat whose voter answers as another acceptor than the tenure names (never heard before, or its storage was emptied), when the
 // other voters are a majority without it.
 std::optional<Voter> Membership::seat_to_fill(const Tenure& from) const {
-  if (!serving() || votes_answering() < votes_needed() || MUTANT(seat_stays_empty))
-    return std::nullopt;  // a broken tie seats nobody
+  if (MUTANT(seat_stays_empty)) return std::nullopt;
   for (const Voter& voter : from.voters) {
     if (!reachable(voter.seat)) continue;
     const Uuid& seen = voter.seat == r_.self() ? r_.ctx.record.acceptor.acceptor : r_.peer(voter.seat).seen_acceptor;
@@ -88,7 +87,7 @@ Instant Membership::unseated_at(Seat witness) const {
 
 // A witness that the configuration has no more, or that is silent, while every data node is here to decide that.
 std::optional<Seat> Membership::seat_to_drop(const Tenure& from) const {
-  if (!serving() || votes_answering() < votes_needed() || !everybody_is_here()) return std::nullopt;
+  if (!everybody_is_here()) return std::nullopt;
   for (const Voter& voter : from.voters) {
     if (!voter.seat.is_witness()) continue;
     if (!r_.ctx.config.witnesses.contains(voter.seat) || r_.ctx.now >= unseated_at(voter.seat)) return voter.seat;
@@ -112,7 +111,7 @@ std::optional<Voter> Membership::without_a_seat(const Tenure& from, bool accepti
 // Only one that has accepted something in this history: with a set of two, a voter of another one could neither vote nor be done without.
 // And only while every data node is in this history: a witness that another one may still count on is not taken away from it.
 std::optional<Voter> Membership::seat_to_add(const Tenure& from) const {
-  if (!serving() || votes_answering() < votes_needed() || from.voters.full() || !everybody_is_here()) return std::nullopt;
+  if (from.voters.full() || !everybody_is_here()) return std::nullopt;
   return without_a_seat(from, true);
 }
 
@@ -121,36 +120,56 @@ bool Membership::win_over_due() const {
   return serving() && everybody_is_here() && r_.ctx.now >= next_win_over_at_ && without_a_seat(*adopted(), false).has_value();
 }
 
-Tenure Membership::desired(const Tenure& from) const {
-  Tenure next = from;
-  next.members = healthy_members(from);
+SeatSet Membership::desired_members(const Tenure& from) const {
+  SeatSet members = healthy_members(from);
   for (Seat seat : r_.data_peers()) {
     const Peer& peer = r_.peer(seat);
     const bool whole = peer.met && peer.disk_usable && peer.replicating;
-    if (r_.source.may_join(seat) && !MUTANT(join_not_proposed) && whole && !r_.admin.wants_dropped(seat))
-      next.members.insert(seat);
+    if (r_.source.may_join(seat) && !MUTANT(join_not_proposed) && whole && !r_.admin.wants_dropped(seat)) members.insert(seat);
   }
-  if (from.primary == r_.ctx.self_holder() && (r_.admin.wants_demotion() || hand_back_)) {
+  return members;
+}
+
+bool Membership::hand_over_desired(const Tenure& from) const {
+  return from.primary == r_.ctx.self_holder() && (r_.admin.wants_demotion() || hand_back_);
+}
+
+// One seat at a time. A broken tie seats nobody.
+bool Membership::may_seat() const { return serving() && votes_answering() >= votes_needed(); }
+
+// Asked after every step: without making the tenure that it asks about.
+bool Membership::change_desired(const Tenure& from) const {
+  if (desired_members(from) != from.members || hand_over_desired(from)) return true;
+  return may_seat() && (seat_to_fill(from) || seat_to_drop(from) || seat_to_add(from));
+}
+
+void Membership::change_a_seat(Tenure& next) const {
+  if (const auto voter = seat_to_fill(next)) {
+    for (Voter& seat : next.voters) {
+      if (seat.seat == voter->seat) seat.acceptor = voter->acceptor;
+    }
+  } else if (const auto leaving = seat_to_drop(next)) {
+    const Voters before = next.voters;
+    next.voters.clear();
+    for (const Voter& seat : before) {
+      if (seat.seat != *leaving) next.voters.push_back(seat);
+    }
+  } else if (const auto seat = seat_to_add(next)) {
+    next.voters.push_back(*seat);
+  } else {
+    return;
+  }
+  ++next.voter_set;
+}
+
+Tenure Membership::desired(const Tenure& from) const {
+  Tenure next = from;
+  next.members = desired_members(from);
+  if (hand_over_desired(from)) {
     next.primary.reset();
     next.clean = true;
   }
-  if (next == from) {
-    if (const auto voter = seat_to_fill(from)) {
-      for (Voter& seat : next.voters) {
-        if (seat.seat == voter->seat) seat.acceptor = voter->acceptor;
-      }
-      ++next.voter_set;
-    } else if (const auto leaving = seat_to_drop(from)) {
-      next.voters.clear();
-      for (const Voter& seat : from.voters) {
-        if (seat.seat != *leaving) next.voters.push_back(seat);
-      }
-      ++next.voter_set;
-    } else if (const auto seat = seat_to_add(from)) {
-      next.voters.push_back(*seat);
-      ++next.voter_set;
-    }
-  }
+  if (next == from && may_seat()) change_a_seat(next);
   if (next == from) return from;
   next.number = from.number + 1;
   if (round_) next.origin = round_->ballot();

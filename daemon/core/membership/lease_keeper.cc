@@ -27,12 +27,22 @@ void LeaseKeeper::granted(const Voters& voters, Seat seat, const LeaseGranted& g
   }
 }
 
+// The latest of the voters' times by which a majority still grants. Asked in every step, of a handful: nothing is sorted.
+Instant LeaseKeeper::by_majority(const Voters& voters) const {
+  Instant latest = kLongAgo;
+  for (const Voter& candidate : voters) {
+    const Instant time = until_[candidate.seat.value];
+    if (time <= latest) continue;
+    size_t granting = 0;
+    for (const Voter& voter : voters) granting += until_[voter.seat.value] >= time ? 1 : 0;
+    if (2 * granting > voters.size()) latest = time;
+  }
+  return latest;
+}
+
 Instant LeaseKeeper::valid_until(const Voters& voters, SeatSet half) const {
-  InplaceVector<Instant, kMaxVoters> times;
-  for (const Voter& voter : voters) times.push_back(until_[voter.seat.value]);
-  if (times.empty()) return kLongAgo;
-  std::sort(times.begin(), times.end(), [](Instant a, Instant b) { return a > b; });
-  const Instant by_majority = times[times.size() / 2];  // the (n/2 + 1)-th latest: so many have granted at least until then
+  const Instant majority = by_majority(voters);
+  if (half.empty()) return majority;
   size_t seats = 0;
   Instant by_half = kNever;
   for (const Voter& voter : voters) {
@@ -41,7 +51,7 @@ Instant LeaseKeeper::valid_until(const Voters& voters, SeatSet half) const {
     by_half = std::min(by_half, until_[voter.seat.value]);
   }
   const bool tie = seats > 0 && (2 * seats == voters.size() || MUTANT(fence_is_a_vote));
-  return tie ? std::max(by_majority, by_half) : by_majority;
+  return tie ? std::max(majority, by_half) : majority;
 }
 
 }  // namespace lockstep

@@ -25,6 +25,8 @@ class LeaseKeeper {
   void forget();
 
  private:
+  Instant by_majority(const Voters& voters) const;
+
   static constexpr size_t kRemembered = 32;  // requests; an older grant has nearly run out anyway
   struct Request {
     uint64_t sequence = 0;

@@ -102,6 +102,7 @@ class Membership {
 
   // rounds.cc
   bool wants_round() const;
+  bool something_to_decide() const;
   bool primary_away() const;
   bool promotion_wished() const;
   void start_round();
@@ -141,7 +142,12 @@ class Membership {
   Instant round_ends_at() const;
 
   // goals.cc: pure questions about the next tenure
+  bool change_desired(const Tenure& from) const;
   Tenure desired(const Tenure& from) const;
+  SeatSet desired_members(const Tenure& from) const;
+  bool hand_over_desired(const Tenure& from) const;
+  bool may_seat() const;
+  void change_a_seat(Tenure& next) const;
   Tenure promoted(const Tenure& from) const;
   Tenure created() const;
   SeatSet healthy_members(const Tenure& from) const;

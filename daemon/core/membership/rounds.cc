@@ -97,17 +97,21 @@ bool Membership::primary_away() const {
 bool Membership::promotion_commanded() const { return r_.admin.wants_promotion() || r_.admin.create_as_primary(); }
 bool Membership::promotion_wished() const { return promotion_commanded() || caretaker_wish_; }
 
+// Asked after every step: the votes are counted only where there is something to vote on.
 bool Membership::wants_round() const {
   if (round_ || adopting_ || r_.ctx.now < next_round_at_) return false;
   if (force_wanted()) return true;
-  if (!may_decide()) return false;
+  return something_to_decide() && may_decide();
+}
+
+bool Membership::something_to_decide() const {
   if (!adopted()) return r_.admin.wants_creation();
   if (undecided_ || rumoured_) return true;
   if (!holds_tenure() && accepted_unsettled() && (r_.admin.wants_promotion() || primary_away())) return true;
-  if (holds_tenure()) return confirm_needed_ || rebase_needed_ || win_over_due() || desired(*adopted()) != *adopted();
+  if (holds_tenure()) return confirm_needed_ || rebase_needed_ || win_over_due() || change_desired(*adopted());
   if (r_.admin.wants_promotion()) return r_.admin.promotion_obstacle() == Reason::none;
-  if (caretaker_wanted() && caretaker_due()) return true;
-  return is_resync_source() && desired(*adopted()) != *adopted();
+  if (caretaker_due() && caretaker_wanted()) return true;
+  return is_resync_source() && change_desired(*adopted());
 }
 
 void Membership::start_round() {

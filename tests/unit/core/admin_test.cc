@@ -413,6 +413,24 @@ TEST(Invalidate, GivesUpWhenTheOtherSideDoesNotDecide) {
   EXPECT_EQ(lab.reason(kB, id), Reason::timed_out);
 }
 
+// The Primary has heard them both before it can have either decided.
+TEST(Invalidate, TwoAtOnceAreBothDropped) {
+  Lab lab(three_data_nodes());
+  lab.create();
+  lab.promote(kA);
+  lab.hold_mail = [](const Lab::Mail& letter) {
+    return letter.from == kA && std::holds_alternative<Prepare>(letter.send.message);
+  };
+  const AdminId first = lab.admin(kB, AdminOp::invalidate);
+  const AdminId second = lab.admin(kC, AdminOp::invalidate);
+  ASSERT_FALSE(lab.result(kB, first));
+  ASSERT_FALSE(lab.result(kC, second));
+  lab.hold_mail = [](const Lab::Mail&) { return false; };
+  lab.advance(seconds(1));
+  EXPECT_TRUE(lab.ok(kB, first));
+  EXPECT_TRUE(lab.ok(kC, second));
+}
+
 TEST(InvalidateRemote, DropsThePeerAndCopiesItAnew) {
   Lab lab;
   EXPECT_EQ(lab.reason(kA, lab.admin(kA, AdminOp::invalidate_remote, kB)), Reason::never_used);

@@ -166,5 +166,33 @@ TEST_F(OneOfThree, TheOperatorMayThinkBetterOfIt) {
   EXPECT_EQ(lab.node(kB).tenure().history, before);
 }
 
+// B and C go on in the history before, and C has met A, which was forced. What C is adopting must not come back after it gave it up.
+TEST(SplitBrain, AHistoryIsGivenUpOnlyAfterWhatIsBeingAdopted) {
+  Lab lab(LabOptions{{kA, kB, kC}, {}, [](CoreConfig&) {}});
+  lab.create();
+  for (Seat other : {kB, kC}) lab.cut(kA, other);
+  lab.advance(seconds(1));
+  const AdminId forced = lab.admin(kA, AdminOp::primary_force);
+  lab.advance(seconds(4));
+  ASSERT_TRUE(lab.ok(kA, forced)) << code_of(lab.reason(kA, forced));
+  lab.connect(kA, kC);
+  lab.run();
+  ASSERT_FALSE(lab.linked(kA, kC));
+  // B leaves A behind while a write of its own is still under way at C: so C adopts that, and has not finished.
+  lab.node(kC).hold_disk = [](const DiskIo& io) { return is_change(io.kind) || io.kind == OpKind::flush; };
+  lab.promote(kB);
+  lab.write(kB);
+  lab.node(kC).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::write; };
+  lab.advance(seconds(1));
+  ASSERT_EQ(lab.node(kB).tenure().members, (SeatSet{kB, kC}));
+  ASSERT_EQ(lab.node(kC).tenure().members, (SeatSet{kA, kB, kC}));
+  const AdminId id = lab.admin(kC, AdminOp::discard_history, kA);
+  EXPECT_FALSE(lab.result(kC, id));
+  lab.node(kC).hold_disk = [](const DiskIo&) { return false; };
+  lab.advance(milliseconds(100));
+  EXPECT_TRUE(lab.ok(kC, id)) << code_of(lab.reason(kC, id));
+  EXPECT_FALSE(lab.node(kC).record.adopted);
+}
+
 }  // namespace
 }  // namespace lockstep
