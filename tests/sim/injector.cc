@@ -327,16 +327,25 @@ void Injector::disk_trouble(Fault fault) {
   });
 }
 
+// A member may be a blank disk in the place of one that was lost, until it is dropped (seed 1407467).
+bool Injector::whole_copy_among(SeatSet members) const {
+  for (size_t i = 0; i < world_.node_count(); ++i) {
+    const SimNode& node = world_.node(i);
+    if (members.contains(node.seat()) && !node.disk().record().inconsistent) return true;
+  }
+  return false;
+}
+
 // Only what the rules allow to lose: somebody else has every acknowledged write, every voter has its seat,
 // and a majority remains without this one.
 bool Injector::may_wipe(Seat seat) const {
   const auto& tenure = world_.oracle().latest_tenure();
   if (forcing_ || !tenure || tenure->voters.size() < 3) return false;
-  if ((tenure->members - SeatSet{seat}).empty()) return false;
+  if (!whole_copy_among(tenure->members - SeatSet{seat})) return false;
   // What one acceptor has accepted may yet turn out to be decided: it must not leave this copy as the only
   // one either.
   for (const Tenure& open : world_.accepted_tenures()) {
-    if ((open.members - SeatSet{seat}).empty()) return false;
+    if (!whole_copy_among(open.members - SeatSet{seat})) return false;
   }
   // A copy that lost its cache, or is about to find out that it did, replaces no good one.
   for (size_t i = 0; i < world_.node_count() && world_.plan().volatile_cache; ++i) {

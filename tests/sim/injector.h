@@ -61,6 +61,7 @@ class Injector {
   bool may_go_back(const Split& split) const;
   bool may_decide(const SimNode& node) const;
   void give_up(SimNode& loser, SimNode& winner);
+  bool whole_copy_among(SeatSet members) const;
   bool may_wipe(Seat seat) const;
   SimNode& any_node();
   SimWitness& any_witness();  // of a world that has one
