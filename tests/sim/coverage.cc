@@ -166,6 +166,7 @@ void Coverage::add(const Coverage& o) {
                      &Coverage::superblocks_repaired,
                      &Coverage::repairs_interrupted,
                      &Coverage::torn_pages,
+                     &Coverage::strayed_pages,
                      &Coverage::orphans_landed,
                      &Coverage::orphans_lost,
                      &Coverage::lost_blocks,
@@ -205,8 +206,8 @@ int Coverage::print() const {
              promoted_after_clean, promoted_after_unclean, promoted_by_half);
   fmt::print("network: half-open {} silences {} late messages {}\n", half_open, silences, late_messages);
   fmt::print("wire: frames split {} several at once {} cut off in the middle {}\n", frames_split, frames_joined, frames_cut);
-  fmt::print("disks: torn pages {} orphans landed {} lost {} unflushed lost {} errors {} metadata errors {}\n", torn_pages,
-             orphans_landed, orphans_lost, lost_blocks, disk_errors, meta_errors);
+  fmt::print("disks: torn pages {} strayed {} orphans landed {} lost {} unflushed lost {} errors {} metadata errors {}\n",
+             torn_pages, strayed_pages, orphans_landed, orphans_lost, lost_blocks, disk_errors, meta_errors);
   fmt::print("superblocks: writes interrupted {} repaired at an attach {} repairs interrupted {}\n", superblocks_interrupted,
              superblocks_repaired, repairs_interrupted);
   fmt::print("copies: compared {} differing and covered {}, cache lost by every member {}\n", copies_compared, differing_covered,
@@ -242,6 +243,7 @@ int Coverage::print() const {
                           {"frames that came at once", frames_joined},
                           {"frame cut off in the middle", frames_cut},
                           {"torn page", torn_pages},
+                          {"strayed page", strayed_pages},
                           {"superblock write interrupted", superblocks_interrupted},
                           {"superblock repaired at an attach", superblocks_repaired},
                           {"superblock repair interrupted", repairs_interrupted},

@@ -56,7 +56,7 @@ struct Coverage {
   uint64_t promoted_after_clean = 0, promoted_after_unclean = 0, promoted_by_half = 0;  // by the rule that allowed it
   uint64_t fences_completed = 0, fences_failed = 0;
   uint64_t half_open = 0, silences = 0, late_messages = 0;
-  uint64_t everywhere_lost = 0, torn_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
+  uint64_t everywhere_lost = 0, torn_pages = 0, strayed_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
   uint64_t superblocks_interrupted = 0, superblocks_repaired = 0, repairs_interrupted = 0;
   uint64_t frames_split = 0, frames_joined = 0, frames_cut = 0;
   uint64_t disk_errors = 0, meta_errors = 0;

@@ -55,9 +55,9 @@ void Oracle::check_join(const std::optional<Tenure>& before) {
     for (const auto& [joiner, member] : {std::pair{pair.a, pair.b}, std::pair{pair.b, pair.a}}) {
       if (!joined.contains(joiner) || !before->members.contains(member)) continue;
       // A replaced disk can inherit a join that was proposed for the one before. It says so itself: never used, or Inconsistent, it is no
-      // source and no candidate.
-      const NodeRecord& record = disks_.at(joiner)->record();
-      if (record.inconsistent || !record.adopted) continue;
+      // source and no candidate. So can an older image (seed 1503822): everybody else knows that it is one, and it is shut out.
+      const SimDisk& disk = *disks_.at(joiner);
+      if (disk.record().inconsistent || !disk.record().adopted || disk.set_back()) continue;
       for (uint64_t block : pair.differing) check_not_older(joiner, member, block);
     }
   }

@@ -103,7 +103,8 @@ class SimDisk {
 
   DiskBehaviour behaviour;
   struct Counters {
-    uint64_t data_errors = 0, meta_errors = 0, torn_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
+    uint64_t data_errors = 0, meta_errors = 0, torn_pages = 0, strayed_pages = 0, orphans_landed = 0, orphans_lost = 0,
+             lost_blocks = 0;
     SimSuperblock::Counters superblock;
   } counters;
 
@@ -145,6 +146,7 @@ class SimDisk {
   void apply_meta(const MetaOp& op);
   void tear_meta(const MetaOp& op);
   void tear_page(Page& page, const PageId& id, uint64_t sequence, const BitPage& bits);
+  void overwrite_by_another(Page& page, const PageId& id, const PageId& other);
   void interrupt_record(const NodeRecord& wanted, Remains remains);
   void check_meta(const std::string& wrong) const;
   SectorDevice sectors() const;

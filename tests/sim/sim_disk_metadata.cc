@@ -46,9 +46,21 @@ bool SimDisk::rot_metadata() {
   auto at = bitmaps_.begin();
   std::advance(at, static_cast<std::ptrdiff_t>(meta_prng_.below(bitmaps_.size())));
   auto& [key, page] = *at;
-  tear_page(page, bitmap_page_id(Seat{key.first}, key.second, record_.disk), page.sequence, page.bits);
+  const PageId id = bitmap_page_id(Seat{key.first}, key.second, record_.disk);
+  meta_prng_.chance(30) ? overwrite_by_another(page, id, bitmap_page_id(Seat{key.first}, key.second + 1, record_.disk))
+                        : tear_page(page, id, page.sequence, page.bits);
   observer_.bits_changed(node_);
   return true;
+}
+
+// A write that was meant for another place: whole in itself, newer than what was here, and not what belongs here.
+void SimDisk::overwrite_by_another(Page& page, const PageId& id, const PageId& other) {
+  Sector strayed{};
+  encode_bit_page(other, page.sequence + 1, BitPage{}, SectorSpan(strayed));
+  page.torn = std::make_shared<const Sector>(strayed);
+  page.readable = decode_bit_page(id, SectorView(*page.torn)).has_value();
+  if (page.readable) check_meta("a page that strayed is taken for the one that belongs there");
+  ++counters.strayed_pages;
 }
 
 SectorDevice SimDisk::sectors() const {

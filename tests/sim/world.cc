@@ -272,6 +272,7 @@ Coverage World::collect_coverage() const {
   for (const auto& node : nodes_) {
     const auto& c = node->disk().counters;
     all.torn_pages += c.torn_pages;
+    all.strayed_pages += c.strayed_pages;
     all.superblocks_interrupted += c.superblock.interrupted;
     all.superblocks_repaired += c.superblock.repairs;
     all.repairs_interrupted += c.superblock.repairs_interrupted;
