@@ -45,6 +45,13 @@ bool of_one_mind(const SimNode& node) {
   return record.adopted && (!record.acceptor.tenure || record.acceptor.tenure == record.adopted);
 }
 
+// Somebody may still stand alone because of a history that the other one was giving up at that moment (seed 1511983).
+void connect_all(const std::vector<SimNode*>& nodes) {
+  for (SimNode* one : nodes) {
+    for (const SimNode* other : nodes) one->set_stand_alone(other->seat(), false);
+  }
+}
+
 bool sees_split(const SimNode& node, Seat other) {
   const Snapshot status = node.inspect();
   return std::any_of(status.peers.begin(), status.peers.end(),
@@ -127,14 +134,13 @@ void Injector::sort_out(const std::shared_ptr<Split>& split) {
   }
   if (sorted_out(*split) && !world_.manager().busy()) {
     for (const SimNode* node : nodes) world_.manager().forbid(node->seat(), false);
+    connect_all(nodes);
     forcing_ = false;
     return watch(split);
   }
   later(milliseconds(300), milliseconds(900), [this, split] { sort_out(split); });
   if (std::any_of(nodes.begin(), nodes.end(), [](const SimNode* n) { return !n->alive(); })) return;
-  for (SimNode* one : nodes) {
-    for (const SimNode* other : nodes) one->set_stand_alone(other->seat(), false);
-  }
+  connect_all(nodes);
   if (one_history(nodes)) {
     if (primary == nodes.end()) force_once_more(*split);
     return;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <boost/program_options.hpp>
+#include <chrono>
 #include <cstdio>
 #include <iostream>
 #include <mutex>
@@ -21,6 +22,7 @@ namespace {
 struct Options {
   uint64_t first_seed = 1;
   uint64_t seeds = 1000;
+  uint64_t seconds = 0;  // 0: no limit
   unsigned threads = 1;
   bool trace = false;
   bool shrink = false;
@@ -45,8 +47,18 @@ void report(const SeedResult& result) {
   std::fflush(stdout);
 }
 
-void work(const Options& options, std::atomic<uint64_t>& next, Total& total) {
+// Wall time: the only clock here, and no seed sees it.
+class Stopwatch {
+ public:
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - began_).count(); }
+
+ private:
+  std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
+};
+
+void work(const Options& options, const Stopwatch& watch, std::atomic<uint64_t>& next, Total& total) {
   for (;;) {
+    if (options.seconds > 0 && watch.seconds() >= static_cast<double>(options.seconds)) return;
     const uint64_t i = next.fetch_add(1);
     if (i >= options.seeds) return;
     SeedResult result =
@@ -76,9 +88,10 @@ uint64_t median(std::vector<uint64_t> values) {
 int run(const Options& options) {
   std::atomic<uint64_t> next{0};
   Total total;
+  const Stopwatch watch;
   std::vector<std::thread> threads;
-  for (unsigned t = 1; t < options.threads; ++t) threads.emplace_back([&] { work(options, next, total); });
-  work(options, next, total);
+  for (unsigned t = 1; t < options.threads; ++t) threads.emplace_back([&] { work(options, watch, next, total); });
+  work(options, watch, next, total);
   for (std::thread& thread : threads) thread.join();
 
   int missing = total.coverage.print();
@@ -86,11 +99,13 @@ int run(const Options& options) {
   fmt::print("median of a seed: {} client operations, {} faults, {} promotions\n", ops, faults, promotions);
   // Few seeds cannot reach everything.
   constexpr uint64_t kEnoughSeeds = 2000;
-  if (options.seeds >= kEnoughSeeds && (missing > 0 || ops < 1000 || faults < 5 || promotions < 1)) {
+  const uint64_t ran = total.ops.size();
+  if (ran >= kEnoughSeeds && (missing > 0 || ops < 1000 || faults < 5 || promotions < 1)) {
     fmt::print("coverage: too little\n");
     if (options.require_coverage) ++total.violations;
   }
-  fmt::print("seeds {} violations {}\n", options.seeds, total.violations);
+  fmt::print("from {}, {:.1f} seeds a second\n", options.first_seed, static_cast<double>(ran) / watch.seconds());
+  fmt::print("seeds {} violations {}\n", ran, total.violations);
   return total.violations == 0 ? 0 : 1;
 }
 
@@ -124,6 +139,7 @@ int main(int argc, char** argv) {
   add("help", "this text");
   add("first-seed", po::value(&options.first_seed)->default_value(1), "first seed (64 bit)");
   add("seeds", po::value(&options.seeds)->default_value(1000), "how many");
+  add("seconds", po::value(&options.seconds), "begin no further seed after so many");
   add("threads", po::value(&options.threads), "default: as many as processors");
   add("trace", po::bool_switch(&options.trace), "print every event and effect");
   add("shrink", po::bool_switch(&options.shrink),
