@@ -312,11 +312,17 @@ struct Differences {
   friend bool operator==(const Differences&, const Differences&) = default;
 };
 
+// To a source, instead of its map: another one is copying to this disk. It may ask again later.
+struct ResyncDeclined {
+  Stamp stamp;
+  friend bool operator==(const ResyncDeclined&, const ResyncDeclined&) = default;
+};
+
 using Message =
     std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused, LeaseReleased,
                  BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition, WriteRequest, WriteReply,
                  FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin, ResyncMap, ResyncWrite, JoinPrepare,
-                 JoinReady, DropMe, VoterHello, Superseded, Caretaking, YieldRequest, Differences>;
+                 JoinReady, DropMe, VoterHello, Superseded, Caretaking, YieldRequest, Differences, ResyncDeclined>;
 
 constexpr size_t kLastRegisterMessage = 10;  // alternatives 0..10 of Message belong to the register
 static_assert(std::is_same_v<std::variant_alternative_t<kLastRegisterMessage, Message>, AcceptanceCounted>);

@@ -284,6 +284,7 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
   if (const auto* settled = std::get_if<Settled>(&message)) return secondary.settled(from, *settled);
   if (const auto* begin = std::get_if<ResyncBegin>(&message)) return target.begin(from, *begin);
   if (const auto* map = std::get_if<ResyncMap>(&message)) return source.map_received(from, *map);
+  if (std::holds_alternative<ResyncDeclined>(message)) return source.declined(from);
   if (const auto* prepare = std::get_if<JoinPrepare>(&message)) return target.join_prepare(from, *prepare);
   if (const auto* condition = std::get_if<DiskCondition>(&message)) {
     peer(from).disk_usable = condition->usable;
@@ -304,7 +305,7 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
 bool ReplicaImpl::now_past(Instant started) const { return ctx.now >= started + ctx.config.ack_timeout; }
 
 Instant ReplicaImpl::next_deadline() const {
-  Instant due = std::min({membership.next_deadline(), write_path.next_deadline(), admin.next_deadline()});
+  Instant due = std::min({membership.next_deadline(), write_path.next_deadline(), admin.next_deadline(), source.next_deadline()});
   // Legs without an answer, and hot extents of a Secondary, are looked at once a second while there are any.
   bool resyncing = false;
   for (Seat seat : data_peers()) resyncing = resyncing || source.active(seat);

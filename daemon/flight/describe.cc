@@ -95,6 +95,7 @@ struct MessageText {
   std::string operator()(const Differences& m) const {
     return fmt::format("Differences {}{}", m.runs.size(), m.last ? " last" : "");
   }
+  std::string operator()(const ResyncDeclined& m) const { return "ResyncDeclined " + stamp(m.stamp); }
   std::string operator()(const YieldRequest& m) const { return "YieldRequest " + stamp(m.stamp); }
   std::string operator()(const Superseded& m) const {
     return fmt::format("Superseded acc {} start {} token {:x}", describe(m.known.acceptor), m.known.start, m.known.token);

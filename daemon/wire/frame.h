@@ -57,6 +57,7 @@ enum class FrameType : uint8_t {
   caretaking,
   yield_request,
   differences,
+  resync_declined,
   // the transport's own
   hello = 128,
   challenge,
@@ -67,7 +68,7 @@ enum class FrameType : uint8_t {
   pong,
 };
 
-constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::differences);
+constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::resync_declined);
 constexpr bool is_message_type(uint8_t type) { return type >= 1 && type <= kLastMessageType; }
 constexpr bool is_transport_type(uint8_t type) {
   return type >= static_cast<uint8_t>(FrameType::hello) && type <= static_cast<uint8_t>(FrameType::pong);

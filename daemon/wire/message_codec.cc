@@ -162,6 +162,11 @@ auto fields(M& m) {
   return std::tie(m.stamp);
 }
 
+template <Like<ResyncDeclined> M>
+auto fields(M& m) {
+  return std::tie(m.stamp);
+}
+
 template <Like<Differences> M>
 auto fields(M& m) {
   return std::tie(m.runs, m.last);

@@ -343,8 +343,9 @@ bool Injector::may_wipe(Seat seat) const {
   if (forcing_ || !tenure || tenure->voters.size() < 3) return false;
   if (!whole_copy_among(tenure->members - SeatSet{seat})) return false;
   // What one acceptor has accepted may yet turn out to be decided: it must not leave this copy as the only
-  // one either.
+  // one either, nor two voters (seed 2512964).
   for (const Tenure& open : world_.accepted_tenures()) {
+    if (open.voters.size() < 3) return false;
     if (!whole_copy_among(open.members - SeatSet{seat})) return false;
   }
   // A copy that lost its cache, or is about to find out that it did, replaces no good one.

@@ -7,11 +7,15 @@
 
 namespace lockstep {
 
+namespace {
+constexpr Duration kDeclinedFor = seconds(5);
+}
+
 bool ResyncSource::may_begin(Seat peer) const {
   const Peer& p = r_.peer(peer);
   // Not while a join may have been decided: that must be known first, and undone if this node lost the peer meanwhile.
-  return runs_[peer.value].phase == Phase::none && p.met && p.disk_usable && !r_.membership.completions_need(peer) &&
-         p.adopted == r_.membership.stamp();
+  return runs_[peer.value].phase == Phase::none && r_.ctx.now >= ask_again_[peer.value] && p.met && p.disk_usable &&
+         !r_.membership.completions_need(peer) && p.adopted == r_.membership.stamp();
 }
 
 void ResyncSource::pump() {
@@ -43,6 +47,20 @@ void ResyncSource::begin(Seat peer) {
   p.replicating = true;
   p.inconsistent = true;
   r_.send(peer, ResyncBegin{r_.membership.stamp(), !common});
+}
+
+void ResyncSource::declined(Seat from) {
+  if (runs_[from.value].phase != Phase::waiting_for_map) return;
+  abort(from);
+  ask_again_[from.value] = r_.ctx.now + kDeclinedFor;
+}
+
+Instant ResyncSource::next_deadline() const {
+  Instant due = kNever;
+  for (Seat peer : r_.data_peers()) {
+    if (ask_again_[peer.value] > r_.ctx.now) due = std::min(due, ask_again_[peer.value]);
+  }
+  return due;
 }
 
 Instant ResyncSource::waiting_since(Seat peer) const {
@@ -198,6 +216,7 @@ void ResyncSource::join_ready(Seat from, const JoinReady& ready) {
 }
 
 void ResyncSource::set_changed() {
+  ask_again_.fill(kLongAgo);
   for (Seat peer : r_.data_peers()) {
     Run& run = runs_[peer.value];
     if (run.phase == Phase::none || !r_.membership.member(peer)) continue;
@@ -214,7 +233,8 @@ void ResyncSource::set_changed() {
 void ResyncSource::abort(Seat peer) {
   Run& run = runs_[peer.value];
   if (run.phase == Phase::none) return;
-  r_.ctx.note(Notice::resync_aborted, peer);
+  if (run.phase != Phase::waiting_for_map)
+    r_.ctx.note(Notice::resync_aborted, peer);  // else it had not been said to have started
   std::vector<OpId> held;
   for (const auto& [op, chunk] : run.chunks) held.push_back(op);
   run = Run{};

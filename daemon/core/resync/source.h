@@ -18,9 +18,10 @@ class ReplicaImpl;
 
 class ResyncSource {
  public:
-  explicit ResyncSource(ReplicaImpl& replica) : r_(replica) {}
+  explicit ResyncSource(ReplicaImpl& replica) : r_(replica) { ask_again_.fill(kLongAgo); }
 
-  void pump();  // begin where one may begin, keep the window full
+  void pump();               // begin where one may begin, keep the window full
+  void declined(Seat from);  // another source is at work there
   void map_received(Seat from, const ResyncMap& map);
   bool write_reply(Seat from, OpId op, IoStatus status);  // true if the operation was ours
   bool flush_reply(Seat from, OpId op, IoStatus status);
@@ -35,6 +36,7 @@ class ResyncSource {
   uint64_t copied(Seat peer) const { return runs_[peer.value].copied; }
   // Since when an answer of the target has been outstanding; kNever while none is.
   Instant waiting_since(Seat peer) const;
+  Instant next_deadline() const;  // when a target that declined is asked again
   Instant started(Seat peer) const { return runs_[peer.value].started; }
 
  private:
@@ -68,6 +70,7 @@ class ResyncSource {
 
   ReplicaImpl& r_;
   std::array<Run, kMaxDataNodes> runs_;
+  std::array<Instant, kMaxDataNodes> ask_again_;
   std::map<OpId, Seat> holders_;  // chunk -> target
 };
 

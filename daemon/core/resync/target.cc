@@ -20,7 +20,7 @@ void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   // With a link down between two of the set, without a Primary, both may want to copy: the author of the tenure does, or who began.
   const bool another = source_ != kNoSeat && source_ != from && stamp_ == begin.stamp;
   const bool busy = another && r_.peer(source_).link_up && r_.peer(source_).disk_usable && r_.ctx.now < heard_ + kSilence;
-  if (busy && r_.membership.adopted()->origin.node != from) return;
+  if (busy && r_.membership.adopted()->origin.node != from) return r_.send(from, ResyncDeclined{begin.stamp});
   source_ = from;
   stamp_ = begin.stamp;
   heard_ = r_.ctx.now;

@@ -64,6 +64,7 @@ TEST(MessageCodec, TypeNumbersArePinned) {
   EXPECT_EQ(static_cast<int>(FrameType::caretaking), 31);
   EXPECT_EQ(static_cast<int>(FrameType::yield_request), 32);
   EXPECT_EQ(static_cast<int>(FrameType::differences), 33);
+  EXPECT_EQ(static_cast<int>(FrameType::resync_declined), 34);
 }
 
 TEST(MessageCodec, EveryTruncationAndEveryExcessIsRefused) {

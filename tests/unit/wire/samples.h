@@ -83,6 +83,7 @@ inline std::vector<Message> sample_messages() {
       Caretaking{sample_stamp(), true},
       YieldRequest{sample_stamp()},
       Differences{{}, true},
+      ResyncDeclined{sample_stamp()},
   };
 }
 

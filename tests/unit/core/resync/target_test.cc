@@ -19,7 +19,12 @@ int maps_sent(const Lab& lab, Seat to) {
 // A of three has been stopped, so there is no Primary; C missed writes. `from` is the author of the tenure, and begins to copy to C.
 class TargetOfTwo : public ::testing::Test {
  protected:
-  TargetOfTwo() : lab(three_data_nodes()) {
+  static LabOptions patient_a() {
+    LabOptions options = three_data_nodes();
+    options.configure = [](CoreConfig& config) { config.ack_timeout = config.self == kA ? seconds(60) : config.ack_timeout; };
+    return options;
+  }
+  TargetOfTwo() : lab(patient_a()) {
     lab.create();
     lab.promote(kA);
     lab.kill(kC);
@@ -33,6 +38,23 @@ class TargetOfTwo : public ::testing::Test {
     lab.start(kC);
   }
   void begins(Seat source) { lab.inject(source, kC, ResyncBegin{stamp_of(lab.node(kC).tenure()), false}); }
+  void another_source_waits() {
+    lab.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinReady>(letter.send.message); };
+    lab.cut(kA, kB);
+    lab.connect(kC, kW);
+    lab.connect(kA, kC);
+    lab.run();
+    lab.connect(kB, kC);
+    for (int second = 0; second < 12; ++second) {
+      lab.advance(seconds(1));
+      // What A copies takes long, and goes on.
+      const OpId op{(uint64_t{1} << 62) + static_cast<uint64_t>(1000 + second)};  // of a resync
+      lab.inject(kA, kC, ResyncWrite{stamp_of(lab.node(kA).tenure()), op, OpKind::write, {0, 4096}}, lab.fresh_payload());
+    }
+    EXPECT_TRUE(lab.linked(kB, kC));
+    EXPECT_TRUE(lab.node(kB).closed.empty());
+    EXPECT_EQ(maps_sent(lab, kB), 0);
+  }
   Lab lab;
 };
 
@@ -74,6 +96,17 @@ TEST_F(TargetOfTwo, GoesOverToTheAuthorAtOnce) {
   lab.connect(kA, kC);
   lab.run();
   EXPECT_EQ(maps_sent(lab, kA), 1);
+}
+
+// A and B do not see each other: to each of them it looks as if it had to copy.
+TEST_F(TargetOfTwo, AnotherSourceIsToldToWait) { another_source_waits(); }
+
+TEST_F(TargetOfTwo, TheOneThatWaitedGoesOnOnceTheFirstIsGone) {
+  another_source_waits();
+  lab.hold_mail = [](const Lab::Mail&) { return false; };
+  lab.cut(kA, kC);
+  lab.advance(seconds(6));
+  EXPECT_TRUE(lab.node(kB).tenure().members.contains(kC));
 }
 
 }  // namespace
