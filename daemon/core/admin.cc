@@ -27,6 +27,7 @@ void Admin::request(const AdminRequest& request) {
   asked_ = false;
   asked_whom_ = kNoSeat;
   recording_ = false;
+  given_up_ = false;
   demoting_ready_ = false;
   creating_ = false;
   forced_ = request.op == AdminOp::primary_force && r_.ctx.record.adopted;
@@ -41,12 +42,14 @@ void Admin::finish(bool ok, Reason reason) {
   current_.reset();
   demoting_ready_ = false;
   creating_ = false;
+  recording_ = false;
   forced_ = new_history_ = false;
   deadline_ = kNever;
 }
 
 void Admin::pump() {
   if (!current_) return;
+  if (recording_) return pump_recording();
   switch (current_->op) {
     case AdminOp::primary:
       return pump_primary();
@@ -70,8 +73,12 @@ void Admin::pump() {
 Instant Admin::next_deadline() const {
   if (!current_) return kNever;
   if ((running(AdminOp::primary) || forced_) && r_.membership.fence_running()) return kNever;  // its end is an event
-  Instant due = running(AdminOp::stop) && r_.membership.holds_tenure() ? stop_deadline() : deadline_;
-  if (since_ + kLinkPatience > r_.ctx.now) due = std::min(due, since_ + kLinkPatience);
+  // What has passed already is waited for no more: what is still missing then is an event.
+  Instant due = kNever;
+  for (Instant end : {running(AdminOp::stop) && r_.membership.holds_tenure() ? stop_deadline() : deadline_, deadline_,
+                      since_ + kLinkPatience}) {
+    if (end > r_.ctx.now) due = std::min(due, end);
+  }
   return due;
 }
 
@@ -213,6 +220,7 @@ void Admin::pump_force() {
     if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);  // a Primary that wins its lease back
     return;
   }
+  if (r_.membership.adopting() && r_.ctx.now >= deadline_) return finish(false, Reason::timed_out);
   if (r_.membership.adopting() || r_.membership.fence_running() || r_.ctx.now < since_ + kLinkPatience) return;
   if (better_copy_is_connected()) return finish(false, Reason::better_copy);
   new_history_ = true;
@@ -241,13 +249,15 @@ void Admin::pump_founding() {
 // history that it goes back to, the old one has forgotten what it had accepted. Unless that force had taken it along: then it votes there
 // already. To be followed by a new start.
 void Admin::pump_discard() {
-  if (recording_) return;
   const Seat peer = current_->peer;
   NodeRecord& record = r_.ctx.record;
   if (!record.adopted) return discard_again();
   if (r_.membership.serving()) return finish(false, Reason::invalidate_primary);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
-  if (r_.membership.adopting()) return;
+  if (r_.membership.adopting()) {
+    if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);
+    return;
+  }
   if (!r_.data_peers().contains(peer) || r_.peer(peer).refused != Reason::different_history)
     return finish(false, Reason::no_split_brain);
   // A lease that its voter has granted is no obstacle: the voter answers nobody any more, and after the start it, or the one that comes in
@@ -260,6 +270,7 @@ void Admin::pump_discard() {
   record.adopted.reset();
   record.inconsistent = true;
   record.doubtful = false;
+  for (Seat seat : MUTANT(given_up_bits_forgotten) ? r_.data_peers() : SeatSet{}) r_.dirty.clear_all(seat);
   const auto& vote = record.acceptor.tenure;
   if (!vote || vote->history != r_.split_brain.history_met(peer))
     record.acceptor = {current_->fresh, {}, {}, std::nullopt, record.acceptor.longest_lease};
@@ -286,6 +297,12 @@ void Admin::finish_when_durable(Seat reconnect) {
   });
 }
 
+// It ends well when the record is durable (finish_when_durable), which may never be.
+void Admin::pump_recording() {
+  if (r_.records.failed()) return finish(false, Reason::metadata_failed);
+  if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);
+}
+
 // Who changes the set. None: no other copy is good.
 Seat Admin::who_can_drop_this_copy() const {
   const Tenure& tenure = *r_.membership.adopted();
@@ -295,7 +312,6 @@ Seat Admin::who_can_drop_this_copy() const {
 
 // This copy leaves the set, forgets that it was good, and is copied anew.
 void Admin::pump_invalidate() {
-  if (recording_) return;
   const auto& tenure = r_.membership.adopted();
   if (!tenure) return finish(false, Reason::never_used);
   if (r_.membership.caretaking() && r_.ctx.now < deadline_) return r_.membership.yield(r_.self());
@@ -322,10 +338,9 @@ void Admin::pump_invalidate() {
 }
 
 void Admin::pump_invalidate_remote() {
-  if (recording_) return;
   if (r_.ctx.now >= deadline_) {
     drop_.erase(current_->peer);
-    return finish(false, Reason::no_quorum);
+    return finish(false, given_up_ ? Reason::timed_out : Reason::no_quorum);
   }
   const auto& tenure = r_.membership.adopted();
   const Seat peer = current_->peer;
@@ -336,14 +351,23 @@ void Admin::pump_invalidate_remote() {
     if (r_.membership.adopting()) return;
     return finish(false, Reason::no_current_copy);
   }
+  if (given_up_) return pump_given_up();
   if (!tenure->members.contains(peer)) {
     r_.dirty.mark_all(peer);
     r_.ctx.record.peers[peer.value].disk = {};
     r_.source.abort(peer);
-    return finish_when_durable(kNoSeat);
+    given_up_ = true;
+    return r_.records.changed();
   }
   asked_ = true;
   drop_.insert(peer);
+}
+
+// Until the peer itself has recorded that it has to be copied in full, a third node would not know.
+void Admin::pump_given_up() {
+  const Seat peer = current_->peer;
+  if (!r_.disk_usable) return finish(false, Reason::no_disk);
+  if (r_.source.began(peer) || r_.membership.member(peer)) finish(true);
 }
 
 // Nobody who wants a node down can be made to wait for what may never come. Leaving without handing over is what a crash is: the

@@ -50,6 +50,8 @@ class Admin {
   bool gives_way(Seat holder);
   void pump_force();
   bool better_copy_is_connected() const;
+  void pump_recording();
+  void pump_given_up();
   void pump_discard();
   void discard_again();
   void pump_founding();
@@ -76,6 +78,7 @@ class Admin {
   Uuid left_;  // by a command that begins another history
   bool asked_ = false;
   bool recording_ = false;  // the answer waits for a durable record
+  bool given_up_ = false;   // invalidate-remote: the peer is out of the set, and nothing is left of what was known of its copy
   bool stopped_ = false;
   bool gone_ = false;  // `stop` was answered: no effect may follow
   SeatSet drop_;       // who is to leave the set

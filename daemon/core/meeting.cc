@@ -63,6 +63,7 @@ void Meeting::pump() {
     Peer& peer = r_.peer(seat);
     if (!peer.link_up || peer.hello_sent || peer.writes_in_flight > 0) continue;
     peer.hello_sent = true;
+    peer.told = r_.ctx.record.peers[seat.value].disk;
     r_.send(seat, own_hello(seat));
     meet_if_ready(seat);
   }
@@ -99,6 +100,7 @@ void Meeting::meet(Seat from) {
   r_.split_brain.over(from);
   peer.met = true;
   peer.refused = Reason::none;
+  peer.remembers = theirs.remembered_disk;
   peer.disk_usable = theirs.disk_usable;
   peer.inconsistent = theirs.inconsistent;
   peer.doubtful = theirs.doubtful;

@@ -318,11 +318,17 @@ struct ResyncDeclined {
   friend bool operator==(const ResyncDeclined&, const ResyncDeclined&) = default;
 };
 
-using Message =
-    std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused, LeaseReleased,
-                 BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition, WriteRequest, WriteReply,
-                 FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin, ResyncMap, ResyncWrite, JoinPrepare,
-                 JoinReady, DropMe, VoterHello, Superseded, Caretaking, YieldRequest, Differences, ResyncDeclined>;
+// What PeerHello said of this changed while the link was up: it was levelled with the sender, or is to be copied in full.
+struct DiskRemembered {
+  Uuid disk;  // of yours; nil: none
+  friend bool operator==(const DiskRemembered&, const DiskRemembered&) = default;
+};
+
+using Message = std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused,
+                             LeaseReleased, BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition,
+                             WriteRequest, WriteReply, FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin,
+                             ResyncMap, ResyncWrite, JoinPrepare, JoinReady, DropMe, VoterHello, Superseded, Caretaking,
+                             YieldRequest, Differences, ResyncDeclined, DiskRemembered>;
 
 constexpr size_t kLastRegisterMessage = 10;  // alternatives 0..10 of Message belong to the register
 static_assert(std::is_same_v<std::variant_alternative_t<kLastRegisterMessage, Message>, AcceptanceCounted>);

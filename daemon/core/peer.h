@@ -29,6 +29,8 @@ struct Peer {
   // Data nodes only, valid while link_up:
   bool hello_sent = false;
   std::optional<PeerHello> hello;
+  Uuid remembers;    // the disk of ours that its copy was levelled with, as it said last; nil: none
+  Uuid told;         // what we said of that
   bool met = false;  // both hellos exchanged and judged
   Stamp adopted;     // newest tenure that it said it adopted
   bool disk_usable = false;

@@ -88,6 +88,18 @@ void ReplicaImpl::tell_condition() {
   }
 }
 
+// Only what is durable. A resync trusts the bitmaps by that, and links may be up from before the copies were levelled.
+void ReplicaImpl::tell_remembered() {
+  if (!records.idle()) return;
+  for (Seat seat : data_peers()) {
+    Peer& p = peer(seat);
+    const Uuid& remembered = ctx.record.peers[seat.value].disk;
+    if (!p.met || p.told == remembered) continue;
+    p.told = remembered;
+    send(seat, DiskRemembered{remembered});
+  }
+}
+
 void ReplicaImpl::given_up_as_superseded() {
   if (!ctx.record.memory.superseded) {
     ctx.record.memory.superseded = true;
@@ -129,6 +141,7 @@ void ReplicaImpl::settle() {
     if (admin.gone()) return;
   }
   records.pump();
+  tell_remembered();
   intents.pump();
 }
 
@@ -285,6 +298,10 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
   if (const auto* begin = std::get_if<ResyncBegin>(&message)) return target.begin(from, *begin);
   if (const auto* map = std::get_if<ResyncMap>(&message)) return source.map_received(from, *map);
   if (std::holds_alternative<ResyncDeclined>(message)) return source.declined(from);
+  if (const auto* remembered = std::get_if<DiskRemembered>(&message)) {
+    peer(from).remembers = remembered->disk;
+    return;
+  }
   if (const auto* prepare = std::get_if<JoinPrepare>(&message)) return target.join_prepare(from, *prepare);
   if (const auto* condition = std::get_if<DiskCondition>(&message)) {
     peer(from).disk_usable = condition->usable;

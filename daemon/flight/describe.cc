@@ -96,6 +96,7 @@ struct MessageText {
     return fmt::format("Differences {}{}", m.runs.size(), m.last ? " last" : "");
   }
   std::string operator()(const ResyncDeclined& m) const { return "ResyncDeclined " + stamp(m.stamp); }
+  std::string operator()(const DiskRemembered& m) const { return "DiskRemembered " + describe(m.disk); }
   std::string operator()(const YieldRequest& m) const { return "YieldRequest " + stamp(m.stamp); }
   std::string operator()(const Superseded& m) const {
     return fmt::format("Superseded acc {} start {} token {:x}", describe(m.known.acceptor), m.known.start, m.known.token);

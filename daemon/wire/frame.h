@@ -58,6 +58,7 @@ enum class FrameType : uint8_t {
   yield_request,
   differences,
   resync_declined,
+  disk_remembered,
   // the transport's own
   hello = 128,
   challenge,
@@ -68,7 +69,7 @@ enum class FrameType : uint8_t {
   pong,
 };
 
-constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::resync_declined);
+constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::disk_remembered);
 constexpr bool is_message_type(uint8_t type) { return type >= 1 && type <= kLastMessageType; }
 constexpr bool is_transport_type(uint8_t type) {
   return type >= static_cast<uint8_t>(FrameType::hello) && type <= static_cast<uint8_t>(FrameType::pong);

@@ -167,6 +167,11 @@ auto fields(M& m) {
   return std::tie(m.stamp);
 }
 
+template <Like<DiskRemembered> M>
+auto fields(M& m) {
+  return std::tie(m.disk);
+}
+
 template <Like<Differences> M>
 auto fields(M& m) {
   return std::tie(m.runs, m.last);

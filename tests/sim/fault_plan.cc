@@ -85,8 +85,11 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   if (prng.chance(25)) plan.workload.flushes = 0;
   if (plan.core.fence_handler && prng.chance(70)) plan.core.witness_timeout = milliseconds(prng.between(500, 5000));
   draw_faults(prng, plan, wish.volatile_cache);
+  if (wish.forced_history) plan.faults.insert(plan.faults.end(), 2, Fault::forced_history);
   plan.unattended = prng.chance(30);
   plan.core.caretaker_delay = milliseconds(prng.between(300, 8000));
+  const Duration focus = milliseconds(prng.between(700, 8000));
+  if (prng.chance(40) || wish.forced_history) plan.workload.focus = focus;
   return plan;
 }
 

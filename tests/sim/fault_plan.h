@@ -39,9 +39,10 @@ struct Plan {
 struct PlanWish {
   int data_nodes = 0;           // 0: the seed decides
   bool volatile_cache = false;  // true: certainly
+  bool forced_history = false;  // true: certainly
 };
 Plan plan_for(uint64_t seed, const PlanWish& wish);
-inline Plan plan_for(uint64_t seed, int data_nodes = 0) { return plan_for(seed, PlanWish{data_nodes, false}); }
+inline Plan plan_for(uint64_t seed) { return plan_for(seed, PlanWish{}); }
 // No faults and no clients: for scenarios.
 Plan quiet_plan(uint64_t seed, int witnesses, int data_nodes = 2);
 

@@ -71,6 +71,21 @@ void Injector::force_history() {
     if (node->disk().set_back()) return;
   }
   forcing_ = true;
+  if (!prng_.chance(50)) return leave_alone(split);
+  // The wrong one: it has been away, and the others have gone on without it.
+  survivor.kill();
+  later(seconds(2), seconds(9), [this, split] {
+    split->survivor->power_on();
+    split->survivor->start();
+    if (stopped_) {
+      forcing_ = false;
+    } else {
+      leave_alone(split);
+    }
+  });
+}
+
+void Injector::leave_alone(const std::shared_ptr<Split>& split) {
   for (SimNode* other : split->others) {
     world_.manager().forbid(other->seat(), true);
     other->kill();

@@ -42,6 +42,10 @@ void History::forced(Instant now) {
   forced_.insert(now);
 }
 
+void History::chose(std::vector<uint64_t> content) {
+  if (!losses_.empty() && forced_.contains(losses_.back())) chosen_.emplace(losses_.back(), std::move(content));
+}
+
 History::Writer History::writer_of(uint64_t block, uint64_t value) const {
   if (value == kFirstVersion) return {};
   if (value == kZeroVersion) {
@@ -135,10 +139,10 @@ Verdict History::check_era(uint64_t block, const std::vector<Access>& accesses, 
       continue;
     // It stems from before this era: as if it had been written when the era began.
     zone.first_response = std::min(zone.first_response, begin);
-    if (era > 0 && !may_survive(block, access.value, accesses, begin)) {
-      return {"P7", fmt::format("block {}: the read answered at {:.6f} saw {}, but something newer was flushed before {:.6f}",
-                                block, at(op.answered), access.value, at(begin))};
-    }
+    const std::string objection = era > 0 ? this->objection(block, access.value, accesses, begin) : "";
+    if (!objection.empty())
+      return {"P7", fmt::format("block {}: the read answered at {:.6f} saw {}, but {}", block, at(op.answered), access.value,
+                                objection)};
   }
   if (!any_read) return {};
   // A value never read, whose write was not acknowledged, may not have taken effect at all.
@@ -175,6 +179,14 @@ std::string History::check_zones(uint64_t block, const Zones& zones) {
       }
     }
   }
+  return "";
+}
+
+std::string History::objection(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const {
+  const auto chosen = chosen_.find(loss);
+  if (chosen != chosen_.end() && chosen->second.at(block) != value)
+    return fmt::format("the copy that was chosen at {:.6f} had {}", at(loss), chosen->second.at(block));
+  if (!may_survive(block, value, accesses, loss)) return fmt::format("something newer was flushed before {:.6f}", at(loss));
   return "";
 }
 

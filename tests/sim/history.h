@@ -47,6 +47,8 @@ class History {
   void all_lost_unflushed(Instant now);
   // An operator began another history, or gave one up: what was written before may be there or not, flushed or not.
   void forced(Instant now);
+  // The content that the operator chose by that: until the next loss, what was written before is as it was there.
+  void chose(std::vector<uint64_t> content);
 
   const ClientOp& op(uint64_t index) const { return ops_[index]; }
   size_t size() const { return ops_.size(); }
@@ -82,13 +84,15 @@ class History {
   Verdict check_block(uint64_t block, const std::vector<Access>& accesses) const;
   Verdict check_era(uint64_t block, const std::vector<Access>& accesses, size_t era) const;
   static std::string check_zones(uint64_t block, const Zones& zones);
+  std::string objection(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const;
   bool may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const;
   bool flushed_before(const ClientOp& write, Instant loss) const;
 
   std::vector<ClientOp> ops_;
   std::map<uint64_t, uint64_t> zeroed_;  // block -> op
   std::vector<Instant> losses_;
-  std::set<Instant> forced_;  // those of them that were an operator's doing
+  std::set<Instant> forced_;                         // those of them that were an operator's doing
+  std::map<Instant, std::vector<uint64_t>> chosen_;  // by the loss that it followed: version by block
 };
 
 }  // namespace lockstep::sim

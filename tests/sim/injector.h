@@ -52,6 +52,7 @@ class Injector {
   // forced_history.cc
   struct Split;
   void force_history();
+  void leave_alone(const std::shared_ptr<Split>& split);
   void try_force(const std::shared_ptr<Split>& split);
   void bring_back(const std::shared_ptr<Split>& split);
   void sort_out(const std::shared_ptr<Split>& split);

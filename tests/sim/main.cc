@@ -27,7 +27,7 @@ struct Options {
   bool trace = false;
   bool shrink = false;
   bool require_coverage = false;
-  int data_nodes = 0;
+  PlanWish wish;
   std::string mutant;
   std::string record;  // directory
 };
@@ -62,11 +62,10 @@ void work(const Options& options, const Stopwatch& watch, std::atomic<uint64_t>&
     const uint64_t i = next.fetch_add(1);
     if (i >= options.seeds) return;
     SeedResult result =
-        run_seed(options.first_seed + i, options.trace ? TraceDetail::all : TraceDetail::none, options.data_nodes,
+        run_seed(options.first_seed + i, options.trace ? TraceDetail::all : TraceDetail::none, options.wish,
                  options.record.empty() ? RecordingSink() : write_recordings(options.record, options.first_seed + i));
     // One seed in a hundred runs twice: the same seed must give the same run.
-    if (i % 100 == 0 && !options.trace &&
-        run_seed(options.first_seed + i, TraceDetail::none, options.data_nodes).hash != result.hash) {
+    if (i % 100 == 0 && !options.trace && run_seed(options.first_seed + i, TraceDetail::none, options.wish).hash != result.hash) {
       result.violations.push_back({"determinism", Instant{0}, "two runs of this seed differ"});
     }
     const std::lock_guard guard(total.lock);
@@ -118,7 +117,7 @@ int run_shrinking(const Options& options) {
     active_mutant = *mutant;
   }
   for (uint64_t i = 0; i < options.seeds; ++i) {
-    const Plan plan = plan_for(options.first_seed + i, options.data_nodes);
+    const Plan plan = plan_for(options.first_seed + i, options.wish);
     if (!shrink_and_tell(plan, options.trace ? TraceDetail::all : TraceDetail::story)) continue;
     ++failed;
     if (!options.mutant.empty()) break;  // one is enough
@@ -145,7 +144,8 @@ int main(int argc, char** argv) {
   add("shrink", po::bool_switch(&options.shrink),
       "take away from each seed that fails what it does not need, and tell what is left");
   add("require-coverage", po::bool_switch(&options.require_coverage), "what was never reached is a violation");
-  add("data-nodes", po::value(&options.data_nodes), "2 or 3; default: as the seed says");
+  add("data-nodes", po::value(&options.wish.data_nodes), "2 or 3; default: as the seed says");
+  add("forced-histories", po::bool_switch(&options.wish.forced_history), "an operator forces in every seed");
   add("record", po::value(&options.record), "write a recording of each run of each node into this directory (lockstep-replay)");
   add("mutants", "break one rule at a time; each must be noticed within `seeds` seeds by its promise's checker");
   add("mutant", po::value(&options.mutant), "with --mutants: only this one");

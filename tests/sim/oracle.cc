@@ -156,6 +156,9 @@ void Oracle::operator_chose() {
 
 void Oracle::record_durable(Seat node, const NodeRecord& record) {
   Uuid& there = histories_[node];
+  const auto& adopted = record.adopted;
+  const bool forced = adopted && !there.is_nil() && adopted->parent == there && adopted->history != there && adopted->primary &&
+                      adopted->primary->node == node;
   if (!there.is_nil() && !record.adopted) {
     tenures_.abandoned(there);
     operator_chose();
@@ -175,6 +178,7 @@ void Oracle::record_durable(Seat node, const NodeRecord& record) {
   const std::optional<Tenure> before = tenures_.latest();
   if (record.adopted) report(tenures_.adopted(node, *record.adopted));
   check_join(before);
+  if (forced) history_.chose(disks_.at(node)->data());
   compare_copies();
 }
 

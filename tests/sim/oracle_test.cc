@@ -55,6 +55,25 @@ TEST_F(HistoryTest, ObjectsToALostAcknowledgedWrite) {
   EXPECT_FALSE(right());
 }
 
+TEST_F(HistoryTest, WhatWasWrittenBeforeAForceIsAsOnTheCopyThatWasChosen) {
+  const uint64_t a = write(1, 2);
+  const uint64_t b = write(3, 4);
+  history_.forced(Instant{5});
+  history_.chose(std::vector<uint64_t>(kBlocks, a));
+  read(6, 7, a);
+  EXPECT_EQ(history_.check().wrong, "");
+  read(8, 9, b);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, WithoutAChosenCopyAnythingFromBeforeAForceMayBeThere) {
+  write(1, 2);
+  const uint64_t b = write(3, 4);
+  history_.forced(Instant{5});
+  read(6, 7, b);
+  EXPECT_EQ(history_.check().wrong, "");
+}
+
 TEST_F(HistoryTest, ObjectsToTheInitialContentAfterAWrite) {
   write(1, 2);
   read(3, 4, kFirstVersion);

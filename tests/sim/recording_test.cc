@@ -26,7 +26,7 @@ void expect_same_end(const Recording& recording, uint64_t seed) {
 TEST(Recordings, ReplaysEndInTheSameState) {
   uint64_t recordings = 0;
   for (uint64_t seed = 1; seed <= 25; ++seed) {
-    const SeedResult result = run_seed(seed, TraceDetail::none, 0, [&](const Recording& recording) {
+    const SeedResult result = run_seed(seed, TraceDetail::none, PlanWish{}, [&](const Recording& recording) {
       ++recordings;
       expect_same_end(recording, seed);
     });

@@ -22,8 +22,8 @@ struct CheckFailure {
 
 }  // namespace
 
-SeedResult run_seed(uint64_t seed, TraceDetail trace, int data_nodes, RecordingSink recordings) {
-  return run_plan(plan_for(seed, data_nodes), trace, std::move(recordings));
+SeedResult run_seed(uint64_t seed, TraceDetail trace, const PlanWish& wish, RecordingSink recordings) {
+  return run_plan(plan_for(seed, wish), trace, std::move(recordings));
 }
 
 SeedResult run_plan(const Plan& plan, TraceDetail trace, RecordingSink recordings) {

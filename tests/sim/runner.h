@@ -23,7 +23,7 @@ struct SeedResult {
 };
 
 // A failed CHECK inside is a violation of this seed, not the end of the program.
-SeedResult run_seed(uint64_t seed, TraceDetail trace, int data_nodes = 0, RecordingSink recordings = {});
+SeedResult run_seed(uint64_t seed, TraceDetail trace, const PlanWish& wish = {}, RecordingSink recordings = {});
 SeedResult run_plan(const Plan& plan, TraceDetail trace, RecordingSink recordings = {});
 
 }  // namespace lockstep::sim

@@ -123,8 +123,14 @@ void Workload::read_back(Seat seat, std::function<void(bool)> done) {
   }
 }
 
+uint64_t Workload::draw_window() {
+  if (shape_.focus.ns == 0) return windows_[prng_.below(windows_.size())];
+  const auto turn = static_cast<uint64_t>(queue_.now().ns / shape_.focus.ns);
+  return windows_[(2 * turn + prng_.below(2)) % windows_.size()];
+}
+
 Range Workload::draw_range() {
-  const uint64_t window = windows_[prng_.below(windows_.size())];
+  const uint64_t window = draw_window();
   const uint64_t offset = prng_.below(shape_.window_blocks);
   uint64_t length = 1 + prng_.below(prng_.chance(20) ? shape_.window_blocks : 3);
   const uint64_t blocks = sessions_.begin()->second.node->disk().blocks();

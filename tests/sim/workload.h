@@ -22,6 +22,9 @@ struct WorkloadShape {
   int reads = 40, flushes = 5, zeroes = 4, trims = 4;  // percent; the rest writes
   int fua = 12;                                        // percent of the writes
   uint64_t window_blocks = 12;                         // per extent, where requests meet
+  // All requests go to two of the windows for so long, and then to the next two: the other extents cool, so that a difference there is
+  // covered by a dirty bit or by nothing. Zero: everywhere at any time.
+  Duration focus;
 };
 
 class Workload {
@@ -58,6 +61,7 @@ class Workload {
   void client(Seat seat, uint64_t generation, bool reader);
   ClientOp draw(bool reader);
   Range draw_range();
+  uint64_t draw_window();
   bool any_zeroed(const Range& range) const;
   void start_clients(Session& session, Seat seat);
 

@@ -127,11 +127,11 @@ bool Membership::is_what_was_taken_in(Seat seat, const Tenure& next) const {
 // Two members of one tenure that both have adopted it are the same but for what is in flight, which the intent maps cover. They may not have been
 // connected as one of them was taken in.
 void Membership::learn_disks() {
-  if (!adopted() || adopting_ || !member(r_.self()) || r_.ctx.record.inconsistent) return;
+  if (!adopted() || adopting_ || !member(r_.self()) || r_.ctx.record.inconsistent || r_.ctx.record.doubtful) return;
   for (Seat seat : r_.data_peers()) {
     const Peer& peer = r_.peer(seat);
     if (!member(seat)) unlearned_.erase(seat);
-    if (!member(seat) || !peer.met || !peer.whole || !peer.disk_usable || peer.adopted != stamp()) continue;
+    if (!member(seat) || !peer.met || !peer.whole || peer.doubtful || !peer.disk_usable || peer.adopted != stamp()) continue;
     if (unlearned_.contains(seat) && !holds_tenure()) r_.dirty.clear_all(seat);
     unlearned_.erase(seat);
     Uuid& remembered = r_.ctx.record.peers[seat.value].disk;

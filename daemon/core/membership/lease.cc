@@ -1,5 +1,6 @@
 // The Primary's lease and what depends on it: may clients be answered now?
 #include <algorithm>
+#include <utility>
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
@@ -33,6 +34,12 @@ void Membership::time_passed() {
     confirm_needed_ = true;
 }
 
+// While it hands over it is not frozen. If the command ends, and what it proposed is not decided, it is.
+Reason Membership::why_frozen() const {
+  if (r_.admin.wants_demotion() || hand_back_) return frozen_;
+  return tenure_given_up() ? Reason::no_quorum : Reason::lease_lost;
+}
+
 void Membership::update_serving() {
   // A tenure that is being handed back, since the command that wanted it had ended, makes no Primary: a later command wins another.
   if (role_ == Standing::becoming_primary && promotion_wished() && !tenure_given_up() &&
@@ -42,14 +49,13 @@ void Membership::update_serving() {
     promotion_commanded() ? open_to_clients() : begin_caretaking();
   }
   const bool now_serving = serving();
-  if (now_serving == was_serving_) return;
-  was_serving_ = now_serving;
+  const bool changed = now_serving != std::exchange(was_serving_, now_serving);
   if (role_ != Standing::primary) return;
-  const Reason before = frozen_;
-  frozen_ = now_serving || handing_over() ? Reason::none : Reason::lease_lost;
-  const Reason told = MUTANT(freeze_without_reason) ? Reason::none : frozen_;
-  if (frozen_ != before) r_.ctx.note(now_serving ? Notice::thawed : Notice::frozen, kNoSeat, static_cast<uint64_t>(told));
-  r_.write_path.serving_changed();
+  const Reason reason = now_serving ? Reason::none : why_frozen();
+  const Reason told = MUTANT(freeze_without_reason) ? Reason::none : reason;
+  if (reason != std::exchange(frozen_, reason))
+    r_.ctx.note(now_serving ? Notice::thawed : Notice::frozen, kNoSeat, static_cast<uint64_t>(told));
+  if (changed) r_.write_path.serving_changed();
 }
 
 void Membership::pump_lease() {

@@ -7,7 +7,7 @@
 namespace lockstep {
 
 void LeaseKeeper::forget() {
-  until_.fill(kLongAgo);
+  grants_.fill({});
   requests_.fill({});
 }
 
@@ -23,7 +23,7 @@ void LeaseKeeper::granted(const Voters& voters, Seat seat, const LeaseGranted& g
   for (const Voter& voter : voters) {
     if (voter.seat != seat || voter.acceptor != grant.who.acceptor) continue;
     const Duration counted = MUTANT(lease_overstayed) ? length_ * 3 : length_;
-    until_[seat.value] = std::max(until_[seat.value], request.sent + counted);
+    grants_[seat.value] = {std::max(granted_until(voter), request.sent + counted), voter.acceptor};
   }
 }
 
@@ -31,10 +31,10 @@ void LeaseKeeper::granted(const Voters& voters, Seat seat, const LeaseGranted& g
 Instant LeaseKeeper::by_majority(const Voters& voters) const {
   Instant latest = kLongAgo;
   for (const Voter& candidate : voters) {
-    const Instant time = until_[candidate.seat.value];
+    const Instant time = granted_until(candidate);
     if (time <= latest) continue;
     size_t granting = 0;
-    for (const Voter& voter : voters) granting += until_[voter.seat.value] >= time ? 1 : 0;
+    for (const Voter& voter : voters) granting += granted_until(voter) >= time ? 1 : 0;
     if (2 * granting > voters.size()) latest = time;
   }
   return latest;
@@ -48,7 +48,7 @@ Instant LeaseKeeper::valid_until(const Voters& voters, SeatSet half) const {
   for (const Voter& voter : voters) {
     if (!half.contains(voter.seat)) continue;
     ++seats;
-    by_half = std::min(by_half, until_[voter.seat.value]);
+    by_half = std::min(by_half, granted_until(voter));
   }
   const bool tie = seats > 0 && (2 * seats == voters.size() || MUTANT(fence_is_a_vote));
   return tie ? std::max(majority, by_half) : majority;

@@ -18,7 +18,8 @@ class LeaseKeeper {
   uint64_t begin_request(Instant now);
   // A grant counts only from the acceptor that the tenure names at that seat, and only if its request is remembered.
   void granted(const Voters& voters, Seat seat, const LeaseGranted& grant);
-  // Until when a majority of these voters has granted.
+  // Until when a majority of these voters has granted. What another acceptor granted that sat there before counts no more: the one that
+  // came in its place has given no word.
   // `half`: seats that suffice as one half of an even number, because a fence broke the tie.
   Instant valid_until(const Voters& voters, SeatSet half = {}) const;
   bool valid(const Voters& voters, Instant now, SeatSet half = {}) const { return now < valid_until(voters, half); }
@@ -32,10 +33,19 @@ class LeaseKeeper {
     uint64_t sequence = 0;
     Instant sent;
   };
+  struct Grant {
+    Instant until = kLongAgo;
+    Uuid acceptor;
+  };
+  Instant granted_until(const Voter& voter) const {
+    const Grant& grant = grants_[voter.seat.value];
+    return grant.acceptor == voter.acceptor ? grant.until : kLongAgo;
+  }
+
   Duration length_;
   uint64_t next_sequence_ = 1;
   std::array<Request, kRemembered> requests_{};
-  std::array<Instant, kMaxSeats> until_;
+  std::array<Grant, kMaxSeats> grants_;
 };
 
 }  // namespace lockstep

@@ -7,7 +7,10 @@
 
 namespace lockstep {
 
-Membership::Membership(ReplicaImpl& replica) : r_(replica), lease_(replica.ctx.config.lease) {}
+// What this node had not learned before it ended is not known any more: it learns it of everybody.
+Membership::Membership(ReplicaImpl& replica) : r_(replica), lease_(replica.ctx.config.lease) {
+  if (adopted()) unlearned_ = adopted()->members - SeatSet{r_.ctx.config.self};
+}
 
 const std::optional<Tenure>& Membership::adopted() const { return r_.ctx.record.adopted; }
 

@@ -204,6 +204,7 @@ class Membership {
   void lease_answer(Seat from, const LeaseGranted& grant);
   void lease_answer(Seat from, const LeaseRefused& refusal);
   bool tenure_given_up() const;  // one without this node as its Primary is proposed or being adopted
+  Reason why_frozen() const;
   void update_serving();
 
   ReplicaImpl& r_;

@@ -42,7 +42,7 @@ void ResyncSource::begin(Seat peer) {
   run.progress = r_.ctx.now;
   Peer& p = r_.peer(peer);
   const Uuid& remembered = r_.ctx.record.peers[peer.value].disk;
-  const bool common = !remembered.is_nil() && remembered == p.hello->disk && p.hello->remembered_disk == r_.ctx.record.disk;
+  const bool common = !remembered.is_nil() && remembered == p.hello->disk && p.remembers == r_.ctx.record.disk;
   if (!common) r_.dirty.mark_all(peer);
   p.replicating = true;
   p.inconsistent = true;

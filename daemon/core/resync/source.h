@@ -31,6 +31,8 @@ class ResyncSource {
   void abort_all();
   bool may_join(Seat peer) const { return runs_[peer.value].phase == Phase::joining; }
   void set_changed();  // a join was decided
+  // The target has recorded that it is one, and what it lacks.
+  bool began(Seat peer) const { return runs_[peer.value].phase > Phase::waiting_for_map; }
   bool active(Seat peer) const { return runs_[peer.value].phase != Phase::none; }
   uint64_t total(Seat peer) const { return runs_[peer.value].total; }
   uint64_t copied(Seat peer) const { return runs_[peer.value].copied; }

@@ -38,7 +38,7 @@ void ResyncTarget::pump() {
 }
 
 void ResyncTarget::record_begin(Seat from, bool full) {
-  if (full) r_.dirty.mark_all(from);
+  if (full) forget_what_is_known();
   // What is in the intent map stems from older writers; it is levelled by this resync and by nothing else.
   r_.intents.pin_all();
   r_.secondary.reset_settled();
@@ -48,6 +48,14 @@ void ResyncTarget::record_begin(Seat from, bool full) {
     recording_ = false;
     if (r_.peer(from).link_up && r_.peer(from).link == link) send_map(from);
   });
+}
+
+// Nothing that this disk has is trusted (no common ground, invalidate-remote): whoever goes on in place of that source copies in full, too.
+void ResyncTarget::forget_what_is_known() {
+  for (Seat seat : r_.data_peers()) {
+    r_.dirty.mark_all(seat);
+    r_.ctx.record.peers[seat.value].disk = {};
+  }
 }
 
 void ResyncTarget::send_map(Seat to) {

@@ -27,6 +27,7 @@ class ResyncTarget {
 
  private:
   void record_begin(Seat from, bool full);
+  void forget_what_is_known();
   void send_map(Seat to);
   void flushed_for_join(Seat from, LinkId link, OpId op, uint64_t run, IoStatus status);
   ReplicaImpl& r_;

@@ -93,6 +93,38 @@ TEST(SplitBrain, WhoGivesItsHistoryUpHasANewVoterAndKeepsItsBits) {
   EXPECT_LE(copied, 3 * kExtent / (256 * 1024)) << "what differs, and no more";
 }
 
+// What B wrote while it was alone is known from its bitmap only, once the extent has cooled.
+TEST(SplitBrain, WhatWasWrittenInAHistoryThatIsGivenUpStaysMarked) {
+  Lab lab;
+  split(lab);
+  lab.advance(seconds(10));
+  ASSERT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::secondary)));
+  lab.connect(kA, kB);
+  lab.run();
+  const uint64_t marked = lab.show(kB).dirty_blocks[kA.value];
+  ASSERT_GT(marked, 0u);
+  ASSERT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::discard_history, kA)));
+  EXPECT_EQ(lab.show(kB).dirty_blocks[kA.value], marked);
+}
+
+// It could still vote in the history before, and elect somebody there.
+TEST(SplitBrain, AForceLeavesNoVoterBehindThatCanBeReached) {
+  Lab lab(LabOptions{{kA, kB}, {kW, witness_seat(1)}, [](CoreConfig&) {}});
+  lab.create();
+  lab.promote(kA);
+  const Uuid before = lab.node(kB).tenure().history;
+  lab.kill(kA);
+  lab.lose_mail = [](const Lab::Mail& letter) { return letter.from == witness_seat(1); };
+  const AdminId id = lab.admin(kB, AdminOp::primary_force);
+  lab.advance(seconds(30));
+  EXPECT_FALSE(lab.ok(kB, id));
+  EXPECT_EQ(lab.node(kB).tenure().history, before);
+  lab.lose_mail = [](const Lab::Mail&) { return false; };
+  const AdminId again = lab.admin(kB, AdminOp::primary_force);
+  lab.advance(seconds(10));
+  EXPECT_TRUE(lab.ok(kB, again));
+}
+
 TEST(SplitBrain, WithoutOneNothingIsGivenUp) {
   Lab lab;
   lab.create();

@@ -65,6 +65,7 @@ TEST(MessageCodec, TypeNumbersArePinned) {
   EXPECT_EQ(static_cast<int>(FrameType::yield_request), 32);
   EXPECT_EQ(static_cast<int>(FrameType::differences), 33);
   EXPECT_EQ(static_cast<int>(FrameType::resync_declined), 34);
+  EXPECT_EQ(static_cast<int>(FrameType::disk_remembered), 35);
 }
 
 TEST(MessageCodec, EveryTruncationAndEveryExcessIsRefused) {

@@ -84,6 +84,7 @@ inline std::vector<Message> sample_messages() {
       YieldRequest{sample_stamp()},
       Differences{{}, true},
       ResyncDeclined{sample_stamp()},
+      DiskRemembered{sample_uuid(34)},
   };
 }
 
