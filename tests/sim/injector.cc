@@ -454,11 +454,18 @@ void Injector::command(Fault fault) {
   if (!node.alive() || node.primary()) return;
   AdminOp op = AdminOp::stop;
   if (fault == Fault::invalidate) op = AdminOp::invalidate;
-  const bool sent = world_.manager().command(node, op, [this, &node, fault](bool ok) {
+  SimNode* by = &node;
+  if (fault == Fault::invalidate && prng_.chance(50)) {
+    op = AdminOp::invalidate_remote;  // by whoever is there: some of them are refused
+    by = world_.manager().primary() != nullptr ? world_.manager().primary() : &any_node();
+    if (by == &node || !by->alive()) return;
+  }
+  const auto done = [this, &node, fault](bool ok) {
     if (!ok || fault != Fault::clean_stop) return;
     // The process ends; the reply was its last word. Not within the step that answered.
     world_.queue().after(microseconds(1), [this, &node] { kill(node); });
-  });
+  };
+  const bool sent = world_.manager().command(*by, op, done, node.seat());
   if (sent) world_.coverage().hit(fault);
 }
 

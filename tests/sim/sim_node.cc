@@ -30,8 +30,9 @@ void SimNode::create_metadata(ResourceId resource, uint64_t content) {
   record.disk = prng_.uuid();
   record.size_bytes = disk_.blocks() * kBlockBytes;
   record.acceptor.acceptor = prng_.uuid();
-  record.memory.lineage.start = uint64_t{record.acceptor.acceptor.bytes[0]}
-                                << 24;  // as create-md: never the one of the disk before
+  // As create-md: never the one of the disk before.
+  const auto& random = record.acceptor.acceptor.bytes;
+  record.memory.lineage.start = (uint64_t{random[0]} << 40) | (uint64_t{random[1]} << 32) | (uint64_t{random[2]} << 24);
   disk_.create(record, content);
 }
 

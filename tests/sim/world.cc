@@ -179,9 +179,13 @@ bool World::voters_seated() const {
 bool World::levelled() const {
   const auto& tenure = oracle_.latest_tenure();
   if (!tenure || !tenure->clean || tenure->members.size() != static_cast<int>(nodes_.size())) return false;
+  const auto level = [](const Snapshot& status) {
+    const auto& dirty = status.dirty_blocks;
+    return status.disk == DiskState::up_to_date && std::all_of(dirty.begin(), dirty.end(), [](uint64_t n) { return n == 0; });
+  };
   return std::all_of(nodes_.begin(), nodes_.end(), [&](const auto& node) {
-    return node->alive() && !node->disk().set_back() && node->durable_view().adopted == tenure &&
-           node->inspect().disk == DiskState::up_to_date && !node->disk().busy();
+    return node->alive() && !node->disk().set_back() && node->durable_view().adopted == tenure && level(node->inspect()) &&
+           !node->disk().busy();
   });
 }
 
