@@ -212,5 +212,24 @@ TEST(Fencing, AnOddNumberOfVotersHasNoTieToBreak) {
   EXPECT_TRUE(lab.show(kA).suspended);
 }
 
+// A fence that lied, or a node that was back at once: it has been met since, and the next silence is another one.
+TEST(Fencing, WhoWasMetAfterItsFenceIsFencedAnew) {
+  Lab lab(two_voters());
+  lab.create();
+  lab.promote(kA);
+  lab.kill(kB);
+  fence_ends(lab, kA, kB, kStonithed, boot_of(kB));
+  ASSERT_TRUE(lab.show(kA).quorum);
+  lab.start(kB);
+  lab.connect(kA, kB);
+  lab.advance(seconds(8));
+  ASSERT_EQ(lab.node(kA).tenure().members, (SeatSet{kA, kB}));
+  lab.cut(kA, kB);
+  const ClientIo io = lab.write(kA);
+  lab.advance(seconds(5));
+  EXPECT_FALSE(lab.answer(kA, io));
+  EXPECT_FALSE(lab.show(kA).quorum);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -93,5 +93,18 @@ TEST(Goals, ASilentWitnessKeepsItsSeatWithoutAHandlerOrWithoutThePeer) {
   EXPECT_TRUE(seated(alone, kA, kW));
 }
 
+TEST(Goals, ASilentWitnessKeepsItsSeatWhileADataNodeIsAway) {
+  LabOptions options = with_a_fence();
+  options.witnesses = {kW, witness_seat(1), witness_seat(2)};
+  Lab lab(options);
+  lab.create();
+  lab.promote(kA);
+  lab.kill(kB);
+  lab.cut(kA, witness_seat(2));
+  lab.advance(seconds(10));
+  ASSERT_TRUE(lab.show(kA).quorum);
+  EXPECT_TRUE(seated(lab, kA, witness_seat(2)));
+}
+
 }  // namespace
 }  // namespace lockstep

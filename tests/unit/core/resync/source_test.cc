@@ -303,5 +303,71 @@ TEST_F(ResyncTest, RepliesThatItDoesNotWaitForChangeNothing) {
   EXPECT_FALSE(joined());
 }
 
+// Seed 1299: B may be in the set by now. Whether it is must be known first.
+TEST_F(ResyncTest, NothingBeginsWhileAJoinMayHaveBeenDecided) {
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinPrepare>(letter.send.message); };
+  reconnect();
+  lab_.advance(milliseconds(500));
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Accepted>(letter.send.message); };
+  lab_.advance(milliseconds(300));
+  ASSERT_FALSE(joined());
+  ASSERT_EQ(lab_.witness().record().tenure->members, (SeatSet{kA, kB})) << "accepted, and A does not know";
+  lab_.cut(kA, kB);
+  lab_.delivered.clear();
+  reconnect();
+  lab_.advance(milliseconds(300));
+  const auto begun = std::count_if(lab_.delivered.begin(), lab_.delivered.end(), [](const Lab::Mail& letter) {
+    return std::holds_alternative<ResyncBegin>(letter.send.message);
+  });
+  EXPECT_EQ(begun, 0);
+  lab_.lose_mail = [](const Lab::Mail&) { return false; };
+  lab_.advance(seconds(3));
+  EXPECT_TRUE(joined());
+  EXPECT_EQ(dirty(), 0u);
+}
+
+// Seed 2135: the flush of a resync that was given up says nothing about the one that follows.
+TEST_F(ResyncTest, TheFlushOfAnEarlierRunConcludesNoLaterOne) {
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinPrepare>(letter.send.message); };
+  reconnect();
+  lab_.advance(milliseconds(100));
+  lab_.node(kB).hold_disk = is_flush;
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  lab_.run();
+  ASSERT_FALSE(lab_.node(kB).disk.empty()) << "the flush before the join";
+  lab_.lose_mail = [](const Lab::Mail& letter) { return letter.from == kB && letter.send.to == kA; };
+  lab_.inject(kA, kB, ResyncBegin{stamp_of(lab_.node(kB).tenure()), false});
+  lab_.node(kB).hold_disk = none;
+  lab_.run();
+  EXPECT_TRUE(lab_.node(kB).record.inconsistent);
+}
+
+// P4: a bit goes by a flush that was begun after its block had been written.
+TEST(ResyncFlush, ClearsOnlyWhatWasWrittenBeforeIt) {
+  Lab lab({.configure = [](CoreConfig& config) {
+    config.resync_flush_blocks = 1;
+    config.resync_chunk_bytes = 16 * 1024;
+    config.resync_window = 1;
+  }});
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kB);
+  lab.write(kA, {0, 65536});
+  lab.advance(milliseconds(100));
+  int flushes = 0;
+  lab.node(kB).hold_disk = [&flushes](const DiskIo& io) { return io.kind == OpKind::flush && flushes++ > 0; };
+  flushes = 1;
+  lab.connect(kA, kB);
+  lab.run();
+  const uint64_t all = lab.show(kA).dirty_blocks[kB.value];
+  ASSERT_GT(all, 4u);
+  // One chunk was flushed for, and further ones are written by the time that this flush ends.
+  flushes = 0;
+  lab.node(kB).hold_disk = [&flushes](const DiskIo& io) { return io.kind == OpKind::flush && ++flushes > 1; };
+  lab.run();
+  EXPECT_EQ(lab.show(kA).dirty_blocks[kB.value], all - 4);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -151,5 +151,26 @@ TEST(Admission, ACompletionIsHeldWhenTheLeaseLapsedMeanwhile) {
   EXPECT_EQ(lab.answer(kA, read), IoStatus::ok);
 }
 
+// The client has heard that it failed; it may still land.
+TEST(Admission, ARequestThatFailedKeepsItsRangeUntilItIsOver) {
+  Lab lab({.configure = [](CoreConfig& config) { config.fail_on_no_quorum = true; }});
+  lab.create();
+  lab.promote(kA);
+  lab.node(kA).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::write; };
+  const ClientIo before = lab.write(kA);
+  cut_off(lab, kA);
+  lab.advance(seconds(4));
+  ASSERT_EQ(lab.answer(kA, before), IoStatus::io_error);
+  lab.connect_all();
+  lab.advance(seconds(2));
+  ASSERT_FALSE(lab.show(kA).suspended);
+  const ClientIo after = lab.read(kA);
+  lab.advance(milliseconds(100));
+  EXPECT_FALSE(lab.answer(kA, after));
+  lab.node(kA).hold_disk = [](const DiskIo&) { return false; };
+  lab.run();
+  EXPECT_EQ(lab.answer(kA, after), IoStatus::ok);
+}
+
 }  // namespace
 }  // namespace lockstep
