@@ -514,6 +514,34 @@ def is_open(node):
     return node.status()["devices"][0]["open"]
 
 
+def resent_write():
+    """A client is cut off in the middle of a write, sends it again over a new connection, and then a newer one: the first, which still
+    runs, must not land on top of that (the kernel's client does so with servers that let it)."""
+    block = 4096
+    with Cluster() as cluster:
+        alpha, beta = cluster.nodes
+        cluster.bring_up(primary=alpha)
+        for turn in range(2):
+            beta.daemon.pause()  # what is written waits for its answer
+            first = Raw(alpha).open()
+            for number in range(256):
+                first.request(WRITE, (100 + number) * block, block, cookie=number + 1, payload=b"\x11" * block)
+            first.request(WRITE, 0, block, cookie=9999, payload=b"\xaa" * block)
+            first.sock.close()
+            second = client_of(alpha)
+            second.pwrite(b"\xaa" * block, 0)
+            second.pwrite(b"\xbb" * block, 0)
+            expect(second.pread(block, 0) == b"\xbb" * block, "the newer write isn't read")
+            time.sleep(1.5)
+            expect(second.pread(block, 0) == b"\xbb" * block, "the first write came back")
+            second.shutdown()
+            beta.daemon.resume()
+            alpha.do("wait-sync", "r0", "--timeout", "60")
+            step(f"turn {turn + 1}: the newer write stays")
+        third = client_of(alpha)
+        expect(third.pread(block, 0) == b"\xbb" * block, "the first write came back after the resync")
+
+
 def signals():
     """SIGHUP, SIGPIPE and a log that nobody reads any more end neither daemon nor witness."""
     with Cluster() as cluster:
@@ -545,7 +573,7 @@ def signals():
         step("all three are there")
 
 
-SCENARIOS = [negotiation, requests, crowds, hogs, gone_client, signals]
+SCENARIOS = [negotiation, requests, crowds, hogs, gone_client, resent_write, signals]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}
