@@ -53,6 +53,12 @@ constexpr std::array kRequiredNotices = {
 };
 // Each rule of the promotion table and each way in which a round can fail for good. Reason::lease_running only shows while a
 // promotion waits: it ends with a promotion, or with peer_is_primary when the lease is renewed.
+// Some are too rare to ask for: no-quorum, never-used, invalidate-primary, peer-is-primary.
+constexpr Reason kRequiredCommandRefusals[] = {Reason::no_disk,     Reason::busy,         Reason::peer_not_connected,
+                                               Reason::better_copy, Reason::not_a_target, Reason::no_current_copy};
+constexpr Reason kRequiredClosings[] = {Reason::different_history, Reason::acknowledgement_timeout, Reason::operator_request,
+                                        Reason::older_state};
+
 constexpr std::array kRequiredRefusals = {
     Reason::no_quorum,         Reason::voters_starting, Reason::peer_is_primary, Reason::no_current_copy,
     Reason::copy_inconsistent, Reason::never_used,      Reason::no_disk,         Reason::busy,
@@ -188,6 +194,21 @@ uint64_t Coverage::fault_count() const {
   return sum;
 }
 
+namespace {
+
+template <class Reasons, class Counts>
+int never_reached(std::string_view what, const Reasons& required, const Counts& counts) {
+  int missing = 0;
+  for (Reason reason : required) {
+    if (counts[static_cast<size_t>(reason)] > 0) continue;
+    fmt::print("never reached: {} {}\n", what, code_of(reason));
+    ++missing;
+  }
+  return missing;
+}
+
+}  // namespace
+
 int Coverage::print() const {
   Named named;
   for (size_t i = 0; i < kFaults; ++i) named.emplace_back(name_of(static_cast<Fault>(i)), faults[i]);
@@ -223,11 +244,9 @@ int Coverage::print() const {
     fmt::print("never reached: notice {}\n", lockstep::name_of(notice));
     ++missing;
   }
-  for (Reason reason : kRequiredRefusals) {
-    if (promotion_refused[static_cast<size_t>(reason)] > 0) continue;
-    fmt::print("never reached: promotion refused for {}\n", code_of(reason));
-    ++missing;
-  }
+  missing += never_reached("promotion refused for", kRequiredRefusals, promotion_refused);
+  missing += never_reached("command refused for", kRequiredCommandRefusals, command_refused);
+  missing += never_reached("link closed for", kRequiredClosings, closed);
   const Named counters = {{"loss of the cache of every member", everywhere_lost},
                           {"copies levelled with nobody Primary", levelled_unattended},
                           {"survivor promotion", survivor_promotions},

@@ -49,6 +49,8 @@ class Membership {
   Voters configured_voters() const;
   uint32_t votes_needed() const;
   uint32_t votes_answering() const;
+  // A copy joined while this node was copying to it: what that marked goes as for whoever took no part (learn_disks).
+  void levelled_by_another(Seat seat) { unlearned_.insert(seat); }
   Instant lease_until() const;
   Reason last_obstacle() const { return obstacle_; }
 

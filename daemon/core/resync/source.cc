@@ -222,6 +222,7 @@ void ResyncSource::set_changed() {
     if (run.phase == Phase::none || !r_.membership.member(peer)) continue;
     if (run.phase != Phase::joining) {
       abort(peer);
+      r_.membership.levelled_by_another(peer);
       continue;
     }
     r_.ctx.note(Notice::resync_finished, peer, run.copied);
