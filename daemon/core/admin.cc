@@ -270,7 +270,6 @@ void Admin::pump_discard() {
   record.adopted.reset();
   record.inconsistent = true;
   record.doubtful = false;
-  for (Seat seat : MUTANT(given_up_bits_forgotten) ? r_.data_peers() : SeatSet{}) r_.dirty.clear_all(seat);
   const auto& vote = record.acceptor.tenure;
   if (!vote || vote->history != r_.split_brain.history_met(peer))
     record.acceptor = {current_->fresh, {}, {}, std::nullopt, record.acceptor.longest_lease};

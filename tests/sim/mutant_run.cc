@@ -15,7 +15,7 @@
 namespace lockstep::sim {
 namespace {
 
-enum class Setting : uint8_t { any, volatile_caches, three_nodes, three_volatile_caches, forced, story };
+enum class Setting : uint8_t { any, volatile_caches, three_nodes, three_volatile_caches, story };
 
 struct Row {
   Mutant mutant;
@@ -36,7 +36,6 @@ Plan plan_in(Setting setting, uint64_t seed) {
   PlanWish wish;
   wish.volatile_cache = setting == Setting::volatile_caches || setting == Setting::three_volatile_caches;
   if (setting == Setting::three_nodes || setting == Setting::three_volatile_caches) wish.data_nodes = 3;
-  wish.forced_history = setting == Setting::forced;
   return plan_for(seed, wish);
 }
 

@@ -5,7 +5,7 @@
 // broken one and no run of seeds was seen to tell: promises and acceptances under a lease each alone, grants after a promise to
 // somebody else, promises that are not durable (a crash also breaks the links that would carry their accepts), the drain, marks at
 // a lost leg, at a drop or at a force alone, the target's flush before its join, the half that is not seasoned, what a replaced voter had granted, answers between the flush and
-// the decision of a smaller set (2874 seeds), and a force that leaves voters behind, since the operator of the simulator keeps those from
+// the decision of a smaller set (2874 seeds), bits of a history that is given up, and a force that leaves voters behind, since the operator of the simulator keeps those from
 // electing anybody. Unit tests hold those.
 #pragma once
 
@@ -38,7 +38,6 @@
   X(P4, intent_cleared_uncovered, any, "an intent bit is cleared before the dirty bits that replace it are durable")            \
   X(P4, joined_copy_unpinned, story, "a copy that joins forgets at once what it was levelled in")                               \
   X(P4, unclean_set_kept, any, "a promotion after an unclean end keeps members that were not levelled")                         \
-  X(P4, given_up_bits_forgotten, forced, "whoever gives its history up forgets what it wrote in it")                            \
   X(P5, resync_without_gate, any, "a resync block does not hold its range")                                                     \
   X(P5, join_with_bits_left, any, "a copy joins while blocks of it are still dirty")                                            \
   X(P6, read_without_gate, any, "a read does not wait for overlapping writes")                                                  \
