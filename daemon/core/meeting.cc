@@ -1,5 +1,6 @@
 #include "core/meeting.h"
 
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -61,7 +62,7 @@ PeerHello Meeting::own_hello(Seat to) const {
 void Meeting::pump() {
   for (Seat seat : r_.data_peers()) {
     Peer& peer = r_.peer(seat);
-    if (!peer.link_up || peer.hello_sent || peer.writes_in_flight > 0) continue;
+    if (!peer.link_up || peer.hello_sent || (peer.writes_in_flight > 0 && !MUTANT(older_writes_not_awaited))) continue;
     peer.hello_sent = true;
     peer.told = r_.ctx.record.peers[seat.value].disk;
     r_.send(seat, own_hello(seat));

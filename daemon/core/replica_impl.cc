@@ -16,6 +16,12 @@ Loaded checked(Loaded loaded) {
 
 uint64_t blocks_of(const NodeRecord& record) { return (record.size_bytes + kBlockBytes - 1) / kBlockBytes; }
 
+// How long a voter keeps silent after a start follows from what it granted, not from what is configured by now.
+AcceptorRecord remembered(AcceptorRecord record, const CoreConfig& config) {
+  if (MUTANT(silent_as_configured)) record.longest_lease = config.lease;
+  return record;
+}
+
 constexpr size_t kMaxDeferred = 8192;  // more than a Primary may have in flight: beyond it the peer breaks the protocol
 
 }  // namespace
@@ -23,7 +29,7 @@ constexpr size_t kMaxDeferred = 8192;  // more than a Primary may have in flight
 ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
     : ctx{config, given.record, now, nullptr, 0},
       records(ctx),
-      acceptor(given.record.acceptor, given.record.boot, config.lease_drift_permille, now),
+      acceptor(remembered(given.record.acceptor, config), given.record.boot, config.lease_drift_permille, now),
       intents(ctx, checked(given).intent, given.intent_sequences),
       dirty(ctx, std::move(given.bitmaps), blocks_of(given.record)),
       disk(ctx),

@@ -53,8 +53,8 @@ class ReplicaImpl {
   bool good_copy(Seat seat) const;
   // This copy's disk failed on data or metadata.
   void disk_failed(Reason reason);
-  void tell_condition();
-  void tell_remembered();  // of this copy, to every data node that was met
+  void tell_condition();   // of this copy, to every data node that was met
+  void tell_remembered();  // which disk of its own was levelled with this copy, to each that does not know
   // This node's memory was shown to be an older state: its disk and its vote are worth nothing, for good.
   void given_up_as_superseded();
   // Replication messages wait: a tenure is being adopted, or a state recorded.

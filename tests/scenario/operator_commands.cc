@@ -100,9 +100,12 @@ void Player::kill(Words& words) {
   node(seat).kill();
 }
 
+// start X [lease=MS]: a node with another lease in its configuration than before.
 void Player::start(Words& words) {
   const Seat seat = words.take_seat("a node or witness");
   if (sim::SimWitness* w = witness(seat)) return w->start();
+  const int lease = words.option("lease", 0);
+  if (lease > 0) node(seat).configure_lease(milliseconds(lease));
   node(seat).start();
   await_start(node(seat));
 }

@@ -76,8 +76,9 @@ void Stage::when(Seat node, Moment moment, uint64_t nth, std::function<void()> a
 }
 
 std::optional<Stage::Fence> Stage::fence_of(Seat by, Seat peer) const {
-  const auto found = std::find_if(fences_.begin(), fences_.end(), [&](const Fence& f) { return f.by == by && f.peer == peer; });
-  return found == fences_.end() ? std::nullopt : std::optional(*found);
+  // The latest: a node that has started again since runs another one.
+  const auto found = std::find_if(fences_.rbegin(), fences_.rend(), [&](const Fence& f) { return f.by == by && f.peer == peer; });
+  return found == fences_.rend() ? std::nullopt : std::optional(*found);
 }
 
 void Stage::end_fence(const Fence& fence, int exit_status) {

@@ -2,6 +2,7 @@
 //
 //   # What it tells, and which bug or hole it guards against.
 //   # mutant: ack_without_peers      (a broken rule that this story must notice; any number of them)
+//   # mutant: late_fence_counts P8   (by the checker of that promise)
 //
 //   cluster witnesses=1              a step: one or more commands ...
 //   promote a

@@ -70,7 +70,7 @@ bool History::certainly_before(const Writer& a, const Writer& b) const {
 
 bool History::may_be_lost(uint64_t index) const {
   const ClientOp& op = ops_[index];
-  const auto loss = std::upper_bound(losses_.begin(), losses_.end(), op.answered);
+  const auto loss = std::upper_bound(losses_.begin(), losses_.end(), op.invoked);
   return loss != losses_.end() && !flushed_before(op, *loss);
 }
 
@@ -206,8 +206,8 @@ bool History::flushed_before(const ClientOp& write, Instant loss) const {
   const auto force = forced_.lower_bound(write.answered);
   if (force != forced_.end() && *force <= loss) return false;
   if (write.fua) return true;
-  // A flush in a later era says nothing: the write may have been lost before.
-  const auto next = std::upper_bound(losses_.begin(), losses_.end(), write.answered);
+  // A flush in a later era says nothing: the write may have been lost before, even on the way of its answer.
+  const auto next = std::upper_bound(losses_.begin(), losses_.end(), write.invoked);
   const Instant end = next == losses_.end() ? loss : std::min(*next, loss);
   return std::any_of(ops_.begin(), ops_.end(), [&](const ClientOp& op) {
     return op.kind == OpKind::flush && op.acknowledged && op.answered < end && op.invoked > write.answered;

@@ -24,12 +24,14 @@
   X(P2, vote_under_lease, any, "a voter neither refuses promises nor acceptances while it keeps its word")                      \
   X(P2, vote_at_once_after_start, any, "a voter that forgot its grants votes as soon as it starts")                             \
   X(P2, lease_overstayed, any, "the Primary counts a lease for longer than the voters keep it")                                 \
+  X(P2, silent_as_configured, story, "a voter that starts again keeps silent for the lease that is configured by now")          \
+  X(P8, late_fence_counts, story, "a fence of an earlier boot stands in for the one that is up by now")                         \
   X(P2, serve_without_lease, any, "the Primary serves without a lease")                                                         \
   X(P2, read_without_lease, any, "a read is answered although the lease has run out")                                           \
   X(P2, lost_lease_taken_again, any, "a lease that ran out is taken again without asking what was decided meanwhile")           \
   X(P3, ack_before_loss_decided, any, "a write is answered without a lost peer before the tenure without it is decided")        \
   X(P3, ack_when_loss_proposed, any, "a write is answered without a lost peer as soon as the tenure without it is proposed")    \
-  X(P1, undecided_set_ignored, story, "completions need only the adopted set while another one may be decided")                 \
+  X(P3, undecided_set_ignored, story, "completions need only the adopted set while another one may be decided")                 \
   X(P4, data_before_intent, any, "the Primary writes data before its intent is durable")                                        \
   X(P4, secondary_data_before_intent, any, "a Secondary writes data before its intent is durable")                              \
   X(P4, absent_not_marked, any, "a write that a peer outside the set misses is not marked")                                     \
@@ -40,6 +42,8 @@
   X(P4, unclean_set_kept, any, "a promotion after an unclean end keeps members that were not levelled")                         \
   X(P5, resync_without_gate, any, "a resync block does not hold its range")                                                     \
   X(P5, join_with_bits_left, any, "a copy joins while blocks of it are still dirty")                                            \
+  X(P4, older_writes_not_awaited, story, "a resync begins while writes of an earlier tenure are on their way to the disk")      \
+  X(P5, attached_without_claim, story, "a disk is attached while writes of a killed process are on their way to it")            \
   X(P6, read_without_gate, any, "a read does not wait for overlapping writes")                                                  \
   X(P6, writes_without_gate, any, "overlapping writes run side by side")                                                        \
   X(P7, flush_only_here, volatile_caches, "FLUSH is answered without the peers' flush")                                         \

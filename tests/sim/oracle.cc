@@ -152,6 +152,7 @@ void Oracle::block_written(Seat node, uint64_t block, uint64_t before, uint64_t 
 void Oracle::operator_chose() {
   history_.forced(queue_.now());
   at_risk_.clear();
+  unanswered_.clear();
 }
 
 void Oracle::record_durable(Seat node, const NodeRecord& record) {
@@ -266,6 +267,7 @@ void Oracle::cache_at_risk(Seat node, const BitVector& extents) {
     const uint64_t last = (op.range.end() - 1) / kExtentBytes;
     if (extents.next_set(op.range.offset / kExtentBytes) > last) continue;
     at_risk_[index].insert(node);
+    if (!op.acknowledged && has(node, index)) unanswered_[index].insert(node);
   }
   lost_where_not_safe();
 }
@@ -283,10 +285,25 @@ void Oracle::lost_where_not_safe() {
     const ClientOp& op = history_.op(entry.first);
     return is_change(op.kind) && op.acknowledged && !flushed(op) && ((owed | owed_.at(entry.first)) - entry.second).empty();
   });
-  if (!nobody_has_it || owed.empty()) return;
+  // The answer may be on its way, or a read may have seen it (seed 827963950638).
+  const bool nobody_will = std::any_of(unanswered_.begin(), unanswered_.end(), [&](const auto& entry) {
+    return !history_.op(entry.first).acknowledged && (owed - entry.second).empty();
+  });
+  if (!(nobody_has_it || nobody_will) || owed.empty()) return;
   history_.all_lost_unflushed(queue_.now());
   ++coverage_.everywhere_lost;
   at_risk_.clear();
+  unanswered_.clear();
+}
+
+bool Oracle::has(Seat node, uint64_t index) const {
+  const ClientOp& op = history_.op(index);
+  const uint64_t mine = op.kind == OpKind::write ? History::version_of(index) : kZeroVersion;
+  const SimDisk& disk = *disks_.at(node);
+  for (uint64_t b = op.range.offset / kBlockBytes; b < op.range.end() / kBlockBytes; ++b) {
+    if (disk.read_block(b) == mine) return true;
+  }
+  return false;
 }
 
 void Oracle::block_lost(Seat node, uint64_t block) { note_difference(node, block); }

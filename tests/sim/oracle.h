@@ -75,6 +75,7 @@ class Oracle : public DiskObserver {
   bool flushed(const ClientOp& op) const;
   bool flushed_on(Seat node, const ClientOp& op) const;
   void lost_where_not_safe();
+  bool has(Seat node, uint64_t op) const;
   void proposed(const std::optional<Tenure>& tenure);
   void reduced(const Tenure& tenure);
   void operator_chose();
@@ -99,12 +100,13 @@ class Oracle : public DiskObserver {
   bool volatile_caches_ = false;
   RegisterOracle tenures_;
   std::map<Seat, const SimDisk*> disks_;
-  std::map<Seat, uint64_t> replaced_;    // how many operations there had been when this node's disk was replaced
-  std::vector<SeatSet> owed_;            // by operation: the set when it was answered
-  std::map<uint64_t, SeatSet> at_risk_;  // by operation: who lost its cache or its disk since, and was not levelled yet
-  std::map<Seat, Uuid> histories_;       // as last recorded; none: never used, or given up
-  std::map<Seat, bool> doubtful_;        // as last recorded
-  std::map<Seat, bool> inconsistent_;    // as last recorded
+  std::map<Seat, uint64_t> replaced_;       // how many operations there had been when this node's disk was replaced
+  std::vector<SeatSet> owed_;               // by operation: the set when it was answered
+  std::map<uint64_t, SeatSet> at_risk_;     // by operation: who lost its cache or its disk since, and was not levelled yet
+  std::map<uint64_t, SeatSet> unanswered_;  // by operation without an answer: who had it in its cache, and lost that
+  std::map<Seat, Uuid> histories_;          // as last recorded; none: never used, or given up
+  std::map<Seat, bool> doubtful_;           // as last recorded
+  std::map<Seat, bool> inconsistent_;       // as last recorded
   Instant flushed_until_ = kLongAgo;  // what was answered before is on stable storage everywhere: a FLUSH, or a clean hand-over
   std::map<Ballot, Instant> reductions_;  // smaller sets, by origin: when they were first proposed
   std::map<Seat, Instant> own_flush_;   // what was answered before is on this node's stable storage: its smaller set was decided

@@ -280,6 +280,32 @@ TEST_F(RegisterTest, ObjectsToAPrimaryOfAnotherStart) {
   EXPECT_NE(register_.promoted(kA, 2, tenure(1, kA, {kA})).wrong, "");
 }
 
+TEST_F(RegisterTest, AForcedHistoryThatWasBegunAgainIsNoLongerTheLatest) {
+  const auto forced = [](uint64_t history, uint64_t round) {
+    Tenure value = tenure(1, kA, {kA});
+    value.history = Uuid::from_words(history, 1);
+    value.parent = tenure(1, kA, {kA, kB}).history;
+    value.origin = {round, kA, 1};
+    value.voters = {{kA, acceptor(kA)}};
+    return value;
+  };
+  for (const bool used : {false, true}) {
+    SCOPED_TRACE(used);
+    register_ = {};
+    register_.force_asked(kA);
+    EXPECT_EQ(accept(tenure(1, kB, {kA, kB}), {kA, kB}), "");
+    EXPECT_EQ(register_.adopted(kA, tenure(1, kB, {kA, kB})).wrong, "");
+    EXPECT_EQ(accept(forced(5, 50), {kA}), "");
+    if (used) {
+      EXPECT_EQ(register_.adopted(kA, forced(5, 50)).wrong, "");
+    }
+    EXPECT_EQ(accept(forced(6, 60), {kA}), "");
+    EXPECT_EQ(register_.adopted(kA, forced(6, 60)).wrong, "");
+    register_.abandoned(forced(6, 60).history);
+    EXPECT_EQ(*register_.latest() == forced(5, 50), used);
+  }
+}
+
 // --- copies and servers: P1, P2, P4, P5, P9, P12
 // ------------------------------------------------------------------------------
 
@@ -389,6 +415,40 @@ TEST_F(CopiesTest, ObjectsToAJoinWithSomethingOlder) {
     if (oracle.failed()) {
       EXPECT_EQ(oracle.violations().at(0).promise, "P5");
     }
+  }
+}
+
+// The only member has written, loses its cache while the answer is on its way, and a flush follows that answer.
+TEST_F(CopiesTest, WhatWasLostBeforeItsAnswerArrivedIsNotKeptByALaterFlush) {
+  for (const bool in_cache : {true, false}) {
+    SCOPED_TRACE(in_cache);
+    Oracle oracle(queue_, coverage_);
+    SimDisk a(queue_, Prng(1), oracle, kA, kBlocks);
+    oracle.add_disk(kA, &a);
+    a.create(NodeRecord{}, kFirstVersion);
+    for (Seat seat : {kA, kW}) oracle.acceptor_durable(seat, accepted(seat, tenure(1, kA, {kA}), tenure(1, kA, {kA}).origin));
+    const auto invoke = [&](OpKind kind) {
+      ClientOp op;
+      op.kind = kind;
+      op.range = kind == OpKind::flush ? Range{} : block(3);
+      op.invoked = queue_.now();
+      settle();
+      return oracle.invoked(op);
+    };
+    const auto answer = [&](uint64_t op, Payload seen) {
+      oracle.answered(op, kA, 1, tenure(1, kA, {kA}), IoStatus::ok, std::move(seen));
+      settle();
+    };
+    const uint64_t write = invoke(OpKind::write);
+    if (in_cache) put(a, 3, History::version_of(write));
+    oracle.cache_at_risk(kA, BitVector(1, true));
+    settle();
+    put(a, 3, kFirstVersion);
+    answer(write, nullptr);
+    answer(invoke(OpKind::flush), nullptr);
+    answer(invoke(OpKind::read), versions(kFirstVersion));
+    oracle.check_history();
+    EXPECT_EQ(oracle.failed(), !in_cache);
   }
 }
 

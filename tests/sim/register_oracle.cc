@@ -60,6 +60,7 @@ Verdict RegisterOracle::decide(const Tenure& tenure) {
     return {"P8", "a second history begins without an operator's word: " + describe(tenure)};
   if (tenure.members.empty()) return {"P1", "a tenure without members is decided: " + describe(tenure)};
   const Verdict legal = check_promotion(tenure);
+  if (!before) given_up_unused(tenure);
   newest_[tenure.history] = {tenure, ++decisions_};
   latest_ = tenure;
   return legal;
@@ -68,6 +69,16 @@ Verdict RegisterOracle::decide(const Tenure& tenure) {
 std::optional<Tenure> RegisterOracle::newest(const Uuid& history) const {
   const auto found = newest_.find(history);
   return found == newest_.end() ? std::nullopt : std::optional(found->second.tenure);
+}
+
+// An operator's force that found no answer is begun again with another history: where the node is its own only voter, the first one was
+// decided for whoever looks at the disk, and is gone as its acceptor takes the second (seed 827963971387).
+void RegisterOracle::given_up_unused(const Tenure& next) {
+  std::erase_if(newest_, [&](const auto& entry) {
+    const Tenure& tenure = entry.second.tenure;
+    const bool own = tenure.primary && next.primary && tenure.primary->node == next.primary->node;
+    return own && tenure.parent == next.parent && !adopted_.contains(entry.first);
+  });
 }
 
 void RegisterOracle::abandoned(const Uuid& history) {
@@ -101,6 +112,7 @@ SeatSet RegisterOracle::members_owed(const Uuid& history) const {
 }
 
 Verdict RegisterOracle::adopted(Seat node, const Tenure& tenure) {
+  adopted_.insert(tenure.history);
   const auto found = chain_.find({tenure.history, tenure.number});
   if (found != chain_.end()) {
     if (found->second == tenure) return {};

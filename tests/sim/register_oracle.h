@@ -55,6 +55,7 @@ class RegisterOracle {
   bool half_and_fence(const Tenure& electorate, const Voted& accepted) const;
   Verdict decide(const Tenure& tenure);
   Verdict check_promotion(const Tenure& next);
+  void given_up_unused(const Tenure& next);
 
   std::map<Ballot, Proposal> proposals_;
   std::map<std::pair<Uuid, uint64_t>, Tenure> chain_;  // by history and number
@@ -63,6 +64,7 @@ class RegisterOracle {
     uint64_t order = 0;  // of its decision, among all histories
   };
   std::map<Uuid, Newest> newest_;
+  std::set<Uuid> adopted_;  // histories that a data node has acted on
   uint64_t decisions_ = 0;
   std::optional<Tenure> latest_;
   std::set<Seat> force_asked_;

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "core/attach.h"
+#include "sim/mutants.h"
 
 namespace lockstep::sim {
 namespace {
@@ -64,7 +65,7 @@ void SimNode::start() {
 // No claim, no attach: I/O of a killed process may still be under way.
 void SimNode::attach(uint64_t life) {
   if (life != life_ || state_ != State::starting) return;
-  if (disk_.busy()) {
+  if (disk_.busy() && !MUTANT(attached_without_claim)) {
     context_.queue.after(milliseconds(2), [this, life] { attach(life); });
     return;
   }

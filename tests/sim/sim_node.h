@@ -54,9 +54,10 @@ class SimNode : public Endpoint {
 
   // create-md: a disk that never belonged to anything.
   void create_metadata(ResourceId resource, uint64_t content);
-  void restore(const SimDisk::Image& image);  // while it does not run
-  void start();                               // the process; waits for the claim
-  void kill();                                // SIGKILL
+  void restore(const SimDisk::Image& image);                       // while it does not run
+  void start();                                                    // the process; waits for the claim
+  void configure_lease(Duration lease) { config_.lease = lease; }  // as of the next start
+  void kill();                                                     // SIGKILL
   void power_off();
   void power_on();
   void pause();  // SIGSTOP: the clock runs on, what the disk does is done

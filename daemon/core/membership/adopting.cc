@@ -49,7 +49,8 @@ void Membership::finish_adopting() {
   if (adopting_recorded_) return;
   const bool same_primary = adopted() && adopted()->primary == adopting_->primary && adopting_->primary == r_.ctx.self_holder();
   // Whoever writes on stays the same: its own writes go on. Everybody else first drains what came under the older tenure.
-  if (!same_primary && (r_.disk.changes_in_flight() > 0 || r_.secondary.waiting() > 0)) return;
+  const bool drained = (r_.disk.changes_in_flight() == 0 && r_.secondary.waiting() == 0) || MUTANT(older_writes_not_awaited);
+  if (!same_primary && !drained) return;
   const std::optional<Tenure> old = adopted();
   apply_set_change(old, *adopting_);
   r_.dirty.pump();

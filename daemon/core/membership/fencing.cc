@@ -93,13 +93,14 @@ void Membership::fence_done(const FenceDone& done) {
     r_.admin.peer_found_primary();
     return;
   }
-  const bool current = done.evidence == boots_[done.peer.value] && !done.evidence.is_nil() && !r_.peer(done.peer).link_up;
+  const Boot evidence = MUTANT(late_fence_counts) ? boots_[done.peer.value] : done.evidence;
+  const bool current = evidence == boots_[done.peer.value] && !evidence.is_nil() && !r_.peer(done.peer).link_up;
   if (done.exit_status != kStonithed || !current)
     return r_.ctx.note(Notice::fence_ignored, done.peer, static_cast<uint64_t>(done.exit_status));
-  ended_[done.peer.value] = done.evidence;
+  ended_[done.peer.value] = evidence;
   next_round_at_ = r_.ctx.now;
   next_lease_request_ = kLongAgo;
-  ask_voters(BootEnded{done.peer, done.evidence});
+  ask_voters(BootEnded{done.peer, evidence});
 }
 
 }  // namespace lockstep

@@ -49,6 +49,7 @@ void ResyncSource::begin(Seat peer) {
   r_.send(peer, ResyncBegin{r_.membership.stamp(), !common});
 }
 
+// Whatever the stamp: a run goes on under later tenures. A late word about a run that was aborted costs the one after it a few seconds.
 void ResyncSource::declined(Seat from) {
   if (runs_[from.value].phase != Phase::waiting_for_map) return;
   abort(from);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 #include "core/resync/block_runs.h"
 
@@ -31,7 +32,7 @@ void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
 
 // Chunks of an aborted run may still be on their way to this disk: they land first, or they would land on newer writes.
 void ResyncTarget::pump() {
-  if (!begun_ || r_.peer(source_).writes_in_flight > 0) return;
+  if (!begun_ || (r_.peer(source_).writes_in_flight > 0 && !MUTANT(older_writes_not_awaited))) return;
   const bool full = begun_->full;
   begun_.reset();
   record_begin(source_, full);
