@@ -28,7 +28,7 @@ bool gave_up(const PeerHello& one, const PeerHello& other) {
 Judgement judge(const PeerHello& mine, const PeerHello& theirs) {
   if (mine.node == theirs.node) return {Verdict::refuse, Reason::same_node_id};
   if (mine.protocol != theirs.protocol) return {Verdict::refuse, Reason::different_protocol};
-  if (mine.tenure && theirs.tenure && mine.tenure->history != theirs.tenure->history)
+  if (mine.tenure && theirs.tenure && mine.tenure->history != theirs.tenure->history && !MUTANT(histories_meet_unnoticed))
     return {Verdict::refuse, Reason::different_history};
   if (gave_up(mine, theirs) || gave_up(theirs, mine)) return {Verdict::refuse, Reason::different_history};
   const Reason size = size_objection(mine, theirs);

@@ -77,11 +77,12 @@ void Player::disconnect(Words& words) {
   stage().net().reset(one.seat(), other);
 }
 
-// fence BY PEER exit=N [power-off]: what the handler that BY had started for PEER does and reports.
+// fence BY PEER exit=N [power-off|isolated]: what the handler that BY had started for PEER does and reports.
 void Player::fence(Words& words) {
   const Seat by = node(words).seat();
   sim::SimNode& victim = node(words);
   const bool off = words.take_if("power-off");
+  const bool isolated = words.take_if("isolated");  // by the device, as the story has it: nothing of it reaches anybody
   const int exit_status = words.option("exit", 7);
   stage().run_until(seconds(15), [&] { return stage().fence_of(by, victim.seat()).has_value(); });
   const auto wanted = stage().fence_of(by, victim.seat());
@@ -90,7 +91,7 @@ void Player::fence(Words& words) {
     return;
   }
   if (off) victim.power_off();
-  if (off && exit_status == 7) stage().oracle().fence_completed(victim.seat());
+  if ((off || isolated) && exit_status == 7) stage().oracle().fence_completed(by, victim.seat());
   stage().end_fence(*wanted, exit_status);
 }
 

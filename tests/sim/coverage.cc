@@ -161,6 +161,10 @@ void Coverage::add(const Coverage& o) {
                      &Coverage::switch_overs,
                      &Coverage::fences_completed,
                      &Coverage::fences_failed,
+                     &Coverage::fences_of_a_primary,
+                     &Coverage::fence_reports_late,
+                     &Coverage::fence_reports_twice,
+                     &Coverage::copies_given_up_remotely,
                      &Coverage::half_open,
                      &Coverage::silences,
                      &Coverage::late_messages,
@@ -223,6 +227,8 @@ int Coverage::print() const {
   fmt::print("clients: ops {} acked {} failed {} unknown {}\n", client_ops, client_acked, client_failed, client_unknown);
   fmt::print("promotions: {} refused {} of-a-survivor {} switch-overs {} fences completed {} failed {}\n", promotions,
              promotions_refused, survivor_promotions, switch_overs, fences_completed, fences_failed);
+  fmt::print("fences: found a Primary {} told late {} told twice {}; copies given up by invalidate-remote {}\n",
+             fences_of_a_primary, fence_reports_late, fence_reports_twice, copies_given_up_remotely);
   fmt::print("promotion rules: after a clean hand-over {} after a lease that ended {} by half of the voters and a fence {}\n",
              promoted_after_clean, promoted_after_unclean, promoted_by_half);
   fmt::print("network: half-open {} silences {} late messages {}\n", half_open, silences, late_messages);
@@ -254,8 +260,13 @@ int Coverage::print() const {
                           {"promotion after a lease that ended", promoted_after_unclean},
                           {"promotion by half of the voters and a fence", promoted_by_half},
                           {"freeze without the lease", frozen[static_cast<size_t>(Reason::lease_lost)]},
+                          {"freeze without quorum", frozen[static_cast<size_t>(Reason::no_quorum)]},
                           {"completed fence", fences_completed},
                           {"failed fence", fences_failed},
+                          {"fence that found a Primary", fences_of_a_primary},
+                          {"fence that was told late", fence_reports_late},
+                          {"fence that was told twice", fence_reports_twice},
+                          {"invalidate-remote", copies_given_up_remotely},
                           {"switch-over", switch_overs},
                           {"half-open link", half_open},
                           {"frame that came in pieces", frames_split},

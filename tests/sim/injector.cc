@@ -460,7 +460,8 @@ void Injector::command(Fault fault) {
     by = world_.manager().primary() != nullptr ? world_.manager().primary() : &any_node();
     if (by == &node || !by->alive()) return;
   }
-  const auto done = [this, &node, fault](bool ok) {
+  const auto done = [this, &node, fault, op](bool ok) {
+    if (ok && op == AdminOp::invalidate_remote) ++world_.coverage().copies_given_up_remotely;
     if (!ok || fault != Fault::clean_stop) return;
     // The process ends; the reply was its last word. Not within the step that answered.
     world_.queue().after(microseconds(1), [this, &node] { kill(node); });

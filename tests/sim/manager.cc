@@ -8,6 +8,12 @@
 #include "flight/describe.h"
 
 namespace lockstep::sim {
+namespace {
+
+constexpr int kFenced = 7;
+constexpr int kIsPrimary = 6;
+
+}  // namespace
 
 void Manager::begin() {
   context_.queue.after(shape_.poll, [this] { poll(); });
@@ -178,45 +184,53 @@ void Manager::rival_try(SimNode& node, Instant until) {
   context_.queue.after(prng_.between(milliseconds(20), milliseconds(900)), [this, &node, until] { rival_try(node, until); });
 }
 
-// The handler always tells the truth: 7 only once the power is off. Late, doubled and failing ones are part
+// The handler always tells the truth: 7 only once the power is off, 6 only about a Primary. Late, doubled and failing ones are part
 // of the truth.
 void Manager::fence_wanted(Seat seat, Seat peer, Boot evidence) {
-  const uint64_t start = node(seat).start_count();
+  const FenceReport report{seat, node(seat).start_count(), peer, evidence};
   ++fences_under_way_;
   const bool late = !calm_ && prng_.chance(shape_.fence_late);
   const Duration delay = late ? prng_.between(seconds(8), seconds(20)) : prng_.between(milliseconds(200), seconds(3));
   const bool completes = calm_ || prng_.chance(shape_.fence_completes);
-  constexpr std::array kFailures = {1, 3, 5, -1};
+  constexpr std::array kFailures = {1, 3, 4, 5, -1};
   const int failure = kFailures[prng_.below(kFailures.size())];
-  context_.queue.after(delay, [this, seat, start, peer, evidence, completes, failure] {
-    if (completes) {
-      SimNode& victim = node(peer);
-      victim.power_off();
-      context_.oracle.fence_completed(peer);
-      context_.queue.after(prng_.between(seconds(1), seconds(6)), [&victim] {
-        victim.power_on();
-        victim.start();
-      });
-    }
+  context_.queue.after(delay, [this, report, completes, failure] {
+    if (completes) fence(report.by, report.peer);
+    const bool found_primary = !completes && node(report.peer).primary() && prng_.chance(50);
+    const int status = completes ? kFenced : found_primary ? kIsPrimary : failure;
     // The report may come when the machine has long been up again: it is then about a boot that is over.
     const bool stale = completes && !calm_ && prng_.chance(shape_.report_late);
-    context_.queue.after(stale ? prng_.between(seconds(3), seconds(15)) : prng_.between(milliseconds(10), milliseconds(800)),
-                         [this, seat, start, peer, evidence, status = completes ? 7 : failure] {
-                           finish_fence(seat, start, peer, evidence, status);
-                         });
+    if (stale) ++context_.coverage.fence_reports_late;
+    const Duration wait = stale ? prng_.between(seconds(3), seconds(15)) : prng_.between(milliseconds(10), milliseconds(800));
+    context_.queue.after(wait, [this, report, status] { finish_fence(report, status); });
   });
 }
 
-void Manager::finish_fence(Seat seat, uint64_t start, Seat peer, Boot evidence, int exit_status) {
+void Manager::fence(Seat by, Seat peer) {
+  SimNode& victim = node(peer);
+  victim.power_off();
+  context_.oracle.fence_completed(by, peer);
+  context_.queue.after(prng_.between(seconds(1), seconds(6)), [&victim] {
+    victim.power_on();
+    victim.start();
+  });
+}
+
+void Manager::finish_fence(const FenceReport& report, int status) {
   --fences_under_way_;
-  SimNode& asker = node(seat);
-  if (asker.start_count() != start) return;
-  if (exit_status == 7) {
-    ++context_.coverage.fences_completed;
-  } else {
-    ++context_.coverage.fences_failed;
-  }
-  asker.post(FenceDone{peer, evidence, exit_status});
+  if (node(report.by).start_count() != report.start) return;
+  ++(status == kFenced ? context_.coverage.fences_completed : context_.coverage.fences_failed);
+  if (status == kIsPrimary) ++context_.coverage.fences_of_a_primary;
+  tell(report, status);
+  // Once more, when it may be the truth about an earlier boot.
+  if (calm_ || !prng_.chance(shape_.report_twice)) return;
+  ++context_.coverage.fence_reports_twice;
+  context_.queue.after(prng_.between(milliseconds(10), seconds(12)), [this, report, status] { tell(report, status); });
+}
+
+void Manager::tell(const FenceReport& report, int status) {
+  SimNode& asker = node(report.by);
+  if (asker.start_count() == report.start) asker.post(FenceDone{report.peer, report.evidence, status});
 }
 
 }  // namespace lockstep::sim

@@ -20,6 +20,7 @@ struct ManagerShape {
   int fence_completes = 70;  // percent of the wanted fences; the others fail in one way or another
   int fence_late = 15;
   int report_late = 20;
+  int report_twice = 10;
   Duration patience = seconds(4);  // with a Primary that does not answer, before another is promoted
 };
 
@@ -74,7 +75,15 @@ class Manager {
   void rival_try(SimNode& node, Instant until);
   void count_promotion(Seat node, bool ok, Reason reason);
   void send(SimNode& node, AdminOp op, Then then, Seat peer = {});
-  void finish_fence(Seat node, uint64_t start, Seat peer, Boot evidence, int exit_status);
+  struct FenceReport {  // to whom, and about what
+    Seat by;
+    uint64_t start = 0;  // of the daemon that runs the handler
+    Seat peer;
+    Boot evidence;
+  };
+  void fence(Seat by, Seat peer);
+  void finish_fence(const FenceReport& report, int status);
+  void tell(const FenceReport& report, int status);
   SimNode& node(Seat seat);
   SimNode* other(const SimNode& than) const;
 

@@ -15,7 +15,7 @@
 namespace lockstep::sim {
 namespace {
 
-enum class Setting : uint8_t { any, volatile_caches, three_nodes, three_volatile_caches, story };
+enum class Setting : uint8_t { any, volatile_caches, three_nodes, three_volatile_caches, forced, story };
 
 struct Row {
   Mutant mutant;
@@ -35,6 +35,7 @@ constexpr auto kRows = std::to_array<Row>({
 Plan plan_in(Setting setting, uint64_t seed) {
   PlanWish wish;
   wish.volatile_cache = setting == Setting::volatile_caches || setting == Setting::three_volatile_caches;
+  wish.forced_history = setting == Setting::forced;
   if (setting == Setting::three_nodes || setting == Setting::three_volatile_caches) wish.data_nodes = 3;
   return plan_for(seed, wish);
 }

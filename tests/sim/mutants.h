@@ -25,7 +25,9 @@
   X(P2, vote_at_once_after_start, any, "a voter that forgot its grants votes as soon as it starts")                             \
   X(P2, lease_overstayed, any, "the Primary counts a lease for longer than the voters keep it")                                 \
   X(P2, silent_as_configured, story, "a voter that starts again keeps silent for the lease that is configured by now")          \
+  X(P8, fence_outlives_meeting, story, "a node that speaks again is still taken for fenced")                                    \
   X(P8, late_fence_counts, story, "a fence of an earlier boot stands in for the one that is up by now")                         \
+  X(P8, any_acceptor_votes, any, "a seat's vote counts whichever acceptor answers there")                                       \
   X(P2, serve_without_lease, any, "the Primary serves without a lease")                                                         \
   X(P2, read_without_lease, any, "a read is answered although the lease has run out")                                           \
   X(P2, lost_lease_taken_again, any, "a lease that ran out is taken again without asking what was decided meanwhile")           \
@@ -35,6 +37,9 @@
   X(P4, data_before_intent, any, "the Primary writes data before its intent is durable")                                        \
   X(P4, secondary_data_before_intent, any, "a Secondary writes data before its intent is durable")                              \
   X(P4, absent_not_marked, any, "a write that a peer outside the set misses is not marked")                                     \
+  X(P4, older_frames_accepted, story, "a write of an earlier tenure is done")                                                   \
+  X(P6, levelled_unflushed, volatile_caches, "a copy that is levelled is not flushed before it joins")                          \
+  X(P4, copy_marks_nothing, three_nodes, "a write that an absent node misses is marked by the Primary alone")                   \
   X(P4, lost_peer_not_marked, any, "what a lost peer may lack is not marked, neither as its link breaks nor as it is dropped")  \
   X(P4, settled_without_flush, volatile_caches, "settled is said without a flush")                                              \
   X(P4, intent_cleared_uncovered, any, "an intent bit is cleared before the dirty bits that replace it are durable")            \
@@ -55,6 +60,7 @@
   X(P8, fence_is_a_vote, any, "a fence stands in for a missing vote of an odd number")                                          \
   X(P9, no_caretaker, any, "without a Primary nobody levels the copies after an unclean end")                                   \
   X(P9, older_state_accepted, any, "a voter whose memory was set back is let in")                                               \
+  X(P9, histories_meet_unnoticed, forced, "two histories that meet are taken for one")                                          \
   X(P9, seat_stays_empty, any, "a voter that lost its memory is never seated again")                                            \
   X(P9, join_not_proposed, any, "a copy that was levelled is not taken into the set")                                           \
   X(P9, tenure_not_told, any, "a decided tenure is not told to the peers")                                                      \

@@ -50,7 +50,8 @@ class Oracle : public DiskObserver {
   void acceptor_durable(Seat seat, const AcceptorRecord& record);
   void promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure);
   void force_asked(Seat node) { tenures_.force_asked(node); }
-  void fence_completed(Seat fenced) { tenures_.fence_completed(fenced); }
+  void fence_completed(Seat by, Seat fenced) { tenures_.fence_completed(by, fenced); }
+  void met(Seat node, Seat peer) { tenures_.met(node, peer); }
   void refused(Seat node, std::string_view what, Reason reason);
 
   // --- at instants that the world chooses

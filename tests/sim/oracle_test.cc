@@ -264,10 +264,30 @@ TEST_F(RegisterTest, HalfAndACompletedFenceDecide) {
   for (Seat seat : {kA, kB}) value.voters.push_back({seat, acceptor(seat)});
   EXPECT_EQ(accept(value, {kA}), "");
   EXPECT_NE(register_.adopted(kA, value).wrong, "");
-  register_.fence_completed(kB);
+  register_.fence_completed(kA, kB);
   EXPECT_EQ(register_.members_owed(), SeatSet{});  // nothing was decided before
   EXPECT_EQ(register_.adopted(kA, value).wrong, "");
   EXPECT_EQ(register_.members_owed(), SeatSet{kA});
+}
+
+TEST_F(RegisterTest, AFenceCountsUntilTheNodeIsMetAgain) {
+  Tenure value = tenure(2, kA, {kA});
+  value.voters.clear();
+  for (Seat seat : {kA, kB}) value.voters.push_back({seat, acceptor(seat)});
+  register_.fence_completed(kA, kB);
+  register_.met(kA, kB);
+  EXPECT_EQ(accept(value, {kA}), "");
+  EXPECT_NE(register_.adopted(kA, value).wrong, "");
+}
+
+TEST_F(RegisterTest, WhatAFenceMayHaveDecidedStaysSo) {
+  Tenure value = tenure(2, kA, {kA});
+  value.voters.clear();
+  for (Seat seat : {kA, kB}) value.voters.push_back({seat, acceptor(seat)});
+  EXPECT_EQ(accept(value, {kA}), "");
+  register_.fence_completed(kA, kB);
+  register_.met(kA, kB);
+  EXPECT_EQ(register_.adopted(kA, value).wrong, "");
 }
 
 TEST_F(RegisterTest, ObjectsToAPrimaryOutsideTheSet) {

@@ -20,16 +20,21 @@ bool RegisterOracle::majority(const Tenure& electorate, const Voted& accepted) c
   return votes * 2 > electorate.voters.size();
 }
 
-// Half of an even number of voters, and a fenced node among the others.
+// Half of an even number of voters, one of which had one of the others fenced.
 bool RegisterOracle::half_and_fence(const Tenure& electorate, const Voted& accepted) const {
-  size_t votes = 0;
-  bool fenced = false;
-  for (const Voter& voter : electorate.voters) {
-    const bool voted = accepted.count({voter.seat, voter.acceptor}) != 0;
-    votes += voted ? 1 : 0;
-    fenced = fenced || (!voted && fenced_.count(voter.seat) != 0);
-  }
-  return fenced && votes * 2 == electorate.voters.size();
+  SeatSet voted, silent;
+  for (const Voter& voter : electorate.voters)
+    (accepted.count({voter.seat, voter.acceptor}) != 0 ? voted : silent).insert(voter.seat);
+  const bool fenced = std::any_of(fences_.begin(), fences_.end(), [&](const auto& fence) {
+    return voted.contains(fence.first) && silent.contains(fence.second);
+  });
+  return fenced && voted.size() == silent.size();
+}
+
+void RegisterOracle::fence_completed(Seat by, Seat fenced) {
+  fences_.emplace(by, fenced);
+  for (auto& [ballot, proposal] : proposals_)
+    proposal.by_half = proposal.by_half || half_and_fence(proposal.value, proposal.accepted);
 }
 
 Verdict RegisterOracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {
@@ -41,6 +46,7 @@ Verdict RegisterOracle::acceptor_durable(Seat seat, const AcceptorRecord& record
     return {"P2", fmt::format("two values under one ballot: {} and {}", describe(proposal.value), describe(*record.tenure))};
   }
   if (!proposal.accepted.insert({seat, record.acceptor}).second) return {};
+  proposal.by_half = proposal.by_half || half_and_fence(proposal.value, proposal.accepted);
   if (!majority(proposal.value, proposal.accepted)) return {};
   const auto before = newest(proposal.value.history);
   if (before && !majority(*before, proposal.accepted) && before->voter_set < proposal.value.voter_set) return {};
@@ -106,7 +112,7 @@ SeatSet RegisterOracle::members_owed(const Uuid& history) const {
   if (!newest_there) return {};
   for (const auto& [ballot, proposal] : proposals_) {
     const bool successor = proposal.value.history == history && proposal.value.number == newest_there->number + 1;
-    if (successor && half_and_fence(proposal.value, proposal.accepted)) return proposal.value.members & newest_there->members;
+    if (successor && proposal.by_half) return proposal.value.members & newest_there->members;
   }
   return newest_there->members;
 }
@@ -119,7 +125,7 @@ Verdict RegisterOracle::adopted(Seat node, const Tenure& tenure) {
     return {"P8", fmt::format("{} adopted {}, decided was {}", describe(node), describe(tenure), describe(found->second))};
   }
   for (const auto& [ballot, proposal] : proposals_) {
-    if (proposal.value != tenure || !half_and_fence(tenure, proposal.accepted)) continue;
+    if (proposal.value != tenure || !proposal.by_half) continue;
     if (latest_ && tenure.primary && tenure.primary != latest_->primary) ++promotions_.by_half;
     return decide(tenure);
   }

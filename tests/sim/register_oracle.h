@@ -20,8 +20,10 @@ class RegisterOracle {
   // A data node's record says that it has adopted this tenure.
   Verdict adopted(Seat node, const Tenure& tenure);
   Verdict promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) const;
-  // A fence was completed: from now on exactly half of an even number of voters may have decided.
-  void fence_completed(Seat fenced) { fenced_.insert(fenced); }
+  // A fence that `by` had asked for was completed: from now on exactly half of an even number of voters may have decided, until it
+  // meets that node again. What was accepted by then may have been decided.
+  void fence_completed(Seat by, Seat fenced);
+  void met(Seat node, Seat peer) { fences_.erase({node, peer}); }
 
   // An operator said --force there: a new history may begin with that node as its Primary.
   void force_asked(Seat node) { force_asked_.insert(node); }
@@ -50,6 +52,7 @@ class RegisterOracle {
   struct Proposal {
     Tenure value;
     Voted accepted;
+    bool by_half = false;  // may have been decided by half of the voters and a fence
   };
   bool majority(const Tenure& electorate, const Voted& accepted) const;
   bool half_and_fence(const Tenure& electorate, const Voted& accepted) const;
@@ -68,7 +71,7 @@ class RegisterOracle {
   uint64_t decisions_ = 0;
   std::optional<Tenure> latest_;
   std::set<Seat> force_asked_;
-  std::set<Seat> fenced_;
+  std::set<std::pair<Seat, Seat>> fences_;  // who had whom fenced, and has not met it since
   Promotions promotions_;
 };
 

@@ -368,6 +368,7 @@ void SimNode::execute(const RunFence& effect) { context_.listener.fence_wanted(s
 
 void SimNode::execute(const Note& effect) {
   context_.coverage.hit(effect.notice);
+  if (effect.notice == Notice::peer_connected) context_.oracle.met(seat(), effect.seat);
   if (effect.notice == Notice::frozen) {
     context_.oracle.refused(seat(), "I/O frozen", static_cast<Reason>(effect.a));
     if (effect.a < kReasons) ++context_.coverage.frozen[effect.a];

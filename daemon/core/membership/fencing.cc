@@ -23,7 +23,7 @@ void Membership::known_boot(Seat seat, const Boot& boot) {
 
 void Membership::met(Seat seat, const PeerHello& hello) {
   known_boot(seat, hello.boot);
-  ended_[seat.value] = {};  // it speaks: whatever was fenced is not gone
+  if (!MUTANT(fence_outlives_meeting)) ended_[seat.value] = {};  // it speaks: whatever was fenced is not gone
 }
 
 bool Membership::fenced(Seat seat) const { return !ended_[seat.value].is_nil() && ended_[seat.value] == boots_[seat.value]; }

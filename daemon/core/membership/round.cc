@@ -23,7 +23,7 @@ bool Round::majority(const Voters& voters, const Answers& answers, bool with_hal
   for (const Voter& voter : voters) {
     const Uuid& answered = answers[voter.seat.value];
     if (answered.is_nil()) continue;
-    if (!creating_ && answered != voter.acceptor) continue;
+    if (!creating_ && answered != voter.acceptor && !MUTANT(any_acceptor_votes)) continue;
     ++agreeing;
     all_in_half = all_in_half && half_.contains(voter.seat);
   }
@@ -72,7 +72,7 @@ bool Round::unanimous() const {
 void Round::promised(Seat seat, const Promise& answer) {
   if (phase_ != Phase::preparing || answer.ballot != ballot_ || seat.value >= kMaxSeats) return;
   acceptors_[seat.value] = answer.who.acceptor;
-  if (!named(seat, answer.who.acceptor)) return;
+  if (!named(seat, answer.who.acceptor) && !MUTANT(any_acceptor_votes)) return;
   if (answer.tenure && !history_.is_nil() && answer.tenure->history != history_) return;
   if (answer.tenure && answer.accepted > found_ballot_) {
     found_ballot_ = answer.accepted;

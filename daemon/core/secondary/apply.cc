@@ -15,7 +15,8 @@ bool Secondary::acceptable(Seat from, const Stamp& stamp) const {
     r_.close_link(from, Reason::protocol_violation);
     return false;
   }
-  return r_.disk_usable && !r_.membership.holds_tenure() && stamp == r_.membership.stamp() && r_.peer(from).met;
+  return r_.disk_usable && !r_.membership.holds_tenure() && r_.peer(from).met &&
+         (stamp == r_.membership.stamp() || MUTANT(older_frames_accepted));
 }
 
 bool Secondary::in_volume(const Range& range) const {
@@ -25,7 +26,8 @@ bool Secondary::in_volume(const Range& range) const {
 
 void Secondary::write(Seat from, const WriteRequest& request, PayloadId payload) {
   const auto& tenure = r_.membership.adopted();
-  if (tenure && (!tenure->primary || tenure->primary->node != from)) return r_.release(payload);
+  const bool from_primary = tenure && tenure->primary && tenure->primary->node == from;
+  if (tenure && !from_primary && !MUTANT(older_frames_accepted)) return r_.release(payload);
   take(from, request.stamp, request.op, request.kind, request.range, request.fua, request.position, payload);
 }
 
@@ -51,7 +53,7 @@ void Secondary::take(Seat from, const Stamp& stamp, OpId op, OpKind kind, const 
   ++r_.peer(from).writes_in_flight;
   // Whoever is outside the set misses this, a Primary without a disk included: every copy keeps account of that.
   for (Seat seat : r_.data_peers()) {
-    if (!r_.membership.member(seat)) r_.dirty.mark(seat, range);
+    if (!r_.membership.member(seat) && !MUTANT(copy_marks_nothing)) r_.dirty.mark(seat, range);
   }
   if (r_.intents.hold(range, position) || MUTANT(secondary_data_before_intent)) {
     submit(pending);
@@ -96,6 +98,7 @@ void Secondary::flush(Seat from, const FlushRequest& request) {
     if (!r_.disk_usable) r_.send(from, FlushReply{request.stamp, request.op, IoStatus::io_error});
     return;
   }
+  if (MUTANT(levelled_unflushed) && r_.target.active()) return r_.send(from, FlushReply{request.stamp, request.op, IoStatus::ok});
   r_.disk.submit(OpKind::flush, {}, false, {}, [this, from, request, link = r_.peer(from).link](IoStatus status) {
     if (MUTANT(flush_failure_ignored)) status = IoStatus::ok;
     if (r_.peer(from).link_up && r_.peer(from).link == link) r_.send(from, FlushReply{request.stamp, request.op, status});
