@@ -1,23 +1,33 @@
 // lockstep-sim: runs seeds, each a whole cluster with faults on virtual time, and reports every broken
 // promise.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <boost/program_options.hpp>
+#include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
 #include "sim/mutant_run.h"
 #include "sim/runner.h"
 #include "sim/shrink.h"
+#include "tools/command_line.h"
+
+namespace po = boost::program_options;
 
 namespace lockstep::sim {
 namespace {
+
+constexpr uint64_t kEnoughSeeds = 2000;  // fewer cannot reach everything
 
 struct Options {
   uint64_t first_seed = 1;
@@ -26,6 +36,7 @@ struct Options {
   unsigned threads = 1;
   bool trace = false;
   bool shrink = false;
+  bool mutants = false;
   bool require_coverage = false;
   PlanWish wish;
   std::string mutant;
@@ -96,12 +107,13 @@ int run(const Options& options) {
   int missing = total.coverage.print();
   const uint64_t ops = median(total.ops), faults = median(total.faults), promotions = median(total.promotions);
   fmt::print("median of a seed: {} client operations, {} faults, {} promotions\n", ops, faults, promotions);
-  // Few seeds cannot reach everything.
-  constexpr uint64_t kEnoughSeeds = 2000;
   const uint64_t ran = total.ops.size();
   if (ran >= kEnoughSeeds && (missing > 0 || ops < 1000 || faults < 5 || promotions < 1)) {
     fmt::print("coverage: too little\n");
     if (options.require_coverage) ++total.violations;
+  } else if (ran < kEnoughSeeds && options.require_coverage) {  // the time was up
+    fmt::print("coverage: {} seeds ran, and it takes {} to require it\n", ran, kEnoughSeeds);
+    ++total.violations;
   }
   fmt::print("from {}, {:.1f} seeds a second\n", options.first_seed, static_cast<double>(ran) / watch.seconds());
   fmt::print("seeds {} violations {}\n", ran, total.violations);
@@ -111,11 +123,7 @@ int run(const Options& options) {
 // With --mutant: of the core with that rule broken.
 int run_shrinking(const Options& options) {
   uint64_t failed = 0;
-  if (!options.mutant.empty()) {
-    const auto mutant = mutant_named(options.mutant);
-    if (!mutant) return fmt::print(stderr, "lockstep-sim: no mutant {}\n", options.mutant), 2;
-    active_mutant = *mutant;
-  }
+  if (!options.mutant.empty()) active_mutant = *mutant_named(options.mutant);
   for (uint64_t i = 0; i < options.seeds; ++i) {
     const Plan plan = plan_for(options.first_seed + i, options.wish);
     if (!shrink_and_tell(plan, options.trace ? TraceDetail::all : TraceDetail::story)) continue;
@@ -126,46 +134,85 @@ int run_shrinking(const Options& options) {
   return failed == 0 ? 0 : 1;
 }
 
+// What cannot be asked for at once, as one of the two would be passed over.
+constexpr std::pair<const char*, const char*> kApart[] = {
+    {"mutants", "shrink"},  {"mutants", "trace"},           {"mutants", "record"},           {"mutants", "require-coverage"},
+    {"mutants", "seconds"}, {"mutants", "data-nodes"},      {"mutants", "forced-histories"}, {"shrink", "record"},
+    {"shrink", "seconds"},  {"shrink", "require-coverage"},
+};
+
+// By trying, as only the file system knows. A run that has begun would go on without its recordings.
+void check_record_directory(const std::string& directory) {
+  std::string probe = directory + "/lockstep-sim-XXXXXX";
+  if (::mkdtemp(probe.data()) == nullptr)
+    throw po::error(fmt::format("--record {}: nothing can be written there: {}; name a directory that exists", directory,
+                                std::strerror(errno)));
+  ::rmdir(probe.c_str());
+}
+
+void check_options(const po::variables_map& given, const Options& options) {
+  for (const auto& [one, other] : kApart) {
+    if (asked_for(given, one) && asked_for(given, other))
+      throw po::error(fmt::format("--{} and --{} do not go together: leave one of them out", one, other));
+  }
+  if (asked_for(given, "mutant")) {
+    if (!mutant_named(options.mutant))
+      throw po::error(fmt::format("--mutant {}: there is none; tests/sim/mutants.h has their names", options.mutant));
+    if (!options.mutants && !options.shrink)
+      throw po::error("--mutant NAME goes with --mutants or --shrink: give one of them too");
+  }
+  if (options.require_coverage && options.seeds < kEnoughSeeds)
+    throw po::error(fmt::format("--require-coverage with {} seeds: it takes --seeds {} or more to reach everything",
+                                options.seeds, kEnoughSeeds));
+  if (asked_for(given, "record")) check_record_directory(options.record);
+}
+
+po::options_description describe_options(Options& options) {
+  po::options_description description("lockstep-sim: the whole cluster on virtual time");
+  auto add = description.add_options();
+  add("help", "this text");
+  add("first-seed", number<uint64_t>("first-seed", options.first_seed, 0)->default_value("1"), "first seed (64 bit)");
+  add("seeds", number<uint64_t>("seeds", options.seeds, 1)->default_value("1000"), "how many");
+  add("seconds", number<uint64_t>("seconds", options.seconds, 1), "begin no further seed after so many");
+  add("threads", number("threads", options.threads, 1U, 1024U), "default: as many as processors");
+  add("trace", po::bool_switch(&options.trace), "print every event and effect");
+  add("shrink", po::bool_switch(&options.shrink),
+      "take away from each seed that fails what it does not need, and tell what is left");
+  add("require-coverage", po::bool_switch(&options.require_coverage),
+      "what was never reached is a violation (of 2000 seeds or more)");
+  add("data-nodes", number("data-nodes", options.wish.data_nodes, 2, 3), "2 or 3; default: as the seed says");
+  add("forced-histories", po::bool_switch(&options.wish.forced_history), "an operator forces in every seed");
+  add("record", po::value(&options.record), "write a recording of each run of each node into this directory (lockstep-replay)");
+  add("mutants", po::bool_switch(&options.mutants),
+      "break one rule at a time; each must be noticed within `seeds` seeds by its promise's checker");
+  add("mutant", po::value(&options.mutant), "with --mutants or --shrink: only this one");
+  return description;
+}
+
+int run_as_asked(Options options) {
+  if (options.mutants) return run_mutants(options.first_seed, options.seeds, options.threads, options.mutant) ? 0 : 1;
+  if (options.shrink) return run_shrinking(options);
+  if (options.trace) options.threads = 1;
+  return run(options);
+}
+
 }  // namespace
 }  // namespace lockstep::sim
 
 int main(int argc, char** argv) {
-  namespace po = boost::program_options;
   lockstep::sim::Options options;
   options.threads = std::max(1U, std::thread::hardware_concurrency());
-  po::options_description description("lockstep-sim: the whole cluster on virtual time");
-  auto add = description.add_options();
-  add("help", "this text");
-  add("first-seed", po::value(&options.first_seed)->default_value(1), "first seed (64 bit)");
-  add("seeds", po::value(&options.seeds)->default_value(1000), "how many");
-  add("seconds", po::value(&options.seconds), "begin no further seed after so many");
-  add("threads", po::value(&options.threads), "default: as many as processors");
-  add("trace", po::bool_switch(&options.trace), "print every event and effect");
-  add("shrink", po::bool_switch(&options.shrink),
-      "take away from each seed that fails what it does not need, and tell what is left");
-  add("require-coverage", po::bool_switch(&options.require_coverage), "what was never reached is a violation");
-  add("data-nodes", po::value(&options.wish.data_nodes), "2 or 3; default: as the seed says");
-  add("forced-histories", po::bool_switch(&options.wish.forced_history), "an operator forces in every seed");
-  add("record", po::value(&options.record), "write a recording of each run of each node into this directory (lockstep-replay)");
-  add("mutants", "break one rule at a time; each must be noticed within `seeds` seeds by its promise's checker");
-  add("mutant", po::value(&options.mutant), "with --mutants: only this one");
-  po::variables_map given;
+  const po::options_description description = lockstep::sim::describe_options(options);
   try {
-    po::store(po::parse_command_line(argc, argv, description), given);
-    po::notify(given);
+    const po::variables_map given = lockstep::read_command_line(argc, argv, description);
+    if (given.count("help") != 0) {
+      std::cout << description;
+      return 0;
+    }
+    lockstep::sim::check_options(given, options);
   } catch (const po::error& error) {
-    std::cerr << "lockstep-sim: " << error.what() << "\n";
+    std::cerr << "lockstep-sim: " << error.what() << "; see lockstep-sim --help\n";
     return 2;
   }
-  if (given.count("help") != 0) {
-    std::cout << description;
-    return 0;
-  }
-  if (given.count("mutants") != 0) {
-    const bool all_dead = lockstep::sim::run_mutants(options.first_seed, options.seeds, options.threads, options.mutant);
-    return all_dead ? 0 : 1;
-  }
-  if (options.shrink) return lockstep::sim::run_shrinking(options);
-  if (options.trace) options.threads = 1;
-  return lockstep::sim::run(options);
+  return lockstep::sim::run_as_asked(options);
 }
