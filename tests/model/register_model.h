@@ -23,7 +23,7 @@ namespace lockstep::model {
 
 struct Bounds {
   bool witness = true;  // three voters; without: two voters, where a fence can break a tie
-  int rounds = 2;       // that each candidate begins
+  int rounds = 1;       // that each candidate begins
   int crashes = 1;      // of a candidate
   int wipes = 1;        // of the witness's storage
   int fences = 0;       // completed ones
