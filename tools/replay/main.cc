@@ -5,16 +5,21 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <new>
 #include <optional>
 #include <vector>
 
 #include "base/check.h"
 #include "flight/describe.h"
 #include "flight/player.h"
+#include "tools/command_line.h"
 #include "tools/replay/final_state.h"
 #include "tools/replay/printer.h"
+
+namespace po = boost::program_options;
 
 namespace lockstep::replay {
 namespace {
@@ -36,7 +41,23 @@ void on_check(const char* file, int line, const char* what) {
              stepping.value_or(0));
 }
 
-std::optional<std::vector<std::byte>> read_file(const std::string& path) {
+// A directory can be opened, and then has a size that no memory holds; a pipe or a device has none.
+bool is_regular_file(const std::string& path) {
+  std::error_code error;
+  const std::filesystem::file_type type = std::filesystem::status(path, error).type();
+  if (type == std::filesystem::file_type::regular) return true;
+  if (type == std::filesystem::file_type::directory) {
+    fmt::print(stderr, "lockstep-replay: {} is a directory: name a recording in it (*.flight)\n", path);
+  } else if (error) {
+    fmt::print(stderr, "lockstep-replay: cannot open {}: {}\n", path, error.message());
+  } else {
+    fmt::print(stderr, "lockstep-replay: {} is not a regular file: copy the recording into one\n", path);
+  }
+  return false;
+}
+
+std::optional<std::vector<std::byte>> read_file(const std::string& path) try {
+  if (!is_regular_file(path)) return std::nullopt;
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   if (!file) {
     fmt::print(stderr, "lockstep-replay: cannot open {}: {}\n", path, std::strerror(errno));
@@ -49,6 +70,9 @@ std::optional<std::vector<std::byte>> read_file(const std::string& path) {
     return std::nullopt;
   }
   return bytes;
+} catch (const std::bad_alloc&) {
+  fmt::print(stderr, "lockstep-replay: {} is larger than this machine's memory\n", path);
+  return std::nullopt;
 }
 
 void print_head(const flight::Player& player, const Printer& printer) {
@@ -112,15 +136,14 @@ int run(const Options& options) {
   }
   fmt::print("{} events, up to {} at {}\n", player.steps(), last, printer.time_of(player.now()));
   if (player.replays()) fmt::print("{}", final_state(player.replica(), player.now()));
-  return verdict(player, last, stopped);
+  const int found = verdict(player, last, stopped);
+  if (found != kSame || stopped || options.from <= last) return found;
+  fmt::print(stderr, "lockstep-replay: nothing to print: the recording ends with event {}, before --from {}\n", last,
+             options.from);
+  return kUnreadable;
 }
 
-}  // namespace
-}  // namespace lockstep::replay
-
-int main(int argc, char** argv) {
-  namespace po = boost::program_options;
-  lockstep::replay::Options options;
+po::options_description describe_options(Options& options) {
   po::options_description visible(
       "Usage: lockstep-replay FILE [options]\n"
       "Runs a recording of lockstepd through the same core. Exit status: 0 the same state, 1 it differs, 2 it cannot be read or "
@@ -128,26 +151,41 @@ int main(int argc, char** argv) {
   auto add = visible.add_options();
   add("help,h", "this text");
   add("version", "the version");
-  add("from", po::value(&options.from), "print from this event on");
-  add("to", po::value(&options.to), "stop after this event");
+  add("from", number<uint64_t>("from", options.from, 0), "with --story or --trace: print from this event on");
+  add("to", number<uint64_t>("to", options.to, 0), "stop after this event");
   add("story", "print what people ask for: notices, roles, tenures, commands, links, failures");
   add("trace", "print every event and effect");
+  return visible;
+}
+
+void check_options(const po::variables_map& given, Options& options) {
+  if (options.file.empty()) throw po::error("which file?");
+  if (given.count("story") != 0) options.detail = Detail::story;
+  if (given.count("trace") != 0) options.detail = Detail::trace;
+  if (given.count("from") != 0 && options.detail == Detail::none)
+    throw po::error("--from says where --story or --trace begins: give one of them too");
+  if (options.from > options.to)
+    throw po::error(fmt::format("--from {} is beyond --to {}: nothing lies between them", options.from, options.to));
+}
+
+}  // namespace
+}  // namespace lockstep::replay
+
+int main(int argc, char** argv) {
+  lockstep::replay::Options options;
+  const po::options_description visible = lockstep::replay::describe_options(options);
   po::options_description all;
   all.add(visible).add_options()("file", po::value(&options.file));
   po::positional_options_description place;
   place.add("file", 1);
-  po::variables_map given;
   try {
-    po::store(po::command_line_parser(argc, argv).options(all).positional(place).run(), given);
-    po::notify(given);
+    const po::variables_map given = lockstep::read_command_line(argc, argv, all, place);
+    if (given.count("help") != 0) return std::cout << visible, 0;
+    if (given.count("version") != 0) return std::cout << "lockstep-replay " LOCKSTEP_VERSION "\n", 0;
+    lockstep::replay::check_options(given, options);
   } catch (const po::error& error) {
-    std::cerr << "lockstep-replay: " << error.what() << "\n" << visible;
+    std::cerr << "lockstep-replay: " << error.what() << "; see lockstep-replay --help\n";
     return 2;
   }
-  if (given.count("help") != 0) return std::cout << visible, 0;
-  if (given.count("version") != 0) return std::cout << "lockstep-replay " LOCKSTEP_VERSION "\n", 0;
-  if (options.file.empty()) return std::cerr << "lockstep-replay: which file?\n" << visible, 2;
-  if (given.count("story") != 0) options.detail = lockstep::replay::Detail::story;
-  if (given.count("trace") != 0) options.detail = lockstep::replay::Detail::trace;
   return lockstep::replay::run(options);
 }
