@@ -22,13 +22,26 @@ std::string_view name_of(ReplicationState state) {
 
 }  // namespace
 
+// What a shell would hand in at once. Zeroes carry no name: the history takes them on a block for those of the only request for them.
+Range Player::take_range(Words& words, OpKind kind) {
+  const Range range = words.take_blocks(stage().node(0).disk().blocks());
+  const uint64_t most = stage().plan().core.max_op_bytes;
+  if (range.length > most) throw std::runtime_error(fmt::format("a request has at most {} blocks", most / kBlockBytes));
+  if (kind != OpKind::trim && kind != OpKind::write_zeroes) return range;
+  for (uint64_t block = range.offset / kBlockBytes; block < range.end() / kBlockBytes; ++block) {
+    if (stage().oracle().history().zeroed(block))
+      throw std::runtime_error(fmt::format("block {} was trimmed or zeroed before: once a story", block));
+  }
+  return range;
+}
+
 // write NODE BLOCKS [fua] [as NAME] [within TIME]; read, trim and zero likewise; flush without blocks. Waits
 // 5 s for the answer.
 void Player::ask(Words& words, OpKind kind) {
   sim::SimNode& server = node(words);
   sim::ClientOp op;
   op.kind = kind;
-  if (kind != OpKind::flush) op.range = words.take_blocks();
+  if (kind != OpKind::flush) op.range = take_range(words, kind);
   op.fua = words.take_if("fua");
   const std::string name = words.take_if("as") ? words.take("a name") : "";
   const Duration patience = words.take_if("within") ? words.take_duration("a time") : seconds(5);
@@ -169,7 +182,7 @@ std::function<bool()> Player::condition(Words& words) {
   if (what == "diskless")
     return snapshot([](const Snapshot& s) { return s.disk == DiskState::diskless || s.disk == DiskState::failed; });
   if (what == "up-to-date") return snapshot([](const Snapshot& s) { return s.disk == DiskState::up_to_date; });
-  const Seat other = node(words).seat();
+  const Seat other = peer_of(subject.seat(), words).seat();
   auto towards = [&subject, other](auto test) -> std::function<bool()> {
     return [&subject, other, test] {
       if (!subject.alive()) return false;

@@ -6,10 +6,14 @@
 #include <fstream>
 #include <iostream>
 
+#include "base/check.h"
 #include "scenario/player.h"
 #include "scenario/story.h"
 #include "sim/mutant_run.h"
 #include "sim/mutants.h"
+#include "tools/command_line.h"
+
+namespace po = boost::program_options;
 
 namespace lockstep::scenario {
 namespace {
@@ -90,7 +94,9 @@ bool run(const std::string& file, const Options& options) {
   Story story = read_story(file);
   if (options.rewrite) {
     story = play(story, 1, false).story;
-    std::ofstream(file) << text_of(story);
+    std::ofstream out(file);
+    out << text_of(story) << std::flush;
+    if (!out) throw std::runtime_error(fmt::format("{}: cannot be written", file));
   }
   bool good = true;
   for (uint64_t seed = 1; seed <= options.seeds; ++seed) good = compare(story, play(story, seed, options.trace), seed) && good;
@@ -100,38 +106,50 @@ bool run(const std::string& file, const Options& options) {
   return good;
 }
 
+// A story that breaks the core's own checks is told of by its line, as any other that cannot be played.
+[[noreturn]] void on_check(const char* file, int line, const char* what) {
+  throw std::runtime_error(fmt::format("CHECK({}) failed at {}:{}", what, file, line));
+}
+
 int run(const Options& options) {
-  bool good = !options.files.empty();
+  set_check_hook(&on_check);
+  bool good = true;
   for (const std::string& file : options.files) good = run(file, options) && good;
   return good ? 0 : 1;
+}
+
+po::options_description describe_options(Options& options) {
+  po::options_description description("lockstep-scenario FILE...: stories on a simulated cluster");
+  auto add = description.add_options();
+  add("help", "this text");
+  add("seeds", number<uint64_t>("seeds", options.seeds, 1)->default_value("3"),
+      "each story with so many draws of delays, clocks and identities");
+  add("rewrite", po::bool_switch(&options.rewrite), "write what is printed into the file");
+  add("trace", po::bool_switch(&options.trace), "print every event and effect");
+  add("file", po::value(&options.files), "stories");
+  return description;
 }
 
 }  // namespace
 }  // namespace lockstep::scenario
 
 int main(int argc, char** argv) {
-  namespace po = boost::program_options;
   lockstep::scenario::Options options;
-  po::options_description description("lockstep-scenario FILE...: stories on a simulated cluster");
-  auto add = description.add_options();
-  add("help", "this text");
-  add("seeds", po::value(&options.seeds)->default_value(3), "each story with so many draws of delays, clocks and identities");
-  add("rewrite", po::bool_switch(&options.rewrite), "write what is printed into the file");
-  add("trace", po::bool_switch(&options.trace), "print every event and effect");
-  add("file", po::value(&options.files), "stories");
+  const po::options_description description = lockstep::scenario::describe_options(options);
   po::positional_options_description positional;
   positional.add("file", -1);
-  po::variables_map given;
   try {
-    po::store(po::command_line_parser(argc, argv).options(description).positional(positional).run(), given);
-    po::notify(given);
+    const po::variables_map given = lockstep::read_command_line(argc, argv, description, positional);
     if (given.count("help") != 0) {
       std::cout << description;
       return 0;
     }
+    if (options.files.empty()) throw po::error("which stories? Name one FILE or more");
     return lockstep::scenario::run(options);
+  } catch (const po::error& error) {
+    std::cerr << "lockstep-scenario: " << error.what() << "; see lockstep-scenario --help\n";
   } catch (const std::exception& error) {
     std::cerr << "lockstep-scenario: " << error.what() << "\n";
-    return 2;
   }
+  return 2;
 }

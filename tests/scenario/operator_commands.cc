@@ -46,7 +46,7 @@ void Player::promote(Words& words) {
 
 void Player::invalidate_remote(Words& words) {
   const Seat seat = node(words).seat();
-  const Seat peer = node(words).seat();
+  const Seat peer = peer_of(seat, words).seat();
   tell(seat, AdminOp::invalidate_remote, peer, fmt::format("gave up {}'s copy", name_of(peer)), seconds(30));
 }
 
@@ -58,13 +58,13 @@ void Player::stop(Words& words) {
 
 void Player::connect(Words& words) {
   sim::SimNode& one = node(words);
-  one.set_stand_alone(node(words).seat(), false);
+  one.set_stand_alone(peer_of(one.seat(), words).seat(), false);
 }
 
 // discard NODE PEER: connect --discard-my-data. The history is given up, and the daemon starts the resource anew.
 void Player::discard(Words& words) {
   sim::SimNode& loser = node(words);
-  const Seat peer = node(words).seat();
+  const Seat peer = peer_of(loser.seat(), words).seat();
   if (!tell(loser.seat(), AdminOp::discard_history, peer, "gives up its history", seconds(30)).ok) return;
   loser.kill();
   loser.start();
@@ -72,7 +72,7 @@ void Player::discard(Words& words) {
 
 void Player::disconnect(Words& words) {
   sim::SimNode& one = node(words);
-  const Seat other = node(words).seat();
+  const Seat other = peer_of(one.seat(), words).seat();
   one.set_stand_alone(other, true);
   stage().net().reset(one.seat(), other);
 }
@@ -138,7 +138,7 @@ void Player::resume(Words& words) {
 
 // cut A B, cut A > B (only what A sends), cut A (from everybody); mend likewise.
 void Player::block(Words& words, bool blocked) {
-  const Seat one = words.take_seat("a node or witness");
+  const Seat one = member(words);
   std::vector<Seat> others;
   bool one_way = false;
   if (words.empty()) {
@@ -150,7 +150,7 @@ void Player::block(Words& words, bool blocked) {
     }
   } else {
     one_way = words.take_if(">");
-    others.push_back(words.take_seat("a node or witness"));
+    others.push_back(far_end(one, words));
   }
   for (Seat other : others) {
     stage().net().block(one, other, blocked);
@@ -159,11 +159,16 @@ void Player::block(Words& words, bool blocked) {
 }
 
 void Player::reset(Words& words) {
-  const Seat one = words.take_seat("a node or witness");
-  stage().net().reset(one, words.take_seat("a node or witness"));
+  const Seat one = member(words);
+  stage().net().reset(one, far_end(one, words));
 }
 
-// A disk or a witness's state as new. The process is stopped by it.
+// What a process had under way is carried out or lost: then its disk can be exchanged.
+void Player::await_idle_disk(sim::SimNode& node) {
+  if (!stage().run_until(seconds(5), [&] { return !node.disk().busy(); }))
+    throw std::runtime_error(fmt::format("{}'s disk is still busy after 5 s: let it end first (run TIME)", name_of(node.seat())));
+}
+
 // image X: what is on its stable storage now; restore X: it is that again. A running one is not touched by the first.
 void Player::image(Words& words) {
   const Seat seat = words.take_seat("a node or witness");
@@ -185,10 +190,11 @@ void Player::restore(Words& words) {
   }
   sim::SimNode& one = node(seat);
   one.kill();
-  stage().run_until(seconds(5), [&] { return !one.disk().busy(); });
+  await_idle_disk(one);
   one.restore(*images_.at(seat));
 }
 
+// A disk or a witness's state as new. The process is stopped by it.
 void Player::wipe(Words& words) {
   const Seat seat = words.take_seat("a node or witness");
   if (sim::SimWitness* w = witness(seat)) {
@@ -197,7 +203,7 @@ void Player::wipe(Words& words) {
   }
   sim::SimNode& emptied = node(seat);
   emptied.kill();
-  stage().run_until(seconds(5), [&] { return !emptied.disk().busy(); });
+  await_idle_disk(emptied);
   emptied.create_metadata(emptied.disk().record().resource, sim::kGarbage);
 }
 

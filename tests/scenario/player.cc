@@ -98,11 +98,32 @@ sim::SimNode& Player::node(Seat seat) {
 
 sim::SimNode& Player::node(Words& words) { return node(words.take_seat("a data node")); }
 
+sim::SimNode& Player::peer_of(Seat seat, Words& words) {
+  sim::SimNode& peer = node(words);
+  if (peer.seat() == seat) throw std::runtime_error(fmt::format("'{}' is no peer of itself", name_of(seat)));
+  return peer;
+}
+
 sim::SimWitness* Player::witness(Seat seat) {
   if (!seat.is_witness()) return nullptr;
   const size_t index = seat.value - witness_seat(0).value;
   if (index >= stage().witness_count()) throw std::runtime_error(fmt::format("no witness '{}' in this cluster", name_of(seat)));
   return &stage().witness(index);
+}
+
+// A node or witness of this cluster.
+Seat Player::member(Words& words) {
+  const Seat seat = words.take_seat("a node or witness");
+  if (witness(seat) == nullptr) node(seat);
+  return seat;
+}
+
+// The member at the other end of a cable from `near`.
+Seat Player::far_end(Seat near, Words& words) {
+  const Seat far = member(words);
+  if (far == near || (far.is_witness() && near.is_witness()))
+    throw std::runtime_error(fmt::format("there is no cable from '{}' to '{}'", name_of(near), name_of(far)));
+  return far;
 }
 
 // cluster [nodes=2] [witnesses=1] [fence-handler=0] [witness-timeout=ms] [volatile=0] [clients=0] [lease=ms] [created=1]
@@ -158,9 +179,13 @@ void Player::at(Words& words) {
     Words later(action);
     later.take("a command");
     at_once_ = true;
-    (this->*command->handler)(later);
+    try {
+      (this->*command->handler)(later);
+      later.finish();
+    } catch (const std::runtime_error& error) {  // the command that is being played is another one
+      throw std::runtime_error(fmt::format("in the moment for '{}': {}", action, error.what()));
+    }
     at_once_ = false;
-    later.finish();
   });
 }
 

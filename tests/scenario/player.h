@@ -83,12 +83,17 @@ class Player {
   Stage& stage();
   sim::SimNode& node(Words& words);
   sim::SimNode& node(Seat seat);
+  sim::SimNode& peer_of(Seat seat, Words& words);
   sim::SimWitness* witness(Seat seat);
+  Seat member(Words& words);
+  Seat far_end(Seat near, Words& words);
   void tell(Words& words, AdminOp op, std::string_view done);
   Stage::Answer tell(Seat seat, AdminOp op, Seat peer, std::string_view done, Duration patience);
   void print_answer(Seat seat, const Stage::Answer& answer, std::string_view done);
   void await_start(sim::SimNode& node);
+  void await_idle_disk(sim::SimNode& node);
   void ask(Words& words, OpKind kind);
+  Range take_range(Words& words, OpKind kind);
   void block(Words& words, bool blocked);
   std::function<bool()> condition(Words& words);
   std::string outcome(const std::string& name, uint64_t index);

@@ -19,6 +19,8 @@ std::string without_space_at_the_end(std::string line) {
 class Reader {
  public:
   explicit Reader(const std::filesystem::path& file) : file_(file), in_(file) {
+    if (std::filesystem::is_directory(file))
+      throw std::runtime_error(fmt::format("{} is a directory: name the stories in it", file.string()));
     if (!in_) throw std::runtime_error(fmt::format("{}: cannot be read", file.string()));
   }
 

@@ -2,14 +2,40 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 #include <sstream>
 #include <stdexcept>
 
+#include "base/check.h"
 #include "scenario/stage.h"
 
 namespace lockstep::scenario {
 namespace {
+
+// Longer than a story can need, and soon over for whoever mistyped it.
+constexpr Duration kLongest = seconds(60 * 60);
+
+struct Bounds {
+  std::string_view key;
+  uint64_t least;
+  uint64_t most;
+};
+
+// What options may be: what the simulated cluster can be. Times are in milliseconds, as a configuration may have them.
+constexpr auto kBounds = std::to_array<Bounds>({
+    {"nodes", 2, 3},
+    {"witnesses", 0, 2},
+    {"clients", 0, 16},
+    {"lease", 300, 60'000},
+    {"witness-timeout", 0, 3'600'000},
+    {"nth", 1, 1'000'000},
+    {"exit", 0, 255},
+    {"fence-handler", 0, 1},
+    {"volatile", 0, 1},
+    {"created", 0, 1},
+});
 
 [[noreturn]] void wrong(std::string_view what, std::string_view instead) {
   throw std::runtime_error(fmt::format("expected {} instead of '{}'", what, instead));
@@ -64,16 +90,15 @@ std::string Words::rest() {
   return text;
 }
 
-int Words::take_int(std::string_view what) { return static_cast<int>(whole_number(take(what), what)); }
-
 Duration Words::take_duration(std::string_view what) {
   const std::string word = take(what);
   std::string_view unit = word;
-  const auto number = static_cast<int64_t>(leading_number(unit, what, word));
-  if (unit == "us") return microseconds(number);
-  if (unit == "ms") return milliseconds(number);
-  if (unit == "s") return seconds(number);
-  wrong(what, word);
+  const uint64_t number = leading_number(unit, what, word);
+  const Duration one = unit == "us" ? microseconds(1) : unit == "ms" ? milliseconds(1) : unit == "s" ? seconds(1) : Duration{0};
+  if (one == Duration{0}) wrong(what, word);
+  if (number > static_cast<uint64_t>(kLongest.ns / one.ns))
+    throw std::runtime_error(fmt::format("{} is longer than an hour: {}s at most", word, kLongest.ns / seconds(1).ns));
+  return one * static_cast<int64_t>(number);
 }
 
 Seat Words::take_seat(std::string_view what) {
@@ -83,27 +108,33 @@ Seat Words::take_seat(std::string_view what) {
   return *seat;
 }
 
-Range Words::take_blocks() {
+Range Words::take_blocks(uint64_t volume) {
   constexpr std::string_view kWhat = "blocks (5, or 5+3)";
   const std::string word = take(kWhat);
   std::string_view rest = word;
   const uint64_t first = leading_number(rest, kWhat, word);
   const uint64_t count = rest.starts_with('+') ? whole_number(rest.substr(1), kWhat) : 1;
   if (count == 0 || (!rest.empty() && !rest.starts_with('+'))) wrong(kWhat, word);
+  if (first >= volume || count > volume - first)
+    throw std::runtime_error(fmt::format("{} is not within the volume's {} blocks", word, volume));
   return {first * kBlockBytes, count * kBlockBytes};
 }
 
 int Words::option(const std::string& key, int unless_given) {
   const auto found = options_.find(key);
   if (found == options_.end()) return unless_given;
-  const auto value = static_cast<int>(whole_number(found->second, key));
+  const uint64_t value = whole_number(found->second, key);
   options_.erase(found);
-  return value;
+  const auto bounds = std::find_if(kBounds.begin(), kBounds.end(), [&key](const Bounds& b) { return b.key == key; });
+  CHECK(bounds != kBounds.end());
+  if (value < bounds->least || value > bounds->most)
+    throw std::runtime_error(fmt::format("{}={}: it takes a number from {} to {}", key, value, bounds->least, bounds->most));
+  return static_cast<int>(value);
 }
 
 void Words::finish() const {
   if (!empty()) wrong("nothing more", words_[at_]);
-  if (!options_.empty()) wrong("no such option", options_.begin()->first);
+  if (!options_.empty()) throw std::runtime_error(fmt::format("no option '{}'", options_.begin()->first));
 }
 
 }  // namespace lockstep::scenario
