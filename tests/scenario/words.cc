@@ -23,12 +23,12 @@ struct Bounds {
   uint64_t most;
 };
 
-// What options may be: what the simulated cluster can be. Times are in milliseconds, as a configuration may have them.
+// What options may be: what the simulated cluster can be. Times are in milliseconds.
 constexpr auto kBounds = std::to_array<Bounds>({
     {"nodes", 2, 3},
     {"witnesses", 0, 2},
     {"clients", 0, 16},
-    {"lease", 300, 60'000},
+    {"lease", 50, 60'000},
     {"witness-timeout", 0, 3'600'000},
     {"nth", 1, 1'000'000},
     {"exit", 0, 255},

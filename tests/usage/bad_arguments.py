@@ -81,7 +81,7 @@ COMMAND_LINES = {
     ],
 }
 
-# The last command of a story, and what stderr says after "bad:LINE: COMMAND: ". What is no `cluster` itself follows a promotion
+# The last commands of a story, and what stderr says after "bad:LINE: COMMAND: ". What is no `cluster` itself follows a promotion
 # in the smallest one.
 COMMANDS = [
     ("cluster nodes=9", r"nodes=9: it takes a number from 2 to 3"),
@@ -90,7 +90,7 @@ COMMANDS = [
     ("cluster nodes=-2", r"expected nodes instead of '-2'"),
     ("cluster witnesses=9", r"witnesses=9: it takes a number from 0 to 2"),
     ("cluster clients=1000000", r"clients=1000000: it takes a number from 0 to 16"),
-    ("cluster lease=0", r"lease=0: it takes a number from 300 to 60000"),
+    ("cluster lease=0", r"lease=0: it takes a number from 50 to 60000"),
     ("cluster witness-timeout=99999999", r"witness-timeout=99999999: it takes a number from 0 to 3600000"),
     ("cluster nonsense=1", r"no option 'nonsense'"),
     ("cluster word", r"expected nothing more instead of 'word'"),
@@ -118,8 +118,11 @@ COMMANDS = [
     ("run -1s", r"expected how long instead of '-1s'"),
     ("run 3", r"expected how long instead of '3'"),
     ("write a 5 within 3601s", r"3601s is longer than an hour"),
-    ("start a lease=0", r"lease=0: it takes a number from 300 to 60000"),
+    ("start a lease=0", r"lease=0: it takes a number from 50 to 60000"),
     ("at answered of a nth=0 kill a", r"nth=0: it takes a number from 1 to 1000000"),
+    ("trim a 5+2\nzero a 6", r"block 6 was trimmed or zeroed before: once a story"),
+    ("disk a slow\nwrite a 5\nwipe a", r"a's disk is still busy after 5 s"),
+    ("at answered of a cut a a\nwrite a 5", r"in the moment for 'cut a a': there is no cable from 'a' to 'a'"),
     ("nonsense", r"no command 'nonsense'"),
 ]
 
@@ -154,7 +157,7 @@ def judge_command(command, pattern, directory):
     story = directory / "bad.txt"
     story.write_text(f"# A bad story.\n\n{first}\n----\n")
     line = 3 if command.startswith("cluster") else 8
-    expected = f"^lockstep-scenario: bad:{line}: {re.escape(command)}: {pattern}"
+    expected = f"^lockstep-scenario: bad:{line}: {re.escape(command.splitlines()[-1])}: {pattern}"
     return judge("lockstep-scenario", ["--seeds", "1", story], expected, command)
 
 
