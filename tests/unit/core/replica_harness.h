@@ -43,16 +43,18 @@ struct LabNode {
   std::array<uint64_t, 8> intent_sequences{};
   std::array<BitVector, kMaxDataNodes> bitmaps;
 
+  enum class Meta { record, intent, bitmap };
   struct MetaWrite {
     MetaToken token;
+    Meta of;
     std::function<void()> land;
-    bool of_record = false;
   };
   std::deque<DiskIo> disk;
   std::deque<MetaWrite> meta;
   std::function<bool(const DiskIo&)> hold_disk = [](const DiskIo&) { return false; };
   std::function<IoStatus(const DiskIo&)> disk_status = [](const DiskIo&) { return IoStatus::ok; };
   bool hold_meta = false;
+  std::function<bool(Meta)> hold_meta_of = [](Meta) { return false; };  // the others go past it
   bool meta_ok = true;
 
   std::map<ClientIo, IoStatus> answered;
@@ -262,9 +264,12 @@ class Lab {
 
   bool turn() {
     for (auto& [seat, each] : nodes_) {
-      if (!each.meta.empty() && !each.hold_meta) {
-        const auto write = each.meta.front();
-        each.meta.pop_front();
+      const auto due = std::find_if(each.meta.begin(), each.meta.end(), [&each = each](const LabNode::MetaWrite& write) {
+        return !each.hold_meta && !each.hold_meta_of(write.of);
+      });
+      if (due != each.meta.end()) {
+        const auto write = *due;
+        each.meta.erase(due);
         if (each.meta_ok) write.land();
         step(seat, MetaDone{write.token, each.meta_ok});
         return true;
@@ -311,17 +316,17 @@ class Lab {
 
   void carry_out(Seat, LabNode& at, const DiskIo& io) { at.disk.push_back(io); }
   void carry_out(Seat, LabNode& at, const WriteRecord& write) {
-    at.meta.push_back({write.token, [&at, write] { at.record = *write.record; }, true});
+    at.meta.push_back({write.token, LabNode::Meta::record, [&at, write] { at.record = *write.record; }});
   }
   void carry_out(Seat, LabNode& at, const WriteIntentPage& write) {
-    at.meta.push_back({write.token, [&at, write] {
+    at.meta.push_back({write.token, LabNode::Meta::intent, [&at, write] {
                          if (at.intent.size() == 0) at.intent = BitVector(kLabBytes / kExtentBytes);
                          at.intent.load_page(write.page, *write.bits);
                          at.intent_sequences.at(write.page) = write.sequence;
                        }});
   }
   void carry_out(Seat, LabNode& at, const WriteBitmapPage& write) {
-    at.meta.push_back({write.token, [&at, write] {
+    at.meta.push_back({write.token, LabNode::Meta::bitmap, [&at, write] {
                          BitVector& bitmap = at.bitmaps.at(write.peer.value);
                          if (bitmap.size() == 0) bitmap = BitVector(kLabBytes / kBlockBytes);
                          bitmap.load_page(write.page, *write.bits);

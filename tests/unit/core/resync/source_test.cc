@@ -25,6 +25,12 @@ class ResyncTest : public testing::Test {
     lab_.connect(kA, kB);
     lab_.run();
   }
+  template <class T>
+  int sent() {
+    return static_cast<int>(std::count_if(lab_.delivered.begin(), lab_.delivered.end(), [](const Lab::Mail& letter) {
+      return std::holds_alternative<T>(letter.send.message);
+    }));
+  }
   bool joined() { return lab_.node(kA).tenure().members == SeatSet{kA, kB}; }
   uint64_t dirty() { return lab_.show(kA).dirty_blocks[kB.value]; }
   Lab lab_;
@@ -40,19 +46,23 @@ TEST_F(ResyncTest, BringsTheCopyBackIntoTheSet) {
   EXPECT_EQ(lab_.show(kB).dirty_blocks[kA.value], 0u);
 }
 
+// Its map is what the source waits for with the first byte. Held back here is the record alone: data would wait for the intent map as well.
 TEST_F(ResyncTest, TheTargetIsDurablyInconsistentBeforeItsFirstByte) {
   lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<ResyncBegin>(letter.send.message); };
   reconnect();  // only the tenure is adopted
   EXPECT_FALSE(lab_.node(kB).record.inconsistent);
   lab_.cut(kA, kB);
   lab_.lose_mail = [](const Lab::Mail&) { return false; };
-  lab_.node(kB).hold_meta = true;
+  lab_.node(kB).hold_meta_of = [](LabNode::Meta of) { return of == LabNode::Meta::record; };
   lab_.node(kB).hold_disk = is_change_io;
   reconnect();
+  ASSERT_TRUE(lab_.node(kB).replica->record().inconsistent) << "the resync has begun";
   EXPECT_TRUE(lab_.node(kB).disk.empty());
+  EXPECT_EQ(sent<ResyncMap>(), 0);
   EXPECT_FALSE(lab_.node(kB).record.inconsistent);
-  lab_.node(kB).hold_meta = false;
+  lab_.node(kB).hold_meta_of = [](LabNode::Meta) { return false; };
   lab_.run();
+  EXPECT_GT(sent<ResyncMap>(), 0);
   EXPECT_FALSE(lab_.node(kB).disk.empty());
   EXPECT_TRUE(lab_.node(kB).record.inconsistent);
   EXPECT_EQ(lab_.show(kA).peers.at(0).replication, ReplicationState::sync_source);
