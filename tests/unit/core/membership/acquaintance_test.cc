@@ -157,6 +157,24 @@ TEST(Introduction, ARunThatIsKnownNeedsNoWrite) {
   EXPECT_TRUE(lab.show(kA).peers.at(0).connected);
 }
 
+// The link breaks while the run is being recorded: in memory it is known by then, and a crash would forget it.
+TEST(Introduction, ARunThatIsStillBeingRecordedIsNotKnownOnTheNextLinkEither) {
+  Lab lab;
+  lab.create();
+  lab.kill(kB);
+  lab.start(kB);
+  lab.node(kA).hold_meta = true;
+  lab.connect(kA, kB);
+  lab.run();
+  lab.cut(kA, kB);
+  lab.connect(kA, kB);
+  lab.run();
+  EXPECT_FALSE(lab.show(kA).peers.at(0).connected);
+  lab.node(kA).hold_meta = false;
+  lab.run();
+  EXPECT_TRUE(lab.show(kA).peers.at(0).connected);
+}
+
 TEST(Introduction, TwoIntroductionsOverOneLinkBreakTheProtocol) {
   Lab lab;
   lab.create();

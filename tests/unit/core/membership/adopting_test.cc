@@ -48,5 +48,23 @@ TEST_F(Hearsay, WithoutTheAuthorAnothersWordIsTaken) {
   EXPECT_GT(lab.node(kC).tenure().number, before);
 }
 
+// It would land on what the Primary after it writes.
+TEST(Adopting, WaitsForAWriteThatWaitsForItsIntent) {
+  Lab lab(three_data_nodes());
+  lab.create();
+  lab.promote(kA);
+  const uint64_t before = lab.node(kB).tenure().number;
+  lab.node(kB).hold_meta_of = [](LabNode::Meta of) { return of == LabNode::Meta::intent; };
+  lab.write(kA);
+  ASSERT_TRUE(lab.node(kB).disk.empty()) << "not yet at the disk";
+  lab.kill(kA);
+  lab.advance(seconds(5));
+  lab.promote(kC);
+  EXPECT_EQ(lab.node(kB).tenure().number, before);
+  lab.node(kB).hold_meta_of = [](LabNode::Meta) { return false; };
+  lab.run();
+  EXPECT_EQ(lab.node(kB).tenure().primary, lab.node(kC).tenure().primary);
+}
+
 }  // namespace
 }  // namespace lockstep

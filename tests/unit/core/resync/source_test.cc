@@ -87,6 +87,22 @@ TEST_F(ResyncTest, ADiskThatWasGivenUpIsNotFlushedIntoTheSet) {
   EXPECT_FALSE(joined());
 }
 
+// A member whose record still says Inconsistent when it comes back could not be promoted, and might be the last one that is left.
+TEST_F(ResyncTest, ATargetIsReadyToJoinOnlyOnceItIsDurablyConsistent) {
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinPrepare>(letter.send.message); };
+  reconnect();
+  lab_.advance(milliseconds(100));
+  lab_.node(kB).hold_meta_of = [](LabNode::Meta of) { return of == LabNode::Meta::record; };
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  lab_.run();
+  ASSERT_FALSE(lab_.node(kB).replica->record().inconsistent) << "it is being recorded";
+  EXPECT_EQ(sent<JoinReady>(), 0);
+  lab_.node(kB).hold_meta_of = [](LabNode::Meta) { return false; };
+  lab_.run();
+  EXPECT_EQ(sent<JoinReady>(), 1);
+  EXPECT_TRUE(joined());
+}
+
 TEST_F(ResyncTest, BitsAreClearedOnlyAfterTheTargetsFlush) {
   lab_.node(kB).hold_disk = is_flush;
   reconnect();

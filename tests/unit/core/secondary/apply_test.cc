@@ -130,5 +130,25 @@ TEST_F(ApplyTest, ResyncFramesToAMemberChangeNothing) {
   EXPECT_TRUE(lab_.node(kB).disk.empty());
 }
 
+// The Primary does the same; but it may be gone for good, and then this copy alone knows what the third one lacks.
+TEST_F(ApplyTest, ExtentsStayHotForAnAbsentThirdNodeUntilItsBitsAreDurable) {
+  Lab lab(three_data_nodes());
+  lab.create();
+  lab.promote(kA);
+  lab.kill(kC);
+  lab.advance(milliseconds(100));
+  ASSERT_EQ(lab.node(kB).tenure().members, (SeatSet{kA, kB}));
+  lab.node(kB).hold_meta_of = [](LabNode::Meta of) { return of == LabNode::Meta::bitmap; };
+  lab.write(kA);
+  lab.advance(seconds(10));
+  ASSERT_EQ(lab.show(kA).hot_extents, 0u) << "settled";
+  EXPECT_EQ(lab.show(kB).hot_extents, 1u);
+  EXPECT_TRUE(lab.node(kB).intent.test(0));
+  lab.node(kB).hold_meta_of = [](LabNode::Meta) { return false; };
+  lab.advance(seconds(2));
+  EXPECT_EQ(lab.show(kB).hot_extents, 0u);
+  EXPECT_GT(lab.node(kB).bitmaps[kC.value].count(), 0u);
+}
+
 }  // namespace
 }  // namespace lockstep

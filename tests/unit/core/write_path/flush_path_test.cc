@@ -70,6 +70,52 @@ TEST(FlushPath, WhatWasWrittenIsFlushedInTheBackgroundAndExtentsCoolOnBothCopies
   EXPECT_EQ(flushes_sent(lab), 1u);
 }
 
+uint64_t last_written(const Lab& lab) {
+  uint64_t position = 0;
+  for (const Lab::Mail& letter : lab.delivered) {
+    if (const auto* write = std::get_if<WriteRequest>(&letter.send.message)) position = std::max(position, write->position);
+  }
+  return position;
+}
+std::optional<uint64_t> last_settled(const Lab& lab) {
+  std::optional<uint64_t> position;
+  for (const Lab::Mail& letter : lab.delivered) {
+    if (const auto* settled = std::get_if<Settled>(&letter.send.message)) position = settled->position;
+  }
+  return position;
+}
+
+// What is written while the flush runs may be in caches alone when it ends.
+TEST(FlushPath, SettlesWhatHadCompletedWhenItBegan) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.write(kA);
+  const uint64_t first = last_written(lab);
+  lab.node(kB).hold_disk = is_flush;
+  lab.request(kA, OpKind::flush, {});
+  EXPECT_EQ(lab.answer(kA, lab.write(kA)), IoStatus::ok);
+  ASSERT_GT(last_written(lab), first);
+  lab.delivered.clear();
+  lab.node(kB).hold_disk = none;
+  lab.run();
+  EXPECT_EQ(last_settled(lab), first);
+}
+
+TEST(FlushPath, SettlesNothingThatIsInFlight) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.write(kA);
+  const uint64_t first = last_written(lab);
+  lab.node(kB).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::write; };
+  lab.write(kA);
+  lab.write(kA, {kExtentBytes, 4096});
+  ASSERT_GT(last_written(lab), first + 1);
+  EXPECT_EQ(lab.answer(kA, lab.request(kA, OpKind::flush, {})), IoStatus::ok);
+  EXPECT_EQ(last_settled(lab), first);
+}
+
 TEST(FlushPath, ExtentsStayHotForAnAbsentPeerUntilItsBitsAreDurable) {
   Lab lab;
   lab.create();

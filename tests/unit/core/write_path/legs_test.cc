@@ -120,6 +120,26 @@ TEST_F(LegsTest, AFailureOfTheMetadataIsOneOfTheDisk) {
   EXPECT_FALSE(lab_.show(kA).voters.at(0).answers) << "its acceptor refuses for good";
 }
 
+// Such a Primary has no intent map that would say so in its place.
+TEST(Legs, WhatAPrimaryWithoutADiskSentToAPeerThatWasLostIsMarked) {
+  Lab lab(three_data_nodes());
+  lab.create();
+  lab.promote(kA);
+  lab.node(kA).disk_status = [](const DiskIo& io) { return is_write(io) ? IoStatus::io_error : IoStatus::ok; };
+  lab.write(kA);
+  lab.advance(milliseconds(100));
+  ASSERT_EQ(lab.node(kA).tenure().members, (SeatSet{kB, kC}));
+  lab.node(kC).hold_disk = is_write;
+  const ClientIo io = lab.write(kA, {8 * kExtentBytes, 4096});
+  EXPECT_FALSE(lab.answer(kA, io));
+  lab.cut(kA, kC);
+  lab.advance(milliseconds(100));
+  EXPECT_EQ(lab.answer(kA, io), IoStatus::ok);
+  ASSERT_EQ(lab.node(kA).tenure().members, SeatSet{kB});
+  EXPECT_EQ(lab.show(kA).dirty_blocks[kC.value], kBlocksPerExtent + 1)
+      << "the extent of the write that failed here, and this block";
+}
+
 TEST_F(LegsTest, APeerThatAcknowledgesNothingForTooLongIsDropped) {
   lab_.node(kB).hold_disk = is_write;
   const ClientIo io = lab_.write(kA);
