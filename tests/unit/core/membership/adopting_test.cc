@@ -66,5 +66,47 @@ TEST(Adopting, WaitsForAWriteThatWaitsForItsIntent) {
   EXPECT_EQ(lab.node(kB).tenure().primary, lab.node(kC).tenure().primary);
 }
 
+// C has lost its cache while it was away, and hears of a tenure that it had helped to decide. It is in the set as before, but only a clean
+// hand-over says that what it lacks was flushed there.
+TEST(Adopting, ATenureThatIsNotCleanEndsNoDoubt) {
+  Lab lab(three_data_nodes());
+  lab.create();
+  lab.promote(kA);
+  const uint64_t before = lab.node(kC).tenure().number;
+  lab.hold_mail = [](const Lab::Mail& letter) {
+    return letter.send.to == kC && std::holds_alternative<TenureDecided>(letter.send.message);
+  };
+  for (Seat seat : {kA, kB, kC}) lab.cut(seat, kW);
+  lab.start_witness(kW, uuid(777));  // a later tenure with the same set: the witness is seated again
+  for (Seat seat : {kA, kB}) lab.connect(seat, kW);
+  lab.advance(seconds(1));
+  ASSERT_GT(lab.node(kB).tenure().number, before);
+  ASSERT_TRUE(lab.node(kB).tenure().members.contains(kC));
+  ASSERT_EQ(lab.node(kC).tenure().number, before);
+  lab.kill(kA);
+  lab.kill(kC);
+  lab.hold_mail = [](const Lab::Mail&) { return false; };
+  lab.node(kC).record.doubtful = true;
+  lab.start(kC);
+  lab.connect(kB, kC);
+  lab.run();
+  ASSERT_EQ(lab.node(kC).tenure(), lab.node(kB).tenure());
+  EXPECT_TRUE(lab.node(kC).record.doubtful);
+}
+
+// Only another Primary says by its tenure that all that was written before is settled.
+TEST(Adopting, ALaterTenureOfTheSamePrimarySettlesNothing) {
+  Lab lab(three_data_nodes());
+  lab.create();
+  lab.promote(kA);
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Settled>(letter.send.message); };
+  lab.write(kA);
+  const uint64_t before = lab.node(kB).tenure().number;
+  lab.kill(kC);
+  lab.advance(seconds(10));
+  ASSERT_GT(lab.node(kB).tenure().number, before);
+  EXPECT_EQ(lab.show(kB).hot_extents, 1u);
+}
+
 }  // namespace
 }  // namespace lockstep

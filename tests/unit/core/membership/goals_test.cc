@@ -106,5 +106,85 @@ TEST(Goals, ASilentWitnessKeepsItsSeatWhileADataNodeIsAway) {
   EXPECT_TRUE(seated(lab, kA, witness_seat(2)));
 }
 
+// The first tenure of B as Primary, as the witness was asked to accept it.
+SeatSet first_members_of_b(const Lab& lab) {
+  for (const Lab::Mail& letter : lab.delivered) {
+    const auto* accept = std::get_if<Accept>(&letter.send.message);
+    if (accept && letter.send.to == kW && accept->tenure.primary && accept->tenure.primary->node == kB)
+      return accept->tenure.members;
+  }
+  return {};
+}
+
+// After a clean hand-over the set stays, but for copies that are known to be bad by then: a tenure with such a one would count on it.
+TEST(Goals, APromotionKeepsNoMemberThatIsKnownToBeNoGoodCopy) {
+  Lab lab(three_data_nodes());
+  lab.create();
+  lab.lose_mail = [](const Lab::Mail& letter) {
+    return letter.from == kA && std::holds_alternative<Prepare>(letter.send.message);
+  };
+  lab.node(kC).disk_status = [](const DiskIo&) { return IoStatus::io_error; };
+  lab.inject(kA, kC, FlushRequest{stamp_of(lab.node(kC).tenure()), OpId{7}});
+  ASSERT_EQ(lab.show(kC).disk, DiskState::diskless);
+  ASSERT_EQ(lab.node(kB).tenure().members, (SeatSet{kA, kB, kC})) << "nobody has dropped it yet";
+  lab.promote(kB);
+  EXPECT_EQ(first_members_of_b(lab), (SeatSet{kA, kB}));
+}
+
+// A blank one has taken the seat of a member over. It says itself that it has nothing, but that word is on its way.
+TEST(Goals, AnotherDiskInTheSeatOfAMemberIsNoGoodCopy) {
+  Lab lab(three_data_nodes());
+  lab.create();
+  lab.lose_mail = [](const Lab::Mail& letter) {
+    return letter.from == kA && std::holds_alternative<Prepare>(letter.send.message);
+  };
+  lab.kill(kC);
+  LabNode& blank = lab.node(kC);
+  blank.record.disk = uuid(900);
+  blank.record.adopted.reset();
+  blank.record.peers = {};
+  blank.record.acceptor = {};
+  blank.record.acceptor.acceptor = uuid(901);
+  lab.start(kC);
+  lab.hold_mail = [](const Lab::Mail& letter) {
+    return letter.from == kC && std::holds_alternative<DiskCondition>(letter.send.message);
+  };
+  lab.connect_all();
+  ASSERT_TRUE(lab.node(kC).record.adopted);
+  ASSERT_EQ(lab.node(kB).tenure().members, (SeatSet{kA, kB, kC})) << "nobody has dropped it yet";
+  lab.promote(kB);
+  EXPECT_EQ(first_members_of_b(lab), (SeatSet{kA, kB}));
+}
+
+// Whoever copies to others while nobody is Primary changes the set, and nothing else.
+TEST(Goals, ASeatIsFilledByAPrimaryThatServes) {
+  Lab lab;
+  lab.create();
+  lab.cut(kA, kW);
+  lab.cut(kB, kW);
+  lab.start_witness(kW, uuid(777));
+  lab.connect_all();
+  lab.advance(seconds(5));
+  EXPECT_EQ(lab.node(kA).tenure().voters[2], (Voter{kW, acceptor_of(kW)}));
+  EXPECT_EQ(lab.node(kA).tenure().voter_set, 1u);
+  lab.promote(kA);
+  lab.advance(seconds(2));
+  EXPECT_EQ(lab.node(kA).tenure().voters[2], (Voter{kW, uuid(777)}));
+}
+
+// Seed 1135: or it would never have its own vote again.
+TEST(Goals, APrimaryWhoseOwnSeatNamesAnOlderAcceptorFillsIt) {
+  Lab lab;
+  lab.create();
+  lab.kill(kA);
+  lab.node(kA).record.acceptor = {};
+  lab.node(kA).record.acceptor.acceptor = uuid(901);
+  lab.start(kA);
+  lab.connect_all();
+  lab.promote(kA);
+  lab.advance(seconds(2));
+  EXPECT_EQ(lab.node(kA).tenure().voters[0], (Voter{kA, uuid(901)}));
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -163,5 +163,29 @@ TEST(Learning, AThirdNodeIsToldThatACopyIsWholeAgain) {
   EXPECT_FALSE(lab.node(kB).noted(Notice::peer_dropped));
 }
 
+// It has said that it is whole, in the tenure before: of the one that takes it in, C has another one's word only.
+TEST(Learning, ACopyThatWasTakenInIsKnownOnlyOnceItSaysSoItself) {
+  Lab lab(three_data_nodes());
+  lose_b(lab);
+  lab.write(kA);
+  lab.hold_mail = [](const Lab::Mail& letter) {
+    const auto* decided = std::get_if<TenureDecided>(&letter.send.message);
+    return decided && letter.send.to == kB && decided->tenure.members.contains(kB);
+  };
+  lab.start(kB);
+  lab.connect(kA, kB);
+  lab.connect(kB, kW);
+  lab.advance(seconds(2));
+  ASSERT_EQ(lab.node(kC).tenure().members, (SeatSet{kA, kB, kC}));
+  ASSERT_EQ(lab.node(kB).tenure().members, (SeatSet{kA, kC}));
+  lab.connect(kB, kC);
+  lab.run();
+  ASSERT_TRUE(lab.show(kC).peers.at(1).connected);
+  EXPECT_GT(dirty(lab, kC, kB), 0u);
+  lab.hold_mail = [](const Lab::Mail&) { return false; };
+  lab.run();
+  EXPECT_EQ(dirty(lab, kC, kB), 0u);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -46,6 +46,15 @@ TEST_F(ResyncTest, BringsTheCopyBackIntoTheSet) {
   EXPECT_EQ(lab_.show(kB).dirty_blocks[kA.value], 0u);
 }
 
+// Nothing may be written for a long time, and what its intent map has would count as out of sync after its next start.
+TEST_F(ResyncTest, WhoHasJoinedIsToldWhatIsSettled) {
+  lab_.advance(seconds(1));
+  reconnect();
+  lab_.advance(seconds(10));
+  ASSERT_TRUE(joined());
+  EXPECT_EQ(lab_.show(kB).hot_extents, 0u);
+}
+
 // Its map is what the source waits for with the first byte. Held back here is the record alone: data would wait for the intent map as well.
 TEST_F(ResyncTest, TheTargetIsDurablyInconsistentBeforeItsFirstByte) {
   lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<ResyncBegin>(letter.send.message); };
@@ -276,6 +285,17 @@ TEST_F(ResyncTest, WhatTheTargetWroteAloneIsLevelledToo) {
   lab_.node(kB).hold_disk = none;
   lab_.advance(seconds(1));
   EXPECT_TRUE(joined());
+}
+
+// The target has forgotten whose copy it was levelled with (invalidate): what this side remembers of it is no proof.
+TEST_F(ResyncTest, CommonGroundThatOnlyOneSideRemembersIsNone) {
+  lab_.kill(kB);
+  lab_.node(kB).record.peers[kA.value].disk = {};
+  lab_.start(kB);
+  ASSERT_EQ(lab_.node(kA).record.peers[kB.value].disk, lab_.node(kB).record.disk);
+  lab_.node(kB).hold_disk = is_change_io;
+  reconnect();
+  EXPECT_EQ(lab_.show(kA).peers.at(0).resync_total, kLabBytes / kBlockBytes);
 }
 
 TEST_F(ResyncTest, AReplacedDiskIsCopiedInFullAndItsVoterSeatedAgain) {

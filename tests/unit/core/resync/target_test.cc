@@ -109,5 +109,44 @@ TEST_F(TargetOfTwo, TheOneThatWaitedGoesOnOnceTheFirstIsGone) {
   EXPECT_TRUE(lab.node(kB).tenure().members.contains(kC));
 }
 
+// B has begun to copy to C too, as A takes it in. What B has against C is history then, and its own resync has nothing to add (seed 1172).
+TEST_F(TargetOfTwo, TheOneThatWasNotFirstLearnsThatTheCopyIsLevelled) {
+  lab.advance(seconds(4));  // C votes again
+  lab.promote(kA);
+  lab.write(kA);
+  ASSERT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::secondary)));
+  lab.cut(kA, kB);
+  lab.connect(kC, kW);
+  lab.connect(kA, kC);
+  lab.run();
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<ResyncDeclined>(letter.send.message); };
+  lab.connect(kB, kC);
+  lab.run();
+  ASSERT_EQ(lab.show(kB).peers.at(1).replication, ReplicationState::sync_source);
+  ASSERT_GT(lab.show(kB).hot_extents, 0u);
+  lab.hold_mail = [](const Lab::Mail&) { return false; };
+  lab.run();
+  lab.advance(milliseconds(300));
+  ASSERT_TRUE(lab.node(kB).tenure().members.contains(kC));
+  EXPECT_EQ(lab.show(kB).dirty_blocks[kC.value], 0u);
+}
+
+// The lowest member may be one that has just joined; it would copy to the third anew what another one is copying already (seed 501619).
+TEST(Target, WithoutAPrimaryTheAuthorOfTheTenureIsItsSource) {
+  Lab lab(three_data_nodes());
+  lab.create();
+  lab.promote(kB);
+  lab.kill(kC);
+  lab.advance(seconds(2));
+  lab.write(kB);
+  ASSERT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::secondary)));
+  ASSERT_EQ(lab.node(kA).tenure().members, (SeatSet{kA, kB}));
+  lab.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinPrepare>(letter.send.message); };
+  lab.start(kC);
+  lab.connect_all();
+  EXPECT_EQ(maps_sent(lab, kB), 1);
+  EXPECT_EQ(maps_sent(lab, kA), 0);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -172,5 +172,22 @@ TEST(Admission, ARequestThatFailedKeepsItsRangeUntilItIsOver) {
   EXPECT_EQ(lab.answer(kA, after), IoStatus::ok);
 }
 
+// By then the tenure that says that everything is settled may be decided.
+TEST(Admission, ARequestThatComesDuringAHandOverIsNotCarriedOut) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Accept>(letter.send.message); };
+  const AdminId id = lab.admin(kA, AdminOp::secondary);
+  lab.delivered.clear();
+  const ClientIo io = lab.write(kA);
+  EXPECT_FALSE(lab.answer(kA, io));
+  for (const Lab::Mail& letter : lab.delivered) EXPECT_FALSE(std::holds_alternative<WriteRequest>(letter.send.message));
+  lab.hold_mail = [](const Lab::Mail&) { return false; };
+  lab.run();
+  EXPECT_TRUE(lab.ok(kA, id));
+  EXPECT_EQ(lab.answer(kA, io), IoStatus::shut_down);
+}
+
 }  // namespace
 }  // namespace lockstep
