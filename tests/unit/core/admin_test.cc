@@ -28,6 +28,23 @@ TEST(Creation, NeedsEveryDataNode) {
   EXPECT_EQ(lab.reason(kA, id), Reason::need_all_data_nodes);
 }
 
+// Seed 1605: one whose voter is not named would hold its copy for Inconsistent, and the others hold it for current.
+TEST(Creation, WaitsForTheVoiceOfEveryDataNode) {
+  Lab lab;
+  lab.connect_all();
+  lab.lose_mail = [](const Lab::Mail& letter) {
+    return letter.from == kB && std::holds_alternative<Promise>(letter.send.message);
+  };
+  const AdminId id = lab.admin(kA, AdminOp::new_current_uuid);
+  lab.advance(seconds(3));
+  EXPECT_FALSE(lab.node(kA).record.adopted);
+  EXPECT_FALSE(lab.result(kA, id));
+  lab.lose_mail = [](const Lab::Mail&) { return false; };
+  lab.advance(seconds(3));
+  EXPECT_TRUE(lab.ok(kA, id));
+  EXPECT_EQ(lab.node(kA).tenure().voters[1], (Voter{kB, acceptor_of(kB)}));
+}
+
 TEST(Creation, IsRefusedOnceUsed) {
   Lab lab;
   lab.create();
@@ -370,6 +387,7 @@ TEST(Stop, OfASecondaryAfterACleanHandOverLeavesNothingOutOfSync) {
     ASSERT_TRUE(lab.ok(seat, lab.admin(seat, AdminOp::stop)));
     lab.kill(seat);
     lab.start(seat);
+    EXPECT_EQ(lab.show(seat).peers[0].dirty_blocks, 0u) << "before it has met anybody";
     lab.connect_all();
     EXPECT_EQ(lab.show(seat).peers[0].dirty_blocks, 0u);
   }

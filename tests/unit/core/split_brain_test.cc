@@ -76,11 +76,15 @@ TEST(SplitBrain, WhoGivesItsHistoryUpHasANewVoterAndKeepsItsBits) {
   EXPECT_EQ(lab.reason(kB, lab.admin(kB, AdminOp::discard_history, kA)), Reason::invalidate_primary) << "it serves";
   ASSERT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::secondary)));
   const Uuid voter = lab.node(kB).record.acceptor.acceptor;
+  const Duration longest = lab.node(kB).record.acceptor.longest_lease;
+  ASSERT_GT(longest.ns, 0);
   ASSERT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::discard_history, kA)));
   const NodeRecord& record = lab.node(kB).record;
   EXPECT_FALSE(record.adopted);
   EXPECT_TRUE(record.inconsistent);
   EXPECT_NE(record.acceptor.acceptor, voter);
+  EXPECT_EQ(record.acceptor.longest_lease, longest)
+      << "what it granted is kept by the one in its place: after its start it is silent for so long";
   EXPECT_FALSE(record.acceptor.tenure);
   lab.kill(kB);
   lab.start(kB);

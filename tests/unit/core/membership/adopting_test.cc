@@ -108,5 +108,25 @@ TEST(Adopting, ALaterTenureOfTheSamePrimarySettlesNothing) {
   EXPECT_EQ(lab.show(kB).hot_extents, 1u);
 }
 
+// It is in the set by the tenure that it has just heard of, and its blank disk has none of that. As long as nobody has dropped it, the others
+// would hold it for current (seed 1605).
+TEST(Adopting, AMemberWhoseBytesDoNotCountSaysSo) {
+  Lab lab;
+  lab.create();
+  lab.kill(kB);
+  LabNode& blank = lab.node(kB);
+  blank.record.disk = uuid(900);
+  blank.record.adopted.reset();
+  blank.record.peers = {};
+  blank.record.acceptor = {};
+  blank.record.acceptor.acceptor = uuid(901);
+  lab.start(kB);
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Prepare>(letter.send.message); };
+  lab.connect_all();
+  ASSERT_TRUE(lab.node(kB).tenure().members.contains(kB));
+  ASSERT_TRUE(lab.node(kB).record.inconsistent);
+  EXPECT_EQ(lab.show(kA).peers.at(0).disk, DiskState::inconsistent);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -173,5 +173,66 @@ TEST(Rounds, ANodeWhoseMetadataFailedIsAVoterNoMore) {
   EXPECT_TRUE(lab.show(kA).suspended) << "B answers no more, for good";
 }
 
+// C may be Primary there, and count on it.
+TEST(Rounds, AVoterOfAnotherHistoryIsNotTakenAlongWhileADataNodeIsAway) {
+  constexpr Seat other = witness_seat(1);
+  Lab lab(LabOptions{{kA, kB, kC}, {kW, other}, [](CoreConfig&) {}});
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kC);
+  lab.cut(kB, kC);
+  lab.advance(seconds(1));
+  Tenure forced = lab.node(kA).tenure();
+  forced.history = uuid(900);
+  lab.witness(other).released({*forced.primary});  // the lease that it granted A is over
+  ASSERT_TRUE(lab.witness(other).accept(lab.now, {ballot(1000, kC), holder_of(kC), forced, true}).durable_first);
+  ASSERT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::secondary)));
+  lab.promote(kA);  // by now A has heard what ballot was promised there
+  ASSERT_GT(lab.node(kA).tenure().origin, ballot(1000, kC));
+  EXPECT_EQ(lab.witness(other).record().tenure->history, uuid(900));
+}
+
+// Seed 212572: B and the witness had accepted it, and the node that proposed it was there, but in a later run that knew nothing of it.
+TEST(Rounds, WhatIsLeftUndecidedByAnEarlierRunIsSettledThoughNobodyIsPromoted) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.node(kA).hold_meta_of = [](LabNode::Meta of) {
+    return of == LabNode::Meta::record;
+  };  // it forgets its own promise and acceptance
+  lab.lose_mail = is_accepted;
+  lab.admin(kA, AdminOp::secondary);
+  lab.advance(milliseconds(100));
+  ASSERT_FALSE(lab.node(kB).record.acceptor.tenure->primary) << "accepted";
+  ASSERT_TRUE(lab.node(kA).record.acceptor.tenure->primary);
+  lab.kill(kA);
+  lab.node(kA).hold_meta_of = [](LabNode::Meta) { return false; };
+  lab.lose_mail = none;
+  lab.start(kA);
+  lab.connect_all();
+  lab.advance(seconds(9));
+  ASSERT_FALSE(lab.node(kA).noted(Notice::caretaker_begins));
+  EXPECT_FALSE(lab.node(kA).tenure().primary);
+  EXPECT_EQ(lab.node(kB).tenure(), lab.node(kA).tenure());
+}
+
+// The command ends at its deadline; what it proposed may be decided, so nobody is served until it is known, and people are told why.
+TEST(Rounds, ADemotionThatEndedUndecidedIsAFreezeWithAReason) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.lose_mail = is_accepted;
+  const AdminId id = lab.admin(kA, AdminOp::secondary);
+  lab.advance(seconds(16));
+  ASSERT_TRUE(lab.result(kA, id));
+  ASSERT_FALSE(lab.ok(kA, id));
+  EXPECT_TRUE(lab.show(kA).suspended);
+  EXPECT_EQ(lab.show(kA).reason, Reason::no_quorum);
+  const auto& notes = lab.node(kA).notes;
+  const auto frozen = std::find_if(notes.begin(), notes.end(), [](const Note& note) { return note.notice == Notice::frozen; });
+  ASSERT_NE(frozen, notes.end());
+  EXPECT_EQ(frozen->a, static_cast<uint64_t>(Reason::no_quorum));
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -197,6 +197,24 @@ TEST_F(ResyncTest, AJoinThatIsDecidedAfterItsResyncWasLostIsUndone) {
   EXPECT_TRUE(joined());
 }
 
+// Seed 1340: only the Primary that died knew that B had joined. B's voter has accepted it, and it is asked for before a promotion is refused.
+TEST_F(ResyncTest, AJoinThatOnlyTheDeadPrimaryKnewCountsForAPromotion) {
+  lab_.hold_mail = [](const Lab::Mail& letter) {
+    const auto* decided = std::get_if<TenureDecided>(&letter.send.message);
+    return decided && decided->tenure.members.contains(kB);
+  };
+  reconnect();
+  lab_.advance(milliseconds(100));
+  ASSERT_TRUE(joined());
+  ASSERT_FALSE(lab_.node(kB).tenure().members.contains(kB));
+  lab_.kill(kA);
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  const AdminId id = lab_.admin(kB, AdminOp::primary);
+  EXPECT_FALSE(lab_.result(kB, id)) << "it waits for the lease";
+  lab_.advance(seconds(6));
+  EXPECT_TRUE(lab_.ok(kB, id)) << code_of(lab_.reason(kB, id));
+}
+
 // The proposal outlives the disk that it was about: what A knows against B stays, and the new disk is not remembered as levelled.
 TEST_F(ResyncTest, AJoinThatIsDecidedAfterTheDiskWasReplacedClearsNothing) {
   bool proposed = false;
