@@ -124,8 +124,12 @@ TEST(Links, ABlankPeerThatAdoptsBeforeTheMeetingIsLevelled) {
   lab.run();
   ASSERT_EQ(lab.node(kB).record.adopted->number, lab.node(kA).tenure().number);
   ASSERT_FALSE(lab.node(kA).noted(Notice::resync_started));
+  // No later tenure that it would adopt too, and say so again.
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Prepare>(letter.send.message); };
   lab.node(kA).hold_meta = false;
   lab.run();
+  EXPECT_TRUE(lab.node(kA).noted(Notice::resync_started));
+  lab.lose_mail = [](const Lab::Mail&) { return false; };
   lab.advance(seconds(2));
   EXPECT_TRUE(lab.node(kA).noted(Notice::resync_finished));
 }

@@ -128,5 +128,24 @@ TEST(Adopting, AMemberWhoseBytesDoNotCountSaysSo) {
   EXPECT_EQ(lab.show(kA).peers.at(0).disk, DiskState::inconsistent);
 }
 
+// A run of a Primary counts its writes from the beginning.
+TEST(Adopting, WhatOnePrimaryHasSettledSaysNothingOfTheNextOnes) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  for (int i = 0; i < 20; ++i) lab.write(kA);
+  lab.advance(seconds(10));
+  ASSERT_EQ(lab.show(kB).hot_extents, 0u);
+  ASSERT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::secondary)));
+  lab.kill(kA);
+  lab.start(kA);
+  lab.connect_all();
+  lab.promote(kA);
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Settled>(letter.send.message); };
+  lab.write(kA);
+  lab.advance(seconds(10));
+  EXPECT_EQ(lab.show(kB).hot_extents, 1u);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -187,5 +187,33 @@ TEST(Learning, ACopyThatWasTakenInIsKnownOnlyOnceItSaysSoItself) {
   EXPECT_EQ(dirty(lab, kC, kB), 0u);
 }
 
+// A has come back with bits from its intent map, and is Primary again before B has said that it adopted the clean tenure. B stays in the set;
+// as long as A holds the tenure, its bits are not given up for a word of B's. A clean tenure ends that (seed 130).
+TEST(Learning, MembersOfACleanTenureHoldNothingAgainstEachOther) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.write(kA);
+  lab.hold_mail = [](const Lab::Mail& letter) {
+    return letter.from == kA && std::holds_alternative<TenureDecided>(letter.send.message);
+  };
+  ASSERT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::secondary)));
+  lab.kill(kA);
+  lab.hold_mail = [](const Lab::Mail& letter) {
+    return letter.from == kB && std::holds_alternative<TenureAdopted>(letter.send.message);
+  };
+  lab.start(kA);
+  lab.connect_all();
+  const AdminId id = lab.admin(kA, AdminOp::primary);
+  lab.advance(seconds(5));  // its own voter is silent for a while
+  ASSERT_TRUE(lab.ok(kA, id)) << code_of(lab.reason(kA, id));
+  ASSERT_EQ(lab.node(kA).tenure().members, (SeatSet{kA, kB}));
+  lab.hold_mail = [](const Lab::Mail&) { return false; };
+  lab.run();
+  EXPECT_GT(dirty(lab, kA, kB), 0u);
+  ASSERT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::secondary)));
+  EXPECT_EQ(dirty(lab, kA, kB), 0u);
+}
+
 }  // namespace
 }  // namespace lockstep

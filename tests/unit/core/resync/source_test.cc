@@ -55,6 +55,16 @@ TEST_F(ResyncTest, WhoHasJoinedIsToldWhatIsSettled) {
   EXPECT_EQ(lab_.show(kB).hot_extents, 0u);
 }
 
+// What a resync has written there differs from every other copy until the join, whatever the Primary has settled with its members.
+TEST_F(ResyncTest, WhatIsSettledIsNoWordForTheTarget) {
+  lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinPrepare>(letter.send.message); };
+  reconnect();
+  ASSERT_EQ(lab_.show(kB).hot_extents, 1u);
+  lab_.inject(kA, kB, Settled{stamp_of(lab_.node(kA).tenure()), 1000});
+  lab_.advance(seconds(5));
+  EXPECT_EQ(lab_.show(kB).hot_extents, 1u);
+}
+
 // Its map is what the source waits for with the first byte. Held back here is the record alone: data would wait for the intent map as well.
 TEST_F(ResyncTest, TheTargetIsDurablyInconsistentBeforeItsFirstByte) {
   lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<ResyncBegin>(letter.send.message); };
