@@ -116,6 +116,43 @@ TEST(Force, LetsAFrozenPrimaryGoOnInANewHistory) {
   EXPECT_EQ(now.voters.size(), 1u);
 }
 
+// The operator wants the data, and need not know where it is.
+TEST(Force, OfAMixtureIsRefusedWhileABetterCopyIsConnected) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kB);
+  lab.write(kA);
+  lab.advance(seconds(1));
+  ASSERT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::secondary)));
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinPrepare>(letter.send.message); };
+  lab.connect(kA, kB);
+  lab.run();
+  ASSERT_TRUE(lab.node(kB).record.inconsistent);
+  const AdminId id = lab.admin(kB, AdminOp::primary_force);
+  lab.advance(seconds(2));
+  EXPECT_EQ(lab.reason(kB, id), Reason::better_copy);
+  lab.cut(kA, kB);
+  const AdminId again = lab.admin(kB, AdminOp::primary_force);
+  lab.advance(seconds(8));
+  EXPECT_TRUE(lab.ok(kB, again)) << "it is the only one by now: " << code_of(lab.reason(kB, again));
+}
+
+// What the Primary before was writing may be here and not there.
+TEST(Force, MarksWhatWasBeingWrittenInTheHistoryThatItLeaves) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.write(kA);
+  lab.kill(kA);
+  lab.cut(kB, kW);
+  lab.advance(seconds(5));
+  const AdminId id = lab.admin(kB, AdminOp::primary_force);
+  lab.advance(seconds(4));
+  ASSERT_TRUE(lab.ok(kB, id)) << code_of(lab.reason(kB, id));
+  EXPECT_EQ(lab.show(kB).dirty_blocks[kA.value], kBlocksPerExtent);
+}
+
 TEST(Force, IsRefusedWithoutQuorum) {
   Lab lab;
   const AdminId id = lab.admin(kA, AdminOp::primary_force);
@@ -199,6 +236,24 @@ TEST(Promotion, IsRefusedToAnInconsistentCopy) {
   lab.cut(kA, kB);
   EXPECT_EQ(lab.reason(kB, lab.admin(kB, AdminOp::primary)), Reason::copy_inconsistent);
   EXPECT_EQ(lab.show(kB).disk, DiskState::inconsistent);
+}
+
+// The copy that is away may have what this one lost with its cache.
+TEST(Promotion, OfACopyThatLostItsCacheIsRefusedWhileAnotherIsAway) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.write(kA);
+  lab.kill(kA);
+  lab.kill(kB);
+  lab.node(kB).record.doubtful = true;
+  lab.start(kB);
+  lab.connect(kB, kW);
+  lab.run();
+  EXPECT_EQ(lab.reason(kB, lab.admin(kB, AdminOp::primary)), Reason::copy_doubtful);
+  const AdminId forced = lab.admin(kB, AdminOp::primary_force);
+  lab.advance(seconds(8));
+  EXPECT_TRUE(lab.ok(kB, forced)) << "an operator may know that it will not come back: " << code_of(lab.reason(kB, forced));
 }
 
 TEST(Promotion, WaitsAMomentForAQuorum) {
@@ -303,6 +358,24 @@ TEST(SwitchOver, NeedsNoTimeout) {
   ASSERT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::secondary)));
   const AdminId id = lab.admin(kB, AdminOp::primary);
   EXPECT_TRUE(lab.ok(kB, id));
+}
+
+// The tenure that it ends with says that all members have on stable storage what was written.
+TEST(SwitchOver, WaitsForAFlushOfEveryMember) {
+  for (Seat slow : {kA, kB}) {
+    Lab lab;
+    lab.create();
+    lab.promote(kA);
+    lab.write(kA);
+    lab.node(slow).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::flush; };
+    const AdminId id = lab.admin(kA, AdminOp::secondary);
+    lab.advance(seconds(1));
+    EXPECT_FALSE(lab.result(kA, id));
+    EXPECT_TRUE(lab.witness().record().tenure->primary);
+    lab.node(slow).hold_disk = [](const DiskIo&) { return false; };
+    lab.run();
+    EXPECT_TRUE(lab.ok(kA, id));
+  }
 }
 
 TEST(SwitchOver, WaitsForRequestsAndGivesUpWhenTheyDoNotEnd) {

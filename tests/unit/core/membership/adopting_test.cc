@@ -147,5 +147,18 @@ TEST(Adopting, WhatOnePrimaryHasSettledSaysNothingOfTheNextOnes) {
   EXPECT_EQ(lab.show(kB).hot_extents, 1u);
 }
 
+// A was writing there as C was lost, and may be gone next: then B has to level C.
+TEST(Adopting, EveryMemberMarksWhatWasBeingWrittenForWhoLeaves) {
+  Lab lab(three_data_nodes());
+  lab.create();
+  lab.promote(kA);
+  lab.write(kA);
+  lab.kill(kC);
+  lab.advance(milliseconds(100));
+  ASSERT_EQ(lab.node(kB).tenure().members, (SeatSet{kA, kB}));
+  EXPECT_EQ(lab.show(kB).dirty_blocks[kC.value], kBlocksPerExtent);
+  EXPECT_EQ(lab.show(kA).dirty_blocks[kC.value], kBlocksPerExtent);
+}
+
 }  // namespace
 }  // namespace lockstep

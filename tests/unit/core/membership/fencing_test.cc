@@ -231,5 +231,36 @@ TEST(Fencing, WhoWasMetAfterItsFenceIsFencedAnew) {
   EXPECT_FALSE(lab.show(kA).quorum);
 }
 
+// The handler reports late: whoever it has fenced is back in the same boot, or it lied.
+TEST(Fencing, AFenceOfWhoIsConnectedIsIgnored) {
+  Lab lab(two_voters());
+  lab.create();
+  lab.promote(kA);
+  fence_ends(lab, kA, kB, kStonithed, boot_of(kB));
+  EXPECT_TRUE(lab.node(kA).noted(Notice::fence_ignored));
+  lab.kill(kB);
+  lab.advance(seconds(4));
+  EXPECT_FALSE(lab.show(kA).quorum);
+}
+
+// That an earlier acceptance of it was counted says nothing of the one that it has by now.
+TEST(Fencing, AVoterIsSeasonedByItsLastAcceptanceOnly) {
+  Lab lab(two_voters());
+  lab.create();
+  lab.promote(kA);
+  lab.kill(kB);
+  lab.start(kB);
+  lab.connect_all();
+  lab.advance(milliseconds(500));
+  ASSERT_NE(lab.node(kB).record.acceptor.accepted, ballot(1, kA));
+  lab.inject(kA, kB, AcceptanceCounted{ballot(1, kA), lab.node(kB).record.boot});
+  lab.kill(kA);
+  const AdminId id = lab.admin(kB, AdminOp::primary);
+  ASSERT_EQ(lab.node(kB).fences.size(), 1u);
+  fence_ends(lab, kB, kA, kStonithed, boot_of(kA));
+  lab.advance(seconds(10));
+  EXPECT_FALSE(lab.ok(kB, id));
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -94,6 +94,14 @@ TEST(Round, FindsTheValueAcceptedUnderTheHighestBallot) {
   EXPECT_TRUE(round.ready());
 }
 
+TEST(Round, WhatAStrangerAcceptedIsNotFound) {
+  Round round = round_of(voters_of({kA, kB, kC}));
+  round.promised(kB, {kBallot, {uuid(77), boot_of(kB)}, ballot(6, kB), value()});
+  promise(round, {kA, kC});
+  EXPECT_TRUE(round.ready());
+  EXPECT_FALSE(round.found());
+}
+
 TEST(Round, FindsNothingWhereNobodyAccepted) {
   Round round = round_of(voters_of({kA, kB, kC}));
   promise(round, {kA, kB, kC});

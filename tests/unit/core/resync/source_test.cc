@@ -65,6 +65,37 @@ TEST_F(ResyncTest, WhatIsSettledIsNoWordForTheTarget) {
   EXPECT_EQ(lab_.show(kB).hot_extents, 1u);
 }
 
+TEST_F(ResyncTest, ABeginOfAnotherTenureIsNone) {
+  lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<ResyncBegin>(letter.send.message); };
+  reconnect();
+  lab_.lose_mail = [](const Lab::Mail&) { return false; };
+  Stamp older = stamp_of(lab_.node(kB).tenure());
+  --older.number;
+  lab_.inject(kA, kB, ResyncBegin{older, true});
+  EXPECT_FALSE(lab_.node(kB).replica->record().inconsistent);
+  EXPECT_EQ(sent<ResyncMap>(), 0);
+}
+
+// Earlier it would not know the stamp, and the source would wait for its map in vain.
+TEST_F(ResyncTest, BeginsWhenTheTargetHasAdoptedTheTenure) {
+  lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<TenureAdopted>(letter.send.message); };
+  reconnect();
+  EXPECT_EQ(sent<ResyncBegin>(), 0);
+  lab_.lose_mail = [](const Lab::Mail&) { return false; };
+  lab_.cut(kA, kB);
+  reconnect();
+  EXPECT_GT(sent<ResyncBegin>(), 0);
+}
+
+// If the Primary that levelled it dies, another copy may differ in what that one had in flight.
+TEST_F(ResyncTest, WhoHasJoinedKeepsItsIntentBitsUntilItIsToldWhatIsSettled) {
+  lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Settled>(letter.send.message); };
+  reconnect();
+  lab_.advance(seconds(10));
+  ASSERT_TRUE(joined());
+  EXPECT_EQ(lab_.show(kB).hot_extents, 1u);
+}
+
 // Its map is what the source waits for with the first byte. Held back here is the record alone: data would wait for the intent map as well.
 TEST_F(ResyncTest, TheTargetIsDurablyInconsistentBeforeItsFirstByte) {
   lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<ResyncBegin>(letter.send.message); };

@@ -102,6 +102,23 @@ TEST(FlushPath, SettlesWhatHadCompletedWhenItBegan) {
   EXPECT_EQ(last_settled(lab), first);
 }
 
+// What the Primary before wrote has no position of its own: it is settled by the first flush of the next one.
+TEST(FlushPath, ANewPrimaryKeepsWhatWasHotUntilItHasFlushed) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.write(kA);
+  lab.kill(kA);
+  lab.advance(seconds(5));
+  lab.promote(kB);
+  lab.node(kB).hold_disk = is_flush;
+  lab.advance(seconds(10));
+  EXPECT_EQ(lab.show(kB).hot_extents, 1u);
+  lab.node(kB).hold_disk = none;
+  lab.advance(seconds(5));
+  EXPECT_EQ(lab.show(kB).hot_extents, 0u);
+}
+
 TEST(FlushPath, SettlesNothingThatIsInFlight) {
   Lab lab;
   lab.create();

@@ -58,6 +58,22 @@ TEST_F(LegsTest, NoAcknowledgementBeforeTheTenureWithoutTheLostPeerIsDecided) {
   EXPECT_GT(lab_.show(kA).dirty_blocks[kB.value], 0u);
 }
 
+TEST_F(LegsTest, AnAcknowledgementOfALegThatWasLostDoesNotCount) {
+  lab_.node(kB).hold_disk = is_write;
+  const ClientIo io = lab_.write(kA);
+  OpId op;
+  for (const Lab::Mail& letter : lab_.delivered) {
+    if (const auto* write = std::get_if<WriteRequest>(&letter.send.message)) op = write->op;
+  }
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Prepare>(letter.send.message); };
+  lab_.cut(kA, kB);
+  lab_.connect(kA, kB);
+  lab_.run();
+  lab_.inject(kB, kA, WriteReply{stamp_of(lab_.node(kA).tenure()), op, IoStatus::ok});
+  EXPECT_FALSE(lab_.answer(kA, io));
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+}
+
 TEST_F(LegsTest, AWriteThatComesWhileALossIsUndecidedWaitsForTheTenureToo) {
   lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Accept>(letter.send.message); };
   lab_.cut(kA, kB);
