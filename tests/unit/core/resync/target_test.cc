@@ -148,5 +148,25 @@ TEST(Target, WithoutAPrimaryTheAuthorOfTheTenureIsItsSource) {
   EXPECT_EQ(maps_sent(lab, kA), 0);
 }
 
+// Over one link: the run was given up and begun again. What it had sent lands first, or it would land on newer writes.
+TEST(Target, BeginsOnlyWhenTheChunksOfTheRunBeforeHaveLanded) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kB);
+  lab.write(kA);
+  lab.advance(milliseconds(100));
+  lab.node(kB).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::write; };
+  lab.connect(kA, kB);
+  lab.run();
+  ASSERT_FALSE(lab.node(kB).disk.empty());
+  ASSERT_EQ(maps_sent(lab, kA), 1);
+  lab.inject(kA, kB, ResyncBegin{stamp_of(lab.node(kB).tenure()), false});
+  EXPECT_EQ(maps_sent(lab, kA), 1);
+  lab.node(kB).hold_disk = [](const DiskIo&) { return false; };
+  lab.run();
+  EXPECT_EQ(maps_sent(lab, kA), 2);
+}
+
 }  // namespace
 }  // namespace lockstep
