@@ -15,7 +15,7 @@
 namespace lockstep::sim {
 namespace {
 
-enum class Setting : uint8_t { any, volatile_caches, three_nodes, three_volatile_caches, forced, story };
+enum class Setting : uint8_t { any, volatile_caches, three_nodes, forced, story };
 
 struct Row {
   Mutant mutant;
@@ -34,9 +34,9 @@ constexpr auto kRows = std::to_array<Row>({
 // Where the broken rule matters at all.
 Plan plan_in(Setting setting, uint64_t seed) {
   PlanWish wish;
-  wish.volatile_cache = setting == Setting::volatile_caches || setting == Setting::three_volatile_caches;
+  wish.volatile_cache = setting == Setting::volatile_caches;
   wish.forced_history = setting == Setting::forced;
-  if (setting == Setting::three_nodes || setting == Setting::three_volatile_caches) wish.data_nodes = 3;
+  if (setting == Setting::three_nodes) wish.data_nodes = 3;
   return plan_for(seed, wish);
 }
 

@@ -12,66 +12,66 @@
 #include <cstdint>
 
 // promise, name, setting in which it shows (`story`: too rare for seeds, a story of tests/scenario notices it), what is broken
-#define LOCKSTEP_MUTANTS(X)                                                                                                     \
-  X(P1, ack_without_peers, any, "a write is answered without its peers")                                                        \
-  X(P1, ack_without_local_disk, any, "a write is answered before it is on this disk")                                           \
-  X(P1, secondary_acks_at_once, any, "a Secondary answers a write before its disk has it")                                      \
-  X(P5, regaining_copy_not_awaited, any, "completions do not wait for a copy that is being regained")                           \
-  X(P6, lost_cache_not_marked, volatile_caches, "a copy that lost its cache is taken for a good one")                           \
-  X(P6, doubtful_promoted, volatile_caches, "a doubtful copy may be promoted though another one may be better")                 \
-  X(P6, reduced_without_flush, volatile_caches, "the set is reduced to a copy that was not flushed")                            \
-  X(P6, proposer_flushes_alone, three_volatile_caches, "the set is reduced to copies of which only the proposer's was flushed") \
-  X(P2, vote_under_lease, any, "a voter neither refuses promises nor acceptances while it keeps its word")                      \
-  X(P2, vote_at_once_after_start, any, "a voter that forgot its grants votes as soon as it starts")                             \
-  X(P2, lease_overstayed, any, "the Primary counts a lease for longer than the voters keep it")                                 \
-  X(P2, silent_as_configured, story, "a voter that starts again keeps silent for the lease that is configured by now")          \
-  X(P8, fence_outlives_meeting, story, "a node that speaks again is still taken for fenced")                                    \
-  X(P8, late_fence_counts, story, "a fence of an earlier boot stands in for the one that is up by now")                         \
-  X(P8, any_acceptor_votes, any, "a seat's vote counts whichever acceptor answers there")                                       \
-  X(P2, serve_without_lease, any, "the Primary serves without a lease")                                                         \
-  X(P2, read_without_lease, any, "a read is answered although the lease has run out")                                           \
-  X(P2, lost_lease_taken_again, any, "a lease that ran out is taken again without asking what was decided meanwhile")           \
-  X(P3, ack_before_loss_decided, any, "a write is answered without a lost peer before the tenure without it is decided")        \
-  X(P3, ack_when_loss_proposed, any, "a write is answered without a lost peer as soon as the tenure without it is proposed")    \
-  X(P3, undecided_set_ignored, story, "completions need only the adopted set while another one may be decided")                 \
-  X(P4, data_before_intent, any, "the Primary writes data before its intent is durable")                                        \
-  X(P4, secondary_data_before_intent, any, "a Secondary writes data before its intent is durable")                              \
-  X(P4, absent_not_marked, any, "a write that a peer outside the set misses is not marked")                                     \
-  X(P4, older_frames_accepted, story, "a write of an earlier tenure is done")                                                   \
-  X(P6, levelled_unflushed, volatile_caches, "a copy that is levelled is not flushed before it joins")                          \
-  X(P4, copy_marks_nothing, three_nodes, "a write that an absent node misses is marked by the Primary alone")                   \
-  X(P4, lost_peer_not_marked, any, "what a lost peer may lack is not marked, neither as its link breaks nor as it is dropped")  \
-  X(P4, settled_without_flush, volatile_caches, "settled is said without a flush")                                              \
-  X(P4, intent_cleared_uncovered, any, "an intent bit is cleared before the dirty bits that replace it are durable")            \
-  X(P4, joined_copy_unpinned, story, "a copy that joins forgets at once what it was levelled in")                               \
-  X(P4, unclean_set_kept, any, "a promotion after an unclean end keeps members that were not levelled")                         \
-  X(P5, resync_without_gate, any, "a resync block does not hold its range")                                                     \
-  X(P5, join_with_bits_left, any, "a copy joins while blocks of it are still dirty")                                            \
-  X(P4, older_writes_not_awaited, story, "a resync begins while writes of an earlier tenure are on their way to the disk")      \
-  X(P5, attached_without_claim, story, "a disk is attached while writes of a killed process are on their way to it")            \
-  X(P6, read_without_gate, any, "a read does not wait for overlapping writes")                                                  \
-  X(P6, writes_without_gate, any, "overlapping writes run side by side")                                                        \
-  X(P7, flush_only_here, volatile_caches, "FLUSH is answered without the peers' flush")                                         \
-  X(P7, flush_only_there, volatile_caches, "FLUSH is answered without this disk's flush")                                       \
-  X(P7, fua_lost_on_the_way, volatile_caches, "a Secondary writes a FUA write without FUA")                                     \
-  X(P8, promoted_outside_set, any, "a copy outside the decided set may be promoted")                                            \
-  X(P8, minority_decides, any, "half of the voters decide without a fence")                                                     \
-  X(P8, acceptance_not_durable, any, "a voter answers before its acceptance is durable")                                        \
-  X(P8, fence_is_a_vote, any, "a fence stands in for a missing vote of an odd number")                                          \
-  X(P9, no_caretaker, any, "without a Primary nobody levels the copies after an unclean end")                                   \
-  X(P9, older_state_accepted, any, "a voter whose memory was set back is let in")                                               \
-  X(P9, histories_meet_unnoticed, forced, "two histories that meet are taken for one")                                          \
-  X(P9, seat_stays_empty, any, "a voter that lost its memory is never seated again")                                            \
-  X(P9, join_not_proposed, any, "a copy that was levelled is not taken into the set")                                           \
-  X(P9, tenure_not_told, any, "a decided tenure is not told to the peers")                                                      \
-  X(P9, hearsay_adopted, three_nodes, "a tenure is adopted by another's word, in front of what its author sent before it")      \
-  X(P9, interrupted_resync_forgotten, any, "a resync that was interrupted does not begin again")                                \
-  X(P10, payload_kept, any, "a finished write keeps its payload")                                                               \
-  X(P10, resync_payload_kept, any, "a resync block that was sent keeps its payload")                                            \
-  X(P11, metadata_failure_ignored, any, "a failed metadata write is taken for a good one")                                      \
-  X(P11, flush_failure_ignored, any, "a failed flush is taken for a good one")                                                  \
-  X(P11, write_failure_ignored, any, "a Secondary goes on with a disk that refused a write")                                    \
-  X(P12, freeze_without_reason, any, "I/O freezes and nobody is told why")                                                      \
+#define LOCKSTEP_MUTANTS(X)                                                                                                    \
+  X(P1, ack_without_peers, any, "a write is answered without its peers")                                                       \
+  X(P1, ack_without_local_disk, any, "a write is answered before it is on this disk")                                          \
+  X(P1, secondary_acks_at_once, any, "a Secondary answers a write before its disk has it")                                     \
+  X(P5, regaining_copy_not_awaited, any, "completions do not wait for a copy that is being regained")                          \
+  X(P6, lost_cache_not_marked, volatile_caches, "a copy that lost its cache is taken for a good one")                          \
+  X(P6, doubtful_promoted, volatile_caches, "a doubtful copy may be promoted though another one may be better")                \
+  X(P6, reduced_without_flush, volatile_caches, "the set is reduced to a copy that was not flushed")                           \
+  X(P6, proposer_flushes_alone, story, "the set is reduced to copies of which only the proposer's was flushed")                \
+  X(P2, vote_under_lease, any, "a voter neither refuses promises nor acceptances while it keeps its word")                     \
+  X(P2, vote_at_once_after_start, any, "a voter that forgot its grants votes as soon as it starts")                            \
+  X(P2, lease_overstayed, any, "the Primary counts a lease for longer than the voters keep it")                                \
+  X(P2, silent_as_configured, story, "a voter that starts again keeps silent for the lease that is configured by now")         \
+  X(P8, fence_outlives_meeting, story, "a node that speaks again is still taken for fenced")                                   \
+  X(P8, late_fence_counts, story, "a fence of an earlier boot stands in for the one that is up by now")                        \
+  X(P8, any_acceptor_votes, any, "a seat's vote counts whichever acceptor answers there")                                      \
+  X(P2, serve_without_lease, any, "the Primary serves without a lease")                                                        \
+  X(P2, read_without_lease, any, "a read is answered although the lease has run out")                                          \
+  X(P2, lost_lease_taken_again, any, "a lease that ran out is taken again without asking what was decided meanwhile")          \
+  X(P3, ack_before_loss_decided, any, "a write is answered without a lost peer before the tenure without it is decided")       \
+  X(P3, ack_when_loss_proposed, any, "a write is answered without a lost peer as soon as the tenure without it is proposed")   \
+  X(P3, undecided_set_ignored, story, "completions need only the adopted set while another one may be decided")                \
+  X(P4, data_before_intent, any, "the Primary writes data before its intent is durable")                                       \
+  X(P4, secondary_data_before_intent, any, "a Secondary writes data before its intent is durable")                             \
+  X(P4, absent_not_marked, any, "a write that a peer outside the set misses is not marked")                                    \
+  X(P4, older_frames_accepted, story, "a write of an earlier tenure is done")                                                  \
+  X(P6, levelled_unflushed, volatile_caches, "a copy that is levelled is not flushed before it joins")                         \
+  X(P4, copy_marks_nothing, three_nodes, "a write that an absent node misses is marked by the Primary alone")                  \
+  X(P4, lost_peer_not_marked, any, "what a lost peer may lack is not marked, neither as its link breaks nor as it is dropped") \
+  X(P4, settled_without_flush, volatile_caches, "settled is said without a flush")                                             \
+  X(P4, intent_cleared_uncovered, any, "an intent bit is cleared before the dirty bits that replace it are durable")           \
+  X(P4, joined_copy_unpinned, story, "a copy that joins forgets at once what it was levelled in")                              \
+  X(P4, unclean_set_kept, any, "a promotion after an unclean end keeps members that were not levelled")                        \
+  X(P5, resync_without_gate, any, "a resync block does not hold its range")                                                    \
+  X(P5, join_with_bits_left, any, "a copy joins while blocks of it are still dirty")                                           \
+  X(P4, older_writes_not_awaited, story, "a resync begins while writes of an earlier tenure are on their way to the disk")     \
+  X(P5, attached_without_claim, story, "a disk is attached while writes of a killed process are on their way to it")           \
+  X(P6, read_without_gate, any, "a read does not wait for overlapping writes")                                                 \
+  X(P6, writes_without_gate, any, "overlapping writes run side by side")                                                       \
+  X(P7, flush_only_here, volatile_caches, "FLUSH is answered without the peers' flush")                                        \
+  X(P7, flush_only_there, volatile_caches, "FLUSH is answered without this disk's flush")                                      \
+  X(P7, fua_lost_on_the_way, volatile_caches, "a Secondary writes a FUA write without FUA")                                    \
+  X(P8, promoted_outside_set, any, "a copy outside the decided set may be promoted")                                           \
+  X(P8, minority_decides, any, "half of the voters decide without a fence")                                                    \
+  X(P8, acceptance_not_durable, any, "a voter answers before its acceptance is durable")                                       \
+  X(P8, fence_is_a_vote, any, "a fence stands in for a missing vote of an odd number")                                         \
+  X(P9, no_caretaker, any, "without a Primary nobody levels the copies after an unclean end")                                  \
+  X(P9, older_state_accepted, any, "a voter whose memory was set back is let in")                                              \
+  X(P9, histories_meet_unnoticed, forced, "two histories that meet are taken for one")                                         \
+  X(P9, seat_stays_empty, any, "a voter that lost its memory is never seated again")                                           \
+  X(P9, join_not_proposed, any, "a copy that was levelled is not taken into the set")                                          \
+  X(P9, tenure_not_told, any, "a decided tenure is not told to the peers")                                                     \
+  X(P9, hearsay_adopted, three_nodes, "a tenure is adopted by another's word, in front of what its author sent before it")     \
+  X(P9, interrupted_resync_forgotten, any, "a resync that was interrupted does not begin again")                               \
+  X(P10, payload_kept, any, "a finished write keeps its payload")                                                              \
+  X(P10, resync_payload_kept, any, "a resync block that was sent keeps its payload")                                           \
+  X(P11, metadata_failure_ignored, any, "a failed metadata write is taken for a good one")                                     \
+  X(P11, flush_failure_ignored, any, "a failed flush is taken for a good one")                                                 \
+  X(P11, write_failure_ignored, any, "a Secondary goes on with a disk that refused a write")                                   \
+  X(P12, freeze_without_reason, any, "I/O freezes and nobody is told why")                                                     \
   X(P12, refusal_without_reason, any, "a command is refused without a reason")
 
 namespace lockstep::sim {
