@@ -173,13 +173,14 @@ void Injector::force_once_more(Split& split) {
   constexpr int kEnough = 25;
   if (++split.stuck <= kEnough) return;
   const auto worth_it = [](const SimNode* n) {
-    const auto& there = n->disk().record().adopted;
-    return there && there->members.contains(n->seat());
+    const NodeRecord& record = n->disk().record();
+    return record.adopted && record.adopted->members.contains(n->seat()) && !record.inconsistent && has_data(*n);
   };
   const auto nodes = split.all();
   for (const SimNode* n : nodes) world_.manager().forbid(n->seat(), true);  // or the manager's own attempts were in the way
   const auto better = std::find_if(nodes.begin(), nodes.end(), worth_it);
   SimNode* node = better == nodes.end() ? split.survivor : *better;
+  if (!has_data(*node)) return;
   if (!world_.manager().command(*node, AdminOp::primary_force, [](bool) {})) return;
   split.stuck = 0;
   split.survivor = node;  // the others come over to this one, or it goes back
