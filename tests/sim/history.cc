@@ -35,11 +35,15 @@ void History::answer(uint64_t index, IoStatus status, Payload seen, Instant now)
   op.seen = std::move(seen);
 }
 
-void History::all_lost_unflushed(Instant now) { losses_.push_back(now); }
+void History::all_lost_unflushed(Instant now, bool served_on) {
+  losses_.push_back(now);
+  if (served_on) crossed_.insert(now);
+}
 
 void History::forced(Instant now) {
   losses_.push_back(now);
   forced_.insert(now);
+  crossed_.insert(now);
 }
 
 void History::chose(std::vector<uint64_t> content) {
@@ -124,9 +128,9 @@ Verdict History::check_era(uint64_t block, const std::vector<Access>& accesses, 
   bool any_read = false;
   for (const Access& access : accesses) {
     const ClientOp& op = ops_[access.op];
-    // What waited while the operator chose was done on the other side of that: a write counts in both eras, a read in none.
-    const bool began_before = op.invoked < begin && op.answered >= begin && forced_.contains(begin);
-    const bool ends_after = op.answered >= end && forced_.contains(end);
+    // What waited meanwhile was done on the other side of that: a write counts in both eras, a read in none.
+    const bool began_before = op.invoked < begin && op.answered >= begin && crossed_.contains(begin);
+    const bool ends_after = op.answered >= end && crossed_.contains(end);
     const bool within = op.invoked >= begin || (began_before && !access.read);
     if (!within || op.invoked >= end || (access.read && ends_after)) continue;
     Zone& zone = zones[access.value];
@@ -135,7 +139,7 @@ Verdict History::check_era(uint64_t block, const std::vector<Access>& accesses, 
     any_read = any_read || access.read;
     if (!access.read) continue;
     const Writer writer = writer_of(block, access.value);
-    if (writer.op && (ops_[*writer.op].invoked >= begin || (forced_.contains(begin) && ops_[*writer.op].answered >= begin)))
+    if (writer.op && (ops_[*writer.op].invoked >= begin || (crossed_.contains(begin) && ops_[*writer.op].answered >= begin)))
       continue;
     // It stems from before this era: as if it had been written when the era began.
     zone.first_response = std::min(zone.first_response, begin);

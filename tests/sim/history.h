@@ -43,8 +43,9 @@ class History {
   uint64_t invoke(const ClientOp& op);
   void answer(uint64_t index, IoStatus status, Payload seen, Instant now);
   // Everything that was not flushed may have been lost by all nodes at once: what is seen from now on may be
-  // older, down to what was flushed, but is consistent in itself.
-  void all_lost_unflushed(Instant now);
+  // older, down to what was flushed, but is consistent in itself. `served_on`: somebody without a disk of its own served meanwhile, so
+  // that what waited was done on the other side of the loss.
+  void all_lost_unflushed(Instant now, bool served_on = false);
   // An operator began another history, or gave one up: what was written before may be there or not, flushed or not.
   void forced(Instant now);
   // The content that the operator chose by that: until the next loss, what was written before is as it was there.
@@ -92,6 +93,7 @@ class History {
   std::map<uint64_t, uint64_t> zeroed_;  // block -> op
   std::vector<Instant> losses_;
   std::set<Instant> forced_;                         // those of them that were an operator's doing
+  std::set<Instant> crossed_;                        // those of them that requests in flight outlived
   std::map<Instant, std::vector<uint64_t>> chosen_;  // by the loss that it followed: version by block
 };
 

@@ -50,7 +50,7 @@ void Oracle::check_join(const std::optional<Tenure>& before) {
   if (dropped && !now->members.contains(now->origin.node)) {
     for (uint64_t op = 0; op < history_.size(); ++op) at_risk_[op] = at_risk_[op] | (before->members - now->members);
   }
-  if (dropped) lost_where_not_safe();
+  if (dropped) lost_where_not_safe(true);
   for (const Pair& pair : pairs_) {
     for (const auto& [joiner, member] : {std::pair{pair.a, pair.b}, std::pair{pair.b, pair.a}}) {
       if (!joined.contains(joiner) || !before->members.contains(member)) continue;
@@ -173,8 +173,10 @@ void Oracle::record_durable(Seat node, const NodeRecord& record) {
   acceptor_durable(node, record.acceptor);
   // The target of a resync has flushed before it records that its copy is whole.
   const bool levelled = std::exchange(inconsistent_[node], record.inconsistent) && !record.inconsistent;
-  for (auto& [op, lost] : at_risk_) {
-    if (levelled) lost.erase(node);
+  if (levelled) {
+    for (auto* risks : {&at_risk_, &unanswered_}) {
+      for (auto& [op, lost] : *risks) lost.erase(node);
+    }
   }
   const std::optional<Tenure> before = tenures_.latest();
   if (record.adopted) report(tenures_.adopted(node, *record.adopted));
@@ -269,7 +271,7 @@ void Oracle::cache_at_risk(Seat node, const BitVector& extents) {
     at_risk_[index].insert(node);
     if (!op.acknowledged && has(node, index)) unanswered_[index].insert(node);
   }
-  lost_where_not_safe();
+  lost_where_not_safe(server_ && server_->node != node);
 }
 
 bool Oracle::flushed(const ClientOp& op) const { return op.acknowledged && (op.fua || op.answered < flushed_until_); }
@@ -279,7 +281,7 @@ bool Oracle::flushed_on(Seat node, const ClientOp& op) const {
   return found != own_flush_.end() && op.acknowledged && op.answered < found->second;
 }
 
-void Oracle::lost_where_not_safe() {
+void Oracle::lost_where_not_safe(bool served_on) {
   const SeatSet owed = tenures_.members_owed();
   const bool nobody_has_it = std::any_of(at_risk_.begin(), at_risk_.end(), [&](const auto& entry) {
     const ClientOp& op = history_.op(entry.first);
@@ -290,7 +292,7 @@ void Oracle::lost_where_not_safe() {
     return !history_.op(entry.first).acknowledged && (owed - entry.second).empty();
   });
   if (!(nobody_has_it || nobody_will) || owed.empty()) return;
-  history_.all_lost_unflushed(queue_.now());
+  history_.all_lost_unflushed(queue_.now(), served_on);
   ++coverage_.everywhere_lost;
   at_risk_.clear();
   unanswered_.clear();

@@ -75,7 +75,7 @@ class Oracle : public DiskObserver {
   }
   bool flushed(const ClientOp& op) const;
   bool flushed_on(Seat node, const ClientOp& op) const;
-  void lost_where_not_safe();
+  void lost_where_not_safe(bool served_on);
   bool has(Seat node, uint64_t op) const;
   void proposed(const std::optional<Tenure>& tenure);
   void reduced(const Tenure& tenure);

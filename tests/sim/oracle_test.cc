@@ -167,6 +167,20 @@ TEST_F(HistoryTest, ObjectsWhenAForcedWriteIsLost) {
   EXPECT_FALSE(right());
 }
 
+// A Primary without a disk goes on when its only copy has lost its cache: a write that waited takes effect after that.
+TEST_F(HistoryTest, AWriteThatOutlivesALossTakesEffectAfterIt) {
+  for (const bool served_on : {false, true}) {
+    SCOPED_TRACE(served_on);
+    history_ = {};
+    const uint64_t a = write(1, 2);
+    const uint64_t b = write(3, 20);
+    history_.all_lost_unflushed(Instant{10}, served_on);
+    read(11, 12, a);
+    read(21, 22, b);
+    EXPECT_EQ(right(), served_on);
+  }
+}
+
 TEST_F(HistoryTest, AFlushAfterALossDoesNotBringBackWhatWasLost) {
   const uint64_t a = write(1, 2);
   op(OpKind::flush, 3, 4);
@@ -469,6 +483,26 @@ TEST_F(CopiesTest, WhatWasLostBeforeItsAnswerArrivedIsNotKeptByALaterFlush) {
     answer(invoke(OpKind::read), versions(kFirstVersion));
     oracle.check_history();
     EXPECT_EQ(oracle.failed(), !in_cache);
+  }
+}
+
+// A write without an answer is gone only if no copy that lost it has been levelled since (seed 2000197669).
+TEST_F(CopiesTest, ALevelledCopyHasWhatItHadLost) {
+  for (const bool levelled : {false, true}) {
+    SCOPED_TRACE(levelled);
+    coverage_.everywhere_lost = 0;
+    adopt();
+    const uint64_t write = invoke(levelled ? 3 : 4);
+    for (SimDisk* disk : {&a_, &b_}) put(*disk, levelled ? 3 : 4, History::version_of(write));
+    oracle_.cache_at_risk(kA, BitVector(2, true));
+    for (const bool inconsistent : {levelled, false}) {
+      auto record = std::make_shared<NodeRecord>(a_.record());
+      record->inconsistent = inconsistent;
+      a_.write(WriteRecord{{}, record}, [](bool) {});
+      settle();
+    }
+    oracle_.cache_at_risk(kB, BitVector(2, true));
+    EXPECT_EQ(coverage_.everywhere_lost, levelled ? 0U : 1U);
   }
 }
 
