@@ -144,11 +144,17 @@ void Injector::sort_out(const std::shared_ptr<Split>& split) {
   // Nobody is to be Primary in the end: what was forced for the sake of votes steps down.
   const auto primary = std::find_if(nodes.begin(), nodes.end(), [](const SimNode* n) { return n->primary(); });
   if (world_.manager().resting() && primary != nodes.end() && sorted_out(*split)) {
-    world_.manager().command(**primary, AdminOp::secondary, [](bool) {});
+    // Under load it would refuse: io-pending (seed 369888239877).
+    const Seat seat = (*primary)->seat();
+    world_.workload().hold(seat, true);
+    world_.manager().command(**primary, AdminOp::secondary, [this, seat](bool) { world_.workload().hold(seat, false); });
     return later(milliseconds(300), milliseconds(900), [this, split] { sort_out(split); });
   }
   if (sorted_out(*split) && !world_.manager().busy()) {
-    for (const SimNode* node : nodes) world_.manager().forbid(node->seat(), false);
+    for (const SimNode* node : nodes) {
+      world_.manager().forbid(node->seat(), false);
+      world_.workload().hold(node->seat(), false);
+    }
     connect_all(nodes);
     forcing_ = false;
     return watch(split);

@@ -230,7 +230,9 @@ void Manager::finish_fence(const FenceReport& report, int status) {
 
 void Manager::tell(const FenceReport& report, int status) {
   SimNode& asker = node(report.by);
-  if (asker.start_count() == report.start) asker.post(FenceDone{report.peer, report.evidence, status});
+  if (asker.start_count() != report.start) return;
+  if (status == kFenced) context_.oracle.fence_told(report.by, report.peer);
+  asker.post(FenceDone{report.peer, report.evidence, status});
 }
 
 }  // namespace lockstep::sim

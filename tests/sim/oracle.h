@@ -51,6 +51,8 @@ class Oracle : public DiskObserver {
   void promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure);
   void force_asked(Seat node) { tenures_.force_asked(node); }
   void fence_completed(Seat by, Seat fenced) { tenures_.fence_completed(by, fenced); }
+  void fence_told(Seat by, Seat fenced) { tenures_.fence_told(by, fenced); }
+  void powered_on(Seat node) { tenures_.powered_on(node); }
   void met(Seat node, Seat peer) { tenures_.met(node, peer); }
   void refused(Seat node, std::string_view what, Reason reason);
 

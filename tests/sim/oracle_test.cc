@@ -294,6 +294,23 @@ TEST_F(RegisterTest, AFenceCountsUntilTheNodeIsMetAgain) {
   EXPECT_NE(register_.adopted(kA, value).wrong, "");
 }
 
+// Its hello was on the way as it was fenced; the report comes after that (seed 369888239899).
+TEST_F(RegisterTest, LateMailOfTheFencedBootDoesNotVoidTheFence) {
+  for (const bool later_boot : {false, true}) {
+    SCOPED_TRACE(later_boot);
+    register_ = {};
+    Tenure value = tenure(2, kA, {kA});
+    value.voters.clear();
+    for (Seat seat : {kA, kB}) value.voters.push_back({seat, acceptor(seat)});
+    register_.fence_completed(kA, kB);
+    if (later_boot) register_.powered_on(kB);
+    register_.met(kA, kB);
+    register_.fence_told(kA, kB);
+    EXPECT_EQ(accept(value, {kA}), "");
+    EXPECT_EQ(register_.adopted(kA, value).wrong == "", !later_boot);
+  }
+}
+
 TEST_F(RegisterTest, WhatAFenceMayHaveDecidedStaysSo) {
   Tenure value = tenure(2, kA, {kA});
   value.voters.clear();

@@ -26,13 +26,29 @@ bool RegisterOracle::half_and_fence(const Tenure& electorate, const Voted& accep
   for (const Voter& voter : electorate.voters)
     (accepted.count({voter.seat, voter.acceptor}) != 0 ? voted : silent).insert(voter.seat);
   const bool fenced = std::any_of(fences_.begin(), fences_.end(), [&](const auto& fence) {
-    return voted.contains(fence.first) && silent.contains(fence.second);
+    return fence.second.counts && voted.contains(fence.first.first) && silent.contains(fence.first.second);
   });
   return fenced && voted.size() == silent.size();
 }
 
+void RegisterOracle::powered_on(Seat node) {
+  for (auto& [who, fence] : fences_) fence.later_boot = fence.later_boot || who.second == node;
+}
+
+void RegisterOracle::met(Seat node, Seat peer) {
+  const auto found = fences_.find({node, peer});
+  if (found == fences_.end()) return;
+  found->second.counts = false;
+  if (found->second.later_boot) fences_.erase(found);
+}
+
+void RegisterOracle::fence_told(Seat by, Seat fenced) {
+  const auto found = fences_.find({by, fenced});
+  if (found != fences_.end()) found->second.counts = true;
+}
+
 void RegisterOracle::fence_completed(Seat by, Seat fenced) {
-  fences_.emplace(by, fenced);
+  fences_[{by, fenced}] = {};
   for (auto& [ballot, proposal] : proposals_)
     proposal.by_half = proposal.by_half || half_and_fence(proposal.value, proposal.accepted);
 }

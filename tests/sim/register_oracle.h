@@ -23,7 +23,10 @@ class RegisterOracle {
   // A fence that `by` had asked for was completed: from now on exactly half of an even number of voters may have decided, until it
   // meets that node again. What was accepted by then may have been decided.
   void fence_completed(Seat by, Seat fenced);
-  void met(Seat node, Seat peer) { fences_.erase({node, peer}); }
+  void powered_on(Seat node);
+  // A later boot of it voids the fence. Mail of the same one may come late, and the report of its end after that (seed 369888239899).
+  void met(Seat node, Seat peer);
+  void fence_told(Seat by, Seat fenced);
 
   // An operator said --force there: a new history may begin with that node as its Primary.
   void force_asked(Seat node) { force_asked_.insert(node); }
@@ -71,7 +74,11 @@ class RegisterOracle {
   uint64_t decisions_ = 0;
   std::optional<Tenure> latest_;
   std::set<Seat> force_asked_;
-  std::set<std::pair<Seat, Seat>> fences_;  // who had whom fenced, and has not met it since
+  struct Fence {
+    bool counts = true;
+    bool later_boot = false;  // the fenced node is up again
+  };
+  std::map<std::pair<Seat, Seat>, Fence> fences_;  // by who had whom fenced
   Promotions promotions_;
 };
 

@@ -52,6 +52,7 @@ void SimNode::power_on() {
   clock_ = SimClock(context_.queue.now(), Instant{prng_.between(1, 1'000'000) * 1'000'000}, drift);
   state_ = State::stopped;
   context_.trace.note(seat(), "power on");
+  context_.oracle.powered_on(seat());
   context_.net.silence_changed(seat());
 }
 
