@@ -284,6 +284,19 @@ TEST_F(RegisterTest, HalfAndACompletedFenceDecide) {
   EXPECT_EQ(register_.members_owed(), SeatSet{kA});
 }
 
+TEST_F(RegisterTest, AHistoryGoesOnWhereOneOfItsNodesHasGivenItUp) {
+  Tenure forced = tenure(3, kB, {kB});
+  forced.history = Uuid::from_words(5, 1);
+  register_.force_asked(kB);
+  EXPECT_EQ(accept(tenure(2, kA, {kA, kB}), {kA, kW}), "");
+  EXPECT_EQ(accept(forced, {kB, kW}), "");
+  register_.abandoned(tenure(2, kA, {kA, kB}).history);
+  EXPECT_EQ(accept(tenure(3, kA, {kA}), {kA, kW}), "");
+  Tenure stranger = tenure(9, kA, {kA});
+  stranger.history = Uuid::from_words(8, 1);
+  EXPECT_NE(accept(stranger, {kA, kW}), "");
+}
+
 TEST_F(RegisterTest, AFenceCountsUntilTheNodeIsMetAgain) {
   Tenure value = tenure(2, kA, {kA});
   value.voters.clear();

@@ -78,7 +78,10 @@ Verdict RegisterOracle::decide(const Tenure& tenure) {
   const auto before = newest(tenure.history);
   if (before && tenure.number < before->number)
     return {"P2", fmt::format("{} is decided after {}", describe(tenure), describe(*before))};
-  if (!before && !newest_.empty() && (!tenure.primary || !force_asked_.contains(tenure.primary->node)))
+  // One node may have given up a history that others are still in (seed 782191215272).
+  const auto earlier = chain_.lower_bound({tenure.history, 0});
+  const bool goes_on = earlier->first < std::pair{tenure.history, tenure.number};
+  if (!before && !goes_on && !newest_.empty() && (!tenure.primary || !force_asked_.contains(tenure.primary->node)))
     return {"P8", "a second history begins without an operator's word: " + describe(tenure)};
   if (tenure.members.empty()) return {"P1", "a tenure without members is decided: " + describe(tenure)};
   const Verdict legal = check_promotion(tenure);
