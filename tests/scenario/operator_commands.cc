@@ -91,7 +91,7 @@ void Player::fence(Words& words) {
     return;
   }
   if (off) victim.power_off();
-  if ((off || isolated) && exit_status == 7) stage().oracle().fence_completed(by, victim.seat());
+  if ((off || isolated) && exit_status == 7) stage().oracle().fence_completed(by, victim.seat(), victim.boot());
   stage().end_fence(*wanted, exit_status);
 }
 

@@ -209,7 +209,7 @@ void Manager::fence_wanted(Seat seat, Seat peer, Boot evidence) {
 void Manager::fence(Seat by, Seat peer) {
   SimNode& victim = node(peer);
   victim.power_off();
-  context_.oracle.fence_completed(by, peer);
+  context_.oracle.fence_completed(by, peer, victim.boot());
   context_.queue.after(prng_.between(seconds(1), seconds(6)), [&victim] {
     victim.power_on();
     victim.start();
@@ -230,9 +230,7 @@ void Manager::finish_fence(const FenceReport& report, int status) {
 
 void Manager::tell(const FenceReport& report, int status) {
   SimNode& asker = node(report.by);
-  if (asker.start_count() != report.start) return;
-  if (status == kFenced) context_.oracle.fence_told(report.by, report.peer);
-  asker.post(FenceDone{report.peer, report.evidence, status});
+  if (asker.start_count() == report.start) asker.post(FenceDone{report.peer, report.evidence, status});
 }
 
 }  // namespace lockstep::sim

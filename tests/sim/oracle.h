@@ -50,10 +50,9 @@ class Oracle : public DiskObserver {
   void acceptor_durable(Seat seat, const AcceptorRecord& record);
   void promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure);
   void force_asked(Seat node) { tenures_.force_asked(node); }
-  void fence_completed(Seat by, Seat fenced) { tenures_.fence_completed(by, fenced); }
+  void fence_completed(Seat by, Seat fenced, const Boot& boot) { tenures_.fence_completed(by, fenced, boot); }
   void fence_told(Seat by, Seat fenced) { tenures_.fence_told(by, fenced); }
-  void powered_on(Seat node) { tenures_.powered_on(node); }
-  void met(Seat node, Seat peer) { tenures_.met(node, peer); }
+  void met(Seat node, Seat peer, const Boot& boot) { tenures_.met(node, peer, boot); }
   void refused(Seat node, std::string_view what, Reason reason);
 
   // --- at instants that the world chooses

@@ -225,6 +225,9 @@ AcceptorRecord accepted(Seat seat, const Tenure& value, Ballot ballot) {
   return record;
 }
 
+const Boot kBoot = Uuid::from_words(3, 1);
+const Boot kLaterBoot = Uuid::from_words(3, 2);
+
 class RegisterTest : public testing::Test {
  protected:
   std::string accept(const Tenure& value, std::initializer_list<Seat> seats) {
@@ -278,7 +281,7 @@ TEST_F(RegisterTest, HalfAndACompletedFenceDecide) {
   for (Seat seat : {kA, kB}) value.voters.push_back({seat, acceptor(seat)});
   EXPECT_EQ(accept(value, {kA}), "");
   EXPECT_NE(register_.adopted(kA, value).wrong, "");
-  register_.fence_completed(kA, kB);
+  register_.fence_completed(kA, kB, kBoot);
   EXPECT_EQ(register_.members_owed(), SeatSet{});  // nothing was decided before
   EXPECT_EQ(register_.adopted(kA, value).wrong, "");
   EXPECT_EQ(register_.members_owed(), SeatSet{kA});
@@ -301,8 +304,8 @@ TEST_F(RegisterTest, AFenceCountsUntilTheNodeIsMetAgain) {
   Tenure value = tenure(2, kA, {kA});
   value.voters.clear();
   for (Seat seat : {kA, kB}) value.voters.push_back({seat, acceptor(seat)});
-  register_.fence_completed(kA, kB);
-  register_.met(kA, kB);
+  register_.fence_completed(kA, kB, kBoot);
+  register_.met(kA, kB, kLaterBoot);
   EXPECT_EQ(accept(value, {kA}), "");
   EXPECT_NE(register_.adopted(kA, value).wrong, "");
 }
@@ -315,9 +318,8 @@ TEST_F(RegisterTest, LateMailOfTheFencedBootDoesNotVoidTheFence) {
     Tenure value = tenure(2, kA, {kA});
     value.voters.clear();
     for (Seat seat : {kA, kB}) value.voters.push_back({seat, acceptor(seat)});
-    register_.fence_completed(kA, kB);
-    if (later_boot) register_.powered_on(kB);
-    register_.met(kA, kB);
+    register_.fence_completed(kA, kB, kBoot);
+    register_.met(kA, kB, later_boot ? kLaterBoot : kBoot);
     register_.fence_told(kA, kB);
     EXPECT_EQ(accept(value, {kA}), "");
     EXPECT_EQ(register_.adopted(kA, value).wrong == "", !later_boot);
@@ -329,8 +331,8 @@ TEST_F(RegisterTest, WhatAFenceMayHaveDecidedStaysSo) {
   value.voters.clear();
   for (Seat seat : {kA, kB}) value.voters.push_back({seat, acceptor(seat)});
   EXPECT_EQ(accept(value, {kA}), "");
-  register_.fence_completed(kA, kB);
-  register_.met(kA, kB);
+  register_.fence_completed(kA, kB, kBoot);
+  register_.met(kA, kB, kLaterBoot);
   EXPECT_EQ(register_.adopted(kA, value).wrong, "");
 }
 

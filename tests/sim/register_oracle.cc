@@ -31,15 +31,11 @@ bool RegisterOracle::half_and_fence(const Tenure& electorate, const Voted& accep
   return fenced && voted.size() == silent.size();
 }
 
-void RegisterOracle::powered_on(Seat node) {
-  for (auto& [who, fence] : fences_) fence.later_boot = fence.later_boot || who.second == node;
-}
-
-void RegisterOracle::met(Seat node, Seat peer) {
+void RegisterOracle::met(Seat node, Seat peer, const Boot& boot) {
   const auto found = fences_.find({node, peer});
   if (found == fences_.end()) return;
   found->second.counts = false;
-  if (found->second.later_boot) fences_.erase(found);
+  if (found->second.boot != boot) fences_.erase(found);
 }
 
 void RegisterOracle::fence_told(Seat by, Seat fenced) {
@@ -47,8 +43,8 @@ void RegisterOracle::fence_told(Seat by, Seat fenced) {
   if (found != fences_.end()) found->second.counts = true;
 }
 
-void RegisterOracle::fence_completed(Seat by, Seat fenced) {
-  fences_[{by, fenced}] = {};
+void RegisterOracle::fence_completed(Seat by, Seat fenced, const Boot& boot) {
+  fences_[{by, fenced}] = {boot};
   for (auto& [ballot, proposal] : proposals_)
     proposal.by_half = proposal.by_half || half_and_fence(proposal.value, proposal.accepted);
 }

@@ -22,10 +22,10 @@ class RegisterOracle {
   Verdict promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) const;
   // A fence that `by` had asked for was completed: from now on exactly half of an even number of voters may have decided, until it
   // meets that node again. What was accepted by then may have been decided.
-  void fence_completed(Seat by, Seat fenced);
-  void powered_on(Seat node);
-  // A later boot of it voids the fence. Mail of the same one may come late, and the report of its end after that (seed 369888239899).
-  void met(Seat node, Seat peer);
+  void fence_completed(Seat by, Seat fenced, const Boot& boot);
+  // A later boot of it voids the fence. Mail of the same one may come late, and the report of its end after that (seeds 369888239899,
+  // 425314932740).
+  void met(Seat node, Seat peer, const Boot& boot);
   void fence_told(Seat by, Seat fenced);
 
   // An operator said --force there: a new history may begin with that node as its Primary.
@@ -75,8 +75,8 @@ class RegisterOracle {
   std::optional<Tenure> latest_;
   std::set<Seat> force_asked_;
   struct Fence {
+    Boot boot;
     bool counts = true;
-    bool later_boot = false;  // the fenced node is up again
   };
   std::map<std::pair<Seat, Seat>, Fence> fences_;  // by who had whom fenced
   Promotions promotions_;

@@ -52,7 +52,6 @@ void SimNode::power_on() {
   clock_ = SimClock(context_.queue.now(), Instant{prng_.between(1, 1'000'000) * 1'000'000}, drift);
   state_ = State::stopped;
   context_.trace.note(seat(), "power on");
-  context_.oracle.powered_on(seat());
   context_.net.silence_changed(seat());
 }
 
@@ -199,6 +198,13 @@ void SimNode::step(const Event& event) {
   context_.trace.event(seat(), event);
   guard_against_spinning();
   note_failure(event);
+  constexpr int kFenced = 7;
+  if (const auto* done = std::get_if<FenceDone>(&event)) {
+    if (done->exit_status == kFenced) context_.oracle.fence_told(seat(), done->peer);
+  }
+  if (const auto* received = std::get_if<MessageReceived>(&event)) {
+    if (const auto* hello = std::get_if<PeerHello>(&received->message)) heard_boots_[received->from.value] = hello->boot;
+  }
   CHECK(effects_.empty());
   Effects effects;
   effects.swap(effects_);
@@ -369,7 +375,7 @@ void SimNode::execute(const RunFence& effect) { context_.listener.fence_wanted(s
 
 void SimNode::execute(const Note& effect) {
   context_.coverage.hit(effect.notice);
-  if (effect.notice == Notice::peer_connected) context_.oracle.met(seat(), effect.seat);
+  if (effect.notice == Notice::peer_connected) context_.oracle.met(seat(), effect.seat, heard_boots_[effect.seat.value]);
   if (effect.notice == Notice::frozen) {
     context_.oracle.refused(seat(), "I/O frozen", static_cast<Reason>(effect.a));
     if (effect.a < kReasons) ++context_.coverage.frozen[effect.a];

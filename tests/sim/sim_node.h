@@ -137,6 +137,7 @@ class SimNode : public Endpoint {
   uint64_t life_ = 0;         // one run of the process
   uint64_t start_ = 0;
   Boot boot_;
+  std::array<Boot, kMaxSeats> heard_boots_{};  // of the peers, as their last hello said
   SeatSet stand_alone_;
   std::optional<Replica> replica_;
   std::unique_ptr<RunRecording> recording_;
