@@ -53,6 +53,8 @@ class Oracle : public DiskObserver {
   void fence_completed(Seat by, Seat fenced, const Boot& boot) { tenures_.fence_completed(by, fenced, boot); }
   void fence_told(Seat by, Seat fenced) { tenures_.fence_told(by, fenced); }
   void met(Seat node, Seat peer, const Boot& boot) { tenures_.met(node, peer, boot); }
+  void started(Seat node) { tenures_.started(node); }
+  void round_started(const Ballot& ballot) { tenures_.round_started(ballot); }
   void refused(Seat node, std::string_view what, Reason reason);
 
   // --- at instants that the world chooses

@@ -20,15 +20,21 @@ bool RegisterOracle::majority(const Tenure& electorate, const Voted& accepted) c
   return votes * 2 > electorate.voters.size();
 }
 
-// Half of an even number of voters, one of which had one of the others fenced.
-bool RegisterOracle::half_and_fence(const Tenure& electorate, const Voted& accepted) const {
+// Half of an even number of voters; that of the proposer, who knew as the round began that one of the others had ended.
+bool RegisterOracle::half_and_fence(const Ballot& ballot, const Proposal& proposal) const {
+  const auto fenced = fenced_.find(ballot);
+  if (fenced == fenced_.end()) return false;
   SeatSet voted, silent;
-  for (const Voter& voter : electorate.voters)
-    (accepted.count({voter.seat, voter.acceptor}) != 0 ? voted : silent).insert(voter.seat);
-  const bool fenced = std::any_of(fences_.begin(), fences_.end(), [&](const auto& fence) {
-    return fence.second.counts && voted.contains(fence.first.first) && silent.contains(fence.first.second);
-  });
-  return fenced && voted.size() == silent.size();
+  for (const Voter& voter : proposal.value.voters)
+    (proposal.accepted.count({voter.seat, voter.acceptor}) != 0 ? voted : silent).insert(voter.seat);
+  return voted.contains(ballot.node) && !(silent & fenced->second).empty() && voted.size() == silent.size();
+}
+
+void RegisterOracle::fence_completed(Seat by, Seat fenced, const Boot& boot) { fences_[{by, fenced}] = {boot}; }
+
+void RegisterOracle::fence_told(Seat by, Seat fenced) {
+  const auto found = fences_.find({by, fenced});
+  if (found != fences_.end()) found->second.counts = true;
 }
 
 void RegisterOracle::met(Seat node, Seat peer, const Boot& boot) {
@@ -38,15 +44,13 @@ void RegisterOracle::met(Seat node, Seat peer, const Boot& boot) {
   if (found->second.boot != boot) fences_.erase(found);
 }
 
-void RegisterOracle::fence_told(Seat by, Seat fenced) {
-  const auto found = fences_.find({by, fenced});
-  if (found != fences_.end()) found->second.counts = true;
+void RegisterOracle::started(Seat node) {
+  std::erase_if(fences_, [node](const auto& fence) { return fence.first.first == node; });
 }
 
-void RegisterOracle::fence_completed(Seat by, Seat fenced, const Boot& boot) {
-  fences_[{by, fenced}] = {boot};
-  for (auto& [ballot, proposal] : proposals_)
-    proposal.by_half = proposal.by_half || half_and_fence(proposal.value, proposal.accepted);
+void RegisterOracle::round_started(const Ballot& ballot) {
+  for (const auto& [who, fence] : fences_)
+    if (who.first == ballot.node && fence.counts) fenced_[ballot].insert(who.second);
 }
 
 Verdict RegisterOracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {
@@ -58,7 +62,7 @@ Verdict RegisterOracle::acceptor_durable(Seat seat, const AcceptorRecord& record
     return {"P2", fmt::format("two values under one ballot: {} and {}", describe(proposal.value), describe(*record.tenure))};
   }
   if (!proposal.accepted.insert({seat, record.acceptor}).second) return {};
-  proposal.by_half = proposal.by_half || half_and_fence(proposal.value, proposal.accepted);
+  proposal.by_half = proposal.by_half || half_and_fence(found->first, proposal);
   if (!majority(proposal.value, proposal.accepted)) return {};
   const auto before = newest(proposal.value.history);
   if (before && !majority(*before, proposal.accepted) && before->voter_set < proposal.value.voter_set) return {};

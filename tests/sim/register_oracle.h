@@ -20,13 +20,16 @@ class RegisterOracle {
   // A data node's record says that it has adopted this tenure.
   Verdict adopted(Seat node, const Tenure& tenure);
   Verdict promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) const;
-  // A fence that `by` had asked for was completed: from now on exactly half of an even number of voters may have decided, until it
-  // meets that node again. What was accepted by then may have been decided.
+  // A fence that `by` had asked for was completed: that boot is over. It counts from when `by` is told of it until it meets a later boot.
+  // Mail of the same one may come late, and the report of its end after that (seeds 369888239899, 425314932740).
   void fence_completed(Seat by, Seat fenced, const Boot& boot);
-  // A later boot of it voids the fence. Mail of the same one may come late, and the report of its end after that (seeds 369888239899,
-  // 425314932740).
-  void met(Seat node, Seat peer, const Boot& boot);
   void fence_told(Seat by, Seat fenced);
+  void met(Seat node, Seat peer, const Boot& boot);
+  // Nothing that it was told before.
+  void started(Seat node);
+  // What counts now counts until the end of this round, in which exactly half of an even number of voters may decide (as the register's
+  // model has it: what a later boot decides has to pass this node's acceptor with a higher ballot; seed 425314924654).
+  void round_started(const Ballot& ballot);
 
   // An operator said --force there: a new history may begin with that node as its Primary.
   void force_asked(Seat node) { force_asked_.insert(node); }
@@ -58,7 +61,7 @@ class RegisterOracle {
     bool by_half = false;  // may have been decided by half of the voters and a fence
   };
   bool majority(const Tenure& electorate, const Voted& accepted) const;
-  bool half_and_fence(const Tenure& electorate, const Voted& accepted) const;
+  bool half_and_fence(const Ballot& ballot, const Proposal& proposal) const;
   Verdict decide(const Tenure& tenure);
   Verdict check_promotion(const Tenure& next);
   void given_up_unused(const Tenure& next);
@@ -76,9 +79,10 @@ class RegisterOracle {
   std::set<Seat> force_asked_;
   struct Fence {
     Boot boot;
-    bool counts = true;
+    bool counts = false;
   };
   std::map<std::pair<Seat, Seat>, Fence> fences_;  // by who had whom fenced
+  std::map<Ballot, SeatSet> fenced_;               // by round: whose end counted as it began
   Promotions promotions_;
 };
 

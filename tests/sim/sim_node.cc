@@ -86,6 +86,7 @@ void SimNode::attached(uint64_t life, const NodeRecord& record) {
   Loaded loaded = disk_.load();
   CHECK(loaded.record == record);
   start_ = record.start();
+  context_.oracle.started(seat());
   state_ = State::running;
   leaving_ = false;
   primary_ = false;
@@ -376,6 +377,7 @@ void SimNode::execute(const RunFence& effect) { context_.listener.fence_wanted(s
 void SimNode::execute(const Note& effect) {
   context_.coverage.hit(effect.notice);
   if (effect.notice == Notice::peer_connected) context_.oracle.met(seat(), effect.seat, heard_boots_[effect.seat.value]);
+  if (effect.notice == Notice::round_started) context_.oracle.round_started({effect.a, seat(), start_});
   if (effect.notice == Notice::frozen) {
     context_.oracle.refused(seat(), "I/O frozen", static_cast<Reason>(effect.a));
     if (effect.a < kReasons) ++context_.coverage.frozen[effect.a];
