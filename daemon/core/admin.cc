@@ -180,7 +180,8 @@ void Admin::pump_creation() {
   if (obstacle != Reason::none) return finish(false, obstacle);
   creating_ = true;
   if (r_.membership.last_obstacle() == Reason::earlier_life) return finish(false, Reason::earlier_life);
-  if (r_.ctx.now >= deadline_) finish(false, Reason::no_quorum);
+  const bool silent = r_.membership.last_obstacle() == Reason::voters_starting;
+  if (r_.ctx.now >= deadline_) finish(false, silent ? Reason::voters_starting : Reason::no_quorum);
 }
 
 // One that is connected and has what this one lacks: an operator who forces wants the data, and does not know where it is.

@@ -96,8 +96,8 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
   if (membership.serves_clients()) {
     const Instant until = membership.lease_until();
     shown.lease_left = until > now ? until - now : Duration{};
-    shown.suspended = !membership.serving();
-    if (shown.suspended) shown.reason = membership.frozen_reason();
+    shown.reason = membership.frozen_reason();
+    shown.suspended = shown.reason != Reason::none;  // not while it hands over by a command
     for (Seat seat : data_peers()) {
       if (!membership.member(seat) || peer(seat).replicating) continue;
       shown.suspended = true;

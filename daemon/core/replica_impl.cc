@@ -48,7 +48,6 @@ ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
   if (ctx.record.memory.superseded) {
     acceptor.storage_failed();
     disk_usable = false;
-    disk_reason = Reason::older_state;
   }
   // What was being written when this node went down may differ from any other copy (design, section 3, "Dirty bitmap").
   for (Seat seat : data_peers()) dirty.mark_extents(seat, intents.bits());
@@ -79,7 +78,6 @@ void ReplicaImpl::disk_failed(Reason reason) {
   }
   if (!disk_usable) return;
   disk_usable = false;
-  disk_reason = reason;
   if (reason != Reason::older_state) ctx.note(reason == Reason::metadata_failed ? Notice::metadata_failed : Notice::disk_failed);
   tell_condition();
   source.abort_all();

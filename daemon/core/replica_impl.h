@@ -63,7 +63,6 @@ class ReplicaImpl {
 
   Context ctx;
   bool disk_usable = true;
-  Reason disk_reason = Reason::none;
   RecordWriter records;
   Acceptor acceptor;
   IntentMap intents;

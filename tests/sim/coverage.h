@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/effect.h"
+#include "core/meeting.h"
 #include "core/reason.h"
 
 namespace lockstep::sim {
@@ -38,19 +39,31 @@ enum class Fault : uint8_t {
   metadata_rot,         // a sector of a node's metadata reads as something else than was written
   disconnect,           // an operator takes a link down, and up again some time later
   forced_history,       // an operator gives the others up, forces a node, and sorts it out when they are back
+  misfit,               // two nodes meet as if one had another version, the other's name, another disk, or no manners
+  blunder,              // an operator's command at a moment when it has to be refused
+  earlier_life,         // the resource is created anew, and a witness remembers the one before
 };
-constexpr size_t kFaults = static_cast<size_t>(Fault::forced_history) + 1;
+constexpr size_t kFaults = static_cast<size_t>(Fault::earlier_life) + 1;
 std::string_view name_of(Fault fault);
 
 constexpr size_t kNotices = static_cast<size_t>(Notice::voter_unseated) + 1;
 
+// What two nodes make of each other's hellos, when they do not refuse (core/meeting.h).
+constexpr size_t kMeetings = static_cast<size_t>(lockstep::Verdict::refuse);
+
+using ReasonCounts = std::array<uint64_t, kReasons>;
+
 struct Coverage {
   std::array<uint64_t, kFaults> faults{};
   std::array<uint64_t, kNotices> notices{};
-  std::array<uint64_t, kReasons> promotion_refused{};
-  std::array<uint64_t, kReasons> command_refused{};
-  std::array<uint64_t, kReasons> frozen{};
-  std::array<uint64_t, kReasons> closed{};
+  std::array<uint64_t, kMeetings> meetings{};
+  ReasonCounts meeting_refused{};
+  ReasonCounts promotion_refused{};
+  ReasonCounts command_refused{};
+  ReasonCounts frozen{};
+  ReasonCounts closed{};
+  ReasonCounts shown{};     // by a status: of a freeze, why no promotion is possible now, why a peer is refused
+  ReasonCounts detached{};  // why a disk was given up
   uint64_t client_ops = 0, client_acked = 0, client_failed = 0, client_unknown = 0;
   uint64_t promotions = 0, promotions_refused = 0, survivor_promotions = 0, switch_overs = 0;
   uint64_t promoted_after_clean = 0, promoted_after_unclean = 0, promoted_by_half = 0;  // by the rule that allowed it
@@ -68,7 +81,9 @@ struct Coverage {
   void hit(Notice notice) { ++notices[static_cast<size_t>(notice)]; }
   void add(const Coverage& other);
   uint64_t fault_count() const;
-  // Prints everything; returns how many required counters are zero.
+  // How often this was somebody's answer, anywhere.
+  uint64_t told(Reason reason) const;
+  // Prints everything; returns how many of what a few thousand seeds must have reached are zero (coverage_report.cc).
   int print() const;
 };
 

@@ -55,7 +55,16 @@ void draw_faults(Prng& prng, Plan& plan, bool volatile_cache) {
   if (prng.chance(density / 2)) plan.faults.push_back(Fault::forced_history);
   if (prng.chance(density / 2)) plan.faults.push_back(Fault::disconnect);
   if (prng.chance(density / 2)) plan.faults.push_back(Fault::metadata_rot);
+  if (prng.chance(density / 2)) plan.faults.push_back(Fault::misfit);
+  if (prng.chance(density / 2)) plan.faults.push_back(Fault::blunder);
   if (plan.faults.empty()) plan.faults.push_back(Fault::process_kill);
+}
+
+void draw_start(Prng& prng, Plan& plan) {
+  if (!prng.chance(8)) return;
+  const bool unequal = prng.chance(50) || plan.witnesses == 0;
+  plan.start = unequal ? Start::unequal_disks : Start::earlier_life;
+  plan.manager.hasty = prng.chance(50);
 }
 
 }  // namespace
@@ -90,6 +99,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   plan.core.caretaker_delay = milliseconds(prng.between(300, 8000));
   const Duration focus = milliseconds(prng.between(700, 8000));
   if (prng.chance(40) || wish.forced_history) plan.workload.focus = focus;
+  draw_start(prng, plan);
   return plan;
 }
 

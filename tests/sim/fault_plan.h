@@ -13,6 +13,9 @@
 
 namespace lockstep::sim {
 
+// What is wrong before the resource is created.
+enum class Start : uint8_t { smooth, unequal_disks, earlier_life };
+
 struct Plan {
   uint64_t seed = 0;
   int data_nodes = 2;
@@ -26,6 +29,7 @@ struct Plan {
   // other.
   bool every_fault = true;
   std::vector<uint32_t> only;
+  Start start = Start::smooth;
   bool unattended = false;      // when everything is healed, nobody is promoted until the copies are equal
   bool volatile_cache = false;  // with blackouts that lose what was not flushed
   WorkloadShape workload;

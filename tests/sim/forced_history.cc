@@ -162,6 +162,7 @@ void Injector::sort_out(const std::shared_ptr<Split>& split) {
   later(milliseconds(300), milliseconds(900), [this, split] { sort_out(split); });
   if (std::any_of(nodes.begin(), nodes.end(), [](const SimNode* n) { return !n->alive(); })) return;
   connect_all(nodes);
+  if (prng_.chance(10)) promote_who_was_left();  // he is mistaken about which one it is
   if (one_history(nodes)) {
     if (primary == nodes.end()) force_once_more(*split);
     return;

@@ -28,6 +28,7 @@ void Injector::draw() {
   const Plan& plan = world_.plan();
   const uint32_t index = drawn_++;
   Prng own = schedule_.fork();
+  if (world_.queue().now() < quiet_until_) return;
   if (!plan.every_fault && !std::binary_search(plan.only.begin(), plan.only.end(), index)) return;
   const Fault fault = plan.faults[own.below(plan.faults.size())];
   if (!ambush_.waiting(world_.queue().now()) && own.chance(60)) {
@@ -137,6 +138,14 @@ void Injector::inject(Fault fault) {
     case Fault::switch_over:
       world_.manager().request_switch_over();
       break;
+    case Fault::misfit:
+      any_misfit();
+      break;
+    case Fault::blunder:
+      if (!blunder()) return;
+      break;
+    case Fault::earlier_life:  // before everything else: Plan::start
+      return;
   }
   world_.coverage().hit(fault);
 }

@@ -16,12 +16,14 @@ namespace lockstep::sim {
 class World;
 class SimNode;
 class SimWitness;
+enum class Misfit : uint8_t;
 
 class Injector {
  public:
   Injector(World& world, Prng prng) : world_(world), schedule_(prng), prng_(schedule_.fork()) {}
 
-  void begin();  // faults from now on
+  void rough_start();  // what is wrong before the resource is created
+  void begin();        // faults from now on
   void stop() { stopped_ = true; }
   void inject(Fault fault);
   void seen(Seat node, const Effect& effect);
@@ -49,6 +51,13 @@ class Injector {
   void make_anew_when_superseded(SimNode& node);
   void witness_trouble(bool wipe);
   void command(Fault fault);
+  // blunders.cc
+  void misfit(SimNode& one, SimNode& other, Misfit kind, Duration length);
+  void any_misfit();
+  void promote_who_was_left();
+  void slow_disk(SimNode& node, Duration length);
+  bool blunder();
+  void forget_earlier_life();
   // forced_history.cc
   struct Split;
   void force_history();
@@ -76,6 +85,7 @@ class Injector {
   Prng prng_;      // of the fault that is being carried out
   uint32_t drawn_ = 0;
   bool stopped_ = false;
+  Instant quiet_until_{0};  // draws until then are left out
   Ambush ambush_;
   Prng ambush_prng_{0};
   bool forcing_ = false;       // histories may be two, until the operator has sorted it out

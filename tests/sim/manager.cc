@@ -87,6 +87,7 @@ void Manager::process_ended(Seat node) {
 void Manager::create() {
   for (SimNode* n : nodes_) {
     if (!n->alive()) return;
+    if (shape_.hasty) continue;
     const Snapshot status = n->inspect();
     const auto met = std::count_if(status.peers.begin(), status.peers.end(), [](const PeerSnapshot& p) { return p.connected; });
     if (static_cast<size_t>(met) + 1 < nodes_.size()) return;
@@ -174,12 +175,16 @@ void Manager::count_promotion(Seat seat, bool ok, Reason reason) {
 
 void Manager::rival(SimNode& node, Duration patience) { rival_try(node, context_.queue.now() + patience); }
 
+void Manager::promote_anyway(SimNode& node) {
+  const AdminId id{next_admin_++};
+  rivals_.insert(id);
+  node.post(AdminRequest{id, AdminOp::primary, {}, prng_.uuid()});
+}
+
 void Manager::rival_try(SimNode& node, Instant until) {
   if (calm_ || !created_ || context_.queue.now() > until) return;
   if (node.alive() && !node.primary() && !forbidden_.contains(node.seat())) {
-    const AdminId id{next_admin_++};
-    rivals_.insert(id);
-    node.post(AdminRequest{id, AdminOp::primary, {}, prng_.uuid()});
+    promote_anyway(node);
   }
   context_.queue.after(prng_.between(milliseconds(20), milliseconds(900)), [this, &node, until] { rival_try(node, until); });
 }

@@ -22,6 +22,7 @@ struct ManagerShape {
   int report_late = 20;
   int report_twice = 10;
   Duration patience = seconds(4);  // with a Primary that does not answer, before another is promoted
+  bool hasty = false;              // creates the resource before everybody is connected
 };
 
 class Manager {
@@ -38,6 +39,8 @@ class Manager {
   void request_switch_over() { switch_wanted_ = true; }
   // Another operator promotes this node, again and again for a while, whatever the manager does meanwhile.
   void rival(SimNode& node, Duration patience);
+  // Once, also where nobody should be.
+  void promote_anyway(SimNode& node);
   // A command of the fault plan, besides the manager's own. False when something is under way.
   bool command(SimNode& node, AdminOp op, std::function<void(bool)> then, Seat peer = {});
   // Nobody promotes this node: it may belong to a history that was left.

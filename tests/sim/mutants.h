@@ -38,7 +38,7 @@
   X(P4, secondary_data_before_intent, any, "a Secondary writes data before its intent is durable")                             \
   X(P4, absent_not_marked, any, "a write that a peer outside the set misses is not marked")                                    \
   X(P4, older_frames_accepted, story, "a write of an earlier tenure is done")                                                  \
-  X(P6, levelled_unflushed, volatile_caches, "a copy that is levelled is not flushed before it joins")                         \
+  X(P6, levelled_unflushed, story, "a copy that is levelled is not flushed before it joins")                                   \
   X(P4, copy_marks_nothing, three_nodes, "a write that an absent node misses is marked by the Primary alone")                  \
   X(P4, lost_peer_not_marked, any, "what a lost peer may lack is not marked, neither as its link breaks nor as it is dropped") \
   X(P4, settled_without_flush, volatile_caches, "settled is said without a flush")                                             \

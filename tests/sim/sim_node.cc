@@ -192,7 +192,15 @@ PayloadId SimNode::add_payload(Payload payload) {
 void SimNode::receive(Seat from, LinkId link, const Message& message, Payload payload) {
   if (state_ != State::running || leaving_) return;
   const PayloadId id = payload ? add_payload(std::move(payload)) : PayloadId{};
-  post(MessageReceived{from, link, message, id});
+  const Misfit misfit = misfits_[from.value];
+  if (misfit == Misfit::none || !std::holds_alternative<PeerHello>(message))
+    return post(MessageReceived{from, link, message, id});
+  PeerHello hello = std::get<PeerHello>(message);
+  if (misfit == Misfit::other_protocol) ++hello.protocol;
+  if (misfit == Misfit::my_node_id) hello.node = seat();
+  if (misfit == Misfit::small_disk) hello.size_bytes = kBlocksPerExtent * kBlockBytes;
+  post(MessageReceived{from, link, hello, id});
+  if (misfit == Misfit::two_hellos) post(MessageReceived{from, link, hello, id});
 }
 
 void SimNode::step(const Event& event) {
@@ -203,9 +211,7 @@ void SimNode::step(const Event& event) {
   if (const auto* done = std::get_if<FenceDone>(&event)) {
     if (done->exit_status == kFenced) context_.oracle.fence_told(seat(), done->peer);
   }
-  if (const auto* received = std::get_if<MessageReceived>(&event)) {
-    if (const auto* hello = std::get_if<PeerHello>(&received->message)) heard_boots_[received->from.value] = hello->boot;
-  }
+  note_hello(event);
   CHECK(effects_.empty());
   Effects effects;
   effects.swap(effects_);
@@ -230,6 +236,23 @@ void SimNode::step(const Event& event) {
   effects_.swap(effects);
   if (payloads_.size() > kMaxPayloads) context_.oracle.fail("P10", fmt::format("{} payloads held", payloads_.size()));
   arm_timer();
+}
+
+void SimNode::note_hello(const Event& event) {
+  const auto& adopted = replica_->record().adopted;
+  number_before_ = adopted ? adopted->number : 0;
+  const auto* received = std::get_if<MessageReceived>(&event);
+  const auto* hello = received != nullptr ? std::get_if<PeerHello>(&received->message) : nullptr;
+  if (hello != nullptr) heard_[received->from.value] = {hello->boot, hello->tenure ? hello->tenure->number : 0};
+}
+
+// By which row of the handshake table.
+void SimNode::count_meeting(Seat peer) {
+  const uint64_t theirs = heard_[peer.value].number;
+  const auto row = theirs == number_before_  ? lockstep::Verdict::connect
+                   : theirs > number_before_ ? lockstep::Verdict::adopt_theirs
+                                             : lockstep::Verdict::they_adopt_mine;
+  ++context_.coverage.meetings[static_cast<size_t>(row)];
 }
 
 void SimNode::note_failure(const Event& event) {
@@ -375,12 +398,19 @@ void SimNode::execute(const RoleChanged& effect) {
 void SimNode::execute(const RunFence& effect) { context_.listener.fence_wanted(seat(), effect.peer, effect.evidence); }
 
 void SimNode::execute(const Note& effect) {
-  context_.coverage.hit(effect.notice);
-  if (effect.notice == Notice::peer_connected) context_.oracle.met(seat(), effect.seat, heard_boots_[effect.seat.value]);
+  Coverage& coverage = context_.coverage;
+  coverage.hit(effect.notice);
+  if (effect.notice == Notice::peer_connected) {
+    context_.oracle.met(seat(), effect.seat, heard_[effect.seat.value].boot);
+    count_meeting(effect.seat);
+  }
+  if (effect.notice == Notice::peer_refused) ++coverage.meeting_refused.at(effect.a);
+  if (effect.notice == Notice::disk_failed) ++coverage.detached[static_cast<size_t>(Reason::disk_failed)];
+  if (effect.notice == Notice::metadata_failed) ++coverage.detached[static_cast<size_t>(Reason::metadata_failed)];
   if (effect.notice == Notice::round_started) context_.oracle.round_started({effect.a, seat(), start_});
   if (effect.notice == Notice::frozen) {
     context_.oracle.refused(seat(), "I/O frozen", static_cast<Reason>(effect.a));
-    if (effect.a < kReasons) ++context_.coverage.frozen[effect.a];
+    ++coverage.frozen.at(effect.a);
   }
 }
 

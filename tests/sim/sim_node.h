@@ -45,6 +45,9 @@ struct SimContext {
   RecordingSink recordings = {};  // empty: nothing is recorded
 };
 
+// How a peer does not fit, as this node hears it.
+enum class Misfit : uint8_t { none, other_protocol, my_node_id, small_disk, two_hellos };
+
 class SimNode : public Endpoint {
  public:
   enum class State : uint8_t { off, stopped, starting, running };
@@ -63,6 +66,8 @@ class SimNode : public Endpoint {
   void pause();  // SIGSTOP: the clock runs on, what the disk does is done
   void resume();
   void set_stand_alone(Seat peer, bool on);
+  // Its hellos say something else for a while.
+  void mishear(Seat peer, Misfit kind) { misfits_[peer.value] = kind; }
 
   State state() const { return state_; }
   bool paused() const { return paused_; }
@@ -100,6 +105,8 @@ class SimNode : public Endpoint {
   void arm_timer();
   void guard_against_spinning();
   void note_failure(const Event& event);
+  void note_hello(const Event& event);
+  void count_meeting(Seat peer);
   void check_failed_storage(const Effect& effect);
 
   void execute(const DiskIo& effect);
@@ -137,7 +144,13 @@ class SimNode : public Endpoint {
   uint64_t life_ = 0;         // one run of the process
   uint64_t start_ = 0;
   Boot boot_;
-  std::array<Boot, kMaxSeats> heard_boots_{};  // of the peers, as their last hello said
+  struct Heard {
+    Boot boot;
+    uint64_t number = 0;  // of the tenure
+  };
+  std::array<Heard, kMaxSeats> heard_{};  // of the peers, as their last hello said
+  uint64_t number_before_ = 0;            // of this node's tenure, before the step
+  std::array<Misfit, kMaxSeats> misfits_{};
   SeatSet stand_alone_;
   std::optional<Replica> replica_;
   std::unique_ptr<RunRecording> recording_;

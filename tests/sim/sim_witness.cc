@@ -55,6 +55,11 @@ void SimWitness::restore(const WitnessRecord& older) {
   set_back_ = true;
 }
 
+void SimWitness::remember(const Tenure& earlier) {
+  stable_.acceptor.promised = stable_.acceptor.accepted = earlier.origin;
+  stable_.acceptor.tenure = earlier;
+}
+
 void SimWitness::pause() {
   if (!up() || paused_) return;
   context_.trace.note(seat_, "frozen");

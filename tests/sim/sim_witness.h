@@ -25,6 +25,8 @@ class SimWitness : public Endpoint {
 
   // Its state is what it was at an earlier time. Only while it does not run.
   void restore(const WitnessRecord& older);
+  // Its state is of an earlier life of the resource. Only while it does not run.
+  void remember(const Tenure& earlier);
   bool set_back() const { return set_back_; }
 
   bool up() const { return voter_.has_value(); }

@@ -18,7 +18,8 @@ World::World(const Plan& plan, TraceDetail trace, RecordingSink recordings)
       net_(queue_, prng_.fork()),
       workload_(queue_, prng_.fork(), oracle_, coverage_, plan.extents * kBlocksPerExtent, plan.workload),
       manager_(context(), prng_.fork(), workload_, plan.manager),
-      injector_(*this, prng_.fork()) {
+      injector_(*this, prng_.fork()),
+      watch_(context()) {
   net_.behaviour = plan.net;
   if (plan.volatile_cache) oracle_.expect_volatile_caches();
   net_.tell_mangled([this](std::string what) { oracle_.fail("codec", std::move(what)); });
@@ -34,6 +35,7 @@ World::World(const Plan& plan, TraceDetail trace, RecordingSink recordings)
     node.create_metadata(resource, kFirstVersion);
     workload_.add_node(&node);
     manager_.add_node(&node);
+    watch_.add_node(&node);
     net_.attach(node.seat(), &node);
   }
   for (uint8_t i = 0; i < plan.witnesses; ++i) {
@@ -77,7 +79,9 @@ void World::run_for(Duration time) {
 }
 
 void World::run() {
+  injector_.rough_start();
   boot();
+  watch_.begin();
   if (!run_until(seconds(30), [this] { return manager_.created() && manager_.primary() != nullptr; })) {
     if (!oracle_.failed()) oracle_.fail("P9", "no Primary 30 s after the creation of the resource; " + describe_state());
     return;

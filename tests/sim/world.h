@@ -16,6 +16,7 @@
 #include "sim/sim_net.h"
 #include "sim/sim_node.h"
 #include "sim/sim_witness.h"
+#include "sim/status_watch.h"
 #include "sim/trace.h"
 #include "sim/workload.h"
 
@@ -92,6 +93,7 @@ class World : public NodeListener {
   std::vector<std::unique_ptr<SimNode>> nodes_;
   std::vector<std::unique_ptr<SimWitness>> witnesses_;
   Injector injector_;
+  StatusWatch watch_;
 };
 
 }  // namespace lockstep::sim

@@ -274,6 +274,10 @@ void Membership::refused(Seat from, const VoteRefused& refusal) {
       break;
   }
   if (round_forcing_) return force_refused(from, refusal, wait);
+  // Whether this voter knows the resource from an earlier life is not said yet, and must not be outvoted.
+  const bool reticent = refusal.why == VoteRefusal::lower_ballot || refusal.why == VoteRefusal::just_started ||
+                        refusal.why == VoteRefusal::lease_running;
+  if (round_creating_ && reticent) return fail_round(std::min(wait, milliseconds(500)));
   round_refused_.insert(from);
   if (!can_still_decide()) fail_round(std::min(wait, milliseconds(500)));
 }

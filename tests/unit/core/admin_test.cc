@@ -61,6 +61,31 @@ TEST(Creation, IsRefusedWhereTheWitnessKnowsAnEarlierLife) {
   EXPECT_EQ(lab.reason(kA, id), Reason::earlier_life);
 }
 
+// A witness that has just started says nothing for a while: the others may not outvote what it knows (its fault in the simulator:
+// earlier-life).
+TEST(Creation, WaitsForWhatASilentWitnessKnows) {
+  Lab lab;
+  const Tenure earlier = tenure_of({kA, kB}, {witness_seat(3)});
+  ASSERT_TRUE(lab.witness().accept(lab.now, {ballot(7, kB), holder_of(kB), earlier}).durable_first);
+  lab.restart_witness(kW, seconds(5));
+  lab.connect_all();
+  const AdminId id = lab.admin(kA, AdminOp::new_current_uuid);
+  lab.advance(seconds(3));
+  EXPECT_FALSE(lab.result(kA, id));
+  EXPECT_FALSE(lab.node(kA).record.adopted);
+  lab.advance(seconds(4));
+  EXPECT_EQ(lab.reason(kA, id), Reason::earlier_life);
+}
+
+TEST(Creation, SaysThatAVoterIsSilent) {
+  Lab lab;
+  lab.restart_witness(kW, seconds(40));
+  lab.connect_all();
+  const AdminId id = lab.admin(kA, AdminOp::new_current_uuid);
+  lab.advance(seconds(16));
+  EXPECT_EQ(lab.reason(kA, id), Reason::voters_starting);
+}
+
 TEST(Creation, EndsWithoutQuorumWhenVotersStaySilent) {
   Lab lab({.data_nodes = {kA}, .witnesses = {kW, witness_seat(1)}});
   lab.connect(kA, kW);

@@ -53,5 +53,18 @@ TEST(Inspect, ShowsAPeerThatIsGoneAndOutOfTheSetAsOutdated) {
   EXPECT_EQ(lab.show(kA).peers.at(0).replication, ReplicationState::off);
 }
 
+// What waits then waits for the command, and no quorum is missing.
+TEST(Inspect, AHandOverIsNoFreeze) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.node(kA).hold_meta = true;
+  const AdminId id = lab.admin(kA, AdminOp::secondary);
+  ASSERT_FALSE(lab.result(kA, id));
+  ASSERT_EQ(lab.show(kA).role, Role::primary);
+  EXPECT_FALSE(lab.show(kA).suspended);
+  EXPECT_EQ(lab.show(kA).reason, Reason::none);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -157,6 +157,12 @@ class Lab {
         std::make_unique<Replica>(made.config, Loaded{made.record, made.intent, made.bitmaps, made.intent_sequences}, now);
     step(seat, Tick{});
   }
+  // What it had granted before it was stopped keeps it silent after a start.
+  void restart_witness(Seat seat, Duration longest_lease) {
+    WitnessRecord record = witnesses_.at(seat)->record();
+    record.acceptor.longest_lease = longest_lease;
+    witnesses_[seat] = std::make_unique<WitnessVoter>(record, boot_of(seat), 50, now);
+  }
   void start_witness(Seat seat, Uuid acceptor) {
     WitnessRecord record;
     record.acceptor.acceptor = acceptor;
