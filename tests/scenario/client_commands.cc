@@ -95,7 +95,7 @@ std::string Player::content(uint64_t block, uint64_t version) const {
   const auto writer = stage_->oracle().history().writer_of(block, version);
   if (!writer.known || !writer.op) return "rubbish";
   const auto name = names_.find(*writer.op);
-  return name == names_.end() ? "a client's write" : name->second;
+  return (writer.torn ? "a part of " : "") + (name == names_.end() ? "a client's write" : name->second);
 }
 
 std::string Player::status_of(sim::SimNode& node) {

@@ -27,17 +27,19 @@ Tenure earlier_life(const Plan& plan, const SimWitness& witness) {
 
 }  // namespace
 
-// Somebody corrects it some time later, and connects the two again.
+// Somebody corrects it some time later, and connects the two again. A hello that is being judged at that moment is refused yet.
 void Injector::misfit(SimNode& one, SimNode& other, Misfit kind, Duration length) {
   const bool mutual = prng_.chance(50);
   one.mishear(other.seat(), kind);
   if (mutual) other.mishear(one.seat(), kind);
   world_.net().reset(one.seat(), other.seat());
   world_.queue().after(length, [&one, &other] {
-    for (auto [a, b] : {std::pair{&one, &other}, std::pair{&other, &one}}) {
-      a->mishear(b->seat(), Misfit::none);
-      a->set_stand_alone(b->seat(), false);
-    }
+    one.mishear(other.seat(), Misfit::none);
+    other.mishear(one.seat(), Misfit::none);
+  });
+  world_.queue().after(length + seconds(1), [&one, &other] {
+    one.set_stand_alone(other.seat(), false);
+    other.set_stand_alone(one.seat(), false);
   });
 }
 

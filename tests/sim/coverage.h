@@ -70,7 +70,8 @@ struct Coverage {
   uint64_t fences_completed = 0, fences_failed = 0, fences_of_a_primary = 0, fence_reports_late = 0, fence_reports_twice = 0;
   uint64_t copies_given_up_remotely = 0;
   uint64_t half_open = 0, silences = 0, late_messages = 0;
-  uint64_t everywhere_lost = 0, torn_pages = 0, strayed_pages = 0, orphans_landed = 0, orphans_lost = 0, lost_blocks = 0;
+  uint64_t everywhere_lost = 0, torn_blocks = 0, parts_read = 0, torn_pages = 0, strayed_pages = 0, orphans_landed = 0,
+           orphans_lost = 0, lost_blocks = 0;
   uint64_t superblocks_interrupted = 0, superblocks_repaired = 0, repairs_interrupted = 0;
   uint64_t frames_split = 0, frames_joined = 0, frames_cut = 0;
   uint64_t disk_errors = 0, meta_errors = 0;

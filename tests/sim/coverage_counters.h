@@ -55,6 +55,8 @@ constexpr Counter kCounters[] = {
     {"wire", "frames split", &Coverage::frames_split},
     {"wire", "several at once", &Coverage::frames_joined},
     {"wire", "cut off in the middle", &Coverage::frames_cut},
+    {"disks", "torn blocks", &Coverage::torn_blocks},
+    {"disks", "torn blocks read", &Coverage::parts_read},
     {"disks", "torn pages", &Coverage::torn_pages},
     {"disks", "strayed pages", &Coverage::strayed_pages},
     {"disks", "orphans landed", &Coverage::orphans_landed},

@@ -51,6 +51,11 @@ void History::chose(std::vector<uint64_t> content) {
 }
 
 History::Writer History::writer_of(uint64_t block, uint64_t value) const {
+  if (is_torn(value)) {
+    Writer whole = writer_of(block, torn_from(value));
+    whole.torn = true;
+    return whole;
+  }
   if (value == kFirstVersion) return {};
   if (value == kZeroVersion) {
     const auto found = zeroed_.find(block);
@@ -80,6 +85,7 @@ bool History::may_be_lost(uint64_t index) const {
 
 Verdict History::check() const {
   std::map<uint64_t, std::vector<Access>> blocks;
+  std::set<std::pair<uint64_t, uint64_t>> parts;  // block and value
   for (uint64_t i = 0; i < ops_.size(); ++i) {
     const ClientOp& op = ops_[i];
     if (op.kind == OpKind::flush || (op.kind == OpKind::read && !op.acknowledged)) continue;
@@ -87,6 +93,10 @@ Verdict History::check() const {
     for (uint64_t k = 0; k < op.range.length / kBlockBytes; ++k) {
       Access access{i, version_of(i), op.kind == OpKind::read};
       if (access.read) access.value = op.seen->at(k);
+      if (access.read && is_torn(access.value) && parts.emplace(first + k, access.value).second) {
+        const Writer writer = writer_of(first + k, access.value);
+        if (writer.op) blocks[first + k].push_back({*writer.op, access.value, false, true});
+      }
       if (op.kind == OpKind::trim || op.kind == OpKind::write_zeroes) access.value = kZeroVersion;
       blocks[first + k].push_back(access);
     }
@@ -101,21 +111,30 @@ Verdict History::check() const {
 Verdict History::check_block(uint64_t block, const std::vector<Access>& accesses) const {
   for (const Access& access : accesses) {
     if (!access.read) continue;
-    const ClientOp& read = ops_[access.op];
-    const Writer writer = writer_of(block, access.value);
-    if (!writer.known) {
-      return {"P6", fmt::format("block {}: the read answered at {:.6f} by n{} saw {}, which nobody wrote", block,
-                                at(read.answered), read.node.value, access.value)};
-    }
-    if (writer.op && ops_[*writer.op].invoked >= read.answered) {
-      return {"P6", fmt::format("block {}: the read answered at {:.6f} saw version {} before it was written", block,
-                                at(read.answered), access.value)};
-    }
+    Verdict verdict = check_read(block, access);
+    if (!verdict.good()) return verdict;
   }
   for (size_t era = 0; era <= losses_.size(); ++era) {
     Verdict verdict = check_era(block, accesses, era);
     if (!verdict.good()) return verdict;
   }
+  return {};
+}
+
+Verdict History::check_read(uint64_t block, const Access& access) const {
+  const ClientOp& read = ops_[access.op];
+  const auto wrong = [&](std::string_view how) {
+    return Verdict{"P6", fmt::format("block {}: the read answered at {:.6f} by n{} saw {}, {}", block, at(read.answered),
+                                     read.node.value, access.value, how)};
+  };
+  const Writer writer = writer_of(block, access.value);
+  if (!writer.known) return wrong("which nobody wrote");
+  if (!writer.op) return {};
+  const ClientOp& write = ops_[*writer.op];
+  if (write.invoked >= read.answered) return wrong("before it was written");
+  const auto loss = std::lower_bound(losses_.begin(), losses_.end(), write.invoked);
+  const bool lost_between = loss != losses_.end() && *loss <= read.answered;
+  if (writer.torn && write.answered < read.invoked && !lost_between) return wrong("a part of a write that was acknowledged");
   return {};
 }
 
@@ -129,12 +148,13 @@ Verdict History::check_era(uint64_t block, const std::vector<Access>& accesses, 
   for (const Access& access : accesses) {
     const ClientOp& op = ops_[access.op];
     // What waited meanwhile was done on the other side of that: a write counts in both eras, a read in none.
-    const bool began_before = op.invoked < begin && op.answered >= begin && crossed_.contains(begin);
-    const bool ends_after = op.answered >= end && crossed_.contains(end);
+    const Instant answered = access.torn ? kNever : op.answered;
+    const bool began_before = op.invoked < begin && answered >= begin && crossed_.contains(begin);
+    const bool ends_after = answered >= end && crossed_.contains(end);
     const bool within = op.invoked >= begin || (began_before && !access.read);
     if (!within || op.invoked >= end || (access.read && ends_after)) continue;
     Zone& zone = zones[access.value];
-    zone.first_response = std::min(zone.first_response, ends_after ? kNever : op.answered);
+    zone.first_response = std::min(zone.first_response, ends_after ? kNever : answered);
     zone.last_invocation = std::max(zone.last_invocation, op.invoked);
     any_read = any_read || access.read;
     if (!access.read) continue;
@@ -198,7 +218,7 @@ std::string History::objection(uint64_t block, uint64_t value, const std::vector
 bool History::may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const {
   const Writer writer = writer_of(block, value);
   for (const Access& access : accesses) {
-    if (access.read || access.value == value) continue;
+    if (access.read || access.torn || access.value == value) continue;
     if (!certainly_before(writer, {true, access.op})) continue;
     if (flushed_before(ops_[access.op], loss)) return false;
   }

@@ -5,7 +5,8 @@
 // exactly by zones (Gibbons and Korach, "Testing Shared Memories", SIAM J. Comput. 26(4), 1997): the zone of
 // a value lasts from the earliest response to the latest invocation among its write and its reads; it is
 // forward when the first is before the second. A history is linearizable exactly when no two forward zones
-// overlap, no backward zone lies within a forward one, and no read precedes its write.
+// overlap, no backward zone lies within a forward one, and no read precedes its write. What an interrupted write leaves of a block counts as a
+// write of its own, which began with the other and has no answer; of a write that was acknowledged nobody may see a part.
 #pragma once
 
 #include <cstdint>
@@ -60,6 +61,7 @@ class History {
   struct Writer {
     bool known = true;
     std::optional<uint64_t> op;
+    bool torn = false;  // a part of what it wrote
   };
   Writer writer_of(uint64_t block, uint64_t value) const;
   // Whether `a` took effect before `b` for certain: it was acknowledged before `b` was begun.
@@ -81,10 +83,13 @@ class History {
     uint64_t op = 0;
     uint64_t value = 0;
     bool read = false;
+    bool torn =
+        false;  // a write that was interrupted, of which a read saw the part that had come to the disk: one that has no answer
   };
   Verdict check_block(uint64_t block, const std::vector<Access>& accesses) const;
   Verdict check_era(uint64_t block, const std::vector<Access>& accesses, size_t era) const;
   static std::string check_zones(uint64_t block, const Zones& zones);
+  Verdict check_read(uint64_t block, const Access& access) const;
   std::string objection(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const;
   bool may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const;
   bool flushed_before(const ClientOp& write, Instant loss) const;

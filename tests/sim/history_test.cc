@@ -107,6 +107,44 @@ TEST_F(HistoryTest, ObjectsWhenAnUnansweredWriteIsSeenAndVanishes) {
   EXPECT_FALSE(right());
 }
 
+// Of a write that power loss interrupted.
+TEST_F(HistoryTest, AcceptsAPartOfAnUnansweredWrite) {
+  const uint64_t a = write(1, 2);
+  const uint64_t b = write(3, 0);
+  read(5, 6, kTornBit | b);
+  read(7, 8, kTornBit | b);
+  EXPECT_EQ(history_.check().wrong, "");
+  read(9, 10, a);
+  EXPECT_FALSE(right()) << "it came back after the part was seen";
+}
+
+TEST_F(HistoryTest, ObjectsToAnotherPartOfTheSameWriteAndBack) {
+  const uint64_t a = write(1, 0);
+  read(5, 6, kTornBit | a);
+  read(7, 8, kTornBit | a | uint64_t{1} << 32);
+  read(9, 10, kTornBit | a);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, ObjectsToAPartOfAnAcknowledgedWrite) {
+  const uint64_t a = write(1, 2);
+  read(5, 6, kTornBit | a);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, APartOfAnAcknowledgedWriteMayOutliveALoss) {
+  const uint64_t a = write(1, 2);
+  history_.all_lost_unflushed(Instant{3});
+  read(5, 6, kTornBit | a);
+  EXPECT_EQ(history_.check().wrong, "");
+  const uint64_t b = write(7, 8);
+  op(OpKind::flush, 9, 10);
+  history_.all_lost_unflushed(Instant{11});
+  read(12, 13, kTornBit | a);
+  EXPECT_FALSE(right()) << "something newer was flushed";
+  static_cast<void>(b);
+}
+
 TEST_F(HistoryTest, ObjectsToAValueThatNobodyWrote) {
   read(1, 2, 99);
   EXPECT_FALSE(right());

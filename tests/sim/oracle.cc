@@ -21,6 +21,7 @@ uint64_t Oracle::invoked(const ClientOp& op) {
 
 void Oracle::answered(uint64_t op, Seat node, uint64_t start, const std::optional<Tenure>& tenure, IoStatus status,
                       Payload seen) {
+  if (seen && std::any_of(seen->begin(), seen->end(), is_torn)) ++coverage_.parts_read;
   history_.answer(op, status, std::move(seen), queue_.now());
   if (status != IoStatus::ok) {
     ++coverage_.client_failed;
@@ -68,9 +69,11 @@ void Oracle::check_not_older(Seat joiner, Seat member, uint64_t block) {
   const uint64_t ours = disks_.at(member)->read_block(block);
   const auto newer = history_.writer_of(block, ours);
   const auto older = history_.writer_of(block, theirs);
+  if (newer.torn) return;  // what it is a part of is not kept by anybody's word
   if (!newer.known || !newer.op || !history_.op(*newer.op).acknowledged) return;
   if (history_.may_be_lost(*newer.op)) return;  // that one copy happens to have it still obliges no other
-  if (older.known && !history_.certainly_before(older, newer)) return;
+  const bool in_part = older.torn && older.op == newer.op;
+  if (older.known && !in_part && !history_.certainly_before(older, newer)) return;
   // It had it when it said that it was ready, and lost power since: it is doubtful when it comes back.
   const auto risk = at_risk_.find(*newer.op);
   if (risk != at_risk_.end() && risk->second.contains(joiner)) return;
@@ -120,7 +123,8 @@ void Oracle::check_members_have(uint64_t index, const Uuid& history) {
       const uint64_t there = disk->second->read_block(b);
       if (there == mine) continue;
       const auto writer = history_.writer_of(b, there);
-      if (writer.known && !history_.certainly_before(writer, {true, index})) continue;
+      const bool in_part = writer.torn && writer.op == index;
+      if (writer.known && !in_part && !history_.certainly_before(writer, {true, index})) continue;
       // A member that is there was not waited for (P1); one that is lost was not seen out of the set (P3).
       const bool lost = op.node != member && connected_ && !connected_(op.node, member);
       fail(lost ? "P3" : "P1", fmt::format("write {} of block {} is acknowledged, but member {} of {} has {} there", mine, b,

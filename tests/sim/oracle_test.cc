@@ -73,6 +73,14 @@ TEST_F(CopiesTest, ObjectsToAnAcknowledgementThatAMemberLacks) {
   EXPECT_EQ(promise(), "P1");
 }
 
+TEST_F(CopiesTest, ObjectsToAnAcknowledgementThatAMemberHasInPart) {
+  const uint64_t op = invoke(3);
+  put(a_, 3, History::version_of(op));
+  put(b_, 3, kTornBit | History::version_of(op));
+  acknowledge(op);
+  EXPECT_EQ(promise(), "P1");
+}
+
 TEST_F(CopiesTest, AReplacedDiskOwesWhatIsBegunAfterwards) {
   const uint64_t before = invoke(3);
   put(a_, 3, History::version_of(before));

@@ -5,7 +5,13 @@
 namespace lockstep::sim {
 
 SimDisk::SimDisk(EventQueue& queue, Prng prng, DiskObserver& observer, Seat node, uint64_t blocks)
-    : queue_(queue), prng_(prng), observer_(observer), node_(node), cached_(blocks, kFirstVersion), meta_prng_(prng.fork()) {}
+    : queue_(queue),
+      prng_(prng),
+      observer_(observer),
+      node_(node),
+      cached_(blocks, kFirstVersion),
+      meta_prng_(prng.fork()),
+      tear_prng_(Prng(meta_prng_).fork()) {}
 
 void SimDisk::create(const NodeRecord& record, uint64_t content) {
   CHECK(!busy());
@@ -63,12 +69,12 @@ void SimDisk::finish(uint64_t id) {
 
 void SimDisk::finish_data(DataOp& op, bool orphan) {
   if (orphan) {
-    apply_data(op, false);
+    apply_data(op, Landing::interrupted);
     return;
   }
   if (prng_.permille(behaviour.data_error_permille)) {
     ++counters.data_errors;
-    if (op.io.kind != OpKind::read && op.io.kind != OpKind::flush) apply_data(op, false);
+    if (op.io.kind != OpKind::read && op.io.kind != OpKind::flush) apply_data(op, Landing::torn);
     op.done(IoStatus::io_error, nullptr);
     return;
   }
@@ -79,7 +85,7 @@ void SimDisk::finish_data(DataOp& op, bool orphan) {
   if (op.io.kind == OpKind::flush) {
     flush_up_to(op.flush_mark);
   } else {
-    apply_data(op, true);
+    apply_data(op, Landing::sure);
   }
   op.done(IoStatus::ok, nullptr);
 }
@@ -98,7 +104,14 @@ void SimDisk::finish_meta(MetaOp& op, bool orphan) {
   if (!orphan) op.done(!failed);
 }
 
-void SimDisk::apply_data(const DataOp& op, bool sure) {
+uint64_t SimDisk::part_of(uint64_t version) {
+  const uint64_t which = ++counters.torn_blocks;
+  CHECK(which < (uint64_t{1} << 20) && version == torn_from(version));
+  return kTornBit | static_cast<uint64_t>(node_.value) << 52 | which << 32 | version;
+}
+
+void SimDisk::apply_data(const DataOp& op, Landing landing) {
+  const bool sure = landing == Landing::sure;
   if (!is_change(op.io.kind)) return;
   const uint64_t first = op.io.range.offset / kBlockBytes;
   const uint64_t count = op.io.range.length / kBlockBytes;
@@ -109,7 +122,10 @@ void SimDisk::apply_data(const DataOp& op, bool sure) {
       continue;
     }
     if (!sure) ++counters.orphans_landed;
-    write_block(first + i, op.io.kind == OpKind::write ? op.payload->at(i) : kZeroVersion, op.io.fua && sure);
+    uint64_t version = op.io.kind == OpKind::write ? op.payload->at(i) : kZeroVersion;
+    // Of what is torn already another mixture comes out; it keeps the name of its last writer.
+    if (landing == Landing::torn && tear_prng_.chance(30)) version = part_of(torn_from(version));
+    write_block(first + i, version, op.io.fua && sure);
   }
 }
 
@@ -177,7 +193,7 @@ void SimDisk::power_lost() {
   auto lost = std::move(in_flight_);
   in_flight_.clear();
   for (auto& [id, op] : lost) {
-    if (const auto* data = std::get_if<DataOp>(&op.op)) apply_data(*data, false);
+    if (const auto* data = std::get_if<DataOp>(&op.op)) apply_data(*data, Landing::torn);
     if (const auto* meta = std::get_if<MetaOp>(&op.op)) {
       const uint64_t fate = prng_.below(3);
       const auto* record = std::get_if<WriteRecord>(&meta->what);
@@ -189,9 +205,10 @@ void SimDisk::power_lost() {
   // Every block keeps one of the versions that were on their way through the cache, most often the last.
   for (auto& [block, pending] : unflushed_) {
     const Unflushed& kept = prng_.chance(50) ? pending.back() : pending[prng_.below(pending.size())];
-    if (kept.version == cached_[block]) continue;
+    const bool half = &kept != &pending.front() && tear_prng_.chance(20);
+    if (kept.version == cached_[block] && !half) continue;
     ++counters.lost_blocks;
-    cached_[block] = kept.version;
+    cached_[block] = half ? part_of(torn_from(kept.version)) : kept.version;
     observer_.block_lost(node_, block);
   }
   unflushed_.clear();

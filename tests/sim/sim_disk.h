@@ -34,6 +34,12 @@ constexpr uint64_t kZeroVersion = 0;
 constexpr uint64_t kFirstVersion = 1;             // what every block holds before the first write
 constexpr uint64_t kGarbage = uint64_t{1} << 60;  // what a replaced disk holds: no client ever wrote it
 
+// A block whose write was interrupted: some of its sectors of 512 bytes are of that version, the others as they were before. What exactly is
+// there differs from one interruption to the next.
+constexpr uint64_t kTornBit = uint64_t{1} << 59;
+constexpr bool is_torn(uint64_t version) { return (version & kTornBit) != 0; }
+constexpr uint64_t torn_from(uint64_t version) { return version & 0xffffffffU; }
+
 class DiskObserver {
  public:
   virtual ~DiskObserver() = default;
@@ -103,8 +109,8 @@ class SimDisk {
 
   DiskBehaviour behaviour;
   struct Counters {
-    uint64_t data_errors = 0, meta_errors = 0, torn_pages = 0, strayed_pages = 0, orphans_landed = 0, orphans_lost = 0,
-             lost_blocks = 0;
+    uint64_t data_errors = 0, meta_errors = 0, torn_blocks = 0, torn_pages = 0, strayed_pages = 0, orphans_landed = 0,
+             orphans_lost = 0, lost_blocks = 0;
     SimSuperblock::Counters superblock;
   } counters;
 
@@ -141,8 +147,10 @@ class SimDisk {
   void finish(uint64_t id);
   void finish_data(DataOp& op, bool orphan);
   void finish_meta(MetaOp& op, bool orphan);
-  // `sure`: every block; otherwise each block lands or not at random.
-  void apply_data(const DataOp& op, bool sure);
+  // Interrupted: each block lands or not at random. Torn: it may also land in part.
+  enum class Landing : uint8_t { sure, interrupted, torn };
+  void apply_data(const DataOp& op, Landing landing);
+  uint64_t part_of(uint64_t version);
   void apply_meta(const MetaOp& op);
   void tear_meta(const MetaOp& op);
   void tear_page(Page& page, const PageId& id, uint64_t sequence, const BitPage& bits);
@@ -169,6 +177,7 @@ class SimDisk {
   NodeRecord record_;
   SimSuperblock superblock_;  // holds the same record, as sectors
   Prng meta_prng_;            // of its own: what is torn how shifts no other draw
+  Prng tear_prng_;            // so for blocks
   std::map<uint32_t, IntentPage> intent_;
   std::map<std::pair<uint8_t, uint32_t>, Page> bitmaps_;
   bool set_back_ = false;

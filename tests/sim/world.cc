@@ -143,6 +143,7 @@ void World::heal() {
     n->disk().behaviour.volatile_cache = plan_.volatile_cache;
     n->resume();
     n->kill();  // a failed disk is attached anew only by a new process
+    for (const auto& other : nodes_) n->set_stand_alone(other->seat(), false);
     queue_.after(prng_.between(milliseconds(10), seconds(2)), [n] {
       n->power_on();
       n->start();
@@ -287,6 +288,7 @@ Coverage World::collect_coverage() const {
   all.frames_cut += net_.counters.frames_cut;
   for (const auto& node : nodes_) {
     const auto& c = node->disk().counters;
+    all.torn_blocks += c.torn_blocks;
     all.torn_pages += c.torn_pages;
     all.strayed_pages += c.strayed_pages;
     all.superblocks_interrupted += c.superblock.interrupted;

@@ -46,6 +46,29 @@ TEST_F(DiskTest, WithoutACacheACompletedWriteSurvivesPowerLoss) {
   EXPECT_EQ(disk_.read_block(5), 10U);
 }
 
+// Two of them are never the same: which sectors came to the disk is not known.
+TEST_F(DiskTest, AWriteThatPowerLossInterruptsMayBeThereInPart) {
+  for (uint64_t b = 0; b < 64; ++b) write(b, 10);
+  disk_.power_lost();
+  std::set<uint64_t> parts;
+  for (uint64_t b = 0; b < 64; ++b) {
+    const uint64_t there = disk_.read_block(b);
+    EXPECT_TRUE(there == kFirstVersion || torn_from(there) == 10) << there;
+    if (is_torn(there)) {
+      EXPECT_TRUE(parts.insert(there).second);
+    }
+  }
+  EXPECT_FALSE(parts.empty());
+  EXPECT_EQ(disk_.counters.torn_blocks, parts.size());
+}
+
+TEST_F(DiskTest, OnlyPowerLossTearsABlock) {
+  for (uint64_t b = 0; b < 64; ++b) write(b, 10);
+  disk_.process_killed();
+  settle();
+  for (uint64_t b = 0; b < 64; ++b) EXPECT_FALSE(is_torn(disk_.read_block(b)));
+}
+
 TEST_F(DiskTest, AVolatileCacheLosesWhatWasNotFlushed) {
   disk_.behaviour.volatile_cache = true;
   int lost = 0;
