@@ -64,19 +64,48 @@ Holder RegisterModel::holder(const State& state, size_t who) const {
   return {seat_of(who), boot_of(who, state.voters[who].boot), state.candidates[who].start};
 }
 
-ValueId RegisterModel::intern(const Tenure& tenure) {
+ValueId RegisterModel::find(const Tenure& tenure) const {
   for (size_t i = 0; i < values_.size(); ++i) {
     if (values_[i] == tenure) return static_cast<ValueId>(i);
   }
+  return -1;
+}
+
+ValueId RegisterModel::intern(const Tenure& tenure) {
+  if (const ValueId known = find(tenure); known >= 0) return known;
   values_.push_back(tenure);
   return static_cast<ValueId>(values_.size() - 1);
 }
 
+const Tenure* RegisterModel::value_in(const Mail& mail) {
+  if (const auto* accept = std::get_if<Accept>(&mail.message)) return &accept->tenure;
+  const auto* promise = std::get_if<Promise>(&mail.message);
+  return promise != nullptr && promise->tenure ? &*promise->tenure : nullptr;
+}
+
+uint64_t RegisterModel::likeness(const Mail& mail) {
+  const Ballot& ballot = std::visit(
+      [](const auto& message) -> const Ballot& {
+        if constexpr (requires { message.ballot; }) return message.ballot;
+        static const Ballot kNone;
+        return kNone;
+      },
+      mail.message);
+  Bytes bytes;
+  bytes.put(mail.message.index() << 16 | uint64_t{mail.from.value} << 8 | mail.to.value);
+  bytes.put(ballot);
+  return bytes.a();
+}
+
 MessageId RegisterModel::intern(const Mail& mail) {
-  for (size_t i = 0; i < mails_.size(); ++i) {
-    if (mails_[i] == mail) return static_cast<MessageId>(i);
+  std::vector<MessageId>& alike = mail_like_[likeness(mail)];
+  for (MessageId id : alike) {
+    if (mails_[id] == mail) return id;
   }
+  alike.push_back(static_cast<MessageId>(mails_.size()));
   mails_.push_back(mail);
+  const Tenure* value = value_in(mail);
+  carried_.push_back(value != nullptr ? intern(*value) : ValueId{-1});
   return static_cast<MessageId>(mails_.size() - 1);
 }
 
@@ -136,7 +165,7 @@ bool RegisterModel::can_matter(const State& state, const Mail& mail) const {
   const size_t to = index_of(mail.to);
   const VoterState& voter = state.voters[to];
   const bool may_be_emptied = to == 2 && state.wipes < bounds_.wipes;
-  if (const auto* prepare = std::get_if<Prepare>(&mail.message)) return may_be_emptied || prepare->ballot > voter.promised;
+  if (std::holds_alternative<Prepare>(mail.message)) return prepare_can_matter(state, mail);
   if (const auto* accept = std::get_if<Accept>(&mail.message))
     return may_be_emptied || (accept->ballot >= voter.promised && accept->ballot != voter.accepted);
   if (const auto* counted = std::get_if<AcceptanceCounted>(&mail.message))
@@ -146,13 +175,51 @@ bool RegisterModel::can_matter(const State& state, const Mail& mail) const {
   return std::get<Accepted>(mail.message).ballot == c.ballot;
 }
 
+// Without an answer that is waited for it only makes the voter refuse what could get lost as well. Unless the voter is a candidate's own: that
+// is asked without fail, and counts on from what it has promised.
+bool RegisterModel::prepare_can_matter(const State& state, const Mail& mail) const {
+  const Ballot& ballot = std::get<Prepare>(mail.message).ballot;
+  const size_t to = index_of(mail.to);
+  const CandidateState& sender = state.candidates[index_of(mail.from)];
+  const bool waited_for = sender.in_round && sender.ballot == ballot && sender.proposed < 0;
+  const bool candidates_own = to != 2 && (state.candidates[to].rounds_left > 0 || state.candidates[to].in_round);
+  if (bounds_.witness && !waited_for && !candidates_own) return false;
+  return (to == 2 && state.wipes < bounds_.wipes) || ballot > state.voters[to].promised;
+}
+
+void RegisterModel::forget_the_exhausted(State& state) const {
+  if (!bounds_.witness) return;
+  for (CandidateState& c : state.candidates) {
+    if (c.rounds_left > 0 || c.in_round) continue;
+    c = CandidateState{};
+  }
+}
+
+// What was proposed, and nobody has accepted or may yet.
+void RegisterModel::forget_lost_values(State& state) const {
+  std::vector<bool> there(values_.size());
+  const auto keep = [&there](ValueId value) {
+    if (value >= 0) there[static_cast<size_t>(value)] = true;
+  };
+  for (const VoterState& voter : state.voters) keep(voter.value);
+  for (const CandidateState& c : state.candidates) {
+    for (ValueId value : {c.adopted, c.undecided, c.proposed}) keep(value);
+    for (MessageId id : c.delivered) keep(carried_[id]);
+  }
+  for (MessageId id : state.sent) keep(carried_[id]);
+  for (ValueId value : state.decided) keep(value);
+  std::erase_if(state.lineage, [&](const auto& l) { return !there[static_cast<size_t>(l.first)]; });
+}
+
 void RegisterModel::forget_the_ineffective(State& state) const {
   std::erase_if(state.sent, [&](MessageId id) { return !can_matter(state, mails_[id]); });
 }
 
 bool RegisterModel::follow(State next, const std::string& what) {
   ++transitions_;
+  forget_the_exhausted(next);
   forget_the_ineffective(next);
+  forget_lost_values(next);
   if (objection_.empty() && first_time(next)) visit(next);
   if (objection_.empty()) return true;
   path_.insert(path_.begin(), what);
@@ -203,8 +270,9 @@ Round RegisterModel::rebuild(const CandidateState& c, size_t who) const {
   std::vector<const Mail*> answers;
   for (MessageId id : c.delivered) answers.push_back(&mails_[id]);
   // What an acceptor said before its storage was emptied came before what its successor says.
-  std::stable_sort(answers.begin(), answers.end(),
-                   [](const Mail* x, const Mail* y) { return voice_of(*x).acceptor.bytes < voice_of(*y).acceptor.bytes; });
+  std::stable_sort(answers.begin(), answers.end(), [](const Mail* x, const Mail* y) {
+    return x->from != y->from ? x->from < y->from : voice_of(*x).acceptor.bytes < voice_of(*y).acceptor.bytes;
+  });
   for (const Mail* mail : answers) {
     if (const auto* promise = std::get_if<Promise>(&mail->message)) round.promised(mail->from, *promise);
   }
@@ -269,28 +337,74 @@ bool RegisterModel::at_candidate(const State& state, MessageId id, const Mail& m
   insert_sorted(c.delivered, id);
   const VoterIdentity& voice = voice_of(mail);
   if (index_of(mail.from) == 1 - who) hear_boot(next, who, voice.boot);
-  const Round round = rebuild(c, who);
   const std::string what = fmt::format("{} hears {} {}", name_of(who), promise != nullptr ? "a promise of" : "an acceptance of",
                                        name_of(index_of(mail.from)));
-  if (promise != nullptr) {
-    if (!round.ready()) return follow(std::move(next), what);
-    for (const Tenure& value : proposals(state, who, round.found())) {
-      State proposing = next;
-      CandidateState& p = proposing.candidates[who];
-      const ValueId chosen = intern(value);
-      const bool known =
-          std::any_of(state.lineage.begin(), state.lineage.end(), [&](const auto& l) { return l.first == chosen; });
-      if (chosen != 0 && !known) insert_sorted(proposing.lineage, {chosen, p.adopted});
-      p.proposed = chosen;
-      if (chosen != p.adopted) p.undecided = chosen;
-      ask_all(proposing, who, Accept{p.ballot, holder(state, who), value, false});
-      if (!follow(std::move(proposing), fmt::format("{} and proposes value {}", what, chosen))) return false;
-    }
-    return true;
+  if (!completes(c, who)) return follow(std::move(next), what);
+  return phase_is_over(std::move(next), who, what);
+}
+
+bool RegisterModel::completes(const CandidateState& c, size_t who) const {
+  const Round round = rebuild(c, who);
+  return c.proposed < 0 ? round.ready() : round.phase() == Round::Phase::decided;
+}
+
+// Enough promises were heard, or enough acceptances.
+bool RegisterModel::phase_is_over(State next, size_t who, const std::string& what) {
+  const CandidateState& c = next.candidates[who];
+  if (c.proposed >= 0) {
+    const ValueId value = c.proposed;
+    decide(next, who);
+    return follow(std::move(next), fmt::format("{} and has decided value {}", what, value));
   }
-  if (round.phase() != Round::Phase::decided) return follow(std::move(next), what);
-  decide(next, who);
-  return follow(std::move(next), fmt::format("{} and has decided value {}", what, before.proposed));
+  const Round round = rebuild(c, who);
+  for (const Tenure& value : proposals(next, who, round.found())) {
+    State proposing = next;
+    CandidateState& p = proposing.candidates[who];
+    const ValueId chosen = intern(value);
+    const bool known = std::any_of(next.lineage.begin(), next.lineage.end(), [&](const auto& l) { return l.first == chosen; });
+    if (chosen != 0 && !known) insert_sorted(proposing.lineage, {chosen, p.adopted});
+    p.proposed = chosen;
+    if (chosen != p.adopted) p.undecided = chosen;
+    ask_all(proposing, who, Accept{p.ballot, holder(next, who), value, false});
+    if (!follow(std::move(proposing), fmt::format("{} and proposes value {}", what, chosen))) return false;
+  }
+  return true;
+}
+
+// Every set of answers that ends a phase as its last one arrives.
+bool RegisterModel::answers_complete_a_phase(const State& state) {
+  for (size_t who = 0; who < 2; ++who) {
+    const CandidateState& before = state.candidates[who];
+    if (!before.in_round) continue;
+    std::vector<MessageId> answers;
+    for (MessageId id : state.sent) {
+      const auto* promise = std::get_if<Promise>(&mails_[id].message);
+      const auto* accepted = std::get_if<Accepted>(&mails_[id].message);
+      const bool of_phase = before.proposed < 0 ? promise != nullptr && promise->ballot == before.ballot
+                                                : accepted != nullptr && accepted->ballot == before.ballot;
+      if (of_phase && index_of(mails_[id].to) == who) answers.push_back(id);
+    }
+    for (uint32_t set = 1; set < 1U << answers.size(); ++set) {
+      const auto with = [&](uint32_t chosen) {
+        CandidateState c = before;
+        for (size_t i = 0; i < answers.size(); ++i)
+          if ((chosen >> i & 1) != 0) insert_sorted(c.delivered, answers[i]);
+        return c;
+      };
+      if (!completes(with(set), who)) continue;
+      bool ended_by_the_last = false;
+      for (size_t i = 0; i < answers.size() && !ended_by_the_last; ++i)
+        ended_by_the_last = (set >> i & 1) != 0 && !completes(with(set & ~(1U << i)), who);
+      if (!ended_by_the_last) continue;
+      State next = state;
+      next.candidates[who] = with(set);
+      std::string what = name_of(who) + (before.proposed < 0 ? " hears promises of" : " hears acceptances of");
+      for (size_t i = 0; i < answers.size(); ++i)
+        if ((set >> i & 1) != 0) what += " " + name_of(index_of(mails_[answers[i]].from));
+      if (!phase_is_over(std::move(next), who, what)) return false;
+    }
+  }
+  return true;
 }
 
 // Checks, and carries on as Membership::decided.
@@ -310,7 +424,7 @@ bool RegisterModel::decide(State& state, size_t who) {
       objection_ = fmt::format("value {} follows {}, and {} was decided last", value, parent, state.decided.back());
     state.decided.push_back(value);
   }
-  if (round.real_majority()) {
+  if (round.real_majority() && !bounds_.witness) {
     c.seasoned = true;
     const Seat other = seat_of(1 - who);
     const VoterIdentity& voice = round.accepted_by(other);
@@ -329,7 +443,8 @@ bool RegisterModel::decide(State& state, size_t who) {
 // TenureDecided, from whoever knows it.
 bool RegisterModel::decisions_become_known(const State& state) {
   for (size_t who = 0; who < 2; ++who) {
-    if (!state.voters[who].up) continue;
+    const bool exhausted = bounds_.witness && state.candidates[who].rounds_left == 0 && !state.candidates[who].in_round;
+    if (!state.voters[who].up || exhausted) continue;
     for (ValueId value : state.decided) {
       if (values_[static_cast<size_t>(value)].number <= values_[static_cast<size_t>(state.candidates[who].adopted)].number)
         continue;
@@ -416,12 +531,12 @@ bool RegisterModel::mail_arrives(const State& state) {
       State next = state;
       next.candidates[who].seasoned = true;
       good = follow(std::move(next), fmt::format("{} learns that its acceptance counted", name_of(who)));
-    } else {
+    } else if (!bounds_.witness) {
       good = at_candidate(state, id, mail);
     }
     if (!good) return false;
   }
-  return true;
+  return !bounds_.witness || answers_complete_a_phase(state);
 }
 
 // --- faults -----------------------------------------------------------------------------------------------------------------------
@@ -444,7 +559,8 @@ void forget(CandidateState& c) {
 
 bool RegisterModel::things_go_wrong(const State& state) {
   for (size_t who = 0; who < 2; ++who) {
-    if (state.crashes < bounds_.crashes && state.voters[who].up) {
+    const bool exhausted = bounds_.witness && state.candidates[who].rounds_left == 0 && !state.candidates[who].in_round;
+    if (state.crashes < bounds_.crashes && state.voters[who].up && !exhausted) {
       State next = state;
       ++next.crashes;
       forget(next.candidates[who]);

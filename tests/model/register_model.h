@@ -5,6 +5,10 @@
 // and fencing.cc: which value a candidate proposes, when it takes a decision for known, and when it may decide as half.
 // Not here: leases (time), which the simulator and the unit tests hold, and creation.
 //
+// Left out, because something that is visited can do all that it could: with a witness, where boots do not matter, answers that do not yet end
+// a phase of a round (they arrive together with the one that ends it); a request to prepare whose answer nobody waits for, where its refusals
+// are all that it changes; a candidate that begins no more rounds; values that nobody and no message has any more.
+//
 // Checked whenever a round decides: no two decided values have one number, and each follows the decided one before it.
 #pragma once
 
@@ -12,6 +16,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -91,11 +96,15 @@ class RegisterModel {
     friend bool operator==(const Mail&, const Mail&) = default;
   };
   static const VoterIdentity& voice_of(const Mail& mail);
+  static uint64_t likeness(const Mail& mail);
   bool visit(const State& state);
   bool follow(State next, const std::string& what);
   bool first_time(const State& state);
   void forget_the_ineffective(State& state) const;
+  void forget_lost_values(State& state) const;
+  void forget_the_exhausted(State& state) const;
   bool can_matter(const State& state, const Mail& mail) const;
+  bool prepare_can_matter(const State& state, const Mail& mail) const;
 
   bool rounds_begin(const State& state);
   bool mail_arrives(const State& state);
@@ -104,6 +113,9 @@ class RegisterModel {
   void ask_all(State& state, size_t who, const Message& message);
   bool at_voter(const State& state, const Mail& mail);
   bool at_candidate(const State& state, MessageId id, const Mail& mail);
+  bool answers_complete_a_phase(const State& state);
+  bool completes(const CandidateState& candidate, size_t who) const;
+  bool phase_is_over(State next, size_t who, const std::string& what);
   bool decisions_become_known(const State& state);
   bool things_go_wrong(const State& state);
   bool fence_reports(const State& state);
@@ -115,6 +127,8 @@ class RegisterModel {
 
   void send(State& state, Seat from, Seat to, const Message& message);
   ValueId intern(const Tenure& tenure);
+  ValueId find(const Tenure& tenure) const;
+  static const Tenure* value_in(const Mail& mail);
   MessageId intern(const Mail& mail);
   Uuid acceptor_of(size_t voter, uint8_t life) const;
   Boot boot_of(size_t voter, uint8_t boot) const;
@@ -124,6 +138,8 @@ class RegisterModel {
   Bounds bounds_;
   std::vector<Tenure> values_;
   std::vector<Mail> mails_;
+  std::vector<ValueId> carried_;                                    // by mail: the value in it
+  std::unordered_map<uint64_t, std::vector<MessageId>> mail_like_;  // by what it is about, to find it again
   struct Print {
     uint64_t a, b;
     friend bool operator==(const Print&, const Print&) = default;
