@@ -32,13 +32,15 @@ inline boost::program_options::variables_map read_command_line(
     int argc, char** argv, const boost::program_options::options_description& options,
     const boost::program_options::positional_options_description& words = {}) {
   namespace po = boost::program_options;
+  // No guessing: --seed is not --seeds.
+  const int style = po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
   unsigned count = 0;
-  for (const auto& option : po::command_line_parser(argc, argv).options(options).run().options) {
+  for (const auto& option : po::command_line_parser(argc, argv).options(options).style(style).run().options) {
     if (option.string_key.empty() && ++count > words.max_total_count())
       throw po::error(fmt::format("\"{}\" is one word too many", option.value.front()));
   }
   po::variables_map given;
-  po::store(po::command_line_parser(argc, argv).options(options).positional(words).run(), given);
+  po::store(po::command_line_parser(argc, argv).options(options).style(style).positional(words).run(), given);
   po::notify(given);
   return given;
 }

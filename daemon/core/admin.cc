@@ -178,10 +178,23 @@ void Admin::pump_creation() {
   const Reason obstacle = creating_ ? Reason::none : creation_obstacle();
   if (obstacle == Reason::need_all_data_nodes && r_.ctx.now < since_ + kLinkPatience) return;
   if (obstacle != Reason::none) return finish(false, obstacle);
+  if (awaits_voters()) return;
   creating_ = true;
   if (r_.membership.last_obstacle() == Reason::earlier_life) return finish(false, Reason::earlier_life);
-  const bool silent = r_.membership.last_obstacle() == Reason::voters_starting;
-  if (r_.ctx.now >= deadline_) finish(false, silent ? Reason::voters_starting : Reason::no_quorum);
+  if (r_.ctx.now >= deadline_) finish(false, why_not_created());
+}
+
+// Whose link may come up in a moment, and who may know an earlier life of the resource.
+bool Admin::awaits_voters() const {
+  if (creating_ || r_.ctx.now >= since_ + kLinkPatience) return false;
+  const SeatSet voters = r_.ctx.config.data_nodes | r_.ctx.config.witnesses;
+  return r_.membership.votes_answering() < static_cast<uint32_t>(voters.size());
+}
+
+Reason Admin::why_not_created() const {
+  const Reason last = r_.membership.last_obstacle();
+  const bool too_few = r_.membership.votes_answering() < r_.membership.votes_needed();
+  return too_few || last == Reason::none ? Reason::no_quorum : last;
 }
 
 // One that is connected and has what this one lacks: an operator who forces wants the data, and does not know where it is.
@@ -238,11 +251,12 @@ void Admin::pump_founding() {
     return;
   }
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
+  if (awaits_voters()) return;
   creating_ = true;
   if (r_.membership.last_obstacle() == Reason::earlier_life) return finish(false, Reason::earlier_life);
   const bool too_few = r_.membership.votes_answering() < r_.membership.votes_needed();
   if (too_few && r_.ctx.now >= since_ + kLinkPatience) return finish(false, Reason::no_quorum);
-  if (r_.ctx.now >= deadline_) finish(false, Reason::no_quorum);
+  if (r_.ctx.now >= deadline_) finish(false, why_not_created());
 }
 
 // Split brain, and this side's data is given up: the record says that it belongs to no history. The bitmaps stay, and with them the proof

@@ -65,6 +65,8 @@ class Admin {
   void pump_invalidate_remote();
   void pump_stop();
   Reason creation_obstacle() const;
+  bool awaits_voters() const;
+  Reason why_not_created() const;
   PromotionFacts promotion_facts() const;
 
   ReplicaImpl& r_;

@@ -108,6 +108,7 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
       shown.suspended = true;
       shown.reason = Reason::last_copy_failed;
     }
+    if (!shown.quorum && shown.reason == Reason::none) shown.reason = Reason::no_quorum;
   } else {
     shown.reason = admin.promotion_obstacle();
     if (shown.reason == Reason::none && membership.last_obstacle() != Reason::none) shown.reason = membership.last_obstacle();

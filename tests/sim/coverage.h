@@ -84,8 +84,9 @@ struct Coverage {
   uint64_t fault_count() const;
   // How often this was somebody's answer, anywhere.
   uint64_t told(Reason reason) const;
-  // Prints everything; returns how many of what a few thousand seeds must have reached are zero (coverage_report.cc).
-  int print() const;
+  // Prints everything; returns how many of what a few thousand seeds must have reached are zero (coverage_report.cc), and with `zeros` names
+  // them.
+  int print(bool zeros) const;
 };
 
 }  // namespace lockstep::sim

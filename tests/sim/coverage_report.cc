@@ -77,20 +77,22 @@ void print_counters(const Coverage& coverage) {
 // One line for each that is zero.
 class Zeros {
  public:
+  explicit Zeros(bool print) : print_(print) {}
   void look(std::string_view what, std::string_view name, uint64_t count) {
     if (count > 0) return;
-    fmt::print("never reached: {}: {}\n", what, name);
+    if (print_) fmt::print("never reached: {}: {}\n", what, name);
     ++found_;
   }
   int found() const { return found_; }
 
  private:
+  bool print_;
   int found_ = 0;
 };
 
 }  // namespace
 
-int Coverage::print() const {
+int Coverage::print(bool zeros_too) const {
   const auto fault = [this](size_t i) { return std::pair{name_of(static_cast<Fault>(i)), faults[i]}; };
   const auto notice = [this](size_t i) { return std::pair{lockstep::name_of(static_cast<Notice>(i)), notices[i]}; };
   const auto meeting = [this](size_t i) { return std::pair{kMeetingNames[i], meetings[i]}; };
@@ -108,7 +110,7 @@ int Coverage::print() const {
   }
   print_counters(*this);
 
-  Zeros zeros;
+  Zeros zeros(zeros_too);
   for (size_t i = 0; i < kFaults; ++i) zeros.look("fault", fault(i).first, fault(i).second);
   for (size_t i = 0; i < kNotices; ++i) zeros.look("notice", notice(i).first, notice(i).second);
   for (size_t i = 0; i < kMeetings; ++i) zeros.look("meeting", meeting(i).first, meeting(i).second);

@@ -114,9 +114,28 @@ Verdict History::check_block(uint64_t block, const std::vector<Access>& accesses
     Verdict verdict = check_read(block, access);
     if (!verdict.good()) return verdict;
   }
+  if (Verdict verdict = check_parts(block, accesses); !verdict.good()) return verdict;
   for (size_t era = 0; era <= losses_.size(); ++era) {
     Verdict verdict = check_era(block, accesses, era);
     if (!verdict.good()) return verdict;
+  }
+  return {};
+}
+
+// What an interrupted write has left does not change by itself: within an era, whoever sees something of it sees the same.
+Verdict History::check_parts(uint64_t block, const std::vector<Access>& accesses) const {
+  const bool any = std::any_of(accesses.begin(), accesses.end(), [](const Access& access) { return access.torn; });
+  if (!any) return {};
+  std::map<std::pair<uint64_t, size_t>, uint64_t> seen;  // value, by write and era
+  for (const Access& access : accesses) {
+    if (!access.read) continue;
+    const ClientOp& read = ops_[access.op];
+    const Writer writer = writer_of(block, access.value);
+    const auto next = std::upper_bound(losses_.begin(), losses_.end(), read.invoked);
+    if (!writer.op || (next != losses_.end() && read.answered >= *next)) continue;
+    const auto [first, fresh] = seen.try_emplace({*writer.op, static_cast<size_t>(next - losses_.begin())}, access.value);
+    if (fresh || first->second == access.value) continue;
+    return {"P6", fmt::format("block {}: of one write, reads saw {} and {}", block, first->second, access.value)};
   }
   return {};
 }
@@ -217,6 +236,7 @@ std::string History::objection(uint64_t block, uint64_t value, const std::vector
 // After a loss of everything unflushed: a value may be there unless a certainly newer one was flushed.
 bool History::may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const {
   const Writer writer = writer_of(block, value);
+  if (writer.torn && writer.op && flushed_before(ops_[*writer.op], loss)) return false;
   for (const Access& access : accesses) {
     if (access.read || access.torn || access.value == value) continue;
     if (!certainly_before(writer, {true, access.op})) continue;

@@ -90,6 +90,7 @@ class History {
   Verdict check_era(uint64_t block, const std::vector<Access>& accesses, size_t era) const;
   static std::string check_zones(uint64_t block, const Zones& zones);
   Verdict check_read(uint64_t block, const Access& access) const;
+  Verdict check_parts(uint64_t block, const std::vector<Access>& accesses) const;
   std::string objection(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const;
   bool may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const;
   bool flushed_before(const ClientOp& write, Instant loss) const;

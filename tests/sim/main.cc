@@ -104,10 +104,10 @@ int run(const Options& options) {
   work(options, watch, next, total);
   for (std::thread& thread : threads) thread.join();
 
-  int missing = total.coverage.print();
+  const uint64_t ran = total.ops.size();
+  const int missing = total.coverage.print(ran >= kEnoughSeeds);
   const uint64_t ops = median(total.ops), faults = median(total.faults), promotions = median(total.promotions);
   fmt::print("median of a seed: {} client operations, {} faults, {} promotions\n", ops, faults, promotions);
-  const uint64_t ran = total.ops.size();
   if (ran >= kEnoughSeeds && (missing > 0 || ops < 1000 || faults < 5 || promotions < 1)) {
     fmt::print("coverage: too little\n");
     if (options.require_coverage) ++total.violations;

@@ -147,7 +147,8 @@ void Oracle::block_written(Seat node, uint64_t block, uint64_t before, uint64_t 
     return;
   }
   if (!old_writer.op || !history_.op(*old_writer.op).acknowledged) return;
-  if (history_.certainly_before(new_writer, old_writer)) {
+  const bool in_part = new_writer.torn && !old_writer.torn && new_writer.op == old_writer.op;
+  if (in_part || history_.certainly_before(new_writer, old_writer)) {
     fail("P5", fmt::format("member {} replaces {} in block {} by the older {}", describe(node), before, block, after));
   }
 }

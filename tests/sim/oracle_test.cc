@@ -81,6 +81,15 @@ TEST_F(CopiesTest, ObjectsToAnAcknowledgementThatAMemberHasInPart) {
   EXPECT_EQ(promise(), "P1");
 }
 
+TEST_F(CopiesTest, ObjectsWhenAMemberKeepsAPartOfWhatItHad) {
+  const uint64_t op = invoke(3);
+  for (SimDisk* disk : {&a_, &b_}) put(*disk, 3, History::version_of(op));
+  acknowledge(op);
+  ASSERT_EQ(promise(), "");
+  put(b_, 3, kTornBit | History::version_of(op));
+  EXPECT_EQ(promise(), "P5");
+}
+
 TEST_F(CopiesTest, AReplacedDiskOwesWhatIsBegunAfterwards) {
   const uint64_t before = invoke(3);
   put(a_, 3, History::version_of(before));

@@ -30,7 +30,10 @@ bool RegisterOracle::half_and_fence(const Ballot& ballot, const Proposal& propos
   return voted.contains(ballot.node) && !(silent & fenced->second).empty() && voted.size() == silent.size();
 }
 
-void RegisterOracle::fence_completed(Seat by, Seat fenced, const Boot& boot) { fences_[{by, fenced}] = {boot}; }
+void RegisterOracle::fence_completed(Seat by, Seat fenced, const Boot& boot) {
+  // One that counts goes on counting: the handler of an earlier run may end now, and that run is told no more.
+  fences_[{by, fenced}].boot = boot;
+}
 
 void RegisterOracle::fence_told(Seat by, Seat fenced) {
   const auto found = fences_.find({by, fenced});

@@ -101,6 +101,14 @@ TEST_F(RegisterTest, AFenceCountsForWhoIsToldOfItAndAsARoundBegins) {
   EXPECT_FALSE(decided_by_half());
 }
 
+// Asked for by its earlier run, which is told no more.
+TEST_F(RegisterTest, AFenceThatEndsAgainTakesNothingBack) {
+  fence_b();
+  register_.fence_completed(kA, kB, kLaterBoot);
+  register_.round_started(of_two().origin);
+  EXPECT_TRUE(decided_by_half());
+}
+
 // What the later boot decides passes through kA's acceptor with a higher ballot (seed 425314924654).
 TEST_F(RegisterTest, ARoundThatBeganAfterAFenceMayEndAfterThatNodeIsMetAgain) {
   fence_b();

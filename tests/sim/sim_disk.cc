@@ -124,7 +124,7 @@ void SimDisk::apply_data(const DataOp& op, Landing landing) {
     if (!sure) ++counters.orphans_landed;
     uint64_t version = op.io.kind == OpKind::write ? op.payload->at(i) : kZeroVersion;
     // Of what is torn already another mixture comes out; it keeps the name of its last writer.
-    if (landing == Landing::torn && tear_prng_.chance(30)) version = part_of(torn_from(version));
+    if (landing == Landing::torn && version != cached_[first + i] && tear_prng_.chance(30)) version = part_of(torn_from(version));
     write_block(first + i, version, op.io.fua && sure);
   }
 }

@@ -151,6 +151,7 @@ bool Membership::joins_as_another_disk(Seat seat, const Tenure& next) const {
 
 void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure& next) {
   const Seat self = r_.self();
+  unlearned_of_clean_ = {};
   if (old) note_new_voters(*old, next);
   if (old && old->history != next.history) {
     apply_new_history(*old);
@@ -189,7 +190,11 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     // Clean says that all members hold the same bytes, flushed: what their maps still have against each other is history.
     if (kept && (old->clean || next.clean)) {
       for (Seat seat : (old->members & next.members) - SeatSet{self}) {
-        if (!unlearned_.contains(seat)) r_.dirty.clear_all(seat);
+        if (unlearned_.contains(seat)) {
+          unlearned_of_clean_.insert(seat);
+        } else {
+          r_.dirty.clear_all(seat);
+        }
       }
       r_.intents.settle_all();
     }
@@ -254,7 +259,12 @@ void Membership::take_role() {
     lease_.forget();
     next_lease_request_ = kLongAgo;
     for (Seat seat : tenure.members - SeatSet{r_.self()}) {
-      r_.peer(seat).replicating = r_.good_copy(seat);
+      const bool good = r_.good_copy(seat);
+      r_.peer(seat).replicating = good;
+      // It was met while this tenure was being recorded: what is set against it is from before the clean one (seed 913131).
+      if (!good || !unlearned_of_clean_.contains(seat) || !r_.peer(seat).whole) continue;
+      r_.dirty.clear_all(seat);
+      unlearned_.erase(seat);
     }
   } else if (!mine && role_ != Standing::secondary) {  // handed over
     role_ = Standing::secondary;

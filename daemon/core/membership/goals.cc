@@ -69,6 +69,9 @@ std::optional<Voter> Membership::seat_to_fill(const Tenure& from) const {
   if (MUTANT(seat_stays_empty)) return std::nullopt;
   for (const Voter& voter : from.voters) {
     if (!reachable(voter.seat)) continue;
+    // It votes in another history, until it has accepted something in this one (as in seat_to_add).
+    const Peer& peer = r_.peer(voter.seat);
+    if (voter.seat != r_.self() && r_.ctx.now < peer.elsewhere + kElsewhere && !peer.accepts) continue;
     const Uuid& seen = voter.seat == r_.self() ? r_.ctx.record.acceptor.acceptor : r_.peer(voter.seat).seen_acceptor;
     if (!seen.is_nil() && seen != voter.acceptor) return Voter{voter.seat, seen};
   }

@@ -34,9 +34,10 @@ void Membership::time_passed() {
     confirm_needed_ = true;
 }
 
-// While it hands over it is not frozen. If the command ends, and what it proposed is not decided, it is.
+// While it hands over it is not frozen, as long as it has its lease. If the command ends, and what it proposed is not decided, it is.
 Reason Membership::why_frozen() const {
-  if (r_.admin.wants_demotion() || hand_back_) return frozen_;
+  const bool leased = !confirm_needed_ && lease_.valid(adopted()->voters, r_.ctx.now, broken_tie());
+  if (r_.admin.wants_demotion() || hand_back_) return leased ? frozen_ : Reason::lease_lost;
   return tenure_given_up() ? Reason::no_quorum : Reason::lease_lost;
 }
 

@@ -215,6 +215,7 @@ class Membership {
   bool adopting_recorded_ = false;
   bool doubt_ended_ = false;  // by what is being adopted; to be told to the peers
   std::optional<Tenure> adopt_next_;
+  SeatSet unlearned_of_clean_;     // those of them that were in a clean tenure with this node, as it adopted the one after it
   SeatSet unlearned_;              // members that were taken in, and have not yet said that it is their disk that was
   std::optional<Tenure> hearsay_;  // decided, by the word of another than its author, whose own word is on its way
 

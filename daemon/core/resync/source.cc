@@ -53,6 +53,7 @@ void ResyncSource::begin(Seat peer) {
 void ResyncSource::declined(Seat from) {
   if (runs_[from.value].phase != Phase::waiting_for_map) return;
   abort(from);
+  r_.peer(from).inconsistent = !r_.peer(from).whole;  // nothing was begun there: what it said last counts again
   ask_again_[from.value] = r_.ctx.now + kDeclinedFor;
 }
 

@@ -86,6 +86,41 @@ TEST(Creation, SaysThatAVoterIsSilent) {
   EXPECT_EQ(lab.reason(kA, id), Reason::voters_starting);
 }
 
+TEST(Creation, ByForceSaysThatAVoterIsSilent) {
+  Lab lab;
+  lab.restart_witness(kW, seconds(40));
+  lab.connect_all();
+  const AdminId id = lab.admin(kA, AdminOp::primary_force);
+  lab.advance(seconds(16));
+  EXPECT_EQ(lab.reason(kA, id), Reason::voters_starting);
+}
+
+// Nobody is starting any more by the end.
+TEST(Creation, TellsTheLastObstacle) {
+  Lab lab;
+  lab.restart_witness(kW, seconds(1));
+  lab.connect_all();
+  const AdminId id = lab.admin(kA, AdminOp::new_current_uuid);
+  lab.advance(milliseconds(300));
+  for (Seat seat : {kB, kW}) lab.cut(kA, seat);
+  lab.advance(seconds(16));
+  EXPECT_EQ(lab.reason(kA, id), Reason::no_quorum);
+}
+
+// The link to the witness comes up a moment later.
+TEST(Creation, WaitsForTheLinksOfAllVoters) {
+  Lab lab;
+  const Tenure earlier = tenure_of({kA, kB}, {witness_seat(3)});
+  ASSERT_TRUE(lab.witness().accept(lab.now, {ballot(1, kB), holder_of(kB), earlier}).durable_first);
+  lab.connect(kA, kB);
+  const AdminId id = lab.admin(kA, AdminOp::new_current_uuid);
+  lab.advance(milliseconds(900));
+  EXPECT_FALSE(lab.result(kA, id));
+  lab.connect(kA, kW);
+  lab.advance(seconds(2));
+  EXPECT_EQ(lab.reason(kA, id), Reason::earlier_life);
+}
+
 TEST(Creation, EndsWithoutQuorumWhenVotersStaySilent) {
   Lab lab({.data_nodes = {kA}, .witnesses = {kW, witness_seat(1)}});
   lab.connect(kA, kW);

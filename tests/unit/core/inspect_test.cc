@@ -66,5 +66,31 @@ TEST(Inspect, AHandOverIsNoFreeze) {
   EXPECT_EQ(lab.show(kA).reason, Reason::none);
 }
 
+TEST(Inspect, AHandOverWithoutALeaseIsOne) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.lose_mail = [](const Lab::Mail& letter) {
+    const Message& message = letter.send.message;
+    return letter.send.to == kA && (std::holds_alternative<Promise>(message) || std::holds_alternative<LeaseGranted>(message));
+  };
+  const AdminId id = lab.admin(kA, AdminOp::secondary);
+  lab.advance(seconds(10));
+  ASSERT_FALSE(lab.result(kA, id));
+  EXPECT_TRUE(lab.show(kA).suspended);
+  EXPECT_EQ(lab.show(kA).reason, Reason::lease_lost);
+}
+
+TEST(Inspect, APrimaryWithoutAQuorumSaysSo) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.node(kA).hold_meta = true;
+  lab.admin(kA, AdminOp::secondary);
+  for (Seat seat : {kB, kW}) lab.cut(kA, seat);
+  EXPECT_FALSE(lab.show(kA).quorum);
+  EXPECT_NE(lab.show(kA).reason, Reason::none);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -229,8 +229,8 @@ TEST(Rounds, ADemotionThatEndedUndecidedIsAFreezeWithAReason) {
   EXPECT_TRUE(lab.show(kA).suspended);
   EXPECT_EQ(lab.show(kA).reason, Reason::no_quorum);
   const auto& notes = lab.node(kA).notes;
-  const auto frozen = std::find_if(notes.begin(), notes.end(), [](const Note& note) { return note.notice == Notice::frozen; });
-  ASSERT_NE(frozen, notes.end());
+  const auto frozen = std::find_if(notes.rbegin(), notes.rend(), [](const Note& note) { return note.notice == Notice::frozen; });
+  ASSERT_NE(frozen, notes.rend());
   EXPECT_EQ(frozen->a, static_cast<uint64_t>(Reason::no_quorum));
 }
 
