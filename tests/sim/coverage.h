@@ -68,6 +68,7 @@ struct Coverage {
   uint64_t promotions = 0, promotions_refused = 0, survivor_promotions = 0, switch_overs = 0;
   uint64_t promoted_after_clean = 0, promoted_after_unclean = 0, promoted_by_half = 0;  // by the rule that allowed it
   uint64_t fences_completed = 0, fences_failed = 0, fences_of_a_primary = 0, fence_reports_late = 0, fence_reports_twice = 0;
+  uint64_t fenced_back_at_once = 0;
   uint64_t copies_given_up_remotely = 0;
   uint64_t half_open = 0, silences = 0, late_messages = 0;
   uint64_t everywhere_lost = 0, torn_blocks = 0, parts_read = 0, torn_pages = 0, strayed_pages = 0, orphans_landed = 0,

@@ -43,6 +43,7 @@ constexpr Counter kCounters[] = {
     {"fences", "found a Primary", &Coverage::fences_of_a_primary},
     {"fences", "told late", &Coverage::fence_reports_late},
     {"fences", "told twice", &Coverage::fence_reports_twice},
+    {"fences", "back at once", &Coverage::fenced_back_at_once},
     {"copies", "compared", &Coverage::copies_compared},
     {"copies", "differing and covered", &Coverage::differing_covered},
     {"copies", "given up by invalidate-remote", &Coverage::copies_given_up_remotely},

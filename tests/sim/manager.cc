@@ -215,7 +215,10 @@ void Manager::fence(Seat by, Seat peer) {
   SimNode& victim = node(peer);
   victim.power_off();
   context_.oracle.fence_completed(by, peer, victim.boot());
-  context_.queue.after(prng_.between(seconds(1), seconds(6)), [&victim] {
+  const bool at_once = prng_.chance(25);
+  if (at_once) ++context_.coverage.fenced_back_at_once;
+  const Duration off = at_once ? prng_.between(microseconds(1), milliseconds(20)) : prng_.between(seconds(1), seconds(6));
+  context_.queue.after(off, [&victim] {
     victim.power_on();
     victim.start();
   });
