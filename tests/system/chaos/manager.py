@@ -84,9 +84,10 @@ class Keeper:
         return self.disk_state() == "UpToDate" and bool(links) and all(map(same, links))
 
     def wish(self, *words):
-        """A command to be run as soon as no other runs here."""
-        if words not in self.wishes:
-            self.wishes.append(words)
+        """A command to be run as soon as no other runs here; behind those that were wished for before, also if it was among them."""
+        if words in self.wishes:
+            self.wishes.remove(words)
+        self.wishes.append(words)
 
     def idle(self):
         """Nothing that changes anything is under way."""
