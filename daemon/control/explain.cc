@@ -6,6 +6,8 @@ namespace lockstep {
 
 namespace {
 
+constexpr size_t kMostLines = 64;  // of places in a volume
+
 void add_line(std::string& out, std::string_view text) {
   if (!text.empty()) out += fmt::format("  {}\n", text);
 }
@@ -164,7 +166,6 @@ void explain_io(const ResourceStatus& status, std::string& out) {
 
 // After a split brain: where the two may differ, as far as the bitmaps and intent maps of both know.
 void explain_differences(const PeerSnapshot& peer, std::string& out) {
-  constexpr size_t kMostLines = 64;
   if (peer.differing.empty()) return;
   uint64_t bytes = 0;
   for (const Range& range : peer.differing) bytes += range.length;
@@ -174,6 +175,29 @@ void explain_differences(const PeerSnapshot& peer, std::string& out) {
     add_line(out, fmt::format("  {} to {}", peer.differing[i].offset, peer.differing[i].end() - 1));
   if (peer.differing.size() > kMostLines)
     add_line(out, fmt::format("  and {} more (status --json has them all)", peer.differing.size() - kMostLines));
+}
+
+void explain_pause(const ResourceStatus& status, const PeerSnapshot& peer, std::string& out) {
+  const std::string name = status.name_of(peer.node);
+  if (peer.paused_here)
+    add_line(out, fmt::format("Paused on this node: lockstep resume-sync {}:{} lets it go on.", status.name, name));
+  if (peer.paused_there)
+    add_line(out, fmt::format("Paused on {0}: lockstep resume-sync {1} there lets it go on.", name, status.name));
+}
+
+void explain_verify(const ResourceStatus& status, const PeerSnapshot& peer, std::string& out) {
+  const VerifySnapshot& verify = peer.verify;
+  const std::string name = status.name_of(peer.node);
+  if (verify.running) add_line(out, fmt::format("{}: being compared, {:.2f}% done.", name, percent_compared(verify)));
+  if (verify.differing == 0) return;
+  add_line(out, fmt::format("{}: {} blocks of 4 KiB differ from this node's, in these places (bytes of the volume):", name,
+                            verify.differing));
+  for (size_t i = 0; i < verify.extents.size() && i < kMostLines; ++i)
+    add_line(out, fmt::format("  {} to {}", verify.extents[i].offset, verify.extents[i].end() - 1));
+  if (verify.extents.size() > kMostLines)
+    add_line(out, fmt::format("  and {} more (status --json)", verify.extents.size() - kMostLines));
+  add_line(out,
+           "Which copy is right cannot be told here. When it is known: invalidate the other one, which is then copied anew.");
 }
 
 void explain_resync(const ResourceStatus& status, std::string& out) {
@@ -194,6 +218,8 @@ void explain_resync(const ResourceStatus& status, std::string& out) {
     } else {
       add_line(out, fmt::format("{}: no resync runs; {} KiB out of sync, its disk is {}.", name, kib, to_text(peer.disk)));
     }
+    explain_pause(status, peer, out);
+    explain_verify(status, peer, out);
   }
   if (status.snapshot.peers.empty()) add_line(out, "There is no peer.");
 }

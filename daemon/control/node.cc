@@ -31,9 +31,9 @@ const std::map<std::string, Node::Handler, std::less<>>& Node::handlers() {
       {"attach", &Node::not_built},
       {"detach", &Node::not_built},
       {"outdate", &Node::not_built},
-      {"verify", &Node::not_built},
-      {"pause-sync", &Node::not_built},
-      {"resume-sync", &Node::not_built},
+      {"verify", &Node::verify},
+      {"pause-sync", &Node::pause_sync},
+      {"resume-sync", &Node::resume_sync},
       {"resize", &Node::not_built},
       {"suspend-io", &Node::not_built},
       {"resume-io", &Node::not_built},
@@ -168,15 +168,18 @@ void Node::closed(const std::string& name, const AdminReply& reply) {
   tell({0, "", fmt::format("{}: stopped without handing over, as after a crash. {}\n", name, text_of(reply.reason))});
 }
 
-void Node::run_admin(Up& up, AdminOp op, Seat peer, Shared responder) {
+void Node::run_admin(Up& up, AdminOp op, Seat peer, Shared responder, const Range& range) {
   const std::string name = up.config.name;
-  up.resource->admin(op, peer, [this, name, responder, alive = alive_](const AdminReply& reply) {
-    loop_.post([this, name, responder, reply, alive] {
-      if (!*alive) return;
-      if (!reply.ok) return refuse(name, reply.reason, responder);
-      responder->finish({0, "", reply.reason == Reason::different_history ? new_history_text(name) : ""});
-    });
-  });
+  up.resource->admin(
+      op, peer,
+      [this, name, responder, alive = alive_](const AdminReply& reply) {
+        loop_.post([this, name, responder, reply, alive] {
+          if (!*alive) return;
+          if (!reply.ok) return refuse(name, reply.reason, responder);
+          responder->finish({0, "", reply.reason == Reason::different_history ? new_history_text(name) : ""});
+        });
+      },
+      range);
 }
 
 void Node::shut_down(std::function<void()> done) {

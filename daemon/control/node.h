@@ -58,6 +58,10 @@ class Node final : public ControlHandler {
   void discard(const ControlRequest& request, Up& up, Shared responder);
   void discard_for(const ControlRequest& request, Up& up, Seat peer, const Shared& responder);
   void refuse(const std::string& name, Reason reason, const Shared& responder);
+  void verify(const ControlRequest& request, Shared responder);
+  void pause_sync(const ControlRequest& request, Shared responder);
+  void resume_sync(const ControlRequest& request, Shared responder);
+  void on_peers(const ControlRequest& request, AdminOp op, const Range& range, Shared responder);
   void not_built(const ControlRequest& request, Shared responder);
   // node_views.cc
   void status(const ControlRequest& request, Shared responder);
@@ -84,7 +88,7 @@ class Node final : public ControlHandler {
   // Of a resource that is up. One that goes down already is not asked again; its end is the answer.
   void close(const std::string& name, Closed then);
   void closed(const std::string& name, const AdminReply& reply);
-  void run_admin(Up& up, AdminOp op, Seat peer, Shared responder);
+  void run_admin(Up& up, AdminOp op, Seat peer, Shared responder, const Range& range = {});
   void with_status(const std::string& name, std::function<void(std::vector<ResourceStatus>)> then);
   std::vector<ResourceStatus> statuses_of(const std::map<std::string, ResourceView>& views) const;
   void show_one(const ControlRequest& request, const Shared& responder, std::function<std::string(const ResourceStatus&)> text);

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "control/config/values.h"
 #include "control/config_change.h"
 #include "control/explain.h"
 #include "control/node.h"
@@ -14,6 +15,22 @@ namespace {
 constexpr const char* kGivenUp =
     "{0}: this node's data is given up; what differs is copied from the other node as soon as the two are connected.\n"
     "  If the other node is StandAlone: lockstep connect {0} there.\n";
+
+// Both count in sectors of 512 bytes, as drbdadm's, and take the suffixes of the configuration; empty: from the beginning, to the end.
+std::variant<Range, std::string> range_to_verify(const std::string& start, const std::string& stop) {
+  const auto place = [](const std::string& word) { return word.empty() ? 0 : config::parse_size(word, 512).value_or(-1); };
+  const int64_t first = place(start);
+  const int64_t end = place(stop);
+  if (first < 0 || end < 0) {
+    return fmt::format("verify: \"{}\" is no place in a volume: give a number of sectors, or a size as in 10M\n",
+                       first < 0 ? start : stop);
+  }
+  if (!stop.empty() && end <= first) return std::string("verify: --stop lies before --start: nothing would be compared\n");
+  if (start.empty() && stop.empty()) return Range{};
+  const auto from = static_cast<uint64_t>(first);
+  return Range{from, (stop.empty() ? UINT64_MAX : static_cast<uint64_t>(end)) - from};
+}
+
 }  // namespace
 
 void Node::up(const ControlRequest& request, Shared responder) {
@@ -210,6 +227,29 @@ void Node::invalidate_remote(const ControlRequest& request, Shared responder) {
                                           request.resource, peers.size(), up->config.name_of(peers.front()))});
   }
   if (!peers.empty()) run_admin(*up, AdminOp::invalidate_remote, peers.front(), std::move(responder));
+}
+
+// With the peer that is named, or with all.
+void Node::on_peers(const ControlRequest& request, AdminOp op, const Range& range, Shared responder) {
+  Up* up = need(request, responder);
+  if (up == nullptr) return;
+  const auto peers = peers_of(*up, request.peer, responder);
+  if (!peers.empty()) run_admin(*up, op, request.peer.empty() ? kNoSeat : peers.front(), std::move(responder), range);
+}
+
+void Node::pause_sync(const ControlRequest& request, Shared responder) {
+  on_peers(request, AdminOp::pause_sync, {}, std::move(responder));
+}
+
+void Node::resume_sync(const ControlRequest& request, Shared responder) {
+  on_peers(request, AdminOp::resume_sync, {}, std::move(responder));
+}
+
+void Node::verify(const ControlRequest& request, Shared responder) {
+  if (request.flag("cancel")) return on_peers(request, AdminOp::verify_stop, {}, std::move(responder));
+  const auto range = range_to_verify(request.text("start"), request.text("stop"));
+  if (const auto* wrong = std::get_if<std::string>(&range)) return responder->finish({1, "", *wrong});
+  on_peers(request, AdminOp::verify, std::get<Range>(range), std::move(responder));
 }
 
 void Node::not_built(const ControlRequest& request, Shared responder) {

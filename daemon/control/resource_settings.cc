@@ -31,6 +31,11 @@ CoreConfig core_config(const config::Resource& resource, const config::Host& sel
   core.ack_timeout = self.net.timeout;
   core.fail_on_no_quorum = self.options.on_no_quorum == config::OnNoQuorum::io_error;
   core.fencing = policy_of(self.net.fencing);
+  const config::Disk& disk = self.volumes.front().options;
+  core.resync_max_rate = disk.c_max_rate;
+  core.resync_min_rate = disk.c_min_rate;
+  core.resync_latency_target = disk.resync_latency_target;
+  core.resync_digests = self.net.compare_first;
   core.fence_handler = !self.handlers.fence_peer.empty();
   return core;
 }

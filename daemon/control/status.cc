@@ -36,8 +36,26 @@ std::string suspended_text(const ResourceStatus& status) {
   return status.snapshot.reason == Reason::last_copy_failed ? "no-data" : "quorum";
 }
 
+std::string paused_text(const PeerSnapshot& peer) {
+  if (!peer.paused_here && !peer.paused_there) return "no";
+  return fmt::format("{}{}{}", peer.paused_here ? "user" : "", peer.paused_here && peer.paused_there ? "," : "",
+                     peer.paused_there ? "peer" : "");
+}
+
 bool resyncing(const PeerSnapshot& peer) {
-  return peer.replication == ReplicationState::sync_source || peer.replication == ReplicationState::sync_target;
+  switch (peer.replication) {
+    case ReplicationState::sync_source:
+    case ReplicationState::sync_target:
+    case ReplicationState::paused_sync_source:
+    case ReplicationState::paused_sync_target:
+      return true;
+    case ReplicationState::off:
+    case ReplicationState::established:
+    case ReplicationState::verify_source:
+    case ReplicationState::verify_target:
+      return false;
+  }
+  UNREACHABLE("replication state");
 }
 
 ResyncProgress progress_of(const PeerSnapshot& peer) {
@@ -48,10 +66,16 @@ ResyncProgress progress_of(const PeerSnapshot& peer) {
   }
   const double elapsed = static_cast<double>(peer.resync_running.ns) / 1e9;
   if (elapsed <= 0 || done == 0) return progress;
-  const double blocks_per_second = static_cast<double>(done) / elapsed;
+  // As fast as in the last seconds, or, in the first ones, as fast as so far.
+  const double blocks_per_second = peer.recent_rate > 0 ? static_cast<double>(peer.recent_rate) / static_cast<double>(kBlockBytes)
+                                                        : static_cast<double>(done) / elapsed;
   progress.kib_per_second = static_cast<uint64_t>(blocks_per_second * (kBlockBytes / 1024.0));
   progress.seconds_left = static_cast<int64_t>(static_cast<double>(peer.resync_total - done) / blocks_per_second + 0.5);
   return progress;
+}
+
+double percent_compared(const VerifySnapshot& verify) {
+  return verify.total == 0 ? 100.0 : 100.0 * static_cast<double>(verify.done) / static_cast<double>(verify.total);
 }
 
 double percent_in_sync(uint64_t dirty_blocks, uint64_t size_bytes) {
@@ -122,12 +146,14 @@ void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::stri
     return refusal_text(status, peer.node, out);
   }
   out += fmt::format("  {} role:{}\n", name, to_text(peer.role));
-  if (!resyncing(peer)) {
-    out += fmt::format("    peer-disk:{}\n", to_text(peer.disk));
-    return;
-  }
-  out += fmt::format("    replication:{} peer-disk:{} done:{:.2f}\n", to_text(peer.replication), to_text(peer.disk),
-                     progress_of(peer).percent_done);
+  out += "    ";
+  if (peer.replication != ReplicationState::established) out += fmt::format("replication:{} ", to_text(peer.replication));
+  out += fmt::format("peer-disk:{}", to_text(peer.disk));
+  if (resyncing(peer)) out += fmt::format(" done:{:.2f}", progress_of(peer).percent_done);
+  if (peer.verify.running) out += fmt::format(" done:{:.2f}", percent_compared(peer.verify));
+  if (paused_text(peer) != "no") out += fmt::format(" resync-suspended:{}", paused_text(peer));
+  if (peer.verify.differing > 0) out += fmt::format(" differing:{}KiB", peer.verify.differing * (kBlockBytes / 1024));
+  out += "\n";
 }
 
 void resource_text(const ResourceStatus& status, std::string& out) {

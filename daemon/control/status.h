@@ -57,9 +57,12 @@ struct ResyncProgress {
   uint64_t kib_per_second = 0;
   int64_t seconds_left = -1;  // -1: not known yet
 };
+// Its operator, or the peer's, has paused resyncs: "no", "user", "peer" or "user,peer", in DRBD's words.
+std::string paused_text(const PeerSnapshot& peer);
 bool resyncing(const PeerSnapshot& peer);
 ResyncProgress progress_of(const PeerSnapshot& peer);
 // Of the whole volume, 0 to 100; exactly 100 only when nothing is out of sync.
+double percent_compared(const VerifySnapshot& verify);
 double percent_in_sync(uint64_t dirty_blocks, uint64_t size_bytes);
 
 // "12 s", "3 min", "2 h": for people.

@@ -15,17 +15,31 @@ json refusal_json(const ResourceStatus& status, Seat peer) {
   return why.empty() ? json(nullptr) : json(why);
 }
 
+json verify_json(const VerifySnapshot& verify) {
+  json out;
+  out["running"] = verify.running;
+  out["completed"] = verify.completed;
+  if (verify.running) out["done"] = percent_compared(verify);
+  out["differing"] = verify.differing * kKibPerBlock;
+  if (verify.differing == 0) return out;
+  json& extents = out["extents"] = json::array();  // bytes of the volume
+  for (const Range& extent : verify.extents) extents.push_back({{"offset", extent.offset}, {"length", extent.length}});
+  return out;
+}
+
 json peer_device_json(const ResourceStatus& status, const PeerSnapshot& peer) {
   json out;
   out["volume"] = status.volume;
   out["replication-state"] = to_text(peer.replication);
   out["peer-disk-state"] = to_text(peer.disk);
   out["peer-client"] = false;
-  out["resync-suspended"] = "no";
-  out["out-of-sync"] = peer.dirty_blocks * kKibPerBlock;
+  out["resync-suspended"] = paused_text(peer);
+  const uint64_t differing = peer.dirty_blocks + peer.verify.differing;
+  out["out-of-sync"] = differing * kKibPerBlock;
   out["has-sync-details"] = resyncing(peer);
-  out["has-online-verify-details"] = false;
-  out["percent-in-sync"] = percent_in_sync(peer.dirty_blocks, status.snapshot.size_bytes);
+  out["has-online-verify-details"] = peer.verify.running;
+  out["percent-in-sync"] = percent_in_sync(differing, status.snapshot.size_bytes);
+  out["verify"] = verify_json(peer.verify);
   if (!resyncing(peer)) return out;
   const ResyncProgress progress = progress_of(peer);
   out["percent-resync-done"] = progress.percent_done;

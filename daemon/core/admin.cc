@@ -16,6 +16,7 @@ constexpr Duration kSignOfLife = milliseconds(300);  // what a Primary that died
 }  // namespace
 
 void Admin::request(const AdminRequest& request) {
+  if (const auto refused = done_at_once(request)) return answer(request, *refused == Reason::none, *refused);
   if (current_) {
     r_.ctx.emit(AdminReply{request.id, false, Reason::busy});
     return;
@@ -36,9 +37,13 @@ void Admin::request(const AdminRequest& request) {
   pump();
 }
 
+void Admin::answer(const AdminRequest& request, bool ok, Reason reason) {
+  const bool told = ok ? request.op == AdminOp::stop || reason == Reason::different_history : !MUTANT(refusal_without_reason);
+  r_.ctx.emit(AdminReply{request.id, ok, told ? reason : Reason::none});
+}
+
 void Admin::finish(bool ok, Reason reason) {
-  const bool told = ok ? current_->op == AdminOp::stop || reason == Reason::different_history : !MUTANT(refusal_without_reason);
-  r_.ctx.emit(AdminReply{current_->id, ok, told ? reason : Reason::none});
+  answer(*current_, ok, reason);
   current_.reset();
   demoting_ready_ = false;
   creating_ = false;
@@ -67,6 +72,49 @@ void Admin::pump() {
       return pump_discard();
     case AdminOp::stop:
       return pump_stop();
+    case AdminOp::pause_sync:
+    case AdminOp::resume_sync:
+    case AdminOp::verify:
+    case AdminOp::verify_stop:
+      UNREACHABLE("a command that is done at once");
+  }
+}
+
+// What is done at once, whatever other command is running. Nothing: it is none of these.
+std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
+  switch (request.op) {
+    case AdminOp::pause_sync:
+    case AdminOp::resume_sync:
+      pause(request.peer, request.op == AdminOp::pause_sync);
+      return Reason::none;
+    case AdminOp::verify:
+      return r_.verifier.start(request.peer, request.range);
+    case AdminOp::verify_stop:
+      r_.verifier.stop(request.peer);
+      return Reason::none;
+    case AdminOp::primary:
+    case AdminOp::primary_force:
+    case AdminOp::secondary:
+    case AdminOp::new_current_uuid:
+    case AdminOp::invalidate:
+    case AdminOp::invalidate_remote:
+    case AdminOp::discard_history:
+    case AdminOp::stop:
+      return std::nullopt;
+  }
+  UNREACHABLE("a command");
+}
+
+// Told to the peers as soon as they are there (ReplicaImpl::tell_paused).
+void Admin::pause(Seat peer, bool on) {
+  for (Seat seat : r_.data_peers()) {
+    if ((peer != kNoSeat && peer != seat) || paused_.contains(seat) == on) continue;
+    if (on) {
+      paused_.insert(seat);
+    } else {
+      paused_.erase(seat);
+    }
+    r_.ctx.note(on ? Notice::resync_paused : Notice::resync_resumed, seat);
   }
 }
 

@@ -1,4 +1,4 @@
-// Operators' commands: one at a time, each ends in exactly one AdminReply.
+// Operators' commands: one at a time, those aside that are done at once. Each ends in exactly one AdminReply.
 #pragma once
 
 #include <optional>
@@ -30,6 +30,8 @@ class Admin {
   bool wants_creation() const { return creating_; }
   bool create_as_primary() const { return current_ && current_->op == AdminOp::primary_force; }
   const Uuid& fresh() const { return current_->fresh; }
+  // An operator paused resyncs with this peer, until the other word or the end of this run.
+  bool paused(Seat peer) const { return paused_.contains(peer); }
   bool wants_dropped(Seat peer) const { return drop_.contains(peer); }
   void drop_requested(Seat peer) { drop_.insert(peer); }
   void drop_done(Seat peer) { drop_.erase(peer); }
@@ -64,6 +66,9 @@ class Admin {
   Seat who_can_drop_this_copy() const;
   void pump_invalidate_remote();
   void pump_stop();
+  std::optional<Reason> done_at_once(const AdminRequest& request);
+  void answer(const AdminRequest& request, bool ok, Reason reason);
+  void pause(Seat peer, bool on);
   Reason creation_obstacle() const;
   bool awaits_voters() const;
   Reason why_not_created() const;
@@ -84,6 +89,7 @@ class Admin {
   bool stopped_ = false;
   bool gone_ = false;  // `stop` was answered: no effect may follow
   SeatSet drop_;       // who is to leave the set
+  SeatSet paused_;
   Seat asked_whom_ = kNoSeat;
 };
 

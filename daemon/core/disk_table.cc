@@ -6,7 +6,7 @@ namespace {
 constexpr uint64_t kSlotBits = 20;
 }
 
-void DiskTable::submit(OpKind kind, const Range& range, bool fua, PayloadId payload, Then then) {
+DiskTable::Slot& DiskTable::take(OpKind kind) {
   if (free_.empty()) {
     CHECK(slots_.size() < (uint64_t{1} << kSlotBits));
     free_.push_back(static_cast<uint32_t>(slots_.size()));
@@ -17,20 +17,34 @@ void DiskTable::submit(OpKind kind, const Range& range, bool fua, PayloadId payl
   Slot& slot = slots_[at];
   slot.id = (++generation_ << kSlotBits) | at;
   slot.change = is_change(kind);
-  slot.then = std::move(then);
   changes_ += slot.change ? 1 : 0;
-  ctx_.emit(DiskIo{{slot.id}, kind, range, fua, payload});
+  return slot;
 }
 
-void DiskTable::done(DiskIoId io, IoStatus status) {
-  const uint64_t at = io.value & ((uint64_t{1} << kSlotBits) - 1);
-  CHECK(at < slots_.size() && slots_[at].id == io.value);
+void DiskTable::submit(OpKind kind, const Range& range, bool fua, PayloadId payload, Then then) {
+  Slot& slot = take(kind);
+  slot.then = std::move(then);
+  ctx_.emit(DiskIo{{slot.id}, kind, range, fua, payload, Look::nothing, 0});
+}
+
+void DiskTable::submit(DiskIo io, Found found) {
+  Slot& slot = take(io.kind);
+  slot.found = std::move(found);
+  io.io = {slot.id};
+  ctx_.emit(io);
+}
+
+void DiskTable::done(const DiskDone& done) {
+  const uint64_t at = done.io.value & ((uint64_t{1} << kSlotBits) - 1);
+  CHECK(at < slots_.size() && slots_[at].id == done.io.value);
   Slot& slot = slots_[at];
-  Then then = std::move(slot.then);
+  const Then then = std::move(slot.then);
+  const Found found = std::move(slot.found);
   changes_ -= slot.change ? 1 : 0;
   slot = {};
   free_.push_back(static_cast<uint32_t>(at));
-  then(status);
+  if (then) return then(done.status);
+  found(done.status, done.blocks);
 }
 
 }  // namespace lockstep

@@ -6,16 +6,20 @@
 #include <vector>
 
 #include "core/context.h"
+#include "core/event.h"
 
 namespace lockstep {
 
 class DiskTable {
  public:
   using Then = std::function<void(IoStatus)>;
+  using Found = std::function<void(IoStatus, BlockMask)>;
   explicit DiskTable(Context& context) : ctx_(context) {}
 
   void submit(OpKind kind, const Range& range, bool fua, PayloadId payload, Then then);
-  void done(DiskIoId io, IoStatus status);
+  // A read that finds something out, or a write with zeroes among its blocks. `io.io` is filled in.
+  void submit(DiskIo io, Found found);
+  void done(const DiskDone& done);
   size_t changes_in_flight() const { return changes_; }
   size_t in_flight() const { return slots_.size() - free_.size(); }
 
@@ -24,7 +28,10 @@ class DiskTable {
     uint64_t id = 0;  // 0: free
     bool change = false;
     Then then;
+    Found found;  // instead of `then`
   };
+  Slot& take(OpKind kind);
+
   Context& ctx_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_;

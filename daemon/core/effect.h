@@ -17,14 +17,16 @@
 
 namespace lockstep {
 
-// Submit to the local disk; answer with DiskDone. A read produces `payload`; a write takes its bytes from it.
-// fua: durable before it is done. write_zeroes and trim must leave zeroes behind.
+// Submit to the local disk; answer with DiskDone. A read produces `payload` (with Look::compare it takes the digests from it); a write
+// takes its bytes from it. fua: durable before it is done. write_zeroes and trim must leave zeroes behind.
 struct DiskIo {
   DiskIoId io;
   OpKind kind = OpKind::read;
   Range range;
   bool fua = false;
   PayloadId payload;
+  Look look = Look::nothing;  // of a read
+  BlockMask zeroes = 0;       // of a write: blocks that become zeroes, as by a trim, and have no bytes in the payload
 };
 
 // Metadata writes: durable (flushed or FUA) before MetaDone. At most one of each kind and page is outstanding.
@@ -117,6 +119,11 @@ enum class Notice : uint8_t {
   superseded,      // seat: who has met a later run of this node's memory
   voter_seated,    // it had no seat before
   voter_unseated,  // it votes no more
+  resync_paused,   // by an operator, here or there
+  resync_resumed,
+  verify_started,   // a: blocks to compare
+  verify_finished,  // a: blocks that differ
+  verify_aborted,
 };
 struct Note {
   Notice notice = Notice::peer_connected;

@@ -23,6 +23,7 @@ struct ClientRequest {
 struct DiskDone {
   DiskIoId io;
   IoStatus status = IoStatus::ok;
+  BlockMask blocks = 0;  // what a read with a Look found
 };
 
 // A metadata write is durable, or has failed.
@@ -58,13 +59,18 @@ enum class AdminOp : uint8_t {
   invalidate_remote,
   stop,             // down: drain, flush, leave cleanly. No effect follows its reply.
   discard_history,  // this copy's history is given up for the peer's (split brain): to be followed by a new start
+  pause_sync,
+  resume_sync,
+  verify,  // compare the copies, block by block
+  verify_stop,
 };
 
 struct AdminRequest {
   AdminId id;
   AdminOp op = AdminOp::primary;
-  Seat peer;   // invalidate_remote, discard_history
-  Uuid fresh;  // randomness for operations that begin a history or a voter
+  Seat peer;    // invalidate_remote, discard_history; pause_sync, resume_sync, verify, verify_stop: kNoSeat is all
+  Uuid fresh;   // randomness for operations that begin a history or a voter
+  Range range;  // verify: empty is everything
 };
 
 // The fence-peer handler ended. `evidence` is the boot that was known when it was started.

@@ -39,6 +39,27 @@ Role peer_role(const ReplicaImpl& r, const Peer& peer) {
   return primary && !peer.caretaker ? Role::primary : Role::secondary;
 }
 
+constexpr Duration kComparing = seconds(2);  // a copy counts as being compared for so long after each question
+
+bool lacks_writes(const ReplicaImpl& r) {
+  const auto& tenure = r.ctx.record.adopted;
+  return tenure && !tenure->members.contains(r.self()) && r.disk_usable;
+}
+
+VerifySnapshot show_comparison(const ReplicaImpl& r, Seat peer, Instant now) {
+  VerifySnapshot shown;
+  shown.running = r.verifier.active(peer);
+  shown.completed = r.verifier.completed(peer);
+  if (shown.running) {
+    shown.total = r.verifier.total(peer);
+    shown.done = r.verifier.done(peer);
+    shown.taken = now - r.verifier.started(peer);
+  }
+  shown.differing = r.verifier.differing(peer);
+  if (shown.differing > 0) shown.extents = r.verifier.extents(peer, kVerifyExtentsShown);
+  return shown;
+}
+
 PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
   PeerSnapshot shown;
   shown.node = peer.seat;
@@ -53,8 +74,18 @@ PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
     shown.replication = ReplicationState::established;
     if (r.source.active(peer.seat)) shown.replication = ReplicationState::sync_source;
     if (r.target.active() && r.target.source() == peer.seat) shown.replication = ReplicationState::sync_target;
+    shown.paused_here = r.admin.paused(peer.seat);
+    shown.paused_there = peer.paused;
+    if (r.source.held_back(peer.seat)) shown.replication = ReplicationState::paused_sync_source;
+    const bool paused = shown.paused_here || shown.paused_there;
+    if (paused && lacks_writes(r)) shown.replication = ReplicationState::paused_sync_target;
+    const bool idle = shown.replication == ReplicationState::established;
+    if (idle && now < peer.compared + kComparing) shown.replication = ReplicationState::verify_target;
+    if (r.verifier.active(peer.seat)) shown.replication = ReplicationState::verify_source;
   }
   shown.dirty_blocks = r.dirty.of(peer.seat).count();
+  shown.verify = show_comparison(r, peer.seat, now);
+  if (r.source.active(peer.seat) || r.verifier.active(peer.seat)) shown.recent_rate = r.pace.recent_rate(now);
   if (r.source.active(peer.seat)) {
     shown.resync_total = r.source.total(peer.seat);
     shown.resync_done = r.source.copied(peer.seat);

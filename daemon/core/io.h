@@ -15,6 +15,19 @@ enum class IoStatus : uint8_t {
   shut_down,  // ESHUTDOWN: this node is not, or no longer, Primary
 };
 
+// What a read is to find out about its blocks besides, or instead of, their bytes. Of at most kLookBlocks blocks at once.
+enum class Look : uint8_t {
+  nothing,
+  zeroes,   // which blocks hold zeroes only; their bytes are left out of the payload
+  digests,  // the payload becomes one digest a block, in order, of what was read
+  compare,  // which blocks do not have the digests of the payload
+};
+
+// One bit a block of a range, the lowest for its first. A last block that is not whole has none.
+using BlockMask = uint64_t;
+constexpr uint64_t kLookBlocks = 64;
+constexpr uint64_t kDigestBytes = 16;
+
 constexpr bool is_change(OpKind kind) { return kind == OpKind::write || kind == OpKind::write_zeroes || kind == OpKind::trim; }
 
 }  // namespace lockstep

@@ -16,7 +16,8 @@ Lane lane_of(const Message& message) {
       [](const auto& m) {
         using T = std::decay_t<decltype(m)>;
         return is_one_of<T, PeerHello, TenureDecided, WriteRequest, FlushRequest, ReadRequest, ReadReply, ResyncBegin, ResyncMap,
-                         ResyncWrite, JoinPrepare, Settled, DropMe, DiskCondition, Differences, ResyncDeclined, DiskRemembered>
+                         ResyncWrite, JoinPrepare, Settled, DropMe, DiskCondition, Differences, ResyncDeclined, DiskRemembered,
+                         CompareRequest, ResyncPaused>
                    ? Lane::data
                    : Lane::control;
       },

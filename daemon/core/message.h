@@ -262,11 +262,12 @@ struct ResyncMap {
   friend bool operator==(const ResyncMap&, const ResyncMap&) = default;
 };
 
-struct ResyncWrite {  // kind write carries a payload; write_zeroes does not
+struct ResyncWrite {  // kind write carries a payload: the bytes of the blocks that are not in `zeroes`
   Stamp stamp;
   OpId op;
   OpKind kind = OpKind::write;
   Range range;
+  BlockMask zeroes = 0;  // with any: the range has at most kLookBlocks blocks
   friend bool operator==(const ResyncWrite&, const ResyncWrite&) = default;
 };
 // Answered with WriteReply.
@@ -324,11 +325,34 @@ struct DiskRemembered {
   friend bool operator==(const DiskRemembered&, const DiskRemembered&) = default;
 };
 
-using Message = std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused,
-                             LeaseReleased, BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition,
-                             WriteRequest, WriteReply, FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin,
-                             ResyncMap, ResyncWrite, JoinPrepare, JoinReady, DropMe, VoterHello, Superseded, Caretaking,
-                             YieldRequest, Differences, ResyncDeclined, DiskRemembered>;
+// Source or verifier to a copy: digests of the blocks of a range (payload: kDigestBytes a block), taken while no write to it is under way.
+struct CompareRequest {
+  Stamp stamp;
+  OpId op;
+  Range range;  // at most kLookBlocks blocks
+  friend bool operator==(const CompareRequest&, const CompareRequest&) = default;
+};
+
+struct CompareReply {
+  Stamp stamp;
+  OpId op;
+  IoStatus status = IoStatus::ok;
+  BlockMask differing = 0;
+  friend bool operator==(const CompareReply&, const CompareReply&) = default;
+};
+
+// An operator paused resyncs with the receiver, or let them go on, at the sender's side.
+struct ResyncPaused {
+  bool on = false;
+  friend bool operator==(const ResyncPaused&, const ResyncPaused&) = default;
+};
+
+using Message =
+    std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused, LeaseReleased,
+                 BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition, WriteRequest, WriteReply,
+                 FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin, ResyncMap, ResyncWrite, JoinPrepare,
+                 JoinReady, DropMe, VoterHello, Superseded, Caretaking, YieldRequest, Differences, ResyncDeclined, DiskRemembered,
+                 CompareRequest, CompareReply, ResyncPaused>;
 
 constexpr size_t kLastRegisterMessage = 10;  // alternatives 0..10 of Message belong to the register
 static_assert(std::is_same_v<std::variant_alternative_t<kLastRegisterMessage, Message>, AcceptanceCounted>);

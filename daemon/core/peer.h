@@ -29,10 +29,13 @@ struct Peer {
   // Data nodes only, valid while link_up:
   bool hello_sent = false;
   std::optional<PeerHello> hello;
-  Uuid remembers;    // the disk of ours that its copy was levelled with, as it said last; nil: none
-  Uuid told;         // what we said of that
-  bool met = false;  // both hellos exchanged and judged
-  Stamp adopted;     // newest tenure that it said it adopted
+  Uuid remembers;               // the disk of ours that its copy was levelled with, as it said last; nil: none
+  Uuid told;                    // what we said of that
+  bool paused = false;          // its operator paused resyncs with this node
+  bool told_paused = false;     // what we said of ours
+  Instant compared = kLongAgo;  // when it last asked for a comparison
+  bool met = false;             // both hellos exchanged and judged
+  Stamp adopted;                // newest tenure that it said it adopted
   bool disk_usable = false;
   bool inconsistent = false;
   bool doubtful = false;

@@ -24,6 +24,7 @@ constexpr RefusalClass kOpen{11, -12, "Device is held open by someone"};
 constexpr RefusalClass kNoDisk{16, -11, "Device is diskless, the requested operation requires a disk"};
 constexpr RefusalClass kConnection{11, -15, "State change requires a connection"};
 constexpr RefusalClass kTimeout{5, -23, "Timeout in operation"};
+constexpr RefusalClass kActive{11, -8, "Can not start OV/resync since it is already active"};
 constexpr RefusalClass kConcurrent{11, -19, "Concurrent state changes detected and aborted"};
 
 constexpr auto kTable = std::to_array<Row>({
@@ -109,6 +110,12 @@ constexpr auto kTable = std::to_array<Row>({
      kRefused},
     {Reason::invalidate_primary, "invalidate-primary", "This node is Primary: clients use its copy.",
      "Make it Secondary first, or use invalidate-remote on the other node.", kRefused},
+    {Reason::verify_elsewhere, "verify-elsewhere",
+     "Copies are compared from the Primary, which knows what is being written; without a Primary from any node with a current copy, "
+     "after a clean hand-over.",
+     "Run verify on the Primary.", kRefused},
+    {Reason::verify_active, "verify-active", "The copies are being compared already.",
+     "Wait for the end (status shows it), or end it: verify --cancel.", kActive},
 });
 static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 

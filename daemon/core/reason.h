@@ -49,9 +49,11 @@ enum class Reason : uint8_t {
   older_state,         // this memory was set back or copied: a later run of it was met
   peer_older_state,    // the peer's was
   invalidate_primary,  // a Primary's copy cannot be invalidated under its clients
+  verify_elsewhere,    // the copies are compared from another node
+  verify_active,       // they are being compared already
 };
 
-constexpr size_t kReasons = static_cast<size_t>(Reason::invalidate_primary) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::verify_active) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

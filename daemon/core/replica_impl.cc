@@ -37,8 +37,10 @@ ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
       membership(*this),
       write_path(*this),
       secondary(*this),
-      source(*this),
+      pace(ctx.config),
+      source(*this, pace),
       target(*this),
+      verifier(*this, pace),
       split_brain(*this),
       admin(*this) {
   for (uint8_t i = 0; i < kMaxSeats; ++i) {
@@ -81,6 +83,7 @@ void ReplicaImpl::disk_failed(Reason reason) {
   if (reason != Reason::older_state) ctx.note(reason == Reason::metadata_failed ? Notice::metadata_failed : Notice::disk_failed);
   tell_condition();
   source.abort_all();
+  verifier.stop(kNoSeat);
   write_path.retry_waiting_for_room();
   write_path.intents_progressed();
   secondary.intents_progressed();
@@ -102,6 +105,20 @@ void ReplicaImpl::tell_remembered() {
     p.told = remembered;
     send(seat, DiskRemembered{remembered});
   }
+}
+
+void ReplicaImpl::tell_paused() {
+  for (Seat seat : data_peers()) {
+    Peer& p = peer(seat);
+    if (!p.met || p.told_paused == admin.paused(seat)) continue;
+    p.told_paused = admin.paused(seat);
+    send(seat, ResyncPaused{p.told_paused});
+  }
+}
+
+void ReplicaImpl::range_held(OpId op) {
+  if ((op.value & kResyncOpBit) != 0) return source.range_held(op);
+  verifier.range_held(op);
 }
 
 void ReplicaImpl::given_up_as_superseded() {
@@ -140,18 +157,20 @@ void ReplicaImpl::settle() {
     target.pump();
     run_deferred();
     source.pump();
+    verifier.pump();
     write_path.pump();
     admin.pump();
     if (admin.gone()) return;
   }
   records.pump();
   tell_remembered();
+  tell_paused();
   intents.pump();
 }
 
 void ReplicaImpl::dispatch(const Event& event) {
   if (const auto* request = std::get_if<ClientRequest>(&event)) return write_path.request(*request);
-  if (const auto* done = std::get_if<DiskDone>(&event)) return disk.done(done->io, done->status);
+  if (const auto* done = std::get_if<DiskDone>(&event)) return disk.done(*done);
   if (const auto* meta = std::get_if<MetaDone>(&event)) return metadata_done(*meta);
   if (const auto* message = std::get_if<MessageReceived>(&event)) return message_received(*message);
   if (const auto* up = std::get_if<LinkUp>(&event)) return link_up(*up);
@@ -170,7 +189,7 @@ void ReplicaImpl::look_around() {
   next_look_ = ctx.now + seconds(1);
   for (Seat seat : data_peers()) {
     const Instant oldest = peer(seat).link_up ? write_path.oldest_leg(seat) : kNever;
-    const Instant resync = source.waiting_since(seat);
+    const Instant resync = std::min(source.waiting_since(seat), verifier.waiting_since(seat));
     if ((oldest != kNever && now_past(oldest)) || (resync != kNever && now_past(resync)))
       close_link(seat, Reason::acknowledgement_timeout);
   }
@@ -221,6 +240,7 @@ void ReplicaImpl::link_down(Seat seat) {
   if (!seat.is_witness()) {
     split_brain.link_changed(seat);
     source.abort(seat);
+    if (verifier.active(seat)) verifier.stop(seat);
     target.abort(seat);
     admin.drop_done(seat);
     write_path.leg_lost(seat);
@@ -256,6 +276,10 @@ void ReplicaImpl::message_received(const MessageReceived& event) {
   }
   if (const auto* reply = std::get_if<WriteReply>(&message)) {
     if (!source.write_reply(event.from, reply->op, reply->status)) write_path.write_reply(event.from, reply->op, reply->status);
+    return;
+  }
+  if (const auto* reply = std::get_if<CompareReply>(&message)) {
+    if (!source.compare_reply(event.from, *reply)) verifier.compare_reply(event.from, *reply);
     return;
   }
   if (const auto* reply = std::get_if<FlushReply>(&message)) {
@@ -296,6 +320,11 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
   }
   if (const auto* write = std::get_if<WriteRequest>(&message)) return secondary.write(from, *write, payload);
   if (const auto* write = std::get_if<ResyncWrite>(&message)) return secondary.resync_write(from, *write, payload);
+  if (const auto* compare = std::get_if<CompareRequest>(&message)) return secondary.compare(from, *compare, payload);
+  if (const auto* paused = std::get_if<ResyncPaused>(&message)) {
+    peer(from).paused = paused->on;
+    return ctx.note(paused->on ? Notice::resync_paused : Notice::resync_resumed, from);
+  }
   if (const auto* flush = std::get_if<FlushRequest>(&message)) return secondary.flush(from, *flush);
   if (const auto* read = std::get_if<ReadRequest>(&message)) return secondary.read(from, *read);
   if (const auto* settled = std::get_if<Settled>(&message)) return secondary.settled(from, *settled);
@@ -326,10 +355,11 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
 bool ReplicaImpl::now_past(Instant started) const { return ctx.now >= started + ctx.config.ack_timeout; }
 
 Instant ReplicaImpl::next_deadline() const {
-  Instant due = std::min({membership.next_deadline(), write_path.next_deadline(), admin.next_deadline(), source.next_deadline()});
+  Instant due = std::min({membership.next_deadline(), write_path.next_deadline(), admin.next_deadline(), source.next_deadline(),
+                          verifier.next_deadline()});
   // Legs without an answer, and hot extents of a Secondary, are looked at once a second while there are any.
   bool resyncing = false;
-  for (Seat seat : data_peers()) resyncing = resyncing || source.active(seat);
+  for (Seat seat : data_peers()) resyncing = resyncing || source.active(seat) || verifier.active(seat);
   if (resyncing || !write_path.quiet() || (!membership.holds_tenure() && intents.set_count() > 0 && disk_usable))
     due = std::min(due, next_look_);
   return due;

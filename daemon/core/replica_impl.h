@@ -4,7 +4,8 @@
 //   Membership   rounds, leases, adopting, role               (membership/)
 //   WritePath    client operations: admission to retirement   (write_path/)
 //   Secondary    applying what the Primary sends              (secondary/)
-//   ResyncSource, ResyncTarget                                (resync/)
+//   ResyncSource, ResyncTarget, ResyncPace                    (resync/)
+//   Verifier     comparing the copies                         (verify/)
 //   SplitBrain   two histories meet                           (split_brain.cc)
 //   Admin        operators' commands                          (admin.cc)
 #pragma once
@@ -24,10 +25,12 @@
 #include "core/peer.h"
 #include "core/record_writer.h"
 #include "core/replica.h"
+#include "core/resync/pace.h"
 #include "core/resync/source.h"
 #include "core/resync/target.h"
 #include "core/secondary/apply.h"
 #include "core/split_brain.h"
+#include "core/verify/verifier.h"
 #include "core/write_path/write_path.h"
 
 namespace lockstep {
@@ -60,6 +63,8 @@ class ReplicaImpl {
   // Replication messages wait: a tenure is being adopted, or a state recorded.
   bool replication_blocked() const { return membership.adopting() || target.recording(); }
   void run_deferred();
+  // A chunk of a resync or of a comparison holds its range now.
+  void range_held(OpId op);
 
   Context ctx;
   bool disk_usable = true;
@@ -72,8 +77,10 @@ class ReplicaImpl {
   Membership membership;
   WritePath write_path;
   Secondary secondary;
+  ResyncPace pace;
   ResyncSource source;
   ResyncTarget target;
+  Verifier verifier;
   SplitBrain split_brain;
   Admin admin;
 
@@ -84,6 +91,7 @@ class ReplicaImpl {
   void metadata_done(const MetaDone& event);
   void link_up(const LinkUp& event);
   void link_down(Seat seat);
+  void tell_paused();
   void look_around();
   bool now_past(Instant started) const;
   void settle();  // what follows from the new state, until nothing does

@@ -46,6 +46,14 @@ std::string_view to_text(ReplicationState state) {
       return "SyncSource";
     case ReplicationState::sync_target:
       return "SyncTarget";
+    case ReplicationState::paused_sync_source:
+      return "PausedSyncS";
+    case ReplicationState::paused_sync_target:
+      return "PausedSyncT";
+    case ReplicationState::verify_source:
+      return "VerifyS";
+    case ReplicationState::verify_target:
+      return "VerifyT";
   }
   UNREACHABLE("replication state");
 }

@@ -17,7 +17,16 @@ namespace lockstep {
 
 enum class Role : uint8_t { unknown, primary, secondary };
 enum class DiskState : uint8_t { diskless, failed, inconsistent, outdated, unknown, consistent, up_to_date };
-enum class ReplicationState : uint8_t { off, established, sync_source, sync_target };
+enum class ReplicationState : uint8_t {
+  off,
+  established,
+  sync_source,
+  sync_target,
+  paused_sync_source,  // it waits for an operator to let it go on
+  paused_sync_target,
+  verify_source,
+  verify_target,
+};
 
 // In DRBD's words.
 std::string_view to_text(Role role);
@@ -38,6 +47,18 @@ struct FenceSnapshot {
   std::optional<int> last_exit_status;  // of the last one that ended; -1: signal, time-out or could not be run
 };
 
+// A comparison of the copies (verify), and what the last one found.
+struct VerifySnapshot {
+  bool running = false;
+  bool completed = false;  // the last one came to its end
+  uint64_t total = 0;      // blocks, of the running one
+  uint64_t done = 0;
+  Duration taken;              // since it began
+  uint64_t differing = 0;      // blocks that were found to differ and were not written since
+  std::vector<Range> extents;  // that hold them; no more than kVerifyExtentsShown
+};
+constexpr size_t kVerifyExtentsShown = 256;
+
 struct PeerSnapshot {
   Seat node;
   bool connected = false;  // met: both hellos exchanged and judged
@@ -52,6 +73,10 @@ struct PeerSnapshot {
   Reason refused = Reason::none;  // why the last meeting failed
   std::vector<Range> differing;   // with refused different_history: the extents that may differ
   FenceSnapshot fence;
+  bool paused_here = false;  // an operator paused resyncs with this peer, on this node
+  bool paused_there = false;
+  uint64_t recent_rate = 0;  // of the running resync or comparison, bytes a second over the last seconds
+  VerifySnapshot verify;
 };
 
 struct Snapshot {

@@ -19,8 +19,8 @@ constexpr uint8_t kWhole = 0, kDistances = 1;  // how a page is written
 template <class C, class F>
 void each_setting(C& config, F&& f) {
   auto& [self, data_nodes, witnesses, lease, drift, round_timeout, retry, patience, caretaker_delay, ack_timeout, fail, fencing,
-         handler, witness_timeout, max_op_bytes, max_client_ops, max_hot_extents, settle_interval, chunk, window, flush_blocks] =
-      config;
+         handler, witness_timeout, max_op_bytes, max_client_ops, max_hot_extents, settle_interval, chunk, window, max_rate,
+         min_rate, latency_target, digests, flush_blocks] = config;
   f(self);
   f(data_nodes);
   f(witnesses);
@@ -41,6 +41,10 @@ void each_setting(C& config, F&& f) {
   f(settle_interval);
   f(chunk);
   f(window);
+  f(max_rate);
+  f(min_rate);
+  f(latency_target);
+  f(digests);
   f(flush_blocks);
 }
 

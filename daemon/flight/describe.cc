@@ -81,7 +81,8 @@ struct MessageText {
     return text;
   }
   std::string operator()(const ResyncWrite& m) const {
-    return fmt::format("ResyncWrite {} op {} {} {}", stamp(m.stamp), m.op.value, name_of(m.kind), describe(m.range));
+    return fmt::format("ResyncWrite {} op {} {} {}{}", stamp(m.stamp), m.op.value, name_of(m.kind), describe(m.range),
+                       m.zeroes != 0 ? fmt::format(" zeroes {:#x}", m.zeroes) : "");
   }
   std::string operator()(const JoinPrepare& m) const { return fmt::format("JoinPrepare {} op {}", stamp(m.stamp), m.op.value); }
   std::string operator()(const JoinReady& m) const {
@@ -97,6 +98,13 @@ struct MessageText {
   }
   std::string operator()(const ResyncDeclined& m) const { return "ResyncDeclined " + stamp(m.stamp); }
   std::string operator()(const DiskRemembered& m) const { return "DiskRemembered " + describe(m.disk); }
+  std::string operator()(const CompareRequest& m) const {
+    return fmt::format("CompareRequest {} op {} {}", stamp(m.stamp), m.op.value, describe(m.range));
+  }
+  std::string operator()(const CompareReply& m) const {
+    return fmt::format("CompareReply {} op {} {} differing {:#x}", stamp(m.stamp), m.op.value, name_of(m.status), m.differing);
+  }
+  std::string operator()(const ResyncPaused& m) const { return fmt::format("ResyncPaused {}", m.on); }
   std::string operator()(const YieldRequest& m) const { return "YieldRequest " + stamp(m.stamp); }
   std::string operator()(const Superseded& m) const {
     return fmt::format("Superseded acc {} start {} token {:x}", describe(m.known.acceptor), m.known.start, m.known.token);
@@ -108,7 +116,10 @@ struct EventText {
     return fmt::format("ClientRequest io {} {} {}{} payload {}", e.io.value, name_of(e.kind), describe(e.range),
                        e.fua ? " fua" : "", e.payload.value);
   }
-  std::string operator()(const DiskDone& e) const { return fmt::format("DiskDone {} {}", e.io.value, name_of(e.status)); }
+  std::string operator()(const DiskDone& e) const {
+    return fmt::format("DiskDone {} {}{}", e.io.value, name_of(e.status),
+                       e.blocks != 0 ? fmt::format(" blocks {:#x}", e.blocks) : "");
+  }
   std::string operator()(const MetaDone& e) const { return fmt::format("MetaDone {} {}", e.token.value, e.ok ? "ok" : "FAILED"); }
   std::string operator()(const LinkUp& e) const { return fmt::format("LinkUp {} link {}", describe(e.peer), e.link.value); }
   std::string operator()(const LinkDown& e) const { return fmt::format("LinkDown {} link {}", describe(e.peer), e.link.value); }
@@ -252,6 +263,14 @@ std::string_view name_of(AdminOp op) {
       return "discard-history";
     case AdminOp::stop:
       return "stop";
+    case AdminOp::pause_sync:
+      return "pause-sync";
+    case AdminOp::resume_sync:
+      return "resume-sync";
+    case AdminOp::verify:
+      return "verify";
+    case AdminOp::verify_stop:
+      return "verify-stop";
   }
   return "?";
 }
@@ -304,6 +323,16 @@ std::string_view name_of(Notice notice) {
       return "resync-started";
     case Notice::resync_finished:
       return "resync-finished";
+    case Notice::resync_paused:
+      return "resync-paused";
+    case Notice::resync_resumed:
+      return "resync-resumed";
+    case Notice::verify_started:
+      return "verify-started";
+    case Notice::verify_finished:
+      return "verify-finished";
+    case Notice::verify_aborted:
+      return "verify-aborted";
     case Notice::resync_aborted:
       return "resync-aborted";
     case Notice::peer_joined:

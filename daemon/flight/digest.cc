@@ -47,7 +47,7 @@ class Mixer {
 struct MixEffect {
   Mixer& mix;
   void operator()(const DiskIo& e) const {
-    mix.numbers(e.io.value, e.kind, e.fua, e.payload.value);
+    mix.numbers(e.io.value, e.kind, e.fua, e.payload.value, e.look, e.zeroes);
     mix(e.range);
   }
   void operator()(const WriteRecord& e) const { mix(e.token.value); }  // its content is digested with the state
@@ -85,6 +85,12 @@ void mix_fence(Mixer& mix, const FenceSnapshot& fence) {
   mix.numbers(running, completed, last.value_or(-2));
 }
 
+void mix_comparison(Mixer& mix, const VerifySnapshot& verify) {
+  const auto& [running, completed, total, done, taken, differing, extents] = verify;
+  mix.numbers(running, completed, total, done, taken, differing);
+  for (const Range& extent : extents) mix.numbers(extent.offset, extent.length);
+}
+
 // The bindings stop compiling when a snapshot gets another member.
 void mix_snapshot(Mixer& mix, const Snapshot& shown) {
   const auto& [role, disk, caretaker, quorum, suspended, reason, tenure, disk_uuid, size, lease, seasoned, ops, hot, needed,
@@ -101,10 +107,12 @@ void mix_snapshot(Mixer& mix, const Snapshot& shown) {
   }
   for (const PeerSnapshot& peer : peers) {
     const auto& [node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused, differing,
-                 fence] = peer;
+                 fence, paused_here, paused_there, rate, verify] = peer;
     mix.numbers(node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused);
     for (const Range& range : differing) mix.numbers(range.offset, range.length);
     mix_fence(mix, fence);
+    mix.numbers(paused_here, paused_there, rate);
+    mix_comparison(mix, verify);
   }
 }
 

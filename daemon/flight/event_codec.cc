@@ -31,6 +31,7 @@ struct Writing {
   }
   void uuid(const Uuid& v) { out.uuid(v); }
   void number(int v) { out.zigzag(v); }
+  void mask(BlockMask v) { out.varint(v); }
   void seat(Seat v) { out.byte(v.value); }
   void flag(bool v) { out.byte(v ? 1 : 0); }
   template <class E>
@@ -76,6 +77,10 @@ struct Reading {
     const int64_t n = in.zigzag();
     v = static_cast<int>(n);
     if (v != n) in.fail();
+  }
+  void mask(BlockMask& v) {
+    v = in.varint();
+    if (v == 0) in.fail();
   }
   void seat(Seat& v) {
     v.value = in.byte();
@@ -148,6 +153,14 @@ void unflagged(A& a, E& kind, std::remove_const_t<E> last) {
   }
 }
 
+// A mask is mostly empty, and is then said by the kind's flag.
+template <class A, class E, class Mask>
+void pass_with_mask(A& a, E& kind, Mask& mask, std::remove_const_t<E> last) {
+  bool there = mask != 0;
+  a.kind(kind, there, last);
+  if (there) a.mask(mask);
+}
+
 // The bindings stop compiling when one of these gets another member.
 template <class A, Like<WriteRequest> M>
 void pass_fields(A& a, M& m) {
@@ -160,10 +173,10 @@ void pass_fields(A& a, M& m) {
 }
 template <class A, Like<ResyncWrite> M>
 void pass_fields(A& a, M& m) {
-  auto& [stamp, op, kind, range] = m;
+  auto& [stamp, op, kind, range, zeroes] = m;
   a.stamp(stamp);
   pass_op<M>(a, op);
-  unflagged(a, kind, OpKind::flush);
+  pass_with_mask(a, kind, zeroes, OpKind::flush);
   a.range(range);
 }
 template <class A, class M>
@@ -250,8 +263,8 @@ void pass_event(A& a, E& e) {
 }
 template <class A, Like<DiskDone> E>
 void pass_event(A& a, E& e) {
-  auto& [io, status] = e;
-  unflagged(a, status, IoStatus::shut_down);
+  auto& [io, status, blocks] = e;
+  pass_with_mask(a, status, blocks, IoStatus::shut_down);
   a.delta(io.value, a.base.disk_io);
 }
 template <class A, Like<MetaDone> E>
@@ -276,11 +289,12 @@ void pass_event(A& a, E& e) {
 }
 template <class A, Like<AdminRequest> E>
 void pass_event(A& a, E& e) {
-  auto& [id, op, peer, fresh] = e;
-  unflagged(a, op, AdminOp::discard_history);
+  auto& [id, op, peer, fresh, range] = e;
+  unflagged(a, op, AdminOp::verify_stop);
   a.delta(id.value, a.base.admin);
   a.seat(peer);
   a.uuid(fresh);
+  a.range(range);
 }
 template <class A, Like<FenceDone> E>
 void pass_event(A& a, E& e) {

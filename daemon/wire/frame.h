@@ -59,6 +59,9 @@ enum class FrameType : uint8_t {
   differences,
   resync_declined,
   disk_remembered,
+  compare_request,
+  compare_reply,
+  resync_paused,
   // the transport's own
   hello = 128,
   challenge,
@@ -69,7 +72,7 @@ enum class FrameType : uint8_t {
   pong,
 };
 
-constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::disk_remembered);
+constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::resync_paused);
 constexpr bool is_message_type(uint8_t type) { return type >= 1 && type <= kLastMessageType; }
 constexpr bool is_transport_type(uint8_t type) {
   return type >= static_cast<uint8_t>(FrameType::hello) && type <= static_cast<uint8_t>(FrameType::pong);

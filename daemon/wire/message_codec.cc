@@ -1,5 +1,6 @@
 #include "wire/message_codec.h"
 
+#include <bit>
 #include <concepts>
 #include <tuple>
 #include <type_traits>
@@ -129,7 +130,7 @@ auto fields(M& m) {
 }
 template <Like<ResyncWrite> M>
 auto fields(M& m) {
-  return std::tie(m.stamp, m.op, m.kind, m.range);
+  return std::tie(m.stamp, m.op, m.kind, m.range, m.zeroes);
 }
 template <Like<JoinPrepare> M>
 auto fields(M& m) {
@@ -170,6 +171,19 @@ auto fields(M& m) {
 template <Like<DiskRemembered> M>
 auto fields(M& m) {
   return std::tie(m.disk);
+}
+
+template <Like<CompareRequest> M>
+auto fields(M& m) {
+  return std::tie(m.stamp, m.op, m.range);
+}
+template <Like<CompareReply> M>
+auto fields(M& m) {
+  return std::tie(m.stamp, m.op, m.status, m.differing);
+}
+template <Like<ResyncPaused> M>
+auto fields(M& m) {
+  return std::tie(m.on);
 }
 
 template <Like<Differences> M>
@@ -277,7 +291,15 @@ bool sane(const Promise& m) { return m.tenure.has_value() != m.accepted.none(); 
 bool sane(const WriteRequest& m) { return is_change(m.kind) && sane(m.range); }
 bool sane(const ReadRequest& m) { return sane(m.range); }
 bool sane(const ReadReply& m) { return sane(m.range); }
-bool sane(const ResyncWrite& m) { return is_change(m.kind) && sane(m.range); }
+// Whole blocks of the range, and of a write: only there bytes can be left out.
+bool sane(BlockMask mask, const Range& range) {
+  const uint64_t whole = range.length / kBlockBytes;
+  return mask == 0 ||
+         (whole <= kLookBlocks && range.length <= kLookBlocks * kBlockBytes && (whole == kLookBlocks || mask >> whole == 0));
+}
+bool sane(const ResyncWrite& m) {
+  return is_change(m.kind) && sane(m.range) && sane(m.zeroes, m.range) && (m.zeroes == 0 || m.kind == OpKind::write);
+}
 bool sane(const InplaceVector<BlockRun, kRunsPerMessage>& runs) {
   for (const BlockRun& run : runs) {
     if (run.first + run.count < run.first) return false;
@@ -285,6 +307,7 @@ bool sane(const InplaceVector<BlockRun, kRunsPerMessage>& runs) {
   return true;
 }
 bool sane(const ResyncMap& m) { return sane(m.runs); }
+bool sane(const CompareRequest& m) { return !m.range.empty() && sane(m.range) && m.range.length <= kLookBlocks * kBlockBytes; }
 bool sane(const Differences& m) { return sane(m.runs); }
 
 // Types are numbered from 1 in the order of the variant; a test pins every number.
@@ -327,8 +350,11 @@ uint64_t payload_bytes_of(const Message& message) {
     return write->kind == OpKind::write ? write->range.length : 0;
   }
   if (const auto* write = std::get_if<ResyncWrite>(&message)) {
-    return write->kind == OpKind::write ? write->range.length : 0;
+    const auto zeroes = static_cast<uint64_t>(std::popcount(write->zeroes));
+    return write->kind == OpKind::write ? write->range.length - zeroes * kBlockBytes : 0;
   }
+  if (const auto* compare = std::get_if<CompareRequest>(&message))
+    return (compare->range.length + kBlockBytes - 1) / kBlockBytes * kDigestBytes;
   if (const auto* reply = std::get_if<ReadReply>(&message)) return reply->status == IoStatus::ok ? reply->range.length : 0;
   return 0;
 }

@@ -47,7 +47,7 @@ Stage::Answer Stage::command(sim::SimNode& node, AdminOp op, Seat peer, Duration
   fresh.bytes[0] = static_cast<uint8_t>(id.value);
   fresh.bytes[15] = 1;
   last_admin_[node.seat()] = id;
-  node.post(AdminRequest{id, op, peer, fresh});
+  node.post(AdminRequest{id, op, peer, fresh, {}});
   return answer_of(node, patience);
 }
 

@@ -70,6 +70,10 @@ std::string_view name_of(Fault fault) {
       return "forced-history";
     case Fault::misfit:
       return "misfit";
+    case Fault::pause_sync:
+      return "pause-sync";
+    case Fault::verify:
+      return "verify";
     case Fault::blunder:
       return "blunder";
     case Fault::earlier_life:

@@ -42,11 +42,13 @@ enum class Fault : uint8_t {
   misfit,               // two nodes meet as if one had another version, the other's name, another disk, or no manners
   blunder,              // an operator's command at a moment when it has to be refused
   earlier_life,         // the resource is created anew, and a witness remembers the one before
+  pause_sync,           // an operator pauses resyncs, and lets them go on some time later
+  verify,               // an operator has the copies compared, and may change his mind
 };
-constexpr size_t kFaults = static_cast<size_t>(Fault::earlier_life) + 1;
+constexpr size_t kFaults = static_cast<size_t>(Fault::verify) + 1;
 std::string_view name_of(Fault fault);
 
-constexpr size_t kNotices = static_cast<size_t>(Notice::voter_unseated) + 1;
+constexpr size_t kNotices = static_cast<size_t>(Notice::verify_aborted) + 1;
 
 // What two nodes make of each other's hellos, when they do not refuse (core/meeting.h).
 constexpr size_t kMeetings = static_cast<size_t>(lockstep::Verdict::refuse);

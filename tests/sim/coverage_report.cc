@@ -48,6 +48,8 @@ constexpr Required kRequired[] = {
     {"command refused", &Coverage::command_refused, Reason::no_split_brain},
     {"command refused", &Coverage::command_refused, Reason::need_all_data_nodes},
     {"command refused", &Coverage::command_refused, Reason::invalidate_primary},
+    {"command refused", &Coverage::command_refused, Reason::verify_elsewhere},
+    {"command refused", &Coverage::command_refused, Reason::verify_active},
     {"frozen", &Coverage::frozen, Reason::lease_lost},
     {"frozen", &Coverage::frozen, Reason::no_quorum},
     {"link closed", &Coverage::closed, Reason::acknowledgement_timeout},

@@ -67,6 +67,16 @@ void draw_start(Prng& prng, Plan& plan) {
   plan.manager.hasty = prng.chance(50);
 }
 
+// How copies are resynced and compared, and operators who meddle with that.
+void draw_copying(Prng& prng, Plan& plan) {
+  plan.core.resync_digests = prng.chance(40);
+  constexpr uint64_t kLeast[] = {1 << 20, 4 << 20, 64 << 20};
+  plan.core.resync_min_rate = kLeast[prng.below(3)];
+  if (prng.chance(15)) plan.core.resync_max_rate = uint64_t{8} << 20;
+  if (prng.chance(25)) plan.faults.push_back(Fault::pause_sync);
+  if (prng.chance(35)) plan.faults.push_back(Fault::verify);
+}
+
 }  // namespace
 
 Plan plan_for(uint64_t seed, const PlanWish& wish) {
@@ -100,6 +110,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   const Duration focus = milliseconds(prng.between(700, 8000));
   if (prng.chance(40) || wish.forced_history) plan.workload.focus = focus;
   draw_start(prng, plan);
+  draw_copying(prng, plan);
   return plan;
 }
 

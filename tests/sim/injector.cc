@@ -141,6 +141,12 @@ void Injector::inject(Fault fault) {
     case Fault::misfit:
       any_misfit();
       break;
+    case Fault::pause_sync:
+      pause_sync();
+      break;
+    case Fault::verify:
+      verify();
+      break;
     case Fault::blunder:
       if (!blunder()) return;
       break;

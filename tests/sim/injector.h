@@ -18,6 +18,9 @@ class SimNode;
 class SimWitness;
 enum class Misfit : uint8_t;
 
+// Ids of commands that the injector gives besides the manager.
+constexpr uint64_t kMeddling = uint64_t{1} << 40;
+
 class Injector {
  public:
   Injector(World& world, Prng prng) : world_(world), schedule_(prng), prng_(schedule_.fork()) {}
@@ -56,6 +59,9 @@ class Injector {
   void any_misfit();
   void promote_who_was_left();
   void slow_disk(SimNode& node, Duration length);
+  void meddle(SimNode& node, AdminOp op, const Range& range = {});
+  void pause_sync();
+  void verify();
   bool blunder();
   void forget_earlier_life();
   // forced_history.cc
@@ -84,6 +90,7 @@ class Injector {
   Prng schedule_;  // when the next fault comes
   Prng prng_;      // of the fault that is being carried out
   uint32_t drawn_ = 0;
+  uint64_t meddled_ = 0;
   bool stopped_ = false;
   Instant quiet_until_{0};  // draws until then are left out
   Ambush ambush_;

@@ -52,7 +52,7 @@ SimNode* Manager::other(const SimNode& than) const {
 
 void Manager::send(SimNode& node, AdminOp op, Then then, Seat peer) {
   command_ = Command{AdminId{next_admin_++}, node.seat(), op, context_.queue.now(), std::move(then)};
-  node.post(AdminRequest{command_->id, op, peer, prng_.uuid()});
+  node.post(AdminRequest{command_->id, op, peer, prng_.uuid(), {}});
 }
 
 bool Manager::command(SimNode& node, AdminOp op, std::function<void(bool)> then, Seat peer) {
@@ -178,7 +178,7 @@ void Manager::rival(SimNode& node, Duration patience) { rival_try(node, context_
 void Manager::promote_anyway(SimNode& node) {
   const AdminId id{next_admin_++};
   rivals_.insert(id);
-  node.post(AdminRequest{id, AdminOp::primary, {}, prng_.uuid()});
+  node.post(AdminRequest{id, AdminOp::primary, {}, prng_.uuid(), {}});
 }
 
 void Manager::rival_try(SimNode& node, Instant until) {

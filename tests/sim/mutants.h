@@ -37,6 +37,7 @@
   X(P4, data_before_intent, any, "the Primary writes data before its intent is durable")                                       \
   X(P4, secondary_data_before_intent, any, "a Secondary writes data before its intent is durable")                             \
   X(P4, absent_not_marked, any, "a write that a peer outside the set misses is not marked")                                    \
+  X(P4, compared_without_gate, any, "copies are compared while writes are under way")                                          \
   X(P4, older_frames_accepted, story, "a write of an earlier tenure is done")                                                  \
   X(P6, levelled_unflushed, story, "a copy that is levelled is not flushed before it joins")                                   \
   X(P4, copy_marks_nothing, three_nodes, "a write that an absent node misses is marked by the Primary alone")                  \

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "core/attach.h"
+#include "sim/block_look.h"
 #include "sim/mutants.h"
 
 namespace lockstep::sim {
@@ -329,31 +330,42 @@ Payload SimNode::payload_of(PayloadId id) {
 void SimNode::execute(const DiskIo& effect) {
   Payload payload;
   if (effect.kind == OpKind::write) {
-    payload = payload_of(effect.payload);
-    if (!payload) return;
-    CHECK(payload->size() == effect.range.length / kBlockBytes);
+    if (effect.payload.value != 0) payload = payload_of(effect.payload);
+    if (!payload && effect.payload.value != 0) return;
+    if (effect.zeroes != 0) payload = with_zeroes(payload, effect);
+    CHECK(payload && payload->size() == effect.range.length / kBlockBytes);
   }
   if (effect.kind == OpKind::read) {
-    CHECK((effect.payload.value & kCorePayloadBit) != 0);
-    CHECK(payloads_.emplace(effect.payload, nullptr).second);
     reads_.insert(effect.io);
+    if (effect.look == Look::compare) {
+      payload = payload_of(effect.payload);  // digests: what the other side's blocks hold
+      if (!payload) return;
+    } else {
+      CHECK((effect.payload.value & kCorePayloadBit) != 0);
+      CHECK(payloads_.emplace(effect.payload, nullptr).second);
+    }
   }
   if (disk_.in_flight() > kMaxDiskIo) context_.oracle.fail("P10", "too many disk operations in flight");
-  disk_.submit(effect, std::move(payload), [this, life = life_, io = effect](IoStatus status, Payload read) {
-    disk_done(life, io, status, std::move(read));
+  Payload digests = effect.look == Look::compare ? std::exchange(payload, nullptr) : nullptr;
+  disk_.submit(effect, std::move(payload), [this, life = life_, io = effect, digests](IoStatus status, Payload read) {
+    disk_done(life, io, status, std::move(read), digests);
   });
 }
 
-void SimNode::disk_done(uint64_t life, const DiskIo& io, IoStatus status, Payload payload) {
+void SimNode::disk_done(uint64_t life, const DiskIo& io, IoStatus status, Payload payload, const Payload& digests) {
   if (life != life_) return;
-  if (io.kind == OpKind::read) {
+  BlockMask found = 0;
+  if (io.kind == OpKind::read && io.look == Look::compare) {
+    if (status == IoStatus::ok) found = differing(*payload, *digests);
+  } else if (io.kind == OpKind::read) {
     if (status == IoStatus::ok) {
+      if (io.look == Look::zeroes) found = leave_out_zeroes(payload);
       payloads_[io.payload] = std::move(payload);
     } else {
       payloads_.erase(io.payload);  // a read that failed has produced nothing
     }
   }
-  post(DiskDone{io.io, status});
+  post(DiskDone{io.io, status, found});
 }
 
 template <class Effect>
@@ -408,6 +420,10 @@ void SimNode::execute(const Note& effect) {
   if (effect.notice == Notice::disk_failed) ++coverage.detached[static_cast<size_t>(Reason::disk_failed)];
   if (effect.notice == Notice::metadata_failed) ++coverage.detached[static_cast<size_t>(Reason::metadata_failed)];
   if (effect.notice == Notice::round_started) context_.oracle.round_started({effect.a, seat(), start_});
+  // Nothing rots here, and a disk that fails leaves the set: what is found to differ is a write that was under way.
+  if (effect.notice == Notice::verify_finished && effect.a > 0)
+    context_.oracle.fail(
+        "P4", fmt::format("{}: {} blocks are said to differ on {}", describe(seat()), effect.a, describe(effect.seat)));
   if (effect.notice == Notice::frozen) {
     context_.oracle.refused(seat(), "I/O frozen", static_cast<Reason>(effect.a));
     ++coverage.frozen.at(effect.a);

@@ -124,7 +124,7 @@ class SimNode : public Endpoint {
   void release(PayloadId id);
   template <class Effect>
   void write_meta(const Effect& effect);
-  void disk_done(uint64_t life, const DiskIo& io, IoStatus status, Payload payload);
+  void disk_done(uint64_t life, const DiskIo& io, IoStatus status, Payload payload, const Payload& digests);
   Payload payload_of(PayloadId id);
 
   SimContext context_;

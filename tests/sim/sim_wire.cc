@@ -14,9 +14,9 @@ namespace {
 
 constexpr uint64_t kVersionBytes = sizeof(uint64_t);
 
-// Of a message with a payload; null otherwise.
+// Whose length is that of the payload; null for one of digests, and where there is none.
 Range* payload_range(Message& message) {
-  if (payload_bytes_of(message) == 0) return nullptr;
+  if (payload_bytes_of(message) == 0 || std::holds_alternative<CompareRequest>(message)) return nullptr;
   if (auto* write = std::get_if<WriteRequest>(&message)) return &write->range;
   if (auto* write = std::get_if<ResyncWrite>(&message)) return &write->range;
   if (auto* reply = std::get_if<ReadReply>(&message)) return &reply->range;
@@ -57,9 +57,13 @@ void WireStream::send(const Message& message, Payload payload, Prng& prng) {
   if (payload_bytes_of(message) == 0) {
     append_message_frame(bytes_, message, bytes_of(flight.payload, kVersionBytes));
   } else {
-    flight.block_bytes = prng.below(kFullSizeOneIn) == 0 ? kBlockBytes : kVersionBytes;
+    // What is left out of a payload is counted in real blocks.
+    const auto* copied = std::get_if<ResyncWrite>(&message);
+    const bool real = prng.below(kFullSizeOneIn) == 0 || (copied != nullptr && copied->zeroes != 0);
+    const bool digests = std::holds_alternative<CompareRequest>(message);
+    flight.block_bytes = digests ? kDigestBytes : real ? kBlockBytes : kVersionBytes;
     Message scaled = message;
-    CHECK(rescale(*payload_range(scaled), kBlockBytes, flight.block_bytes));
+    if (Range* range = payload_range(scaled)) CHECK(rescale(*range, kBlockBytes, flight.block_bytes));
     const std::vector<std::byte> data = bytes_of(flight.payload, flight.block_bytes);
     append_message_frame(bytes_, scaled, data);
     bytes_.insert(bytes_.end(), data.begin(), data.end());
@@ -146,8 +150,9 @@ void WireStream::take(Frame& frame) {
   const Flight& flight = flights_[first_flight_++];
   arrival_.message = std::move(frame.message);
   arrival_.payload = nullptr;
-  if (Range* range = payload_range(arrival_.message)) {
-    if (flight.block_bytes == 0 || !rescale(*range, flight.block_bytes, kBlockBytes)) {
+  if (payload_bytes_of(arrival_.message) > 0) {
+    Range* range = payload_range(arrival_.message);
+    if (flight.block_bytes == 0 || (range != nullptr && !rescale(*range, flight.block_bytes, kBlockBytes))) {
       wrong_ = "a payload that nobody sent";
       return;
     }

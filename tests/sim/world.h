@@ -67,7 +67,10 @@ class World : public NodeListener {
   void client_answered(Seat node, ClientIo io, IoStatus status, Payload payload) override {
     workload_.answered(node, io, status, std::move(payload));
   }
-  void admin_answered(Seat node, AdminId id, bool ok, Reason reason) override { manager_.admin_answered(node, id, ok, reason); }
+  void admin_answered(Seat node, AdminId id, bool ok, Reason reason) override {
+    if (id.value > kMeddling && !ok) ++coverage_.command_refused[static_cast<size_t>(reason)];
+    manager_.admin_answered(node, id, ok, reason);
+  }
   void fence_wanted(Seat node, Seat peer, Boot evidence) override { manager_.fence_wanted(node, peer, evidence); }
   void effect_done(Seat node, const Effect& effect) override { injector_.seen(node, effect); }
   void process_ended(Seat node) override {

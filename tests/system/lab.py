@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import random
+import re
 import secrets
 import shutil
 import signal
@@ -247,6 +248,17 @@ class Node:
         """KiB that this node knows to differ on the other data node."""
         connections = self.status().get("connections") or []
         return sum(device.get("out-of-sync") or 0 for link in connections for device in link.get("peer_devices") or [])
+
+    def sent(self):
+        """Bytes that this node's daemon has sent to its peer over the connections that are open now."""
+        ports = {self.port, self.cluster.peer(self).port}
+        lines = tool("ss", "-tinpH").stdout.splitlines()
+        total = 0
+        for head, detail in zip(lines, lines[1:]):
+            ends = {int(word.rsplit(":", 1)[1]) for word in head.split()[3:5]} if f"pid={self.daemon.pid}," in head else set()
+            found = re.search(r"bytes_sent:(\d+)", detail)
+            total += int(found[1]) if ends & ports and found else 0
+        return total
 
     def promote(self, patience=PATIENCE):
         """Asks to become Primary until that is granted; returns the seconds it took."""

@@ -56,7 +56,7 @@ class Load:
 
     def issue(self, handle):
         self.version += 1
-        block = self.random.randrange(self.args.blocks)
+        block = self.args.first + self.random.randrange(self.args.blocks)
         self.log.write(RECORD.pack(ISSUED, block, self.version))
         buffer = nbd.Buffer.from_bytearray(bytearray(content(block, self.version)))
         cookie = handle.aio_pwrite(buffer, block * BLOCK)
@@ -211,6 +211,7 @@ def main():
     write.add_argument("--uri", action="append", required=True)
     write.add_argument("--log", required=True)
     write.add_argument("--blocks", type=int, required=True)
+    write.add_argument("--first", type=int, default=0, help="the first of the blocks")
     write.add_argument("--depth", type=int, default=32)
     write.add_argument("--seconds", type=float, default=10)
     write.add_argument("--drain", type=float, default=90, help="seconds to wait for outstanding answers at the end")

@@ -27,7 +27,7 @@ const std::vector<CommandSpec> kCommands = {
   {"invalidate", required, Runs::in_daemon, "", "give up this copy and resync it from a peer"},
   {"invalidate-remote", required, Runs::in_daemon, "", "give up the peer's copy and resync it from here", true},
   {"outdate", required, Runs::in_daemon, "", "mark this copy Outdated"},
-  {"verify", required, Runs::in_daemon, "", "compare the copies", true},
+  {"verify", required, Runs::in_daemon, "start=|stop=|cancel|wait", "compare the copies, block by block", true},
   {"pause-sync", required, Runs::in_daemon, "", "pause a resync", true},
   {"resume-sync", required, Runs::in_daemon, "", "let a paused resync go on", true},
   {"resize", required, Runs::in_daemon, "", "use a grown disk"},

@@ -118,7 +118,9 @@ int ask(const Arguments& arguments, const std::string& resource) {
   DaemonCallbacks callbacks;
   callbacks.on_event = [](const std::string& line) { std::cout << line << std::endl; };
   callbacks.on_progress = [](const nlohmann::json&) {};
-  return print(ask_daemon(arguments.run_dir, request_of(arguments, resource), callbacks));
+  const int status = print(ask_daemon(arguments.run_dir, request_of(arguments, resource), callbacks));
+  const bool waits = status == 0 && arguments.command->name == "verify" && arguments.flag("wait");
+  return waits ? wait_for_verify(arguments, resource) : status;
 }
 
 // Names that `all` stands for: what the configuration gives this node, for commands that bring it up; else

@@ -111,6 +111,65 @@ std::string progress_line(const json& resource) {
   return fmt::format("{}: waiting", name);
 }
 
+namespace {
+
+struct Comparison {
+  bool running = false;
+  double done = 0;       // percent
+  double differing = 0;  // KiB
+  bool completed = false;
+};
+
+Comparison comparison_of(const json& resource, const std::string& peer) {
+  Comparison all;
+  for (const json& connection : list(resource, "connections")) {
+    if (!peer.empty() && text(connection, "name") != peer) continue;
+    for (const json& device : list(connection, "peer_devices")) {
+      const auto verify = device.is_object() ? device.find("verify") : device.end();
+      if (verify == device.end()) continue;
+      if (verify->value("running", false)) {
+        all.running = true;
+        all.done = number(*verify, "done", 0);
+      }
+      all.differing += number(*verify, "differing", 0);
+      all.completed = all.completed || verify->value("completed", false);
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+int wait_for_verify(const Arguments& arguments, const std::string& resource) {
+  ControlRequest request;
+  request.command = "status";
+  request.resource = resource;
+  request.options["json"] = true;
+  ProgressLine line;
+  for (;;) {
+    const ControlReply reply = ask_daemon(arguments.run_dir, request);
+    const json status = reply.exit_status == 0 ? find_resource(reply.out, resource) : json();
+    if (status.is_null()) {
+      std::fprintf(stderr, "lockstep: %s went down while its copies were compared\n", resource.c_str());
+      return 20;
+    }
+    const Comparison now = comparison_of(status, arguments.target.peer);
+    if (now.running) {
+      line.show(fmt::format("{}: {:.1f}% compared", resource, now.done));
+      std::this_thread::sleep_for(kInterval);
+      continue;
+    }
+    if (!now.completed) {
+      std::fprintf(stderr, "lockstep: %s: the comparison ended before it was done (the log says why)\n", resource.c_str());
+      return 20;
+    }
+    if (now.differing == 0) return 0;
+    std::fprintf(stderr, "lockstep: %s: %.0f KiB differ (lockstep explain %s resync lists where)\n", resource.c_str(),
+                 now.differing, resource.c_str());
+    return 20;
+  }
+}
+
 int run_wait_command(const Arguments& arguments, const std::string& resource) {
   std::optional<double> timeout;
   if (arguments.flag("timeout")) {

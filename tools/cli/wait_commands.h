@@ -15,6 +15,8 @@ bool all_in_sync(const nlohmann::json& resource);
 std::string progress_line(const nlohmann::json& resource);
 
 // Exit status: 0, 5 after --timeout seconds, or the daemon's.
+// After `verify`, with --wait: until no comparison runs. 0: nothing differs; 20: something does, or it could not be compared to the end.
+int wait_for_verify(const Arguments& arguments, const std::string& resource);
 int run_wait_command(const Arguments& arguments, const std::string& resource);
 
 }  // namespace lockstep::cli

@@ -40,8 +40,10 @@ void dump_volume(const Volume& volume, const Host& host, std::string& out) {
   out += fmt::format("        volume {} {{\n            {:<16} {};\n            {:<16} {};\n", volume.number, "disk",
                      word(volume.disk), "meta-disk", word(volume.meta_disk));
   // Inherited settings are printed where they were given; only what this volume changes is printed here.
-  if (volume.options.c_max_rate != host.disk.c_max_rate) {
-    out += fmt::format("            disk {{ c-max-rate {}s; }}\n", volume.options.c_max_rate / 512);
+  if (volume.options != host.disk) {
+    const Disk& disk = volume.options;
+    out += fmt::format("            disk {{ c-max-rate {}s; c-min-rate {}s; resync-latency-target {}; }}\n",
+                       disk.c_max_rate / 512, disk.c_min_rate / 512, disk.resync_latency_target.ns / 100'000);
   }
   out += "        }\n";
 }

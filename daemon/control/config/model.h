@@ -57,10 +57,14 @@ struct Net {
   Fencing fencing = Fencing::dont_care;
   std::string shared_secret;  // at most one of the two is set
   std::string shared_secret_file;
+  bool compare_first = false;  // csums-alg: a resync compares digests before it copies
 };
 
 struct Disk {
   uint64_t c_max_rate = 0;  // bytes a second, 0: no limit
+  uint64_t c_min_rate = 0;
+  Duration resync_latency_target;  // zero: by what requests take alone
+  friend bool operator==(const Disk&, const Disk&) = default;
 };
 
 struct Handlers {

@@ -49,14 +49,19 @@ Net net_of(const Scope& scope) {
   const std::string fencing = effective(scope, Section::net, "fencing");
   if (fencing == "resource-only") net.fencing = Fencing::resource_only;
   if (fencing == "resource-and-stonith") net.fencing = Fencing::resource_and_stonith;
+  net.compare_first = effective(scope, Section::net, "csums-alg") != "none";
   net.shared_secret = effective(scope, Section::net, "shared-secret");
   net.shared_secret_file = effective(scope, Section::net, "shared-secret-file");
   return net;
 }
 
 Disk disk_of(const Scope& scope) {
-  const OptionSpec* rate = find_option(Section::disk, "c-max-rate");
-  return {static_cast<uint64_t>(parse_size(effective(scope, Section::disk, "c-max-rate"), rate->scale).value_or(0))};
+  const auto rate = [&scope](std::string_view name) {
+    const int64_t scale = find_option(Section::disk, name)->scale;
+    return static_cast<uint64_t>(parse_size(effective(scope, Section::disk, name), scale).value_or(0));
+  };
+  const int64_t target = parse_number(effective(scope, Section::disk, "resync-latency-target")).value_or(0);
+  return {rate("c-max-rate"), rate("c-min-rate"), microseconds(100 * target)};
 }
 
 Handlers handlers_of(const Scope& scope) {

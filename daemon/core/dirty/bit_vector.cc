@@ -64,13 +64,13 @@ uint64_t BitVector::next_set(uint64_t from) const {
   return bits_;
 }
 
-uint64_t BitVector::next_clear(uint64_t from) const {
-  while (from < bits_) {
+uint64_t BitVector::next_clear(uint64_t from, uint64_t before) const {
+  while (from < std::min(bits_, before)) {
     const uint64_t rest = ~words_[from / 64] >> (from % 64);
     if (rest != 0) return std::min(bits_, from + static_cast<uint64_t>(std::countr_zero(rest)));
     from = (from / 64 + 1) * 64;
   }
-  return bits_;
+  return std::min(bits_, from);
 }
 
 BitPage BitVector::page(uint32_t index) const {

@@ -27,8 +27,8 @@ class BitVector {
   bool any_in(uint64_t first, uint64_t n) const;
   // First set bit at or after `from`; size() when there is none.
   uint64_t next_set(uint64_t from) const;
-  // First clear bit at or after `from`; size() when there is none.
-  uint64_t next_clear(uint64_t from) const;
+  // First clear bit at or after `from`; size() when there is none. Nothing is looked for beyond `before`: then that, or more, comes back.
+  uint64_t next_clear(uint64_t from, uint64_t before = UINT64_MAX) const;
 
   uint32_t pages() const { return static_cast<uint32_t>((bits_ + kBitsPerPage - 1) / kBitsPerPage); }
   BitPage page(uint32_t index) const;

@@ -1,6 +1,7 @@
 #include "core/dirty/intent_map.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace lockstep {
 
@@ -89,8 +90,10 @@ void IntentMap::pin_all() {
   }
 }
 
-void IntentMap::unpin_all() {
-  for (Extent& extent : extents_) extent.pinned = false;
+bool IntentMap::unpin_all() {
+  bool any = false;
+  for (Extent& extent : extents_) any = std::exchange(extent.pinned, false) || any;
+  return any;
 }
 
 void IntentMap::rebase(uint64_t position) {

@@ -1,6 +1,8 @@
 // What two copies may differ in, as far as one of them knows: its bitmap for the other, and every extent of its intent map.
 #pragma once
 
+#include <algorithm>
+
 #include "core/dirty/bit_vector.h"
 #include "core/durable.h"
 #include "core/message.h"
@@ -16,6 +18,20 @@ void for_each_run(BitVector dirty, const BitVector& extents, Each each) {
     const uint64_t end = dirty.next_clear(first);
     each(BlockRun{first, end - first});
     first = dirty.next_set(end);
+  }
+}
+
+// The parts of a range of at most kLookBlocks blocks whose bits are all set, or all clear, in order.
+template <class Each>
+void for_each_part(const Range& range, BlockMask mask, Each each) {
+  const uint64_t blocks = (range.length + kBlockBytes - 1) / kBlockBytes;
+  const auto bit = [mask](uint64_t block) { return (mask >> block & 1) != 0; };
+  for (uint64_t first = 0; first < blocks;) {
+    uint64_t end = first + 1;
+    while (end < blocks && bit(end) == bit(first)) ++end;
+    const uint64_t offset = first * kBlockBytes;
+    each(Range{range.offset + offset, std::min(end * kBlockBytes, range.length) - offset}, bit(first));
+    first = end;
   }
 }
 

@@ -1,9 +1,11 @@
 #include "core/resync/source.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
+#include "core/resync/block_runs.h"
 
 namespace lockstep {
 
@@ -11,7 +13,15 @@ namespace {
 constexpr Duration kDeclinedFor = seconds(5);
 }
 
-bool ResyncSource::may_begin(Seat peer) const {
+bool ResyncSource::paused(Seat peer) const { return r_.admin.paused(peer) || r_.peer(peer).paused; }
+
+bool ResyncSource::held_back(Seat peer) const {
+  if (!paused(peer)) return false;
+  const bool copying = runs_[peer.value].phase == Phase::copying || runs_[peer.value].phase == Phase::waiting_for_map;
+  return copying || (r_.membership.is_resync_source() && can_begin(peer));
+}
+
+bool ResyncSource::can_begin(Seat peer) const {
   const Peer& p = r_.peer(peer);
   // Not while a join may have been decided: that must be known first, and undone if this node lost the peer meanwhile.
   return runs_[peer.value].phase == Phase::none && r_.ctx.now >= ask_again_[peer.value] && p.met && p.disk_usable &&
@@ -27,7 +37,8 @@ void ResyncSource::pump() {
       if (run.phase != Phase::none && !r_.membership.adopting()) abort(peer);
       continue;
     }
-    if (may_begin(peer)) begin(peer);
+    // A copy that is still of use as it is becomes a mixture only when copying may go on.
+    if (can_begin(peer) && !paused(peer)) begin(peer);
     if (run.phase == Phase::copying) copy(peer);
   }
 }
@@ -43,7 +54,10 @@ void ResyncSource::begin(Seat peer) {
   Peer& p = r_.peer(peer);
   const Uuid& remembered = r_.ctx.record.peers[peer.value].disk;
   const bool common = !remembered.is_nil() && remembered == p.hello->disk && p.remembers == r_.ctx.record.disk;
-  if (!common) r_.dirty.mark_all(peer);
+  if (!common) {
+    r_.dirty.mark_all(peer);
+    r_.verifier.forget(peer);
+  }
   p.replicating = true;
   p.inconsistent = true;
   r_.send(peer, ResyncBegin{r_.membership.stamp(), !common});
@@ -61,6 +75,9 @@ Instant ResyncSource::next_deadline() const {
   Instant due = kNever;
   for (Seat peer : r_.data_peers()) {
     if (ask_again_[peer.value] > r_.ctx.now) due = std::min(due, ask_again_[peer.value]);
+    const Run& run = runs_[peer.value];
+    const bool waits = run.phase == Phase::copying && !paused(peer) && run.chunks.size() < r_.ctx.config.resync_window;
+    if (waits && !pace_.may_begin(r_.ctx.now)) due = std::min(due, pace_.next());
   }
   return due;
 }
@@ -93,10 +110,11 @@ void ResyncSource::copy(Seat peer) {
   const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
   if (volume < r_.ctx.record.size_bytes) r_.dirty.clear(peer, {volume, r_.ctx.record.size_bytes - volume});
   if (MUTANT(join_with_bits_left) && run.copied > 0) run.cursor = r_.dirty.of(peer).size();
-  while (run.chunks.size() < r_.ctx.config.resync_window && next_chunk(peer)) {
+  while (!paused(peer) && run.chunks.size() < r_.ctx.config.resync_window && pace_.may_begin(r_.ctx.now) && next_chunk(peer)) {
   }
-  const bool pass_done = run.chunks.empty() && run.cursor >= r_.dirty.of(peer).size();
-  if (run.flush.value == 0 && !run.written.empty() && (pass_done || run.written_blocks >= r_.ctx.config.resync_flush_blocks))
+  const bool pass_done = run.chunks.empty() && run.differing.empty() && run.cursor >= r_.dirty.of(peer).size();
+  const bool stands = run.chunks.empty() && (pass_done || paused(peer));
+  if (run.flush.value == 0 && !run.written.empty() && (stands || run.written_blocks >= r_.ctx.config.resync_flush_blocks))
     return flush(peer);
   if (!pass_done || run.flush.value != 0) return;
   if (r_.dirty.of(peer).count() > 0 && !MUTANT(join_with_bits_left)) {
@@ -106,24 +124,38 @@ void ResyncSource::copy(Seat peer) {
   }
 }
 
-bool ResyncSource::next_chunk(Seat peer) {
+// What was compared and differs, or what is dirty next; empty when this pass has nothing more to begin.
+Range ResyncSource::next_range(Seat peer) {
   Run& run = runs_[peer.value];
+  if (!run.differing.empty()) {
+    const Range range = run.differing.front();
+    run.differing.pop_front();
+    return range;
+  }
   const BitVector& dirty = r_.dirty.of(peer);
   const uint64_t first = dirty.next_set(run.cursor);
   if (first >= dirty.size()) {
     run.cursor = dirty.size();
-    return false;
+    return {};
   }
-  const uint64_t longest = r_.ctx.config.resync_chunk_bytes / kBlockBytes;
+  const uint64_t longest = std::min(r_.ctx.config.resync_chunk_bytes / kBlockBytes, kLookBlocks);
   // A chunk stays within one extent: it takes one intent bit at the target.
   const uint64_t extent_end = (first / kBlocksPerExtent + 1) * kBlocksPerExtent;
-  const uint64_t end = std::min({dirty.next_clear(first), first + longest, extent_end, dirty.size()});
+  const uint64_t end = std::min({dirty.next_clear(first, first + longest), first + longest, extent_end, dirty.size()});
   run.cursor = end;
+  return {first * kBlockBytes, std::min(end * kBlockBytes, r_.ctx.record.size_bytes) - first * kBlockBytes};
+}
+
+bool ResyncSource::next_chunk(Seat peer) {
+  Run& run = runs_[peer.value];
+  const bool differs = !run.differing.empty();
+  const Range range = next_range(peer);
+  if (range.empty()) return false;
   const OpId op{kResyncOpBit | r_.ctx.fresh_id()};
-  const Range range{first * kBlockBytes, std::min(end * kBlockBytes, r_.ctx.record.size_bytes) - first * kBlockBytes};
-  run.chunks[op] = Chunk{range, {}, false};
+  run.chunks[op] = Chunk{range, {}, false, r_.ctx.config.resync_digests && !differs};
   holders_[op] = peer;
-  if (MUTANT(resync_without_gate) || r_.write_path.hold_for_resync(op, range)) range_held(op);
+  pace_.chunk_begins(r_.ctx.now, range.length);
+  if (MUTANT(resync_without_gate) || r_.write_path.hold_range(op, range)) range_held(op);
   return true;
 }
 
@@ -131,14 +163,16 @@ void ResyncSource::range_held(OpId op) {
   const Seat peer = holders_.at(op);
   Chunk& chunk = runs_[peer.value].chunks.at(op);
   chunk.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
-  r_.disk.submit(OpKind::read, chunk.range, false, chunk.payload, [this, peer, op, payload = chunk.payload](IoStatus status) {
+  const Look look = chunk.digests ? Look::digests : Look::zeroes;
+  const DiskIo read{{}, OpKind::read, chunk.range, false, chunk.payload, look, 0};
+  r_.disk.submit(read, [this, peer, op, payload = chunk.payload](IoStatus status, BlockMask zeroes) {
     const auto at = holders_.find(op);
     if (at == holders_.end()) return r_.release(payload);  // aborted meanwhile
-    read_done(peer, op, status);
+    read_done(peer, op, status, zeroes);
   });
 }
 
-void ResyncSource::read_done(Seat peer, OpId op, IoStatus status) {
+void ResyncSource::read_done(Seat peer, OpId op, IoStatus status, BlockMask zeroes) {
   Chunk& chunk = runs_[peer.value].chunks.at(op);
   if (status != IoStatus::ok) {
     r_.release(chunk.payload);
@@ -146,7 +180,13 @@ void ResyncSource::read_done(Seat peer, OpId op, IoStatus status) {
     return r_.disk_failed(Reason::disk_failed);
   }
   if (waiting_since(peer) == kNever) runs_[peer.value].progress = r_.ctx.now;
-  r_.send(peer, ResyncWrite{r_.membership.stamp(), op, OpKind::write, chunk.range}, chunk.payload);
+  if (chunk.digests) {
+    r_.send(peer, CompareRequest{r_.membership.stamp(), op, chunk.range}, chunk.payload);
+  } else {
+    const bool nothing_else = static_cast<uint64_t>(std::popcount(zeroes)) * kBlockBytes == chunk.range.length;
+    r_.send(peer, ResyncWrite{r_.membership.stamp(), op, OpKind::write, chunk.range, zeroes},
+            nothing_else ? PayloadId{} : chunk.payload);
+  }
   if (!MUTANT(resync_payload_kept)) r_.release(chunk.payload);
   chunk.payload = {};
   chunk.sent = true;
@@ -154,22 +194,48 @@ void ResyncSource::read_done(Seat peer, OpId op, IoStatus status) {
 
 bool ResyncSource::write_reply(Seat from, OpId op, IoStatus status) {
   if ((op.value & kResyncOpBit) == 0) return false;
-  Run& run = runs_[from.value];
-  const auto at = run.chunks.find(op);
-  if (at == run.chunks.end()) return true;
-  run.progress = r_.ctx.now;
+  if (!runs_[from.value].chunks.contains(op)) return true;
   if (status != IoStatus::ok) {
-    r_.peer(from).disk_usable = false;
-    abort(from);
-    return true;
+    refused(from);
+  } else {
+    landed(from, op, 0);
   }
-  run.written.push_back(at->second.range);
-  run.written_blocks += at->second.range.length / kBlockBytes;
-  run.copied += at->second.range.length / kBlockBytes;
-  run.chunks.erase(at);
-  holders_.erase(op);
-  r_.write_path.let_go_for_resync(op);
   return true;
+}
+
+bool ResyncSource::compare_reply(Seat from, const CompareReply& reply) {
+  if ((reply.op.value & kResyncOpBit) == 0) return false;
+  if (!runs_[from.value].chunks.contains(reply.op)) return true;
+  if (reply.status != IoStatus::ok) {
+    refused(from);
+  } else {
+    landed(from, reply.op, reply.differing);
+  }
+  return true;
+}
+
+void ResyncSource::refused(Seat peer) {
+  r_.peer(peer).disk_usable = false;
+  abort(peer);
+}
+
+// The target has what it was sent, or had it before; what differs is yet to be copied.
+void ResyncSource::landed(Seat peer, OpId op, BlockMask differing) {
+  Run& run = runs_[peer.value];
+  const Range range = run.chunks.at(op).range;
+  run.progress = r_.ctx.now;
+  for_each_part(range, differing, [&](const Range& part, bool differs) {
+    if (differs) return run.differing.push_back(part);
+    run.written.push_back(part);
+    r_.verifier.written(peer, part);
+    const uint64_t blocks = (part.length + kBlockBytes - 1) / kBlockBytes;
+    run.written_blocks += blocks;
+    run.copied += blocks;
+  });
+  pace_.chunk_ended(r_.ctx.now, range.length);
+  run.chunks.erase(op);
+  holders_.erase(op);
+  if (!MUTANT(resync_without_gate)) r_.write_path.let_go(op);
 }
 
 void ResyncSource::flush(Seat peer) {
@@ -239,7 +305,10 @@ void ResyncSource::abort(Seat peer) {
   if (run.phase != Phase::waiting_for_map)
     r_.ctx.note(Notice::resync_aborted, peer);  // else it had not been said to have started
   std::vector<OpId> held;
-  for (const auto& [op, chunk] : run.chunks) held.push_back(op);
+  for (const auto& [op, chunk] : run.chunks) {
+    held.push_back(op);
+    pace_.chunk_ended(r_.ctx.now, 0);
+  }
   run = Run{};
   if (MUTANT(interrupted_resync_forgotten)) run.phase = Phase::waiting_for_map;
   r_.peer(peer).replicating = false;
@@ -248,7 +317,7 @@ void ResyncSource::abort(Seat peer) {
   r_.dirty.mark_extents(peer, r_.intents.bits());
   for (OpId op : held) {
     holders_.erase(op);
-    r_.write_path.let_go_for_resync(op);
+    if (!MUTANT(resync_without_gate)) r_.write_path.let_go(op);
   }
   // Before a new resync begins: a leg that was lost with this one counts no more.
   r_.write_path.release_lost();

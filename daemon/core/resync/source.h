@@ -11,6 +11,7 @@
 #include "base/time.h"
 #include "core/io.h"
 #include "core/message.h"
+#include "core/resync/pace.h"
 
 namespace lockstep {
 
@@ -18,13 +19,14 @@ class ReplicaImpl;
 
 class ResyncSource {
  public:
-  explicit ResyncSource(ReplicaImpl& replica) : r_(replica) { ask_again_.fill(kLongAgo); }
+  ResyncSource(ReplicaImpl& replica, ResyncPace& pace) : r_(replica), pace_(pace) { ask_again_.fill(kLongAgo); }
 
   void pump();               // begin where one may begin, keep the window full
   void declined(Seat from);  // another source is at work there
   void map_received(Seat from, const ResyncMap& map);
   bool write_reply(Seat from, OpId op, IoStatus status);  // true if the operation was ours
   bool flush_reply(Seat from, OpId op, IoStatus status);
+  bool compare_reply(Seat from, const CompareReply& reply);
   void join_ready(Seat from, const JoinReady& ready);
   void range_held(OpId op);
   void abort(Seat peer);  // link lost, or this node is no longer a source
@@ -36,6 +38,8 @@ class ResyncSource {
   bool active(Seat peer) const { return runs_[peer.value].phase != Phase::none; }
   uint64_t total(Seat peer) const { return runs_[peer.value].total; }
   uint64_t copied(Seat peer) const { return runs_[peer.value].copied; }
+  // A resync would begin, or go on, if no operator had paused it.
+  bool held_back(Seat peer) const;
   // Since when an answer of the target has been outstanding; kNever while none is.
   Instant waiting_since(Seat peer) const;
   Instant next_deadline() const;  // when a target that declined is asked again
@@ -47,6 +51,7 @@ class ResyncSource {
     Range range;
     PayloadId payload;
     bool sent = false;
+    bool digests = false;  // compared first; what differs is copied by chunks of its own
   };
   struct Run {
     Phase phase = Phase::none;
@@ -56,21 +61,27 @@ class ResyncSource {
     uint64_t total = 0;   // blocks dirty when copying began
     uint64_t copied = 0;
     std::map<OpId, Chunk> chunks;  // in flight; bounded by the window
-    std::deque<Range> written;     // acknowledged by the target, not yet covered by its flush
+    std::deque<Range> differing;   // compared and found to differ; bounded by what the window compares at once
+    std::deque<Range> written;     // acknowledged by the target, or equal there, not yet covered by its flush
     uint64_t written_blocks = 0;
     size_t flushing = 0;  // how many of `written` the running flush covers
     OpId flush;           // zero: none
     OpId join;
   };
-  bool may_begin(Seat peer) const;
+  bool can_begin(Seat peer) const;
+  bool paused(Seat peer) const;
   void begin(Seat peer);
   void copy(Seat peer);
   bool next_chunk(Seat peer);
-  void read_done(Seat peer, OpId op, IoStatus status);
+  Range next_range(Seat peer);
+  void read_done(Seat peer, OpId op, IoStatus status, BlockMask zeroes);
+  void landed(Seat peer, OpId op, BlockMask differing);
+  void refused(Seat peer);
   void flush(Seat peer);
   void finish(Seat peer);
 
   ReplicaImpl& r_;
+  ResyncPace& pace_;
   std::array<Run, kMaxDataNodes> runs_;
   std::array<Instant, kMaxDataNodes> ask_again_;
   std::map<OpId, Seat> holders_;  // chunk -> target

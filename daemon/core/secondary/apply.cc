@@ -28,7 +28,8 @@ void Secondary::write(Seat from, const WriteRequest& request, PayloadId payload)
   const auto& tenure = r_.membership.adopted();
   const bool from_primary = tenure && tenure->primary && tenure->primary->node == from;
   if (tenure && !from_primary && !MUTANT(older_frames_accepted)) return r_.release(payload);
-  take(from, request.stamp, request.op, request.kind, request.range, request.fua, request.position, payload);
+  take({from, r_.peer(from).link, request.stamp, request.op, request.kind, request.range, request.fua, payload, 0},
+       request.position);
 }
 
 void Secondary::resync_write(Seat from, const ResyncWrite& request, PayloadId payload) {
@@ -36,26 +37,25 @@ void Secondary::resync_write(Seat from, const ResyncWrite& request, PayloadId pa
   r_.target.heard_from_source(r_.ctx.now);
   // What a resync writes stays in the intent map until the copy has joined: position zero, pinned.
   if (in_volume(request.range)) r_.intents.pin(request.range);
-  take(from, request.stamp, request.op, request.kind, request.range, false, 0, payload);
+  take({from, r_.peer(from).link, request.stamp, request.op, request.kind, request.range, false, payload, request.zeroes}, 0);
 }
 
-void Secondary::take(Seat from, const Stamp& stamp, OpId op, OpKind kind, const Range& range, bool fua, uint64_t position,
-                     PayloadId payload) {
-  if (!acceptable(from, stamp)) {
-    if (!r_.disk_usable) r_.send(from, WriteReply{stamp, op, IoStatus::io_error});
-    return r_.release(payload);
+void Secondary::take(const Pending& pending, uint64_t position) {
+  const Seat from = pending.from;
+  if (!acceptable(from, pending.stamp)) {
+    if (!r_.disk_usable) r_.send(from, WriteReply{pending.stamp, pending.op, IoStatus::io_error});
+    return r_.release(pending.payload);
   }
-  if (!in_volume(range) || !is_change(kind)) {
-    r_.release(payload);
+  if (!in_volume(pending.range) || !is_change(pending.kind)) {
+    r_.release(pending.payload);
     return r_.close_link(from, Reason::protocol_violation);
   }
-  const Pending pending{from, r_.peer(from).link, stamp, op, kind, range, fua, payload};
   ++r_.peer(from).writes_in_flight;
   // Whoever is outside the set misses this, a Primary without a disk included: every copy keeps account of that.
   for (Seat seat : r_.data_peers()) {
-    if (!r_.membership.member(seat) && !MUTANT(copy_marks_nothing)) r_.dirty.mark(seat, range);
+    if (!r_.membership.member(seat) && !MUTANT(copy_marks_nothing)) r_.dirty.mark(seat, pending.range);
   }
-  if (r_.intents.hold(range, position) || MUTANT(secondary_data_before_intent)) {
+  if (r_.intents.hold(pending.range, position) || MUTANT(secondary_data_before_intent)) {
     submit(pending);
   } else {
     waiting_.push_back(pending);
@@ -65,8 +65,8 @@ void Secondary::take(Seat from, const Stamp& stamp, OpId op, OpKind kind, const 
 void Secondary::submit(const Pending& pending) {
   if (MUTANT(secondary_acks_at_once)) r_.send(pending.from, WriteReply{pending.stamp, pending.op, IoStatus::ok});
   const bool fua = pending.fua && !MUTANT(fua_lost_on_the_way);
-  r_.disk.submit(pending.kind, pending.range, fua, pending.payload,
-                 [this, pending](IoStatus status) { finished(pending, status); });
+  const DiskIo io{{}, pending.kind, pending.range, fua, pending.payload, Look::nothing, pending.zeroes};
+  r_.disk.submit(io, [this, pending](IoStatus status, BlockMask) { finished(pending, status); });
 }
 
 void Secondary::finished(const Pending& pending, IoStatus status) {
@@ -120,11 +120,30 @@ void Secondary::read(Seat from, const ReadRequest& request) {
                  });
 }
 
+// Nothing writes to this range: who asks holds it on the Primary's side.
+void Secondary::compare(Seat from, const CompareRequest& request, PayloadId digests) {
+  r_.peer(from).compared = r_.ctx.now;
+  if (!acceptable(from, request.stamp) || !in_volume(request.range) || request.range.length > kLookBlocks * kBlockBytes) {
+    r_.release(digests);
+    return r_.send(from, CompareReply{request.stamp, request.op, IoStatus::io_error, 0});
+  }
+  if (r_.target.active() && r_.target.source() == from) r_.target.heard_from_source(r_.ctx.now);
+  const DiskIo read{{}, OpKind::read, request.range, false, digests, Look::compare, 0};
+  r_.disk.submit(read, [this, from, request, digests, link = r_.peer(from).link](IoStatus status, BlockMask differing) {
+    r_.release(digests);
+    if (r_.peer(from).link_up && r_.peer(from).link == link)
+      r_.send(from, CompareReply{request.stamp, request.op, status, differing});
+    if (status != IoStatus::ok) r_.disk_failed(Reason::disk_failed);
+  });
+}
+
 void Secondary::settled(Seat from, const Settled& notice) {
   if (!acceptable(from, notice.stamp)) return;
   settled_ = std::max(settled_, notice.position);
-  if (r_.membership.member(r_.self())) r_.intents.unpin_all();
-  cool(Heat::matters);
+  // What a resync has written is flushed, and nobody writes there again because of that: a link that breaks soon after must not make all of it
+  // dirty once more.
+  const bool joined = r_.membership.member(r_.self()) && r_.intents.unpin_all();
+  cool(joined ? Heat::is_over : Heat::matters);
 }
 
 // A member clears what the Primary says is settled. A copy outside the set clears nothing that a resync still has to level: that

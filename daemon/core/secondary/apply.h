@@ -19,6 +19,7 @@ class Secondary {
   void resync_write(Seat from, const ResyncWrite& request, PayloadId payload);
   void flush(Seat from, const FlushRequest& request);
   void read(Seat from, const ReadRequest& request);
+  void compare(Seat from, const CompareRequest& request, PayloadId digests);
   void settled(Seat from, const Settled& notice);
   void intents_progressed();
   void reset_settled() { settled_ = 0; }
@@ -39,11 +40,11 @@ class Secondary {
     Range range;
     bool fua;
     PayloadId payload;
+    BlockMask zeroes;
   };
   bool acceptable(Seat from, const Stamp& stamp) const;
   bool in_volume(const Range& range) const;
-  void take(Seat from, const Stamp& stamp, OpId op, OpKind kind, const Range& range, bool fua, uint64_t position,
-            PayloadId payload);
+  void take(const Pending& pending, uint64_t position);
   void submit(const Pending& pending);
   void finished(const Pending& pending, IoStatus status);
 

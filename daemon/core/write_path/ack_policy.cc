@@ -26,6 +26,7 @@ void WritePath::try_finish(Op& op) {
 void WritePath::reply(Op& op, IoStatus status) {
   const bool with_data = op.kind == OpKind::read && status == IoStatus::ok;
   r_.ctx.emit(ClientReply{op.client, status, with_data ? op.payload : PayloadId{}});
+  r_.pace.client_answered(r_.ctx.now, r_.ctx.now - op.started);
   op.client = {};
   CHECK(client_ops_ > 0);
   --client_ops_;
@@ -35,6 +36,7 @@ void WritePath::retire(Op& op) {
   const OpId id = op.id;
   const bool in_gate = op.in_gate;
   if (op.intent_held) r_.intents.let_go(op.range);
+  if (op.intent_held && op.status == IoStatus::ok) r_.verifier.written(op.range);
   if (!MUTANT(payload_kept)) r_.release(op.payload);
   free_.push_back(static_cast<uint32_t>(id.value & 0xffff));
   op = Op{};

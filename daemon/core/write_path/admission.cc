@@ -83,8 +83,8 @@ void WritePath::leave_gate(OpId id) {
   std::vector<OpId> runnable;
   gate_.leave(id, runnable);
   for (OpId next : runnable) {
-    if ((next.value & kResyncOpBit) != 0) {
-      r_.source.range_held(next);
+    if ((next.value & (kResyncOpBit | kVerifyOpBit)) != 0) {
+      r_.range_held(next);
     } else {
       start(*find(next));
     }
@@ -143,7 +143,7 @@ void WritePath::abandon() {
   flush_wanted_ = false;
   answers_wait_ = false;
   for (OpId id : runnable) {
-    if ((id.value & kResyncOpBit) != 0) r_.source.range_held(id);
+    if ((id.value & (kResyncOpBit | kVerifyOpBit)) != 0) r_.range_held(id);
   }
 }
 

@@ -21,8 +21,10 @@ namespace lockstep {
 
 class ReplicaImpl;
 
-// Operation ids of resync chunks have this bit: they pass the same gate and come back in the same replies.
+// Operation ids of resync chunks, and of chunks that are compared, have these bits: they pass the same gate and come back in the same
+// replies.
 constexpr uint64_t kResyncOpBit = uint64_t{1} << 62;
+constexpr uint64_t kVerifyOpBit = uint64_t{1} << 61;
 
 class WritePath {
  public:
@@ -44,11 +46,9 @@ class WritePath {
   void became_primary();
   void pump();
 
-  // A resync chunk holds its range against changes. True if it does at once; otherwise ResyncSource::range_held() follows.
-  bool hold_for_resync(OpId op, const Range& range) { return gate_.enter(op, range, RangeGate::Mode::shared); }
-  void let_go_for_resync(OpId op) {
-    if (!MUTANT(resync_without_gate)) leave_gate(op);
-  }
+  // A chunk holds its range against changes. True if it does at once; otherwise ReplicaImpl::range_held() follows.
+  bool hold_range(OpId op, const Range& range) { return gate_.enter(op, range, RangeGate::Mode::shared); }
+  void let_go(OpId op) { leave_gate(op); }
 
   bool quiet() const { return live_ == 0; }
   uint32_t client_ops() const { return client_ops_; }

@@ -46,6 +46,19 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
       return {LogLevel::notice, fmt::format("{}: resync done, {} blocks ({} MiB)", who, note.a, mib(note.a)), {}};
     case Notice::resync_aborted:
       return {LogLevel::warning, fmt::format("{}: resync interrupted; it will go on", who), {}};
+    case Notice::resync_paused:
+      return {LogLevel::notice, fmt::format("{}: resyncs are paused by an operator", who), {}};
+    case Notice::resync_resumed:
+      return {LogLevel::notice, fmt::format("{}: resyncs may go on", who), {}};
+    case Notice::verify_started:
+      return {LogLevel::notice, fmt::format("{}: verify begins, {} blocks ({} MiB)", who, note.a, mib(note.a)), {}};
+    case Notice::verify_finished:
+      if (note.a == 0) return {LogLevel::notice, fmt::format("{}: verify done, the copies are identical", who), {}};
+      return {LogLevel::error,
+              fmt::format("{}: verify done, {} blocks differ (explain {} resync lists where)", who, note.a, settings.name),
+              "copies-differ"};
+    case Notice::verify_aborted:
+      return {LogLevel::warning, fmt::format("{}: verify ended before it was done", who), {}};
     case Notice::peer_joined:
       return {LogLevel::notice, fmt::format("{}: UpToDate", who), {}};
     case Notice::disk_failed:

@@ -123,6 +123,7 @@ Resource::Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop)
       loop_(std::move(loop)),
       peer_pool_(settings_.peer_pool_bytes),
       read_pool_(settings_.read_pool_bytes),
+      digests_(settings_.links.secret),
       peer_refusals_(*loop_, settings_.name, "refusals between the nodes"),
       strangers_(*loop_, settings_.name, "unknown callers refused") {}
 

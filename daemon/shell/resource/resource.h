@@ -19,6 +19,7 @@
 #include "shell/link/link_manager.h"
 #include "shell/loop/limited_log.h"
 #include "shell/meta_store.h"
+#include "shell/resource/block_look.h"
 #include "shell/resource/client_port.h"
 #include "shell/resource/fence_runner.h"
 #include "shell/resource/payload_table.h"
@@ -54,7 +55,7 @@ class Resource final : public LinkOwner {
 
   // What is asked while the resource goes down may be dropped without an answer.
   using AdminDone = std::function<void(const AdminReply&)>;
-  void admin(AdminOp op, Seat peer, AdminDone done);
+  void admin(AdminOp op, Seat peer, AdminDone done, Range range = {});
   void view(std::function<void(ResourceView)> done);
   void connect(Seat peer);
   void disconnect(Seat peer);
@@ -91,11 +92,12 @@ class Resource final : public LinkOwner {
   void run(const Note& effect);
   void start_read(const DiskIo& effect);
   void retry_reads_soon();
-  void disk_done(DiskIoId io, int error, OpKind kind);
+  BlockMask look_at(const DiskIo& effect, Buffer& read);
+  void disk_done(DiskIoId io, int error, OpKind kind, BlockMask found = 0);
   void metadata_done(MetaToken token, int error);
 
   // commands (resource_commands.cc)
-  void begin_admin(AdminOp op, Seat peer, AdminDone done);
+  void begin_admin(AdminOp op, Seat peer, AdminDone done, Range range = {});
   void when_clients_left(Instant deadline, std::function<void(bool left)> then);
   nbd::Lookup look_up(std::string_view name);
 
@@ -104,6 +106,7 @@ class Resource final : public LinkOwner {
   BufferPool peer_pool_;
   BufferPool read_pool_;
   PayloadTable payloads_;
+  BlockDigests digests_;
   std::unique_ptr<BlockDevice> disk_;
   std::unique_ptr<BlockDevice> meta_device_;  // external metadata only
   std::unique_ptr<MetaStore> meta_;

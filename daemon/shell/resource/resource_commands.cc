@@ -19,12 +19,12 @@ Uuid random_uuid() {
 
 }  // namespace
 
-void Resource::admin(AdminOp op, Seat peer, AdminDone done) {
-  loop_->post([this, op, peer, done = std::move(done)]() mutable {
+void Resource::admin(AdminOp op, Seat peer, AdminDone done, Range range) {
+  loop_->post([this, op, peer, range, done = std::move(done)]() mutable {
     if (ending_) return;
     // Clients first: a Primary that they use does not step down.
     const bool leaves = op == AdminOp::secondary || op == AdminOp::stop;
-    if (!leaves || !primary_) return begin_admin(op, peer, std::move(done));
+    if (!leaves || !primary_) return begin_admin(op, peer, std::move(done), range);
     when_clients_left(loop_->now() + settings_.client_leave_time, [this, op, peer, done = std::move(done)](bool left) mutable {
       if (!left) return done(AdminReply{{}, false, Reason::device_in_use});
       closing_to_clients_ = true;
@@ -36,10 +36,10 @@ void Resource::admin(AdminOp op, Seat peer, AdminDone done) {
   });
 }
 
-void Resource::begin_admin(AdminOp op, Seat peer, AdminDone done) {
+void Resource::begin_admin(AdminOp op, Seat peer, AdminDone done, Range range) {
   const AdminId id{++last_admin_};
   admins_.emplace_back(id, std::move(done));
-  happen(AdminRequest{id, op, peer, random_uuid()});
+  happen(AdminRequest{id, op, peer, random_uuid(), range});
 }
 
 void Resource::when_clients_left(Instant deadline, std::function<void(bool)> then) {

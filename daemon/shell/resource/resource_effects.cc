@@ -5,8 +5,10 @@
 #include <utility>
 
 #include "shell/loop/log.h"
+#include "shell/resource/block_look.h"
 #include "shell/resource/notices.h"
 #include "shell/resource/resource.h"
+#include "shell/resource/sparse_write.h"
 
 namespace lockstep {
 
@@ -75,6 +77,10 @@ void Resource::arm_timer() {
 void Resource::run(const DiskIo& effect) {
   if (effect.kind == OpKind::read) return start_read(effect);
   BufferRef payload = payloads_.get(effect.payload);
+  if (effect.zeroes != 0) {
+    return write_sparsely(*disk_, effect, std::move(payload),
+                          [this, io = effect.io](int error) { disk_done(io, error, OpKind::write); });
+  }
   std::byte* data = payload ? payload->data() : nullptr;
   // The buffer lives as long as the I/O may touch it.
   disk_->submit(
@@ -89,18 +95,37 @@ void Resource::start_read(const DiskIo& effect) {
     return retry_reads_soon();
   }
   std::byte* data = buffer->data();
-  payloads_.put(effect.payload, buffer);
+  if (effect.look != Look::compare) payloads_.put(effect.payload, buffer);
   disk_->submit(BlockOp::read, effect.range.offset, effect.range.length, data, false,
-                [this, io = effect.io, buffer = std::move(buffer)](int error) { disk_done(io, error, OpKind::read); });
+                [this, effect, buffer = std::move(buffer)](int error) {
+                  const BlockMask found = error == 0 && effect.look != Look::nothing ? look_at(effect, *buffer) : 0;
+                  disk_done(effect.io, error, OpKind::read, found);
+                });
 }
 
-void Resource::disk_done(DiskIoId io, int error, OpKind kind) {
+// What the core wants to know of the blocks that were read for it.
+BlockMask Resource::look_at(const DiskIo& effect, Buffer& read) {
+  switch (effect.look) {
+    case Look::nothing:
+      return 0;
+    case Look::zeroes:
+      return leave_out_zeroes(read.bytes());
+    case Look::digests:  // in place: the one of a block is never written over a block that is still to be read
+      digests_.write(read.bytes(), read.bytes().first(BlockDigests::bytes_for(read.size())));
+      return 0;
+    case Look::compare:
+      return digests_.differing(read.bytes(), payloads_.get(effect.payload)->bytes());
+  }
+  UNREACHABLE("a look");
+}
+
+void Resource::disk_done(DiskIoId io, int error, OpKind kind, BlockMask found) {
   if (error != 0) {
     static constexpr const char* kNames[] = {"read", "write", "write of zeroes", "trim", "flush"};
     log_format(LogLevel::error, settings_.name, "disk-failed", "{}: {} failed: {}", settings_.disk,
                kNames[static_cast<size_t>(kind)], std::strerror(error));
   }
-  happen(DiskDone{io, status_of(error)});
+  happen(DiskDone{io, status_of(error), found});
 }
 
 void Resource::run(const WriteRecord& effect) {

@@ -23,8 +23,8 @@ TEST_F(DiskTableTest, RunsWhatWaitsForEachOutcome) {
   const DiskIoId first = submit(OpKind::read);
   const DiskIoId second = submit(OpKind::write);
   EXPECT_EQ(table_.in_flight(), 2u);
-  table_.done(second, IoStatus::io_error);
-  table_.done(first, IoStatus::ok);
+  table_.done({second, IoStatus::io_error});
+  table_.done({first, IoStatus::ok});
   EXPECT_EQ(outcomes_, (std::vector<IoStatus>{IoStatus::io_error, IoStatus::ok}));
   EXPECT_EQ(table_.in_flight(), 0u);
 }
@@ -34,26 +34,26 @@ TEST_F(DiskTableTest, CountsChangesInFlightAndNothingElse) {
   for (OpKind kind : {OpKind::read, OpKind::write, OpKind::write_zeroes, OpKind::trim, OpKind::flush})
     all.push_back(submit(kind));
   EXPECT_EQ(table_.changes_in_flight(), 3u);
-  for (DiskIoId io : all) table_.done(io, IoStatus::ok);
+  for (DiskIoId io : all) table_.done({io, IoStatus::ok});
   EXPECT_EQ(table_.changes_in_flight(), 0u);
 }
 
 TEST_F(DiskTableTest, AnIdIsNeverUsedTwice) {
   const DiskIoId first = submit(OpKind::read);
-  table_.done(first, IoStatus::ok);
+  table_.done({first, IoStatus::ok});
   EXPECT_NE(submit(OpKind::read), first);
 }
 
 TEST_F(DiskTableTest, WhatFollowsMaySubmitAgain) {
   table_.submit(OpKind::read, {}, false, {}, [this](IoStatus) { submit(OpKind::write); });
-  table_.done(std::get<DiskIo>(effects_.back()).io, IoStatus::ok);
+  table_.done({std::get<DiskIo>(effects_.back()).io, IoStatus::ok});
   EXPECT_EQ(table_.changes_in_flight(), 1u);
 }
 
 TEST_F(DiskTableTest, AnOutcomeOfNothingInFlightIsABug) {
   const DiskIoId io = submit(OpKind::read);
-  table_.done(io, IoStatus::ok);
-  EXPECT_DEATH(table_.done(io, IoStatus::ok), "io.value");
+  table_.done({io, IoStatus::ok});
+  EXPECT_DEATH(table_.done({io, IoStatus::ok}), "io.value");
 }
 
 }  // namespace

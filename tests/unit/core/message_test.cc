@@ -20,11 +20,12 @@ size_t index_of() {
 // Requests that move data, and whatever must not overtake them, share a lane; replies and the register have
 // the other.
 TEST(Message, EachHasItsLane) {
-  const std::set<size_t> data = {
-      index_of<PeerHello>(),    index_of<TenureDecided>(), index_of<DiskCondition>(),  index_of<WriteRequest>(),
-      index_of<FlushRequest>(), index_of<ReadRequest>(),   index_of<ReadReply>(),      index_of<Settled>(),
-      index_of<ResyncBegin>(),  index_of<ResyncMap>(),     index_of<ResyncWrite>(),    index_of<JoinPrepare>(),
-      index_of<DropMe>(),       index_of<Differences>(),   index_of<ResyncDeclined>(), index_of<DiskRemembered>()};
+  const std::set<size_t> data = {index_of<PeerHello>(),      index_of<TenureDecided>(),  index_of<DiskCondition>(),
+                                 index_of<WriteRequest>(),   index_of<FlushRequest>(),   index_of<ReadRequest>(),
+                                 index_of<ReadReply>(),      index_of<Settled>(),        index_of<ResyncBegin>(),
+                                 index_of<ResyncMap>(),      index_of<ResyncWrite>(),    index_of<JoinPrepare>(),
+                                 index_of<DropMe>(),         index_of<Differences>(),    index_of<ResyncDeclined>(),
+                                 index_of<DiskRemembered>(), index_of<CompareRequest>(), index_of<ResyncPaused>()};
   for (const Message& message : one_of_each(std::make_index_sequence<std::variant_size_v<Message>>())) {
     EXPECT_EQ(lane_of(message), data.contains(message.index()) ? Lane::data : Lane::control) << message.index();
   }

@@ -53,6 +53,7 @@ struct LabNode {
   std::deque<MetaWrite> meta;
   std::function<bool(const DiskIo&)> hold_disk = [](const DiskIo&) { return false; };
   std::function<IoStatus(const DiskIo&)> disk_status = [](const DiskIo&) { return IoStatus::ok; };
+  std::function<BlockMask(const DiskIo&)> disk_finds = [](const DiskIo&) { return BlockMask{0}; };
   bool hold_meta = false;
   std::function<bool(Meta)> hold_meta_of = [](Meta) { return false; };  // the others go past it
   bool meta_ok = true;
@@ -185,9 +186,9 @@ class Lab {
     const auto at = answered.find(io);
     return at == answered.end() ? std::nullopt : std::optional(at->second);
   }
-  AdminId admin(Seat seat, AdminOp op, Seat peer = kNoSeat) {
+  AdminId admin(Seat seat, AdminOp op, Seat peer = kNoSeat, const Range& range = {}) {
     const AdminId id{++last_admin_};
-    step(seat, AdminRequest{id, op, peer, uuid(1000 + id.value)});
+    step(seat, AdminRequest{id, op, peer, uuid(1000 + id.value), range});
     run();
     return id;
   }
@@ -284,7 +285,7 @@ class Lab {
         if (each.hold_disk(*io)) continue;
         const DiskIo done = *io;
         each.disk.erase(io);
-        step(seat, DiskDone{done.io, each.disk_status(done)});
+        step(seat, DiskDone{done.io, each.disk_status(done), each.disk_finds(done)});
         return true;
       }
     }

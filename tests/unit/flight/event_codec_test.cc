@@ -20,12 +20,14 @@ std::vector<Event> sample_events() {
       ClientRequest{{5}, OpKind::write_zeroes, {0, UINT64_MAX / 2}, false, {}},
       DiskDone{{uint64_t{1} << 63}, IoStatus::ok},
       DiskDone{{3}, IoStatus::shut_down},
+      DiskDone{{4}, IoStatus::ok, 0x8000000000000001},
       MetaDone{{77}, true},
       MetaDone{{76}, false},
       LinkUp{Seat{1}, {1000}},
       LinkDown{witness_seat(3), {UINT64_MAX}},
-      AdminRequest{{4}, AdminOp::stop, kNoSeat, {}},
-      AdminRequest{{5}, AdminOp::invalidate_remote, Seat{1}, sample_uuid(3)},
+      AdminRequest{{4}, AdminOp::stop, kNoSeat, {}, {}},
+      AdminRequest{{6}, AdminOp::verify, Seat{1}, sample_uuid(3), {4096, 8192}},
+      AdminRequest{{5}, AdminOp::invalidate_remote, Seat{1}, sample_uuid(3), {}},
       FenceDone{Seat{1}, sample_uuid(9), -1},
       FenceDone{Seat{0}, sample_uuid(9), 7},
       Tick{},
@@ -99,10 +101,10 @@ TEST_F(EventCodec, UnknownValuesAreRefused) {
   };
   EXPECT_TRUE(refused(ClientRequest{}, 1, 5));              // kind
   EXPECT_TRUE(refused(DiskDone{}, 1, 5));                   // status
-  EXPECT_TRUE(refused(DiskDone{}, 1, 0x80));                // a flag that it has not
+  EXPECT_TRUE(refused(DiskDone{}, 1, 0x80));                // a mask that is not there
   EXPECT_TRUE(refused(MetaDone{}, 1, 2));                   // flag
   EXPECT_TRUE(refused(LinkUp{Seat{1}, {}}, 1, kMaxSeats));  // seat
-  EXPECT_TRUE(refused(AdminRequest{}, 1, 8));               // command
+  EXPECT_TRUE(refused(AdminRequest{}, 1, 12));              // command
   EXPECT_FALSE(decode({}, std::variant_size_v<Event>)) << "an event that there is not";
 }
 

@@ -66,6 +66,9 @@ TEST(MessageCodec, TypeNumbersArePinned) {
   EXPECT_EQ(static_cast<int>(FrameType::differences), 33);
   EXPECT_EQ(static_cast<int>(FrameType::resync_declined), 34);
   EXPECT_EQ(static_cast<int>(FrameType::disk_remembered), 35);
+  EXPECT_EQ(static_cast<int>(FrameType::compare_request), 36);
+  EXPECT_EQ(static_cast<int>(FrameType::compare_reply), 37);
+  EXPECT_EQ(static_cast<int>(FrameType::resync_paused), 38);
 }
 
 TEST(MessageCodec, EveryTruncationAndEveryExcessIsRefused) {
@@ -86,6 +89,12 @@ TEST(MessageCodec, WhatNoSenderMeansIsRefused) {
   EXPECT_TRUE(refused(WriteRequest{sample_stamp(), OpId{1}, 1, OpKind::write, wraps, false}));
   EXPECT_TRUE(refused(ReadRequest{sample_stamp(), OpId{1}, wraps}));
   EXPECT_TRUE(refused(ResyncWrite{sample_stamp(), OpId{1}, OpKind::flush, {0, 4096}}));
+  // Blocks that are left out: of a write only, whole ones only, and no more than a mask has bits.
+  EXPECT_TRUE(refused(ResyncWrite{sample_stamp(), OpId{1}, OpKind::trim, {0, 4096}, 1}));
+  EXPECT_TRUE(refused(ResyncWrite{sample_stamp(), OpId{1}, OpKind::write, {0, 4096 + 512}, 2}));
+  EXPECT_TRUE(refused(ResyncWrite{sample_stamp(), OpId{1}, OpKind::write, {0, 65 * 4096}, 1}));
+  EXPECT_TRUE(refused(CompareRequest{sample_stamp(), OpId{1}, {0, 65 * 4096}}));
+  EXPECT_TRUE(refused(CompareRequest{sample_stamp(), OpId{1}, {4096, 0}}));
   EXPECT_TRUE(refused(Promise{sample_ballot(2), sample_voter(), Ballot{}, sample_tenure()}));
   EXPECT_TRUE(refused(Promise{sample_ballot(2), sample_voter(), sample_ballot(1), std::nullopt}));
   EXPECT_TRUE(refused(WriteReply{sample_stamp(), OpId{1}, static_cast<IoStatus>(200)}));

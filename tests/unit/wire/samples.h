@@ -74,7 +74,7 @@ inline std::vector<Message> sample_messages() {
       Settled{sample_stamp(), 5555},
       ResyncBegin{sample_stamp(), true},
       map,
-      ResyncWrite{sample_stamp(), op, OpKind::write, range},
+      ResyncWrite{sample_stamp(), op, OpKind::write, {0, 3 * 4096}, 5},
       JoinPrepare{sample_stamp(), op},
       JoinReady{sample_stamp(), op, IoStatus::shut_down},
       DropMe{sample_stamp()},
@@ -85,6 +85,9 @@ inline std::vector<Message> sample_messages() {
       Differences{{}, true},
       ResyncDeclined{sample_stamp()},
       DiskRemembered{sample_uuid(34)},
+      CompareRequest{sample_stamp(), op, {0, 2 * 4096 + 512}},
+      CompareReply{sample_stamp(), op, IoStatus::io_error, 0x8000000000000001},
+      ResyncPaused{true},
   };
 }
 

@@ -1,0 +1,221 @@
+#include "core/verify/verifier.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/mutation.h"
+#include "core/replica_impl.h"
+#include "core/resync/block_runs.h"
+
+namespace lockstep {
+
+namespace {
+
+constexpr size_t kWindow = 4;  // chunks in flight
+
+uint64_t blocks_of(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
+
+}  // namespace
+
+// Whoever orders the writes; without a Primary nothing is written, and after a clean end every member has what was.
+bool Verifier::can_compare() const {
+  const auto& tenure = r_.membership.adopted();
+  if (!tenure || r_.membership.adopting() || !r_.disk_usable || r_.ctx.record.inconsistent || r_.ctx.record.doubtful ||
+      !r_.membership.member(r_.self()))
+    return false;
+  return r_.membership.is_primary() || (!tenure->primary && tenure->clean && !r_.admin.stopping());
+}
+
+bool Verifier::comparable(Seat peer) const {
+  const Peer& p = r_.peer(peer);
+  const bool current = r_.membership.member(peer) && r_.good_copy(peer) && p.adopted == r_.membership.stamp();
+  return current && !r_.source.active(peer) && (p.replicating || !r_.membership.is_primary());
+}
+
+Reason Verifier::start(Seat peer, const Range& range) {
+  if (!r_.disk_usable) return Reason::no_disk;
+  if (r_.membership.adopted() && !r_.membership.member(r_.self())) return Reason::no_current_copy;
+  if (!can_compare()) return r_.membership.adopted() ? Reason::verify_elsewhere : Reason::never_used;
+  const uint64_t blocks = blocks_of(r_.membership.adopted()->volumes[0].size_bytes);
+  const uint64_t first = range.offset / kBlockBytes;
+  const uint64_t end = range.empty() ? blocks : std::min(blocks, blocks_of(range.end()));
+  bool any = false;
+  for (Seat seat : r_.data_peers()) {
+    if ((peer != kNoSeat && seat != peer) || !comparable(seat)) continue;
+    if (runs_[seat.value].on) return Reason::verify_active;
+    any = true;
+  }
+  if (!any) return Reason::peer_not_connected;
+  for (Seat seat : r_.data_peers()) {
+    if ((peer != kNoSeat && seat != peer) || !comparable(seat)) continue;
+    Run& run = runs_[seat.value];
+    run = Run{};
+    run.on = true;
+    run.first = run.cursor = std::min(first, end);
+    run.end = end;
+    run.started = run.progress = r_.ctx.now;
+    completed_.erase(seat);
+    r_.ctx.note(Notice::verify_started, seat, total(seat));
+  }
+  return Reason::none;
+}
+
+void Verifier::stop(Seat peer) {
+  for (Seat seat : r_.data_peers()) {
+    if ((peer == kNoSeat || seat == peer) && active(seat)) abort(seat);
+  }
+}
+
+void Verifier::pump() {
+  for (Seat peer : r_.data_peers()) {
+    Run& run = runs_[peer.value];
+    if (!run.on || r_.membership.adopting()) continue;  // what comes of it will be known
+    if (!can_compare() || !comparable(peer)) {
+      abort(peer);
+      continue;
+    }
+    while (run.chunks.size() < kWindow && run.cursor < run.end && pace_.may_begin(r_.ctx.now)) next_chunk(peer);
+    if (run.chunks.empty() && run.cursor >= run.end) end(peer, Notice::verify_finished, differing(peer));
+  }
+}
+
+void Verifier::next_chunk(Seat peer) {
+  Run& run = runs_[peer.value];
+  const uint64_t longest = std::min(r_.ctx.config.resync_chunk_bytes / kBlockBytes, kLookBlocks);
+  const uint64_t first = run.cursor;
+  run.cursor = std::min(run.end, first + longest);
+  const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
+  const Range range{first * kBlockBytes, std::min(run.cursor * kBlockBytes, volume) - first * kBlockBytes};
+  const OpId op{kVerifyOpBit | r_.ctx.fresh_id()};
+  run.chunks[op] = Chunk{range, {}, false};
+  holders_[op] = peer;
+  pace_.chunk_begins(r_.ctx.now, range.length);
+  if (MUTANT(compared_without_gate) || r_.write_path.hold_range(op, range)) range_held(op);
+}
+
+void Verifier::range_held(OpId op) {
+  const Seat peer = holders_.at(op);
+  Chunk& chunk = runs_[peer.value].chunks.at(op);
+  chunk.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
+  const DiskIo read{{}, OpKind::read, chunk.range, false, chunk.payload, Look::digests, 0};
+  r_.disk.submit(read, [this, peer, op, payload = chunk.payload](IoStatus status, BlockMask) {
+    if (!holders_.contains(op)) return r_.release(payload);  // aborted meanwhile
+    read_done(peer, op, status);
+  });
+}
+
+void Verifier::read_done(Seat peer, OpId op, IoStatus status) {
+  Run& run = runs_[peer.value];
+  Chunk& chunk = run.chunks.at(op);
+  if (status != IoStatus::ok) {
+    r_.release(chunk.payload);
+    chunk.payload = {};
+    return r_.disk_failed(Reason::disk_failed);
+  }
+  if (waiting_since(peer) == kNever) run.progress = r_.ctx.now;
+  r_.send(peer, CompareRequest{r_.membership.stamp(), op, chunk.range}, chunk.payload);
+  r_.release(chunk.payload);
+  chunk.payload = {};
+  chunk.sent = true;
+}
+
+bool Verifier::compare_reply(Seat from, const CompareReply& reply) {
+  if ((reply.op.value & kVerifyOpBit) == 0) return false;
+  Run& run = runs_[from.value];
+  const auto at = run.chunks.find(reply.op);
+  if (at == run.chunks.end()) return true;
+  run.progress = r_.ctx.now;
+  if (reply.status != IoStatus::ok) {  // it says by itself what has become of its disk
+    abort(from);
+    return true;
+  }
+  const Range range = at->second.range;
+  record(from, range, reply.differing);
+  run.done += blocks_of(range.length);
+  pace_.chunk_ended(r_.ctx.now, range.length);
+  run.chunks.erase(at);
+  holders_.erase(reply.op);
+  if (!MUTANT(compared_without_gate)) r_.write_path.let_go(reply.op);
+  return true;
+}
+
+void Verifier::record(Seat peer, const Range& range, BlockMask differing) {
+  BitVector& found = found_[peer.value];
+  if (differing != 0 && found.size() == 0) found = BitVector(blocks_of(r_.ctx.record.size_bytes));
+  if (found.size() == 0) return;
+  for_each_part(range, differing, [&found](const Range& part, bool differs) {
+    const uint64_t first = part.offset / kBlockBytes;
+    const uint64_t count = blocks_of(part.length);
+    differs ? found.set_range(first, count) : found.clear_range(first, count);
+  });
+}
+
+// Only blocks that were written as a whole.
+void Verifier::written(Seat peer, const Range& range) {
+  BitVector& found = found_[peer.value];
+  if (found.count() == 0) return;
+  const uint64_t first = blocks_of(range.offset);
+  const uint64_t end = range.end() >= r_.ctx.record.size_bytes ? found.size() : range.end() / kBlockBytes;
+  if (first < end) found.clear_range(first, end - first);
+}
+
+void Verifier::written(const Range& range) {
+  for (Seat peer : r_.data_peers()) {
+    if (r_.membership.member(peer)) written(peer, range);
+  }
+}
+
+void Verifier::forget(Seat peer) { found_[peer.value] = {}; }
+
+void Verifier::abort(Seat peer) { end(peer, Notice::verify_aborted, 0); }
+
+void Verifier::end(Seat peer, Notice notice, uint64_t a) {
+  Run& run = runs_[peer.value];
+  std::vector<OpId> held;
+  for (const auto& [op, chunk] : run.chunks) {
+    held.push_back(op);
+    pace_.chunk_ended(r_.ctx.now, 0);
+  }
+  run = Run{};
+  if (notice == Notice::verify_finished) completed_.insert(peer);
+  r_.ctx.note(notice, peer, a);
+  for (OpId op : held) {
+    holders_.erase(op);
+    if (!MUTANT(compared_without_gate)) r_.write_path.let_go(op);
+  }
+}
+
+Instant Verifier::next_deadline() const {
+  if (pace_.may_begin(r_.ctx.now)) return kNever;  // what is begun next follows from an answer
+  for (Seat peer : r_.data_peers()) {
+    const Run& run = runs_[peer.value];
+    if (run.on && run.chunks.size() < kWindow && run.cursor < run.end) return pace_.next();
+  }
+  return kNever;
+}
+
+Instant Verifier::waiting_since(Seat peer) const {
+  const Run& run = runs_[peer.value];
+  const bool asked = std::any_of(run.chunks.begin(), run.chunks.end(), [](const auto& one) { return one.second.sent; });
+  return run.on && asked ? run.progress : kNever;
+}
+
+std::vector<Range> Verifier::extents(Seat peer, size_t most) const {
+  const BitVector& found = found_[peer.value];
+  std::vector<Range> extents;
+  for (uint64_t block = found.next_set(0); block < found.size();) {
+    const uint64_t extent = block / kBlocksPerExtent;
+    const uint64_t offset = extent * kExtentBytes;
+    const uint64_t length = std::min(kExtentBytes, r_.ctx.record.size_bytes - offset);
+    if (!extents.empty() && extents.back().end() == offset) {
+      extents.back().length += length;
+    } else {
+      if (extents.size() == most) break;
+      extents.push_back({offset, length});
+    }
+    block = found.next_set((extent + 1) * kBlocksPerExtent);
+  }
+  return extents;
+}
+
+}  // namespace lockstep

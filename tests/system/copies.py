@@ -1,0 +1,195 @@
+#!/usr/bin/python3
+"""How copies are made equal, and shown to be: copies.py SCENARIO (each is a function below)."""
+
+import os
+import random
+import sys
+import time
+
+import nbd
+
+from lab import BLOCK, MIB, Cluster, LabError, Writer, expect, run, step, wait_until
+
+SIZE = 64 * MIB
+DIFFERENT = 20
+
+
+def client_of(node):
+    handle = nbd.NBD()
+    handle.connect_uri(node.uri("r0"))
+    return handle
+
+
+def peer_device(node):
+    return node.status()["connections"][0]["peer_devices"][0]
+
+
+def allocated(path):
+    return os.stat(path).st_blocks * 512
+
+
+def fresh_peer_is_thin():
+    """A full resync of a file with holes sends what is in it, and the new copy has the holes too."""
+    size = 512 * MIB
+    with Cluster(size=size) as cluster:
+        cluster.bring_up(primary=cluster.alpha)
+        client = client_of(cluster.alpha)
+        for place in range(0, 400, 40):  # ten pieces of 1 MiB
+            client.pwrite(os.urandom(MIB), place * MIB)
+        client.pwrite(bytes(8 * MIB), 100 * MIB)  # zeroes that are written are zeroes
+        client.flush()
+        client.shutdown()
+        step("beta's disk is made anew")
+        cluster.beta.do("down", "r0")
+        with cluster.beta.disk.open("wb") as disk:
+            disk.truncate(size)
+        cluster.beta.do("create-md", "--force", "r0")
+        cluster.beta.do("up", "r0")
+        cluster.beta.wait_sync()
+        used = allocated(cluster.beta.disk)
+        step(f"its file takes {used // 1024} KiB")
+        expect(used < 14 * MIB, f"10 MiB of data take {used} bytes of the new copy")
+        cluster.alpha.do("secondary", "r0")
+        cluster.compare_disks(size - MIB)
+
+
+def paused():
+    """pause-sync holds a resync on either side, resume-sync lets it go on; a copy that waits stays what it was."""
+    with Cluster(size=SIZE) as cluster:
+        alpha, beta = cluster.alpha, cluster.beta
+        cluster.bring_up(primary=alpha)
+        for node in (alpha, beta):
+            beta.do("disconnect", "r0")
+            wait_until(lambda: alpha.connection() != "Connected", "the link to go")
+            client = client_of(alpha)
+            client.pwrite(os.urandom(8 * MIB), 0)
+            client.shutdown()
+            node.do("pause-sync", "r0")
+            beta.do("connect", "r0")
+            wait_until(lambda: peer_device(alpha)["replication-state"] == "PausedSyncS", "alpha to say that it waits")
+            wait_until(lambda: peer_device(beta)["replication-state"] == "PausedSyncT", "beta to say that it waits")
+            expect(peer_device(alpha)["peer-disk-state"] == "Outdated", "a copy that waits became a mixture")
+            expect(peer_device(alpha)["resync-suspended"] == ("user" if node is alpha else "peer"), "who paused it is not shown")
+            expect(peer_device(alpha)["out-of-sync"] >= 8192, "out of sync is not shown while it waits")
+            expect(f"resume-sync r0" in alpha.do("explain", "r0", "resync"), "explain does not say what would help")
+            node.do("resume-sync", "r0")
+            beta.wait_sync()
+            expect(peer_device(alpha)["resync-suspended"] == "no", "it is still said to be paused")
+        step("a resync that runs is stopped and goes on where it was")
+        beta.do("invalidate", "r0")
+        beta.wait_sync()
+
+
+def limited():
+    """c-max-rate is a limit."""
+    with Cluster(size=SIZE) as cluster:
+        text = cluster.config.read_text(encoding="utf-8")
+        cluster.config.write_text(text.replace("  net {", "  disk { c-max-rate 8M; }\n  net {", 1), encoding="utf-8")
+        cluster.bring_up(primary=cluster.alpha)
+        began = time.monotonic()
+        cluster.beta.do("invalidate", "r0")
+        rates = []
+
+        def done():
+            device = peer_device(cluster.alpha)
+            if device.get("rate"):
+                rates.append(device["rate"])
+            return device["out-of-sync"] == 0
+        wait_until(lambda: peer_device(cluster.alpha)["out-of-sync"] > 0, "the resync to begin")
+        wait_until(done, "the resync to end", interval=0.2)
+        step(f"KiB a second: {rates}")
+        expect(len(rates) > 5, "63 MiB at 8 MiB a second take some seconds")
+        expect(max(rates[5:]) < 1.5 * 8192, "it went faster than it may")
+        expect(time.monotonic() - began > 6, "63 MiB at 8 MiB a second took less than 6 s")
+
+
+def flip(path, block):
+    """One bit of a block, behind everybody's back."""
+    place = block * BLOCK + random.randrange(BLOCK)
+    with path.open("r+b", buffering=0) as disk:
+        disk.seek(place)
+        byte = disk.read(1)[0]
+        disk.seek(place)
+        disk.write(bytes([byte ^ 1 << random.randrange(8)]))
+
+
+def verified():
+    """verify finds every block in which a bit was flipped, and nothing else, while clients write elsewhere."""
+    with Cluster(size=SIZE) as cluster:
+        alpha, beta = cluster.alpha, cluster.beta
+        cluster.bring_up(primary=alpha)
+        client = client_of(alpha)
+        for place in range(0, 32 * MIB, MIB):
+            client.pwrite(os.urandom(MIB), place)
+        client.flush()
+        client.shutdown()
+        alpha.do("verify", "r0", "--wait")
+        expect(peer_device(alpha)["verify"]["completed"], "a comparison that ended is not shown")
+        step("a writer in the second half, flipped bits in the first")
+        half = 32 * MIB // BLOCK
+        writer = Writer(cluster, "writer", [alpha.uri("r0")], half - 2 * MIB // BLOCK, first=half)
+        writer.wait_for(500)
+        blocks = sorted(random.sample(range(half), 100))
+        for block in blocks:
+            flip(beta.disk, block)
+        said = alpha.refuses([DIFFERENT], "verify", "r0", "--wait")
+        expect("400 KiB differ" in said, f"verify said: {said}")
+        found = peer_device(alpha)
+        expect(found["out-of-sync"] == 400 and found["verify"]["differing"] == 400, f"status has {found}")
+        hit = {block * BLOCK // (4 * MIB) for block in blocks}
+        listed = {at // (4 * MIB) for extent in found["verify"]["extents"]
+                  for at in range(extent["offset"], extent["offset"] + extent["length"], 4 * MIB)}
+        expect(hit == listed, f"extents {listed} are listed, {hit} differ")
+        expect("differ from this node's" in alpha.do("explain", "r0", "resync"), "explain does not list them")
+        step("what is written again is no difference any more")
+        client = client_of(alpha)
+        for block in blocks[:50]:
+            client.pwrite(os.urandom(BLOCK), block * BLOCK)
+        client.shutdown()
+        expect(peer_device(alpha)["verify"]["differing"] == 200, "written blocks are still listed")
+        said = alpha.refuses([DIFFERENT], "verify", "r0", "--wait")
+        expect("200 KiB differ" in said, f"verify said: {said}")
+        beta.refuses([11], "verify", "r0")
+        step("the copy that is wrong is given up")
+        beta.do("invalidate", "r0")
+        alpha.wait_sync()
+        alpha.do("verify", "r0", "--wait")
+        expect(writer.process.alive(), "the writer ended")
+        writer.process.kill()
+
+
+def digests():
+    """csums-alg: what is equal on both sides is not sent again."""
+    with Cluster(size=SIZE, net="csums-alg xxh3;") as cluster:
+        alpha, beta = cluster.alpha, cluster.beta
+        cluster.bring_up(primary=alpha)
+        client = client_of(alpha)
+        for place in range(0, 48 * MIB, MIB):
+            client.pwrite(os.urandom(MIB), place)
+        client.flush()
+        client.shutdown()
+        beta.do("disconnect", "r0")
+        wait_until(lambda: alpha.connection() != "Connected", "the link to go")
+        client = client_of(alpha)
+        kept = client.pread(MIB, 5 * MIB)
+        for place in range(0, 48 * MIB, MIB):  # written again: dirty, and mostly what it was
+            client.pwrite(client.pread(MIB, place), place)
+        client.pwrite(bytes(BLOCK * [7]), 5 * MIB + 3 * BLOCK)
+        client.flush()
+        client.shutdown()
+        beta.do("connect", "r0")
+        beta.wait_sync()
+        sent = alpha.sent()
+        step(f"{sent} bytes sent for 48 MiB of dirty blocks of which 4 KiB differ")
+        expect(kept and sent < 48 * MIB // 50, "more than 2 % of what was dirty was sent")
+        alpha.do("secondary", "r0")
+        cluster.compare_disks(SIZE - MIB)
+
+
+SCENARIOS = [fresh_peer_is_thin, paused, limited, verified, digests]
+
+if __name__ == "__main__":
+    chosen = {scenario.__name__: scenario for scenario in SCENARIOS}
+    if len(sys.argv) != 2 or sys.argv[1] not in chosen:
+        sys.exit(f"usage: copies.py {'|'.join(chosen)}")
+    sys.exit(run(chosen[sys.argv[1]]))

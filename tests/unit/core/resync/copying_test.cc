@@ -1,0 +1,198 @@
+// How blocks travel in a resync: zeroes as such, digests before data, and not at all while an operator has paused it.
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/replica_harness.h"
+
+namespace lockstep {
+namespace {
+
+class Copying : public testing::Test {
+ protected:
+  void lose_b(Lab& lab, const Range& written = {0, 8192}) {
+    lab.create();
+    lab.promote(kA);
+    lab.advance(seconds(5));
+    lab.cut(kA, kB);
+    lab.write(kA, written);
+    lab.advance(seconds(5));
+    ASSERT_EQ(lab.node(kA).tenure().members, SeatSet{kA});
+    lab.delivered.clear();
+  }
+  template <class T>
+  static std::vector<T> sent(const Lab& lab) {
+    std::vector<T> all;
+    for (const Lab::Mail& letter : lab.delivered) {
+      if (const T* one = std::get_if<T>(&letter.send.message)) all.push_back(*one);
+    }
+    return all;
+  }
+  static bool joined(Lab& lab) { return lab.node(kA).tenure().members == SeatSet{kA, kB}; }
+};
+
+TEST_F(Copying, ZeroesAreLeftOutAndWrittenAsSuch) {
+  Lab lab;
+  lose_b(lab, {0, 4 * kBlockBytes});
+  lab.node(kA).disk_finds = [](const DiskIo& io) { return io.look == Look::zeroes ? BlockMask{0b0110} : 0; };
+  std::vector<DiskIo> writes;
+  lab.node(kB).disk_status = [&writes](const DiskIo& io) {
+    if (is_change(io.kind)) writes.push_back(io);
+    return IoStatus::ok;
+  };
+  lab.connect(kA, kB);
+  lab.advance(seconds(1));
+  ASSERT_TRUE(joined(lab));
+  ASSERT_EQ(sent<ResyncWrite>(lab).size(), 1u);
+  EXPECT_EQ(sent<ResyncWrite>(lab)[0].zeroes, 0b0110u);
+  ASSERT_EQ(writes.size(), 1u);
+  EXPECT_EQ(writes[0].zeroes, 0b0110u);
+  EXPECT_NE(writes[0].payload.value, 0u);
+}
+
+TEST_F(Copying, WhatIsAllZeroHasNoPayload) {
+  Lab lab;
+  lose_b(lab);
+  lab.node(kA).disk_finds = [](const DiskIo& io) { return io.look == Look::zeroes ? BlockMask{0b11} : 0; };
+  lab.connect(kA, kB);
+  lab.advance(seconds(1));
+  ASSERT_TRUE(joined(lab));
+  for (const Lab::Mail& letter : lab.delivered) {
+    if (std::holds_alternative<ResyncWrite>(letter.send.message)) {
+      EXPECT_EQ(letter.send.payload.value, 0u);
+    }
+  }
+}
+
+TEST_F(Copying, WithDigestsOnlyWhatDiffersIsSent) {
+  Lab lab({.configure = [](CoreConfig& config) { config.resync_digests = true; }});
+  lose_b(lab, {0, 64 * kBlockBytes});
+  lab.node(kB).disk_finds = [](const DiskIo& io) { return io.look == Look::compare ? BlockMask{0b1011} << 8 : 0; };
+  lab.connect(kA, kB);
+  lab.advance(seconds(1));
+  ASSERT_TRUE(joined(lab));
+  EXPECT_EQ(sent<CompareRequest>(lab).size(), 1u);
+  const auto writes = sent<ResyncWrite>(lab);
+  ASSERT_EQ(writes.size(), 2u);
+  EXPECT_EQ(writes[0].range, (Range{8 * kBlockBytes, 2 * kBlockBytes}));
+  EXPECT_EQ(writes[1].range, (Range{11 * kBlockBytes, kBlockBytes}));
+  EXPECT_EQ(lab.show(kA).dirty_blocks[kB.value], 0u);
+}
+
+// What was compared may only be in its cache yet.
+TEST_F(Copying, WhatIsEqualIsFlushedBeforeItsBitsGo) {
+  Lab lab({.configure = [](CoreConfig& config) { config.resync_digests = true; }});
+  lose_b(lab);
+  lab.node(kB).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::flush; };
+  lab.connect(kA, kB);
+  lab.advance(seconds(1));
+  ASSERT_EQ(sent<CompareReply>(lab).size(), 1u);
+  EXPECT_GE(lab.show(kA).dirty_blocks[kB.value], 2u);
+  EXPECT_FALSE(joined(lab));
+}
+
+TEST_F(Copying, AComparisonHoldsItsRangeAgainstWrites) {
+  Lab lab({.configure = [](CoreConfig& config) { config.resync_digests = true; }});
+  lose_b(lab);
+  lab.node(kB).hold_disk = [](const DiskIo& io) { return io.look == Look::compare; };
+  lab.connect(kA, kB);
+  lab.advance(milliseconds(200));
+  const ClientIo inside = lab.write(kA, {4096, 4096});
+  const ClientIo beside = lab.write(kA, {1 << 20, 4096});
+  EXPECT_FALSE(lab.answer(kA, inside));
+  EXPECT_EQ(lab.answer(kA, beside), IoStatus::ok);
+  lab.node(kB).hold_disk = [](const DiskIo&) { return false; };
+  lab.run();
+  EXPECT_EQ(lab.answer(kA, inside), IoStatus::ok);
+}
+
+TEST_F(Copying, ATargetThatCannotReadIsOne) {
+  Lab lab({.configure = [](CoreConfig& config) { config.resync_digests = true; }});
+  lose_b(lab);
+  lab.node(kB).disk_status = [](const DiskIo& io) { return io.look == Look::compare ? IoStatus::io_error : IoStatus::ok; };
+  lab.connect(kA, kB);
+  lab.advance(seconds(1));
+  EXPECT_FALSE(joined(lab));
+  EXPECT_EQ(lab.show(kA).peers[0].disk, DiskState::diskless);
+  EXPECT_TRUE(lab.node(kB).noted(Notice::disk_failed));
+}
+
+// The copy stays what it was: Outdated, and of use where it is all that is left.
+TEST_F(Copying, DoesNotBeginWhilePausedOnEitherSide) {
+  for (Seat by : {kA, kB}) {
+    Lab lab;
+    lose_b(lab);
+    EXPECT_TRUE(lab.ok(by, lab.admin(by, AdminOp::pause_sync)));
+    lab.connect(kA, kB);
+    lab.advance(seconds(10));
+    EXPECT_TRUE(sent<ResyncBegin>(lab).empty());
+    EXPECT_EQ(lab.show(kA).peers[0].replication, ReplicationState::paused_sync_source);
+    EXPECT_EQ(lab.show(kA).peers[0].disk, DiskState::outdated);
+    EXPECT_EQ(lab.show(kB).peers[0].replication, ReplicationState::paused_sync_target);
+    EXPECT_EQ(lab.show(kB).disk, DiskState::outdated);
+    EXPECT_EQ(lab.show(kA).peers[0].paused_here, by == kA);
+    EXPECT_EQ(lab.show(kA).peers[0].paused_there, by == kB);
+    EXPECT_TRUE(lab.ok(by, lab.admin(by, AdminOp::resume_sync)));
+    lab.advance(seconds(1));
+    EXPECT_TRUE(joined(lab));
+    EXPECT_EQ(lab.show(kA).peers[0].replication, ReplicationState::established);
+  }
+}
+
+TEST_F(Copying, StopsWhenPausedAndKeepsWhatItHas) {
+  Lab lab({.configure = [](CoreConfig& config) {
+    config.resync_chunk_bytes = 64 * kBlockBytes;
+    config.resync_window = 1;
+  }});
+  lose_b(lab, {0, 512 * kBlockBytes});
+  lab.node(kB).hold_disk = [](const DiskIo& io) { return is_change(io.kind); };
+  lab.connect(kA, kB);
+  lab.advance(milliseconds(100));
+  lab.admin(kA, AdminOp::pause_sync);
+  lab.node(kB).hold_disk = [](const DiskIo&) { return false; };
+  lab.advance(seconds(10));
+  EXPECT_EQ(sent<ResyncWrite>(lab).size(), 1u);
+  EXPECT_EQ(lab.show(kA).dirty_blocks[kB.value], 512u - 64u) << "what was copied is flushed and done with";
+  EXPECT_EQ(lab.show(kA).peers[0].replication, ReplicationState::paused_sync_source);
+  lab.admin(kA, AdminOp::resume_sync);
+  lab.advance(seconds(1));
+  EXPECT_TRUE(joined(lab));
+  EXPECT_EQ(sent<ResyncWrite>(lab).size(), 8u);
+}
+
+// Another command may be waiting for something at that time.
+TEST_F(Copying, APauseIsNoMatterOfTurns) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.node(kA).hold_meta = true;
+  const AdminId demotion = lab.admin(kA, AdminOp::secondary);
+  ASSERT_FALSE(lab.result(kA, demotion));
+  EXPECT_TRUE(lab.ok(kA, lab.admin(kA, AdminOp::pause_sync)));
+}
+
+TEST_F(Copying, APauseIsToldAgainOnANewLink) {
+  Lab lab;
+  lose_b(lab);
+  lab.connect(kA, kB);
+  lab.advance(seconds(1));
+  ASSERT_TRUE(joined(lab));
+  lab.admin(kB, AdminOp::pause_sync);
+  EXPECT_TRUE(lab.show(kA).peers[0].paused_there);
+  lab.cut(kA, kB);
+  EXPECT_FALSE(lab.show(kA).peers[0].paused_there);
+  lab.connect(kA, kB);
+  lab.run();
+  EXPECT_TRUE(lab.show(kA).peers[0].paused_there);
+}
+
+// The link may break again at once: what was levelled a moment ago is not dirty again because of that.
+TEST_F(Copying, WhatWasLevelledLeavesTheIntentMapOfTheTargetAtOnce) {
+  Lab lab;
+  lose_b(lab, {0, 64 * kBlockBytes});
+  lab.connect(kA, kB);
+  lab.advance(milliseconds(600));
+  ASSERT_TRUE(joined(lab));
+  EXPECT_EQ(lab.show(kB).hot_extents, 0u);
+}
+
+}  // namespace
+}  // namespace lockstep
