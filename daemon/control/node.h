@@ -59,6 +59,7 @@ class Node final : public ControlHandler {
   void discard_for(const ControlRequest& request, Up& up, Seat peer, const Shared& responder);
   void refuse(const std::string& name, Reason reason, const Shared& responder);
   void verify(const ControlRequest& request, Shared responder);
+  void repair(const ControlRequest& request, Shared responder);
   void pause_sync(const ControlRequest& request, Shared responder);
   void resume_sync(const ControlRequest& request, Shared responder);
   void on_peers(const ControlRequest& request, AdminOp op, const Range& range, Shared responder);

@@ -246,10 +246,34 @@ void Node::resume_sync(const ControlRequest& request, Shared responder) {
 }
 
 void Node::verify(const ControlRequest& request, Shared responder) {
+  if (request.flag("repair")) return repair(request, std::move(responder));
   if (request.flag("cancel")) return on_peers(request, AdminOp::verify_stop, {}, std::move(responder));
   const auto range = range_to_verify(request.text("start"), request.text("stop"));
   if (const auto* wrong = std::get_if<std::string>(&range)) return responder->finish({1, "", *wrong});
   on_peers(request, AdminOp::verify, std::get<Range>(range), std::move(responder));
+}
+
+// Whoever asks has to say which copy is right: nothing here knows.
+void Node::repair(const ControlRequest& request, Shared responder) {
+  Up* up = need(request, responder);
+  if (up == nullptr) return;
+  const std::string from = request.text("from");
+  if (from == up->resource->settings().node)
+    return run_admin(*up, AdminOp::repair, up->resource->settings().core.self, std::move(responder));
+  if (!from.empty()) {
+    const auto peers = peers_of(*up, from, responder);
+    if (!peers.empty()) run_admin(*up, AdminOp::repair, peers.front(), std::move(responder));
+    return;
+  }
+  with_status(request.resource, [responder, name = request.resource](const std::vector<ResourceStatus>& all) {
+    if (all.empty()) return responder->finish({20, "", "the resource went down\n"});
+    const std::string where = explain_text(all.front(), ExplainTopic::resync);
+    responder->finish(
+        {11, "",
+         fmt::format("{0}: verify --repair needs --from NODE: which copy is right cannot be told here, and rot must not "
+                     "be copied over good data\n{1}",
+                     name, where)});
+  });
 }
 
 void Node::not_built(const ControlRequest& request, Shared responder) {

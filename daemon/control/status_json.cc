@@ -19,6 +19,7 @@ json verify_json(const VerifySnapshot& verify) {
   json out;
   out["running"] = verify.running;
   out["completed"] = verify.completed;
+  out["repairing"] = verify.repairing;
   if (verify.running) out["done"] = percent_compared(verify);
   out["differing"] = verify.differing * kKibPerBlock;
   if (verify.differing == 0) return out;
@@ -85,6 +86,7 @@ json device_json(const ResourceStatus& status) {
   out["read"] = status.read_kib;
   out["written"] = status.written_kib;
   out["upper-pending"] = snapshot.client_ops;
+  out["healed"] = snapshot.healed_blocks * kKibPerBlock;
   return out;
 }
 

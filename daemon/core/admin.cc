@@ -76,6 +76,7 @@ void Admin::pump() {
     case AdminOp::resume_sync:
     case AdminOp::verify:
     case AdminOp::verify_stop:
+    case AdminOp::repair:
       UNREACHABLE("a command that is done at once");
   }
 }
@@ -92,6 +93,8 @@ std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
     case AdminOp::verify_stop:
       r_.verifier.stop(request.peer);
       return Reason::none;
+    case AdminOp::repair:
+      return r_.verifier.repair(request.peer);
     case AdminOp::primary:
     case AdminOp::primary_force:
     case AdminOp::secondary:

@@ -124,6 +124,8 @@ enum class Notice : uint8_t {
   verify_started,   // a: blocks to compare
   verify_finished,  // a: blocks that differ
   verify_aborted,
+  read_failed,      // seat: whose copy answers, and from which the range is written anew; a: its offset
+  repair_finished,  // a: blocks written anew
 };
 struct Note {
   Notice notice = Notice::peer_connected;

@@ -63,12 +63,13 @@ enum class AdminOp : uint8_t {
   resume_sync,
   verify,  // compare the copies, block by block
   verify_stop,
+  repair,  // what was found to differ is written anew from `peer`'s copy, or from this node's
 };
 
 struct AdminRequest {
   AdminId id;
   AdminOp op = AdminOp::primary;
-  Seat peer;    // invalidate_remote, discard_history; pause_sync, resume_sync, verify, verify_stop: kNoSeat is all
+  Seat peer;    // invalidate_remote, discard_history, repair; pause_sync, resume_sync, verify, verify_stop: kNoSeat is all
   Uuid fresh;   // randomness for operations that begin a history or a voter
   Range range;  // verify: empty is everything
 };

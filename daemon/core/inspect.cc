@@ -55,6 +55,7 @@ VerifySnapshot show_comparison(const ReplicaImpl& r, Seat peer, Instant now) {
     shown.done = r.verifier.done(peer);
     shown.taken = now - r.verifier.started(peer);
   }
+  shown.repairing = r.verifier.repairing(peer);
   shown.differing = r.verifier.differing(peer);
   if (shown.differing > 0) shown.extents = r.verifier.extents(peer, kVerifyExtentsShown);
   return shown;
@@ -122,6 +123,7 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
   shown.votes_answering = membership.votes_answering();
   shown.quorum = membership.may_decide();
   shown.seasoned = membership.seasoned();
+  shown.healed_blocks = write_path.healed();
   shown.client_ops = write_path.client_ops();
   shown.hot_extents = static_cast<uint32_t>(intents.set_count());
   if (membership.serves_clients()) {

@@ -54,6 +54,7 @@ struct VerifySnapshot {
   uint64_t total = 0;      // blocks, of the running one
   uint64_t done = 0;
   Duration taken;              // since it began
+  bool repairing = false;      // they are being written anew
   uint64_t differing = 0;      // blocks that were found to differ and were not written since
   std::vector<Range> extents;  // that hold them; no more than kVerifyExtentsShown
 };
@@ -90,7 +91,8 @@ struct Snapshot {
   Uuid disk_uuid;
   uint64_t size_bytes = 0;
   Duration lease_left;
-  bool seasoned = false;  // half of the voters and a completed fence may decide with this node's vote
+  bool seasoned = false;       // half of the voters and a completed fence may decide with this node's vote
+  uint64_t healed_blocks = 0;  // written anew from another copy, since this node came up
   uint32_t client_ops = 0;
   uint32_t hot_extents = 0;
   uint32_t votes_needed = 0;

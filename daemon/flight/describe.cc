@@ -271,6 +271,8 @@ std::string_view name_of(AdminOp op) {
       return "verify";
     case AdminOp::verify_stop:
       return "verify-stop";
+    case AdminOp::repair:
+      return "repair";
   }
   return "?";
 }
@@ -331,6 +333,10 @@ std::string_view name_of(Notice notice) {
       return "verify-started";
     case Notice::verify_finished:
       return "verify-finished";
+    case Notice::read_failed:
+      return "read-failed";
+    case Notice::repair_finished:
+      return "repair-finished";
     case Notice::verify_aborted:
       return "verify-aborted";
     case Notice::resync_aborted:

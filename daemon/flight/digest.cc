@@ -86,17 +86,17 @@ void mix_fence(Mixer& mix, const FenceSnapshot& fence) {
 }
 
 void mix_comparison(Mixer& mix, const VerifySnapshot& verify) {
-  const auto& [running, completed, total, done, taken, differing, extents] = verify;
-  mix.numbers(running, completed, total, done, taken, differing);
+  const auto& [running, completed, total, done, taken, repairing, differing, extents] = verify;
+  mix.numbers(running, completed, total, done, taken, repairing, differing);
   for (const Range& extent : extents) mix.numbers(extent.offset, extent.length);
 }
 
 // The bindings stop compiling when a snapshot gets another member.
 void mix_snapshot(Mixer& mix, const Snapshot& shown) {
-  const auto& [role, disk, caretaker, quorum, suspended, reason, tenure, disk_uuid, size, lease, seasoned, ops, hot, needed,
-               answering, dirty, voters, peers, without_seat] = shown;
+  const auto& [role, disk, caretaker, quorum, suspended, reason, tenure, disk_uuid, size, lease, seasoned, healed, ops, hot,
+               needed, answering, dirty, voters, peers, without_seat] = shown;
   static_cast<void>(tenure);  // the record has it
-  mix.numbers(role, disk, caretaker, quorum, suspended, reason, size, lease, seasoned, ops, hot, needed, answering);
+  mix.numbers(role, disk, caretaker, quorum, suspended, reason, size, lease, seasoned, healed, ops, hot, needed, answering);
   mix(disk_uuid);
   for (const uint64_t blocks : dirty) mix(blocks);
   for (const auto* list : {&voters, &without_seat}) {

@@ -72,6 +72,7 @@ void draw_copying(Prng& prng, Plan& plan) {
   plan.core.resync_digests = prng.chance(40);
   constexpr uint64_t kLeast[] = {1 << 20, 4 << 20, 64 << 20};
   plan.core.resync_min_rate = kLeast[prng.below(3)];
+  if (prng.chance(30)) plan.core.max_failed_reads = static_cast<uint32_t>(prng.below(4));
   if (prng.chance(15)) plan.core.resync_max_rate = uint64_t{8} << 20;
   if (prng.chance(25)) plan.faults.push_back(Fault::pause_sync);
   if (prng.chance(35)) plan.faults.push_back(Fault::verify);

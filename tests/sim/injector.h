@@ -59,7 +59,7 @@ class Injector {
   void any_misfit();
   void promote_who_was_left();
   void slow_disk(SimNode& node, Duration length);
-  void meddle(SimNode& node, AdminOp op, const Range& range = {});
+  void meddle(SimNode& node, AdminOp op, const Range& range = {}, Seat peer = kNoSeat);
   void pause_sync();
   void verify();
   bool blunder();

@@ -5,8 +5,8 @@
 
 namespace lockstep::sim {
 
-void Injector::meddle(SimNode& node, AdminOp op, const Range& range) {
-  if (node.alive()) node.post(AdminRequest{AdminId{kMeddling + ++meddled_}, op, kNoSeat, {}, range});
+void Injector::meddle(SimNode& node, AdminOp op, const Range& range, Seat peer) {
+  if (node.alive()) node.post(AdminRequest{AdminId{kMeddling + ++meddled_}, op, peer, {}, range});
 }
 
 void Injector::pause_sync() {
@@ -26,6 +26,7 @@ void Injector::verify() {
   Range range;
   if (prng_.chance(60)) range = {prng_.below(extents) * kExtentBytes, prng_.between(1, 3) * kExtentBytes};
   meddle(node, AdminOp::verify, range);
+  if (prng_.chance(15)) meddle(node, AdminOp::repair, {}, any_node().seat());
   if (prng_.chance(15)) later(milliseconds(1), seconds(2), [this, &node] { meddle(node, AdminOp::verify_stop); });
 }
 

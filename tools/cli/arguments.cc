@@ -1,5 +1,7 @@
 #include "tools/cli/arguments.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -70,6 +72,15 @@ class Parser {
   bool version_ = false;
 };
 
+// The command is not known yet when its options are read; none has a flag of the name of another one's option with a value.
+bool takes_value_somewhere(const std::string& name) {
+  const std::string wanted = fmt::format("|{}=|", name);
+  const auto has = [&wanted](const CommandSpec& spec) {
+    return fmt::format("|{}|", spec.options).find(wanted) != std::string::npos;
+  };
+  return std::any_of(all_commands().begin(), all_commands().end(), has);
+}
+
 std::string* Parser::common_slot(const std::string& name) {
   if (name == "config") return &out_.config;
   if (name == "node") return &out_.node;
@@ -83,7 +94,7 @@ std::optional<Instead> Parser::take_option(size_t& at) {
   if (option.name == "version") version_ = true;
   if (help_ || version_) return std::nullopt;
   std::string* slot = common_slot(option.name);
-  const bool takes_value = slot != nullptr || option.name == "timeout";
+  const bool takes_value = slot != nullptr || takes_value_somewhere(option.name);
   if (takes_value && !option.value) {
     if (at + 1 == words_.size() || is_option(words_[at + 1]))
       return usage(

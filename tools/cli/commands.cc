@@ -27,7 +27,7 @@ const std::vector<CommandSpec> kCommands = {
   {"invalidate", required, Runs::in_daemon, "", "give up this copy and resync it from a peer"},
   {"invalidate-remote", required, Runs::in_daemon, "", "give up the peer's copy and resync it from here", true},
   {"outdate", required, Runs::in_daemon, "", "mark this copy Outdated"},
-  {"verify", required, Runs::in_daemon, "start=|stop=|cancel|wait", "compare the copies, block by block", true},
+  {"verify", required, Runs::in_daemon, "start=|stop=|cancel|wait|repair|from=", "compare the copies, block by block", true},
   {"pause-sync", required, Runs::in_daemon, "", "pause a resync", true},
   {"resume-sync", required, Runs::in_daemon, "", "let a paused resync go on", true},
   {"resize", required, Runs::in_daemon, "", "use a grown disk"},
@@ -73,7 +73,7 @@ std::string help_text() {
       std::string_view name = rest.substr(0, bar);
       const bool value = name.back() == '=';
       if (value) name.remove_suffix(1);
-      options += fmt::format(" [--{}{}]", name, value ? " S" : "");
+      options += fmt::format(" [--{}{}]", name, !value ? "" : name == "from" ? " NODE" : " S");
       rest = bar == std::string_view::npos ? std::string_view() : rest.substr(bar + 1);
     }
     out += fmt::format("  {:<18} {}{}\n", spec.name, spec.help, options);

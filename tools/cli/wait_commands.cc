@@ -127,7 +127,7 @@ Comparison comparison_of(const json& resource, const std::string& peer) {
     for (const json& device : list(connection, "peer_devices")) {
       const auto verify = device.is_object() ? device.find("verify") : device.end();
       if (verify == device.end()) continue;
-      if (verify->value("running", false)) {
+      if (verify->value("running", false) || verify->value("repairing", false)) {
         all.running = true;
         all.done = number(*verify, "done", 0);
       }

@@ -206,11 +206,8 @@ bool ResyncSource::write_reply(Seat from, OpId op, IoStatus status) {
 bool ResyncSource::compare_reply(Seat from, const CompareReply& reply) {
   if ((reply.op.value & kResyncOpBit) == 0) return false;
   if (!runs_[from.value].chunks.contains(reply.op)) return true;
-  if (reply.status != IoStatus::ok) {
-    refused(from);
-  } else {
-    landed(from, reply.op, reply.differing);
-  }
+  // What cannot be read there is written anew.
+  landed(from, reply.op, reply.status == IoStatus::ok ? reply.differing : ~BlockMask{0});
   return true;
 }
 

@@ -133,7 +133,8 @@ void Secondary::compare(Seat from, const CompareRequest& request, PayloadId dige
     r_.release(digests);
     if (r_.peer(from).link_up && r_.peer(from).link == link)
       r_.send(from, CompareReply{request.stamp, request.op, status, differing});
-    if (status != IoStatus::ok) r_.disk_failed(Reason::disk_failed);
+    // Whoever asked writes the range anew; a disk that fails time and again is given up.
+    if (status != IoStatus::ok && ++failed_comparisons_ > r_.ctx.config.max_failed_reads) r_.disk_failed(Reason::disk_failed);
   });
 }
 

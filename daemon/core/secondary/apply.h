@@ -51,6 +51,7 @@ class Secondary {
   ReplicaImpl& r_;
   std::vector<Pending> waiting_;
   uint64_t settled_ = 0;
+  uint32_t failed_comparisons_ = 0;
 };
 
 }  // namespace lockstep

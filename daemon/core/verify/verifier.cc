@@ -11,7 +11,8 @@ namespace lockstep {
 
 namespace {
 
-constexpr size_t kWindow = 4;  // chunks in flight
+constexpr size_t kWindow = 4;       // chunks in flight
+constexpr size_t kHealsAtOnce = 8;  // of a repair
 
 uint64_t blocks_of(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
 
@@ -66,8 +67,41 @@ void Verifier::stop(Seat peer) {
   }
 }
 
+Reason Verifier::repair(Seat from) {
+  if (!r_.membership.serving()) return Reason::verify_elsewhere;
+  if (from == r_.self() && (!r_.disk_usable || !r_.membership.member(from))) return Reason::no_disk;
+  if (from != r_.self() && !comparable(from)) return Reason::peer_not_connected;
+  for (Seat peer : r_.data_peers()) {
+    if (from == r_.self() || peer == from) repairs_[peer.value] = {true, from, 0, 0};
+  }
+  return Reason::none;
+}
+
+// What a heal has written is taken off the list by the write itself (written()).
+void Verifier::go_on_repairing(Seat peer) {
+  Repair& repair = repairs_[peer.value];
+  const BitVector& found = found_[peer.value];
+  while (repair.on && r_.write_path.heals() < kHealsAtOnce) {
+    const uint64_t first = found.next_set(repair.cursor);
+    if (first >= found.size()) {
+      if (r_.write_path.heals() > 0) return;  // what is under way may be ours
+      r_.ctx.note(Notice::repair_finished, repair.from, repair.begun);
+      repair.on = false;
+      return;
+    }
+    const uint64_t end = std::min(found.next_clear(first, first + kLookBlocks), first + kLookBlocks);
+    if (!r_.write_path.heal({first * kBlockBytes, (end - first) * kBlockBytes}, repair.from)) {
+      if (!r_.membership.serving()) repair.on = false;
+      return;
+    }
+    repair.cursor = end;
+    repair.begun += end - first;
+  }
+}
+
 void Verifier::pump() {
   for (Seat peer : r_.data_peers()) {
+    go_on_repairing(peer);
     Run& run = runs_[peer.value];
     if (!run.on || r_.membership.adopting()) continue;  // what comes of it will be known
     if (!can_compare() || !comparable(peer)) {
@@ -110,7 +144,8 @@ void Verifier::read_done(Seat peer, OpId op, IoStatus status) {
   if (status != IoStatus::ok) {
     r_.release(chunk.payload);
     chunk.payload = {};
-    return r_.disk_failed(Reason::disk_failed);
+    if (!r_.write_path.heal_failed_read(chunk.range, peer)) return r_.disk_failed(Reason::disk_failed);
+    return compared(peer, op);
   }
   if (waiting_since(peer) == kNever) run.progress = r_.ctx.now;
   r_.send(peer, CompareRequest{r_.membership.stamp(), op, chunk.range}, chunk.payload);
@@ -125,18 +160,25 @@ bool Verifier::compare_reply(Seat from, const CompareReply& reply) {
   const auto at = run.chunks.find(reply.op);
   if (at == run.chunks.end()) return true;
   run.progress = r_.ctx.now;
-  if (reply.status != IoStatus::ok) {  // it says by itself what has become of its disk
+  const Range range = at->second.range;
+  if (reply.status == IoStatus::ok) {
+    record(from, range, reply.differing);
+  } else if (!r_.write_path.heal(range, r_.self())) {  // what cannot be read there is written anew
     abort(from);
     return true;
   }
-  const Range range = at->second.range;
-  record(from, range, reply.differing);
+  compared(from, reply.op);
+  return true;
+}
+
+void Verifier::compared(Seat peer, OpId op) {
+  Run& run = runs_[peer.value];
+  const Range range = run.chunks.at(op).range;
   run.done += blocks_of(range.length);
   pace_.chunk_ended(r_.ctx.now, range.length);
-  run.chunks.erase(at);
-  holders_.erase(reply.op);
-  if (!MUTANT(compared_without_gate)) r_.write_path.let_go(reply.op);
-  return true;
+  run.chunks.erase(op);
+  holders_.erase(op);
+  if (!MUTANT(compared_without_gate)) r_.write_path.let_go(op);
 }
 
 void Verifier::record(Seat peer, const Range& range, BlockMask differing) {

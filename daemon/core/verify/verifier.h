@@ -27,6 +27,8 @@ class Verifier {
   // With one peer, or with all that can be compared (kNoSeat). `range`: bytes, widened to whole blocks; empty: the volume.
   Reason start(Seat peer, const Range& range);
   void stop(Seat peer);
+  // Writes what was found to differ anew: from this node's copy, for every peer, or from that peer's. By the Primary.
+  Reason repair(Seat from);
   void pump();
   void range_held(OpId op);
   bool compare_reply(Seat from, const CompareReply& reply);
@@ -42,6 +44,7 @@ class Verifier {
   uint64_t total(Seat peer) const { return runs_[peer.value].end - runs_[peer.value].first; }
   uint64_t done(Seat peer) const { return runs_[peer.value].done; }
   Instant started(Seat peer) const { return runs_[peer.value].started; }
+  bool repairing(Seat peer) const { return repairs_[peer.value].on; }
   bool completed(Seat peer) const { return completed_.contains(peer); }
   uint64_t differing(Seat peer) const { return found_[peer.value].count(); }
   // Extents that hold what differs, merged; no more than `most`.
@@ -63,10 +66,18 @@ class Verifier {
     Instant progress;
     std::map<OpId, Chunk> chunks;  // in flight; bounded by the window
   };
+  struct Repair {
+    bool on = false;
+    Seat from;
+    uint64_t cursor = 0;
+    uint64_t begun = 0;  // blocks
+  };
   bool can_compare() const;
   bool comparable(Seat peer) const;
   void next_chunk(Seat peer);
+  void go_on_repairing(Seat peer);
   void read_done(Seat peer, OpId op, IoStatus status);
+  void compared(Seat peer, OpId op);
   void record(Seat peer, const Range& range, BlockMask differing);
   void abort(Seat peer);
   void end(Seat peer, Notice notice, uint64_t a);
@@ -74,6 +85,7 @@ class Verifier {
   ReplicaImpl& r_;
   ResyncPace& pace_;
   std::array<Run, kMaxDataNodes> runs_;
+  std::array<Repair, kMaxDataNodes> repairs_;
   std::array<BitVector, kMaxDataNodes> found_;  // blocks; empty until something is found
   SeatSet completed_;                           // whose last comparison came to its end
   std::map<OpId, Seat> holders_;

@@ -37,6 +37,10 @@ void WritePath::retire(Op& op) {
   const bool in_gate = op.in_gate;
   if (op.intent_held) r_.intents.let_go(op.range);
   if (op.intent_held && op.status == IoStatus::ok) r_.verifier.written(op.range);
+  if (op.heals_from != kNoSeat) {
+    --heals_;
+    if (op.status == IoStatus::ok) healed_ += (op.range.length + kBlockBytes - 1) / kBlockBytes;
+  }
   if (!MUTANT(payload_kept)) r_.release(op.payload);
   free_.push_back(static_cast<uint32_t>(id.value & 0xffff));
   op = Op{};

@@ -74,6 +74,8 @@ void WritePath::run_if_free(Op& op, RangeGate::Mode mode) {
 void WritePath::start(Op& op) {
   if (op.kind == OpKind::read) {
     start_read(op);
+  } else if (op.heals_from != kNoSeat) {
+    fetch(op);
   } else {
     start_change(op);
   }
@@ -139,6 +141,7 @@ void WritePath::abandon() {
   waiting_for_room_.clear();
   waiting_for_intent_.clear();
   parked_reads_.clear();
+  heals_ = 0;
   flush_running_ = false;
   flush_wanted_ = false;
   answers_wait_ = false;

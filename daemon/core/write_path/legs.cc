@@ -64,13 +64,17 @@ void WritePath::release_lost() {
   for (size_t i = 0; i < ops_.size(); ++i) {
     Op& op = ops_[i];
     if (op.id.value == 0) continue;
+    const bool asked = !op.waiting.empty();
     for (Seat seat : op.lost) {
       if (r_.membership.completions_need(seat) && !MUTANT(ack_before_loss_decided)) continue;
       op.lost.erase(seat);
       op.waiting.erase(seat);
-      if (is_change(op.kind) && !MUTANT(lost_peer_not_marked)) r_.dirty.mark(seat, op.range);
+      if (is_change(op.kind) && op.stage != OpStage::fetching && !MUTANT(lost_peer_not_marked)) r_.dirty.mark(seat, op.range);
     }
     if (op.stage == OpStage::running && op.kind != OpKind::read) try_finish(op);
+    // A read whose peer is out of the set is read from another copy, this one included.
+    if (op.stage == OpStage::running && op.kind == OpKind::read && asked && op.waiting.empty()) start_read(op);
+    if (op.stage == OpStage::fetching && op.waiting.empty() && !op.local_pending) fetched(op, IoStatus::io_error, {});
   }
 }
 
@@ -82,7 +86,7 @@ void WritePath::resend(Seat peer) {
     op.lost.erase(peer);
     op.started = r_.ctx.now;
     const Stamp stamp = r_.membership.stamp();
-    if (op.kind == OpKind::read) {
+    if (op.kind == OpKind::read || op.stage == OpStage::fetching) {
       r_.send(peer, ReadRequest{stamp, op.id, op.range});
     } else if (op.kind == OpKind::flush) {
       r_.send(peer, FlushRequest{stamp, op.id});

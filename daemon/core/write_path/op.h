@@ -10,6 +10,7 @@ namespace lockstep {
 
 enum class OpStage : uint8_t {
   gate,      // behind an overlapping operation
+  fetching,  // of a heal: the bytes are being read from the copy that has them
   intent,    // its extents are being made durable, or wait for room among the hot ones
   running,   // legs are out
   finished,  // every leg is in; waits until this node may answer
@@ -28,8 +29,9 @@ struct Op {
   bool intent_held = false;
   bool local_pending = false;
   bool local_failed = false;
-  SeatSet waiting;  // peers whose acknowledgement is missing
-  SeatSet lost;     // of those, the ones whose link broke: they count as missing until they are out of the set
+  Seat heals_from = kNoSeat;  // of a heal: whose copy of the range is right
+  SeatSet waiting;            // peers whose acknowledgement is missing
+  SeatSet lost;               // of those, the ones whose link broke: they count as missing until they are out of the set
   IoStatus status = IoStatus::ok;
   Instant started;
 };

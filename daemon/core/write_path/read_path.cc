@@ -29,7 +29,8 @@ void WritePath::local_read_done(OpId id, IoStatus status) {
   Op* op = find(id);
   op->local_pending = false;
   if (status == IoStatus::ok) return try_finish(*op);
-  // A copy that cannot be read is given up if another one can serve; the last one passes the error on.
+  // Another copy answers, and what cannot be read here is written anew from it; the last copy passes the error on. A disk that fails time
+  // and again is given up.
   SeatSet others;
   for (Seat seat : r_.data_peers()) {
     if (r_.membership.member(seat) && r_.peer(seat).replicating) others.insert(seat);
@@ -38,7 +39,8 @@ void WritePath::local_read_done(OpId id, IoStatus status) {
     op->status = IoStatus::io_error;
     return try_finish(*op);
   }
-  r_.disk_failed(Reason::disk_failed);
+  // The heal waits behind this read, which holds the range.
+  if (!heal_failed_read(op->range, *others.begin())) r_.disk_failed(Reason::disk_failed);
   op = find(id);
   if (op != nullptr) read_remotely(*op);
 }
@@ -57,7 +59,9 @@ void WritePath::read_remotely(Op& op) {
 
 void WritePath::read_reply(Seat from, OpId id, IoStatus status, PayloadId payload) {
   Op* op = find(id);
-  if (op == nullptr || op->kind != OpKind::read || !op->waiting.contains(from)) return r_.release(payload);
+  if (op == nullptr || !op->waiting.contains(from)) return r_.release(payload);
+  if (op->stage == OpStage::fetching) return fetched(*op, status, payload);
+  if (op->kind != OpKind::read) return r_.release(payload);
   op->waiting = {};
   op->lost = {};
   if (status == IoStatus::ok) {

@@ -6,6 +6,7 @@
 //   ack_policy.cc may the client be told? retire
 //   flush_path.cc FLUSH, and the background flush that settles
 //   read_path.cc
+//   healing.cc   a range is written anew from the copy that has it right
 #pragma once
 
 #include <deque>
@@ -50,6 +51,15 @@ class WritePath {
   bool hold_range(OpId op, const Range& range) { return gate_.enter(op, range, RangeGate::Mode::shared); }
   void let_go(OpId op) { leave_gate(op); }
 
+  // Writes a range anew on every copy of the set, from that member's: as a write of a client, in its turn among them, and nobody is
+  // answered. Given up when that copy cannot be read. False: too many are under way, or this node does not serve.
+  bool heal(const Range& range, Seat from);
+  // A read of the local disk failed, and that member has what it should have given: heals it. False: the disk fails too often, or nothing can
+  // be healed now; it is to be given up.
+  bool heal_failed_read(const Range& range, Seat from);
+  size_t heals() const { return heals_; }
+  uint64_t healed() const { return healed_; }  // blocks, since this node came up
+
   bool quiet() const { return live_ == 0; }
   uint32_t client_ops() const { return client_ops_; }
   uint64_t settled() const { return settled_; }
@@ -83,6 +93,8 @@ class WritePath {
   void read_locally(Op& op);
   void read_remotely(Op& op);
   void local_read_done(OpId id, IoStatus status);
+  void fetch(Op& op);
+  void fetched(Op& op, IoStatus status, PayloadId payload);
   void begin_flush();
   void flush_done(Op& op);
   void cool();
@@ -108,6 +120,9 @@ class WritePath {
   bool answers_wait_ = false;  // some change is finished, and the set is being reduced
   uint64_t last_position_ = 1;
   uint64_t settled_ = 0;
+  size_t heals_ = 0;
+  uint64_t healed_ = 0;
+  uint32_t failed_reads_ = 0;  // of the local disk, since it was attached
   Instant next_settle_ = kLongAgo;
 };
 

@@ -104,15 +104,14 @@ TEST_F(Copying, AComparisonHoldsItsRangeAgainstWrites) {
   EXPECT_EQ(lab.answer(kA, inside), IoStatus::ok);
 }
 
-TEST_F(Copying, ATargetThatCannotReadIsOne) {
+TEST_F(Copying, WhatTheTargetCannotReadIsCopied) {
   Lab lab({.configure = [](CoreConfig& config) { config.resync_digests = true; }});
   lose_b(lab);
   lab.node(kB).disk_status = [](const DiskIo& io) { return io.look == Look::compare ? IoStatus::io_error : IoStatus::ok; };
   lab.connect(kA, kB);
   lab.advance(seconds(1));
-  EXPECT_FALSE(joined(lab));
-  EXPECT_EQ(lab.show(kA).peers[0].disk, DiskState::diskless);
-  EXPECT_TRUE(lab.node(kB).noted(Notice::disk_failed));
+  EXPECT_TRUE(joined(lab));
+  EXPECT_EQ(sent<ResyncWrite>(lab).size(), 1u);
 }
 
 // The copy stays what it was: Outdated, and of use where it is all that is left.

@@ -168,13 +168,50 @@ TEST_F(VerifierTest, APeerThatDoesNotAnswerIsDropped) {
                           [](const CloseLink& close) { return close.reason == Reason::acknowledgement_timeout; }));
 }
 
-TEST_F(VerifierTest, ADiskThatCannotBeReadIsGivenUp) {
-  lab_.node(kB).disk_status = [](const DiskIo& io) { return io.look == Look::compare ? IoStatus::io_error : IoStatus::ok; };
-  lab_.admin(kA, AdminOp::verify);
+TEST_F(VerifierTest, WhatCannotBeReadOnEitherSideIsWrittenAnew) {
+  for (Seat bad : {kA, kB}) {
+    const uint64_t before = lab_.show(kA).healed_blocks;
+    lab_.node(bad).disk_status = [](const DiskIo& io) {
+      const bool asked = io.look == Look::compare || io.look == Look::digests;
+      return asked && io.range.offset == 0 ? IoStatus::io_error : IoStatus::ok;
+    };
+    lab_.admin(kA, AdminOp::verify);
+    lab_.advance(seconds(1));
+    EXPECT_TRUE(seen().completed);
+    EXPECT_EQ(lab_.show(kA).healed_blocks - before, kLookBlocks);
+    EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+    lab_.node(bad).disk_status = [](const DiskIo&) { return IoStatus::ok; };
+  }
+}
+
+TEST_F(VerifierTest, RepairsFromTheCopyThatIsSaidToBeRight) {
+  for (Seat from : {kA, kB}) {
+    differ(0, 0b110);
+    lab_.admin(kA, AdminOp::verify);
+    lab_.advance(seconds(1));
+    ASSERT_EQ(seen().differing, 2u);
+    std::vector<DiskIo> read;
+    lab_.node(from).disk_status = [&read](const DiskIo& io) {
+      if (io.kind == OpKind::read && io.look == Look::nothing) read.push_back(io);
+      return IoStatus::ok;
+    };
+    EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::repair, from)));
+    lab_.advance(seconds(1));
+    EXPECT_EQ(seen().differing, 0u);
+    EXPECT_FALSE(seen().repairing);
+    ASSERT_EQ(read.size(), 1u);
+    EXPECT_EQ(read[0].range, (Range{kBlockBytes, 2 * kBlockBytes}));
+    lab_.node(from).disk_status = [](const DiskIo&) { return IoStatus::ok; };
+  }
+  EXPECT_TRUE(lab_.node(kA).noted(Notice::repair_finished));
+  EXPECT_EQ(lab_.show(kA).healed_blocks, 4u);
+}
+
+TEST_F(VerifierTest, RepairsOnlyOnThePrimaryAndFromACurrentCopy) {
+  EXPECT_EQ(lab_.reason(kB, lab_.admin(kB, AdminOp::repair, kA)), Reason::verify_elsewhere);
+  lab_.cut(kA, kB);
   lab_.advance(seconds(1));
-  EXPECT_TRUE(lab_.node(kB).noted(Notice::disk_failed));
-  EXPECT_TRUE(lab_.node(kA).noted(Notice::verify_aborted));
-  EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kA});
+  EXPECT_EQ(lab_.reason(kA, lab_.admin(kA, AdminOp::repair, kB)), Reason::peer_not_connected);
 }
 
 // It is copied in full then.

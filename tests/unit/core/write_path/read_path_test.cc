@@ -40,11 +40,62 @@ TEST_F(ReadPathTest, AWriteWaitsForAnOverlappingRead) {
   EXPECT_EQ(lab_.answer(kA, write), IoStatus::ok);
 }
 
-TEST_F(ReadPathTest, AReadThatFailsHereIsAnsweredByThePeer) {
+TEST_F(ReadPathTest, AReadThatFailsHereIsAnsweredByThePeerAndWrittenAnew) {
+  std::vector<DiskIo> written;
+  lab_.node(kA).disk_status = [&written](const DiskIo& io) {
+    if (is_change(io.kind)) written.push_back(io);
+    return reads_fail(io);
+  };
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA, {512, 4096})), IoStatus::ok);
+  EXPECT_EQ(lab_.show(kA).disk, DiskState::up_to_date);
+  ASSERT_EQ(written.size(), 1u);
+  EXPECT_EQ(written[0].range, (Range{0, 8192})) << "whole blocks";
+  EXPECT_EQ(lab_.show(kA).healed_blocks, 2u);
+  EXPECT_TRUE(lab_.node(kA).noted(Notice::read_failed));
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+}
+
+TEST_F(ReadPathTest, ADiskThatFailsTimeAndAgainIsGivenUp) {
   lab_.node(kA).disk_status = reads_fail;
-  EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::ok);
+  for (int i = 0; i < 33; ++i) EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::ok);
   EXPECT_EQ(lab_.show(kA).disk, DiskState::diskless);
   EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kB});
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::ok);
+}
+
+TEST_F(ReadPathTest, ADiskThatCannotBeWrittenAnewIsGivenUp) {
+  lab_.node(kA).disk_status = [](const DiskIo& io) { return io.kind == OpKind::flush ? IoStatus::ok : IoStatus::io_error; };
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::ok);
+  EXPECT_EQ(lab_.show(kA).disk, DiskState::diskless);
+}
+
+// What is written anew is read while nobody can write: a write that comes meanwhile is not undone.
+TEST_F(ReadPathTest, AHealHoldsItsRangeFromTheRead) {
+  lab_.node(kA).disk_status = reads_fail;
+  lab_.node(kB).hold_disk = is_read;
+  const ClientIo read = lab_.read(kA);
+  const ClientIo write = lab_.write(kA);
+  EXPECT_FALSE(lab_.answer(kA, read));
+  EXPECT_FALSE(lab_.answer(kA, write));
+  lab_.node(kB).hold_disk = [](const DiskIo&) { return false; };
+  lab_.run();
+  EXPECT_EQ(lab_.answer(kA, read), IoStatus::ok);
+  EXPECT_EQ(lab_.answer(kA, write), IoStatus::ok);
+  EXPECT_EQ(lab_.show(kA).healed_blocks, 1u);
+}
+
+// The copy that has it right goes away before it has said what that is.
+TEST_F(ReadPathTest, AHealWhoseSourceIsLostIsGivenUp) {
+  lab_.node(kA).disk_status = reads_fail;
+  lab_.node(kB).hold_disk = is_read;
+  const ClientIo io = lab_.read(kA);
+  lab_.cut(kA, kB);
+  lab_.advance(seconds(2));
+  EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kA});
+  EXPECT_EQ(lab_.answer(kA, io), IoStatus::io_error) << "the last copy passes the error on";
+  lab_.node(kA).disk_status = [](const DiskIo&) { return IoStatus::ok; };
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA)), IoStatus::ok);
+  EXPECT_EQ(lab_.show(kA).healed_blocks, 0u);
 }
 
 TEST_F(ReadPathTest, TheLastCopyPassesTheErrorOnAndStays) {
@@ -62,8 +113,9 @@ TEST_F(ReadPathTest, AnErrorThereToo) {
 }
 
 TEST_F(ReadPathTest, ADisklessPrimaryWaitsForACopyToReadFrom) {
-  lab_.node(kA).disk_status = reads_fail;
-  lab_.read(kA);
+  lab_.node(kA).disk_status = [](const DiskIo&) { return IoStatus::io_error; };
+  lab_.write(kA);
+  ASSERT_EQ(lab_.show(kA).disk, DiskState::diskless);
   lab_.cut(kA, kB);
   const ClientIo io = lab_.read(kA);
   lab_.advance(seconds(2));

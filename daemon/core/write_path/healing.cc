@@ -1,0 +1,61 @@
+// A range whose copy cannot be read here, or is known to be wrong somewhere, is written anew on every member from one that has it right. It
+// goes the way of a client's write: it waits for what overlaps it, holds the range while it reads, and is acknowledged by every member.
+#include "core/replica_impl.h"
+
+namespace lockstep {
+
+namespace {
+constexpr size_t kMostHeals = 64;
+}
+
+bool WritePath::heal(const Range& range, Seat from) {
+  if (!r_.membership.serving() || heals_ >= kMostHeals) return false;
+  const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
+  const uint64_t begin = range.offset / kBlockBytes * kBlockBytes;
+  const uint64_t end = std::min(volume, (range.end() + kBlockBytes - 1) / kBlockBytes * kBlockBytes);
+  if (begin >= end) return false;
+  Op& op = make_op(OpKind::write, {begin, end - begin});
+  op.heals_from = from;
+  ++heals_;
+  run_if_free(op, RangeGate::Mode::exclusive);
+  return true;
+}
+
+bool WritePath::heal_failed_read(const Range& range, Seat from) {
+  if (++failed_reads_ > r_.ctx.config.max_failed_reads || !heal(range, from)) return false;
+  r_.ctx.note(Notice::read_failed, from, range.offset);
+  return true;
+}
+
+void WritePath::fetch(Op& op) {
+  op.stage = OpStage::fetching;
+  op.started = r_.ctx.now;
+  if (op.heals_from == r_.self()) {
+    op.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
+    op.local_pending = true;
+    return r_.disk.submit(OpKind::read, op.range, false, op.payload, [this, id = op.id, payload = op.payload](IoStatus status) {
+      Op* waiting = find(id);
+      if (waiting == nullptr) return;
+      waiting->local_pending = false;
+      waiting->payload = {};
+      fetched(*waiting, status, payload);
+    });
+  }
+  const Peer& peer = r_.peer(op.heals_from);
+  if (!r_.membership.member(op.heals_from) || !peer.replicating) return fetched(op, IoStatus::io_error, {});
+  op.waiting = SeatSet{op.heals_from};
+  r_.send(op.heals_from, ReadRequest{r_.membership.stamp(), op.id, op.range});
+}
+
+void WritePath::fetched(Op& op, IoStatus status, PayloadId payload) {
+  op.waiting = op.lost = {};
+  if (status != IoStatus::ok) {
+    r_.release(payload);
+    op.status = status;
+    return retire(op);
+  }
+  op.payload = payload;
+  start_change(op);
+}
+
+}  // namespace lockstep
