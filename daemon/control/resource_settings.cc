@@ -34,6 +34,8 @@ CoreConfig core_config(const config::Resource& resource, const config::Host& sel
   const config::Disk& disk = self.volumes.front().options;
   core.resync_max_rate = disk.c_max_rate;
   core.resync_min_rate = disk.c_min_rate;
+  core.metadata_on_disk = self.volumes.front().internal();
+  core.disk_timeout = disk.disk_timeout;
   core.resync_latency_target = disk.resync_latency_target;
   core.resync_digests = self.net.compare_first;
   core.fence_handler = !self.handlers.fence_peer.empty();

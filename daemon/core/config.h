@@ -29,9 +29,11 @@ struct CoreConfig {
   Duration witness_timeout;  // with a handler: a witness silent for so long has no vote until it is back; zero: it keeps it
 
   uint64_t max_op_bytes = 32 * 1024 * 1024;
-  uint32_t max_client_ops = 1024;                // in flight and waiting; more is a bug of the shell
-  uint32_t max_failed_reads = 32;                // of the local disk, answered by a peer and healed; more, and it is given up
-  uint32_t max_hot_extents = 256;                // set intent bits (times 4 MiB: what a crash costs in resync)
+  uint32_t max_client_ops = 1024;  // in flight and waiting; more is a bug of the shell
+  Duration disk_timeout;           // a disk that does not answer for so long is given up, if there is another copy; zero: never
+  bool metadata_on_disk = false;   // the metadata is on the same disk, and hangs with it
+  uint32_t max_failed_reads = 32;  // of the local disk, answered by a peer and healed; more, and it is given up
+  uint32_t max_hot_extents = 256;  // set intent bits (times 4 MiB: what a crash costs in resync)
   Duration settle_interval = milliseconds(500);  // background flush of what was acknowledged and not flushed
   uint64_t resync_chunk_bytes = 256 * 1024;
   uint32_t resync_window = 32;                 // chunks in flight

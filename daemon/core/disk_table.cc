@@ -1,5 +1,8 @@
 #include "core/disk_table.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace lockstep {
 
 namespace {
@@ -17,6 +20,7 @@ DiskTable::Slot& DiskTable::take(OpKind kind) {
   Slot& slot = slots_[at];
   slot.id = (++generation_ << kSlotBits) | at;
   slot.change = is_change(kind);
+  slot.born = ctx_.looks;
   changes_ += slot.change ? 1 : 0;
   return slot;
 }
@@ -38,13 +42,39 @@ void DiskTable::done(const DiskDone& done) {
   const uint64_t at = done.io.value & ((uint64_t{1} << kSlotBits) - 1);
   CHECK(at < slots_.size() && slots_[at].id == done.io.value);
   Slot& slot = slots_[at];
+  const bool abandoned = slot.abandoned;
   const Then then = std::move(slot.then);
   const Found found = std::move(slot.found);
   changes_ -= slot.change ? 1 : 0;
   slot = {};
   free_.push_back(static_cast<uint32_t>(at));
+  if (abandoned) return;
   if (then) return then(done.status);
   found(done.status, done.blocks);
+}
+
+bool DiskTable::hangs(uint64_t looks) const {
+  return std::any_of(slots_.begin(), slots_.end(),
+                     [&](const Slot& slot) { return slot.id != 0 && !slot.abandoned && ctx_.looks - slot.born > looks; });
+}
+
+void DiskTable::abandon() {
+  std::vector<std::pair<Then, Found>> waiting;
+  for (Slot& slot : slots_) {
+    if (slot.id == 0 || slot.abandoned) continue;
+    slot.abandoned = true;
+    changes_ -= std::exchange(slot.change, false) ? 1 : 0;
+    waiting.emplace_back(std::move(slot.then), std::move(slot.found));
+    slot.then = nullptr;
+    slot.found = nullptr;
+  }
+  for (const auto& [then, found] : waiting) {
+    if (then) {
+      then(IoStatus::io_error);
+    } else {
+      found(IoStatus::io_error, 0);
+    }
+  }
 }
 
 }  // namespace lockstep

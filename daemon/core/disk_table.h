@@ -20,6 +20,10 @@ class DiskTable {
   // A read that finds something out, or a write with zeroes among its blocks. `io.io` is filled in.
   void submit(DiskIo io, Found found);
   void done(const DiskDone& done);
+  // What is under way for longer than so many looks: none of it is waited for any more.
+  bool hangs(uint64_t looks) const;
+  // Fails all of it. What comes of it later is nobody's business; until then it counts as in flight.
+  void abandon();
   size_t changes_in_flight() const { return changes_; }
   size_t in_flight() const { return slots_.size() - free_.size(); }
 
@@ -27,6 +31,8 @@ class DiskTable {
   struct Slot {
     uint64_t id = 0;  // 0: free
     bool change = false;
+    bool abandoned = false;
+    uint64_t born = 0;  // in looks
     Then then;
     Found found;  // instead of `then`
   };

@@ -126,6 +126,7 @@ enum class Notice : uint8_t {
   verify_aborted,
   read_failed,      // seat: whose copy answers, and from which the range is written anew; a: its offset
   repair_finished,  // a: blocks written anew
+  disk_hangs,       // and is given up; a: for how many seconds
 };
 struct Note {
   Notice notice = Notice::peer_connected;

@@ -27,7 +27,7 @@ constexpr size_t kMaxDeferred = 8192;  // more than a Primary may have in flight
 }  // namespace
 
 ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
-    : ctx{config, given.record, now, nullptr, 0},
+    : ctx{config, given.record, now, nullptr, 0, 0, {}},
       records(ctx),
       acceptor(remembered(given.record.acceptor, config), given.record.boot, config.lease_drift_permille, now),
       intents(ctx, checked(given).intent, given.intent_sequences),
@@ -187,6 +187,8 @@ void ReplicaImpl::dispatch(const Event& event) {
 void ReplicaImpl::look_around() {
   if (ctx.now < next_look_) return;
   next_look_ = ctx.now + seconds(1);
+  ++ctx.looks;
+  give_up_a_hanging_disk();
   for (Seat seat : data_peers()) {
     const Instant oldest = peer(seat).link_up ? write_path.oldest_leg(seat) : kNever;
     const Instant resync = std::min(source.waiting_since(seat), verifier.waiting_since(seat));
@@ -199,7 +201,38 @@ void ReplicaImpl::look_around() {
   }
 }
 
+bool ReplicaImpl::another_copy() const {
+  const auto& tenure = membership.adopted();
+  return tenure && !(tenure->members - SeatSet{self()}).empty();
+}
+
+// Ages count in looks and not in seconds: a daemon that slept itself does not blame its disk for it. The last copy is waited for.
+void ReplicaImpl::give_up_a_hanging_disk() {
+  const int64_t timeout = ctx.config.disk_timeout.ns;
+  if (timeout <= 0 || !another_copy()) return;
+  const auto looks = static_cast<uint64_t>((timeout + seconds(1).ns - 1) / seconds(1).ns);
+  const auto hangs = [&](const auto& write) { return ctx.looks - write.second > looks; };
+  const bool data = disk.hangs(looks);
+  const bool metadata = std::any_of(ctx.metadata.begin(), ctx.metadata.end(), hangs) || (data && ctx.config.metadata_on_disk);
+  if (!metadata && !data) return;
+  if (disk_usable) ctx.note(Notice::disk_hangs, kNoSeat, looks);
+  disk_failed(metadata ? Reason::metadata_failed : Reason::disk_failed);
+  if (metadata) abandon_metadata();
+  disk.abandon();
+}
+
+void ReplicaImpl::abandon_metadata() {
+  std::vector<MetaToken> lost;
+  for (const auto& [token, since] : ctx.metadata) lost.push_back(token);
+  for (MetaToken token : lost) {
+    metadata_done({token, false});
+    abandoned_.insert(token);
+  }
+}
+
 void ReplicaImpl::metadata_done(const MetaDone& said) {
+  if (abandoned_.erase(said.token) > 0) return;
+  ctx.metadata.erase(said.token);
   const MetaDone event{said.token, said.ok || MUTANT(metadata_failure_ignored)};
   if (records.done(event.token, event.ok)) {
     if (!event.ok) disk_failed(Reason::metadata_failed);
@@ -362,6 +395,8 @@ Instant ReplicaImpl::next_deadline() const {
   for (Seat seat : data_peers()) resyncing = resyncing || source.active(seat) || verifier.active(seat);
   if (resyncing || !write_path.quiet() || (!membership.holds_tenure() && intents.set_count() > 0 && disk_usable))
     due = std::min(due, next_look_);
+  const bool disk_at_work = disk.in_flight() > 0 || !ctx.metadata.empty();
+  if (ctx.config.disk_timeout.ns > 0 && disk_at_work) due = std::min(due, next_look_);
   return due;
 }
 

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <functional>
+#include <set>
 #include <vector>
 
 #include "core/admin.h"
@@ -93,10 +94,14 @@ class ReplicaImpl {
   void link_down(Seat seat);
   void tell_paused();
   void look_around();
+  void give_up_a_hanging_disk();
+  void abandon_metadata();
+  bool another_copy() const;
   bool now_past(Instant started) const;
   void settle();  // what follows from the new state, until nothing does
 
   Instant next_look_ = kLongAgo;
+  std::set<MetaToken> abandoned_;  // writes of metadata that were given up, and may still end
   std::array<Peer, kMaxSeats> peers_;
 };
 

@@ -19,8 +19,8 @@ constexpr uint8_t kWhole = 0, kDistances = 1;  // how a page is written
 template <class C, class F>
 void each_setting(C& config, F&& f) {
   auto& [self, data_nodes, witnesses, lease, drift, round_timeout, retry, patience, caretaker_delay, ack_timeout, fail, fencing,
-         handler, witness_timeout, max_op_bytes, max_client_ops, max_failed_reads, max_hot_extents, settle_interval, chunk,
-         window, max_rate, min_rate, latency_target, digests, flush_blocks] = config;
+         handler, witness_timeout, max_op_bytes, max_client_ops, disk_timeout, metadata_on_disk, max_failed_reads,
+         max_hot_extents, settle_interval, chunk, window, max_rate, min_rate, latency_target, digests, flush_blocks] = config;
   f(self);
   f(data_nodes);
   f(witnesses);
@@ -37,6 +37,8 @@ void each_setting(C& config, F&& f) {
   f(witness_timeout);
   f(max_op_bytes);
   f(max_client_ops);
+  f(disk_timeout);
+  f(metadata_on_disk);
   f(max_failed_reads);
   f(max_hot_extents);
   f(settle_interval);

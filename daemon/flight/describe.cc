@@ -337,6 +337,8 @@ std::string_view name_of(Notice notice) {
       return "read-failed";
     case Notice::repair_finished:
       return "repair-finished";
+    case Notice::disk_hangs:
+      return "disk-hangs";
     case Notice::verify_aborted:
       return "verify-aborted";
     case Notice::resync_aborted:

@@ -73,6 +73,8 @@ void draw_copying(Prng& prng, Plan& plan) {
   constexpr uint64_t kLeast[] = {1 << 20, 4 << 20, 64 << 20};
   plan.core.resync_min_rate = kLeast[prng.below(3)];
   if (prng.chance(30)) plan.core.max_failed_reads = static_cast<uint32_t>(prng.below(4));
+  if (prng.chance(25)) plan.core.disk_timeout = seconds(1);
+  plan.core.metadata_on_disk = prng.chance(50);
   if (prng.chance(15)) plan.core.resync_max_rate = uint64_t{8} << 20;
   if (prng.chance(25)) plan.faults.push_back(Fault::pause_sync);
   if (prng.chance(35)) plan.faults.push_back(Fault::verify);

@@ -360,7 +360,8 @@ void SimNode::disk_done(uint64_t life, const DiskIo& io, IoStatus status, Payloa
   } else if (io.kind == OpKind::read) {
     if (status == IoStatus::ok) {
       if (io.look == Look::zeroes) found = leave_out_zeroes(payload);
-      payloads_[io.payload] = std::move(payload);
+      // What was abandoned may have been released meanwhile.
+      if (const auto wanted = payloads_.find(io.payload); wanted != payloads_.end()) wanted->second = std::move(payload);
     } else {
       payloads_.erase(io.payload);  // a read that failed has produced nothing
     }

@@ -3,8 +3,10 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 
 import nbd
 
@@ -195,7 +197,58 @@ def full_metadata_disk():
         step(f"{victim.name}: no room for metadata: given up, and taken back")
 
 
-SCENARIOS = [failing_disk, failing_internal_metadata, failing_external_metadata, full_metadata_disk]
+def stuck(process):
+    """The programs that a process started, stopped as a path that is gone stops a disk."""
+    return [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and parent_of(pid) == process.pid]
+
+
+def parent_of(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            return int(stat.read().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return None
+
+
+def hanging_disk():
+    """A disk that stops to answer under the Primary: its clients go on, from the other copy, without an error."""
+    with Cluster(size=SIZE) as cluster:
+        alpha, beta = cluster.alpha, cluster.beta
+        text = cluster.config.read_text(encoding="utf-8")
+        cluster.config.write_text(text.replace("  net {", "  disk { disk-timeout 20; }\n  net {", 1), encoding="utf-8")
+        with Sickness(cluster, alpha, "everywhere"):
+            cluster.bring_up(primary=alpha)
+            server = [process for process in cluster.others if process.name.startswith("alpha")][-1]
+            pids = stuck(server)
+            expect(pids, "the server behind alpha's disk is not found")
+            client = client_of(alpha)
+            client.pwrite(b"a" * 4096, 0)
+            rescue = threading.Timer(60, lambda: [os.kill(pid, signal.SIGCONT) for pid in pids])
+            rescue.start()  # a client whose write is stuck does not look at the clock
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                step("alpha's disk hangs")
+                client.pwrite(b"b" * 4096, 0)
+                expect(client.pread(4096, 0) == b"b" * 4096, "the write that waited is not there")
+                expect(alpha.status()["devices"][0]["disk-state"] == "Failed", "a disk that hangs is not shown as Failed")
+                expect(alpha.role() == "Primary" and beta.status()["devices"][0]["disk-state"] == "UpToDate", "beta serves alpha")
+                client.shutdown()
+                alpha.do("secondary", "r0")
+                beta.promote()
+            finally:
+                rescue.cancel()
+                for pid in pids:
+                    os.kill(pid, signal.SIGCONT)
+            step("it answers again, and is taken back")
+            wait_until(lambda: alpha.status()["devices"][0]["disk-state"] == "Diskless", "what hung in it to end")
+            alpha.do("down", "r0")
+            alpha.do("up", "r0")
+            alpha.wait_sync()
+            beta.do("verify", "r0", "--wait")
+
+
+SCENARIOS = [failing_disk, hanging_disk, failing_internal_metadata, failing_external_metadata, full_metadata_disk]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}

@@ -42,8 +42,9 @@ void dump_volume(const Volume& volume, const Host& host, std::string& out) {
   // Inherited settings are printed where they were given; only what this volume changes is printed here.
   if (volume.options != host.disk) {
     const Disk& disk = volume.options;
-    out += fmt::format("            disk {{ c-max-rate {}s; c-min-rate {}s; resync-latency-target {}; }}\n",
-                       disk.c_max_rate / 512, disk.c_min_rate / 512, disk.resync_latency_target.ns / 100'000);
+    out += fmt::format("            disk {{ c-max-rate {}s; c-min-rate {}s; disk-timeout {}; resync-latency-target {}; }}\n",
+                       disk.c_max_rate / 512, disk.c_min_rate / 512, disk.disk_timeout.ns / 100'000'000,
+                       disk.resync_latency_target.ns / 100'000);
   }
   out += "        }\n";
 }

@@ -63,6 +63,7 @@ struct Net {
 struct Disk {
   uint64_t c_max_rate = 0;  // bytes a second, 0: no limit
   uint64_t c_min_rate = 0;
+  Duration disk_timeout;           // zero: a disk is waited for
   Duration resync_latency_target;  // zero: by what requests take alone
   friend bool operator==(const Disk&, const Disk&) = default;
 };

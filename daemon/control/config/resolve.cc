@@ -61,7 +61,7 @@ Disk disk_of(const Scope& scope) {
     return static_cast<uint64_t>(parse_size(effective(scope, Section::disk, name), scale).value_or(0));
   };
   const int64_t target = parse_number(effective(scope, Section::disk, "resync-latency-target")).value_or(0);
-  return {rate("c-max-rate"), rate("c-min-rate"), microseconds(100 * target)};
+  return {rate("c-max-rate"), rate("c-min-rate"), tenths(scope, Section::disk, "disk-timeout"), microseconds(100 * target)};
 }
 
 Handlers handlers_of(const Scope& scope) {

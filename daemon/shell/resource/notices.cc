@@ -64,6 +64,8 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
               "read-failed"};
     case Notice::repair_finished:
       return {LogLevel::notice, fmt::format("repair done: {} blocks written anew from {}", note.a, who), {}};
+    case Notice::disk_hangs:
+      return {LogLevel::error, fmt::format("the disk has not answered for {} s (disk-timeout)", note.a), "disk-failed"};
     case Notice::peer_joined:
       return {LogLevel::notice, fmt::format("{}: UpToDate", who), {}};
     case Notice::disk_failed:

@@ -56,5 +56,23 @@ TEST_F(DiskTableTest, AnOutcomeOfNothingInFlightIsABug) {
   EXPECT_DEATH(table_.done({io, IoStatus::ok}), "io.value");
 }
 
+TEST_F(DiskTableTest, WhatHangsIsFailedOnceAndItsEndChangesNothing) {
+  const DiskIoId first = submit(OpKind::write);
+  EXPECT_FALSE(table_.hangs(0));
+  context_.looks = 2;
+  const DiskIoId second = submit(OpKind::read);
+  EXPECT_TRUE(table_.hangs(1));
+  EXPECT_FALSE(table_.hangs(2));
+  table_.abandon();
+  EXPECT_EQ(outcomes_, (std::vector<IoStatus>{IoStatus::io_error, IoStatus::io_error}));
+  EXPECT_EQ(table_.changes_in_flight(), 0u);
+  EXPECT_EQ(table_.in_flight(), 2u) << "its buffers are still the disk's";
+  EXPECT_FALSE(table_.hangs(0));
+  table_.done({first, IoStatus::ok});
+  table_.done({second, IoStatus::ok});
+  EXPECT_EQ(outcomes_.size(), 2u);
+  EXPECT_EQ(table_.in_flight(), 0u);
+}
+
 }  // namespace
 }  // namespace lockstep
