@@ -202,8 +202,10 @@ void ReplicaImpl::look_around() {
 }
 
 bool ReplicaImpl::another_copy() const {
-  const auto& tenure = membership.adopted();
-  return tenure && !(tenure->members - SeatSet{self()}).empty();
+  for (Seat seat : data_peers()) {
+    if (membership.member(seat) && good_copy(seat)) return true;
+  }
+  return false;
 }
 
 // Ages count in looks and not in seconds: a daemon that slept itself does not blame its disk for it. The last copy is waited for.

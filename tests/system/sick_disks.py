@@ -212,6 +212,7 @@ def parent_of(pid):
 
 def hanging_disk():
     """A disk that stops to answer under the Primary: its clients go on, from the other copy, without an error."""
+    need_fuse()
     with Cluster(size=SIZE) as cluster:
         alpha, beta = cluster.alpha, cluster.beta
         text = cluster.config.read_text(encoding="utf-8")

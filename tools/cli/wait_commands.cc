@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cmath>
@@ -34,6 +35,8 @@ const json& list(const json& object, const char* key) {
   const auto found = object.is_object() ? object.find(key) : object.end();
   return found != object.end() && found->is_array() ? *found : kEmpty;
 }
+
+const json kNothing = json::object();
 
 std::optional<double> parse_timeout(const std::string& word) {
   double value = 0;
@@ -84,7 +87,10 @@ bool all_in_sync(const json& resource) {
   }
   for (const json& connection : list(resource, "connections")) {
     for (const json& device : list(connection, "peer_devices")) {
-      if (text(device, "peer-disk-state") != "UpToDate" || number(device, "out-of-sync", 1) > 0) return false;
+      // What verify found is no work for a resync.
+      const json& verify = device.is_object() && device.contains("verify") ? device["verify"] : kNothing;
+      const double differing = number(device, "out-of-sync", 1) - number(verify, "differing", 0);
+      if (text(device, "peer-disk-state") != "UpToDate" || differing > 0) return false;
     }
   }
   return true;
@@ -115,9 +121,9 @@ namespace {
 
 struct Comparison {
   bool running = false;
-  double done = 0;       // percent
-  double differing = 0;  // KiB
-  bool completed = false;
+  double done = 100;      // percent, of the one that is least far
+  double differing = 0;   // KiB
+  bool completed = true;  // of every peer that is meant
 };
 
 Comparison comparison_of(const json& resource, const std::string& peer) {
@@ -129,10 +135,10 @@ Comparison comparison_of(const json& resource, const std::string& peer) {
       if (verify == device.end()) continue;
       if (verify->value("running", false) || verify->value("repairing", false)) {
         all.running = true;
-        all.done = number(*verify, "done", 0);
+        all.done = std::min(all.done, number(*verify, "done", 100));
       }
       all.differing += number(*verify, "differing", 0);
-      all.completed = all.completed || verify->value("completed", false);
+      all.completed = all.completed && verify->value("completed", false);
     }
   }
   return all;
@@ -160,7 +166,8 @@ int wait_for_verify(const Arguments& arguments, const std::string& resource) {
       continue;
     }
     if (!now.completed) {
-      std::fprintf(stderr, "lockstep: %s: the comparison ended before it was done (the log says why)\n", resource.c_str());
+      std::fprintf(stderr, "lockstep: %s: not every copy was compared to the end (status and the log say why)\n",
+                   resource.c_str());
       return 20;
     }
     if (now.differing == 0) return 0;

@@ -160,7 +160,9 @@ bool ResyncSource::next_chunk(Seat peer) {
 }
 
 void ResyncSource::range_held(OpId op) {
-  const Seat peer = holders_.at(op);
+  const auto holder = holders_.find(op);
+  if (holder == holders_.end()) return;  // being aborted
+  const Seat peer = holder->second;
   Chunk& chunk = runs_[peer.value].chunks.at(op);
   chunk.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
   const Look look = chunk.digests ? Look::digests : Look::zeroes;
@@ -206,6 +208,10 @@ bool ResyncSource::write_reply(Seat from, OpId op, IoStatus status) {
 bool ResyncSource::compare_reply(Seat from, const CompareReply& reply) {
   if ((reply.op.value & kResyncOpBit) == 0) return false;
   if (!runs_[from.value].chunks.contains(reply.op)) return true;
+  if (reply.status == IoStatus::shut_down) {
+    abort(from);
+    return true;
+  }
   // What cannot be read there is written anew.
   landed(from, reply.op, reply.status == IoStatus::ok ? reply.differing : ~BlockMask{0});
   return true;
@@ -312,8 +318,9 @@ void ResyncSource::abort(Seat peer) {
   r_.write_path.leg_lost(peer);
   // What flowed there since the resync began may be written there and not flushed, or not written: all of it is in doubt again.
   r_.dirty.mark_extents(peer, r_.intents.bits());
+  // All of them are forgotten first: what waits behind one may end at once, and let another one of these hold its range.
+  for (OpId op : held) holders_.erase(op);
   for (OpId op : held) {
-    holders_.erase(op);
     if (!MUTANT(resync_without_gate)) r_.write_path.let_go(op);
   }
   // Before a new resync begins: a leg that was lost with this one counts no more.

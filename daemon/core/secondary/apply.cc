@@ -71,6 +71,7 @@ void Secondary::submit(const Pending& pending) {
 
 void Secondary::finished(const Pending& pending, IoStatus status) {
   r_.intents.let_go(pending.range);
+  if (status == IoStatus::ok) r_.verifier.written(pending.range);
   r_.release(pending.payload);
   Peer& peer = r_.peer(pending.from);
   --peer.writes_in_flight;
@@ -125,14 +126,16 @@ void Secondary::compare(Seat from, const CompareRequest& request, PayloadId dige
   r_.peer(from).compared = r_.ctx.now;
   if (!acceptable(from, request.stamp) || !in_volume(request.range) || request.range.length > kLookBlocks * kBlockBytes) {
     r_.release(digests);
-    return r_.send(from, CompareReply{request.stamp, request.op, IoStatus::io_error, 0});
+    return r_.send(from, CompareReply{request.stamp, request.op, IoStatus::shut_down, 0});
   }
   if (r_.target.active() && r_.target.source() == from) r_.target.heard_from_source(r_.ctx.now);
   const DiskIo read{{}, OpKind::read, request.range, false, digests, Look::compare, 0};
   r_.disk.submit(read, [this, from, request, digests, link = r_.peer(from).link](IoStatus status, BlockMask differing) {
     r_.release(digests);
+    // What was read after another tenure had begun may be newer than what it was compared with.
+    const IoStatus said = acceptable(from, request.stamp) || !r_.disk_usable ? status : IoStatus::shut_down;
     if (r_.peer(from).link_up && r_.peer(from).link == link)
-      r_.send(from, CompareReply{request.stamp, request.op, status, differing});
+      r_.send(from, CompareReply{request.stamp, request.op, said, differing});
     // Whoever asked writes the range anew; a disk that fails time and again is given up.
     if (status != IoStatus::ok && ++failed_comparisons_ > r_.ctx.config.max_failed_reads) r_.disk_failed(Reason::disk_failed);
   });

@@ -42,9 +42,10 @@ Reason Verifier::start(Seat peer, const Range& range) {
   const uint64_t end = range.empty() ? blocks : std::min(blocks, blocks_of(range.end()));
   bool any = false;
   for (Seat seat : r_.data_peers()) {
-    if ((peer != kNoSeat && seat != peer) || !comparable(seat)) continue;
+    if (peer != kNoSeat && seat != peer) continue;
     if (runs_[seat.value].on) return Reason::verify_active;
-    any = true;
+    completed_.erase(seat);
+    any = any || comparable(seat);
   }
   if (!any) return Reason::peer_not_connected;
   for (Seat seat : r_.data_peers()) {
@@ -55,7 +56,6 @@ Reason Verifier::start(Seat peer, const Range& range) {
     run.first = run.cursor = std::min(first, end);
     run.end = end;
     run.started = run.progress = r_.ctx.now;
-    completed_.erase(seat);
     r_.ctx.note(Notice::verify_started, seat, total(seat));
   }
   return Reason::none;
@@ -63,7 +63,9 @@ Reason Verifier::start(Seat peer, const Range& range) {
 
 void Verifier::stop(Seat peer) {
   for (Seat seat : r_.data_peers()) {
-    if ((peer == kNoSeat || seat == peer) && active(seat)) abort(seat);
+    if (peer != kNoSeat && seat != peer) continue;
+    if (active(seat)) abort(seat);
+    if (repairing(seat)) repaired(seat);
   }
 }
 
@@ -81,22 +83,25 @@ Reason Verifier::repair(Seat from) {
 void Verifier::go_on_repairing(Seat peer) {
   Repair& repair = repairs_[peer.value];
   const BitVector& found = found_[peer.value];
+  if (repair.on && !r_.membership.is_primary() && !r_.membership.adopting()) return repaired(peer);
   while (repair.on && r_.write_path.heals() < kHealsAtOnce) {
     const uint64_t first = found.next_set(repair.cursor);
     if (first >= found.size()) {
       if (r_.write_path.heals() > 0) return;  // what is under way may be ours
-      r_.ctx.note(Notice::repair_finished, repair.from, repair.begun);
-      repair.on = false;
-      return;
+      return repaired(peer);
     }
     const uint64_t end = std::min(found.next_clear(first, first + kLookBlocks), first + kLookBlocks);
-    if (!r_.write_path.heal({first * kBlockBytes, (end - first) * kBlockBytes}, repair.from)) {
-      if (!r_.membership.serving()) repair.on = false;
-      return;
-    }
+    // Without its lease for a moment, it goes on when that is back.
+    if (!r_.write_path.heal({first * kBlockBytes, (end - first) * kBlockBytes}, repair.from)) return;
     repair.cursor = end;
     repair.begun += end - first;
   }
+}
+
+void Verifier::repaired(Seat peer) {
+  Repair& repair = repairs_[peer.value];
+  r_.ctx.note(Notice::repair_finished, repair.from, repair.begun);
+  repair.on = false;
 }
 
 void Verifier::pump() {
@@ -108,18 +113,24 @@ void Verifier::pump() {
       abort(peer);
       continue;
     }
-    while (run.chunks.size() < kWindow && run.cursor < run.end && pace_.may_begin(r_.ctx.now)) next_chunk(peer);
-    if (run.chunks.empty() && run.cursor >= run.end) end(peer, Notice::verify_finished, differing(peer));
+    while (run.chunks.size() < kWindow && run.left() && pace_.may_begin(r_.ctx.now)) next_chunk(peer);
+    if (run.chunks.empty() && !run.left()) end(peer, Notice::verify_finished, differing(peer));
   }
 }
 
 void Verifier::next_chunk(Seat peer) {
   Run& run = runs_[peer.value];
   const uint64_t longest = std::min(r_.ctx.config.resync_chunk_bytes / kBlockBytes, kLookBlocks);
-  const uint64_t first = run.cursor;
-  run.cursor = std::min(run.end, first + longest);
-  const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
-  const Range range{first * kBlockBytes, std::min(run.cursor * kBlockBytes, volume) - first * kBlockBytes};
+  Range range;
+  if (!run.singly.empty()) {
+    range = run.singly.front();
+    run.singly.pop_front();
+  } else {
+    const uint64_t first = run.cursor;
+    run.cursor = std::min(run.end, first + longest);
+    const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
+    range = {first * kBlockBytes, std::min(run.cursor * kBlockBytes, volume) - first * kBlockBytes};
+  }
   const OpId op{kVerifyOpBit | r_.ctx.fresh_id()};
   run.chunks[op] = Chunk{range, {}, false};
   holders_[op] = peer;
@@ -128,7 +139,9 @@ void Verifier::next_chunk(Seat peer) {
 }
 
 void Verifier::range_held(OpId op) {
-  const Seat peer = holders_.at(op);
+  const auto holder = holders_.find(op);
+  if (holder == holders_.end()) return;  // being aborted
+  const Seat peer = holder->second;
   Chunk& chunk = runs_[peer.value].chunks.at(op);
   chunk.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
   const DiskIo read{{}, OpKind::read, chunk.range, false, chunk.payload, Look::digests, 0};
@@ -144,8 +157,7 @@ void Verifier::read_done(Seat peer, OpId op, IoStatus status) {
   if (status != IoStatus::ok) {
     r_.release(chunk.payload);
     chunk.payload = {};
-    if (!r_.write_path.heal_failed_read(chunk.range, peer)) return r_.disk_failed(Reason::disk_failed);
-    return compared(peer, op);
+    return unreadable(peer, op, peer);
   }
   if (waiting_since(peer) == kNever) run.progress = r_.ctx.now;
   r_.send(peer, CompareRequest{r_.membership.stamp(), op, chunk.range}, chunk.payload);
@@ -160,15 +172,32 @@ bool Verifier::compare_reply(Seat from, const CompareReply& reply) {
   const auto at = run.chunks.find(reply.op);
   if (at == run.chunks.end()) return true;
   run.progress = r_.ctx.now;
-  const Range range = at->second.range;
-  if (reply.status == IoStatus::ok) {
-    record(from, range, reply.differing);
-  } else if (!r_.write_path.heal(range, r_.self())) {  // what cannot be read there is written anew
+  if (reply.status == IoStatus::shut_down) {  // another tenure has begun there
     abort(from);
-    return true;
+  } else if (reply.status != IoStatus::ok) {
+    unreadable(from, reply.op, r_.self());
+  } else {
+    record(from, at->second.range, reply.differing);
+    compared(from, reply.op);
   }
-  compared(from, reply.op);
   return true;
+}
+
+// One of the two cannot read it: it is compared block by block, and what cannot be read alone is written anew from the other one. Where
+// nobody is Primary that cannot be done.
+void Verifier::unreadable(Seat peer, OpId op, Seat healthy) {
+  Run& run = runs_[peer.value];
+  const Range range = run.chunks.at(op).range;
+  if (range.length > kBlockBytes) {
+    for (uint64_t at = range.offset; at < range.end(); at += kBlockBytes)
+      run.singly.push_back({at, std::min(kBlockBytes, range.end() - at)});
+    compared(peer, op);
+    run.done -= blocks_of(range.length);
+  } else if (r_.write_path.heal(range, healthy)) {
+    compared(peer, op);
+  } else {
+    abort(peer);
+  }
 }
 
 void Verifier::compared(Seat peer, OpId op) {
@@ -221,8 +250,8 @@ void Verifier::end(Seat peer, Notice notice, uint64_t a) {
   run = Run{};
   if (notice == Notice::verify_finished) completed_.insert(peer);
   r_.ctx.note(notice, peer, a);
+  for (OpId op : held) holders_.erase(op);  // all of them first: see ResyncSource::abort
   for (OpId op : held) {
-    holders_.erase(op);
     if (!MUTANT(compared_without_gate)) r_.write_path.let_go(op);
   }
 }
@@ -231,7 +260,7 @@ Instant Verifier::next_deadline() const {
   if (pace_.may_begin(r_.ctx.now)) return kNever;  // what is begun next follows from an answer
   for (Seat peer : r_.data_peers()) {
     const Run& run = runs_[peer.value];
-    if (run.on && run.chunks.size() < kWindow && run.cursor < run.end) return pace_.next();
+    if (run.on && run.chunks.size() < kWindow && run.left()) return pace_.next();
   }
   return kNever;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <map>
 #include <vector>
 
@@ -65,6 +66,8 @@ class Verifier {
     Instant started;
     Instant progress;
     std::map<OpId, Chunk> chunks;  // in flight; bounded by the window
+    std::deque<Range> singly;      // blocks of chunks that could not be read as a whole
+    bool left() const { return cursor < end || !singly.empty(); }
   };
   struct Repair {
     bool on = false;
@@ -78,6 +81,8 @@ class Verifier {
   void go_on_repairing(Seat peer);
   void read_done(Seat peer, OpId op, IoStatus status);
   void compared(Seat peer, OpId op);
+  void unreadable(Seat peer, OpId op, Seat healthy);
+  void repaired(Seat peer);
   void record(Seat peer, const Range& range, BlockMask differing);
   void abort(Seat peer);
   void end(Seat peer, Notice notice, uint64_t a);

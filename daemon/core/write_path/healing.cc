@@ -6,7 +6,8 @@ namespace lockstep {
 
 namespace {
 constexpr size_t kMostHeals = 64;
-}
+constexpr uint64_t kMostProbes = 1024;  // blocks; what lies behind them is found when it is read again
+}  // namespace
 
 bool WritePath::heal(const Range& range, Seat from) {
   if (!r_.membership.serving() || heals_ >= kMostHeals) return false;
@@ -21,9 +22,20 @@ bool WritePath::heal(const Range& range, Seat from) {
   return true;
 }
 
-bool WritePath::heal_failed_read(const Range& range, Seat from) {
-  if (++failed_reads_ > r_.ctx.config.max_failed_reads || !heal(range, from)) return false;
+bool WritePath::look_for_bad_blocks(const Range& range, Seat from) {
+  if (++failed_reads_ > r_.ctx.config.max_failed_reads) return false;
   r_.ctx.note(Notice::read_failed, from, range.offset);
+  const uint64_t first = range.offset / kBlockBytes;
+  const uint64_t end = std::min((range.end() + kBlockBytes - 1) / kBlockBytes, first + kMostProbes);
+  for (uint64_t block = first; block < end; ++block) {
+    const uint64_t offset = block * kBlockBytes;
+    const Range one{offset, std::min(kBlockBytes, r_.ctx.record.size_bytes - offset)};
+    const PayloadId payload{kCorePayloadBit | r_.ctx.fresh_id()};
+    r_.disk.submit(OpKind::read, one, false, payload, [this, one, from, payload](IoStatus status) {
+      r_.release(payload);
+      if (status != IoStatus::ok && r_.disk_usable) heal(one, from);
+    });
+  }
   return true;
 }
 

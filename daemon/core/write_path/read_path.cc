@@ -35,12 +35,13 @@ void WritePath::local_read_done(OpId id, IoStatus status) {
   for (Seat seat : r_.data_peers()) {
     if (r_.membership.member(seat) && r_.peer(seat).replicating) others.insert(seat);
   }
+  if (others.empty() && !r_.disk_usable) return read_remotely(*op);  // which waits for one
   if (others.empty()) {
     op->status = IoStatus::io_error;
     return try_finish(*op);
   }
-  // The heal waits behind this read, which holds the range.
-  if (!heal_failed_read(op->range, *others.begin())) r_.disk_failed(Reason::disk_failed);
+  // A heal waits behind this read, which holds the range.
+  if (!look_for_bad_blocks(op->range, *others.begin())) r_.disk_failed(Reason::disk_failed);
   op = find(id);
   if (op != nullptr) read_remotely(*op);
 }

@@ -25,7 +25,7 @@ class ReplicaImpl;
 // Operation ids of resync chunks, and of chunks that are compared, have these bits: they pass the same gate and come back in the same
 // replies.
 constexpr uint64_t kResyncOpBit = uint64_t{1} << 62;
-constexpr uint64_t kVerifyOpBit = uint64_t{1} << 61;
+constexpr uint64_t kVerifyOpBit = uint64_t{1} << 60;
 
 class WritePath {
  public:
@@ -54,9 +54,9 @@ class WritePath {
   // Writes a range anew on every copy of the set, from that member's: as a write of a client, in its turn among them, and nobody is
   // answered. Given up when that copy cannot be read. False: too many are under way, or this node does not serve.
   bool heal(const Range& range, Seat from);
-  // A read of the local disk failed, and that member has what it should have given: heals it. False: the disk fails too often, or nothing can
-  // be healed now; it is to be given up.
-  bool heal_failed_read(const Range& range, Seat from);
+  // A read of the local disk failed, and that member has what it should have given. Each block is read once more, and those that cannot be
+  // read are healed: the others may be the only good ones. False: the disk fails too often, and is to be given up.
+  bool look_for_bad_blocks(const Range& range, Seat from);
   size_t heals() const { return heals_; }
   uint64_t healed() const { return healed_; }  // blocks, since this node came up
 

@@ -62,6 +62,10 @@ class Resource final : public LinkOwner {
 
  private:
   struct Disks;
+  struct Read {
+    DiskIo io;
+    BufferRef digests;  // that it is compared with: the core may give it up, and release them, before it ends
+  };
   static bool claim(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
   static bool attach(const ResourceSettings& settings, const Objection& objection, Disks& disks, OpenFailure& failure);
   Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop);
@@ -90,9 +94,9 @@ class Resource final : public LinkOwner {
   void run(const RoleChanged& effect);
   void run(const RunFence& effect);
   void run(const Note& effect);
-  void start_read(const DiskIo& effect);
+  void start_read(const Read& read);
   void retry_reads_soon();
-  BlockMask look_at(const DiskIo& effect, Buffer& read);
+  BlockMask look_at(const Read& wanted, Buffer& read);
   void disk_done(DiskIoId io, int error, OpKind kind, BlockMask found = 0);
   void metadata_done(MetaToken token, int error);
 
@@ -121,8 +125,8 @@ class Resource final : public LinkOwner {
   std::deque<Event> events_;
   Effects effects_;
   bool draining_ = false;
-  bool ending_ = false;               // the loop has stopped: what still completes is nobody's business
-  std::deque<DiskIo> reads_waiting_;  // for memory
+  bool ending_ = false;             // the loop has stopped: what still completes is nobody's business
+  std::deque<Read> reads_waiting_;  // for memory
   bool retry_queued_ = false;
   TimerId timer_;
   Instant timer_due_ = kNever;

@@ -1,5 +1,6 @@
 // Events in, effects out: the pump between the loop and the Replica. The order of effects needs no care here: whatever depends on
 // durability is an effect of the step that hears of it.
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -75,7 +76,8 @@ void Resource::arm_timer() {
 }
 
 void Resource::run(const DiskIo& effect) {
-  if (effect.kind == OpKind::read) return start_read(effect);
+  if (effect.kind == OpKind::read)
+    return start_read({effect, effect.look == Look::compare ? payloads_.get(effect.payload) : BufferRef()});
   BufferRef payload = payloads_.get(effect.payload);
   if (effect.zeroes != 0) {
     return write_sparsely(*disk_, effect, std::move(payload),
@@ -88,24 +90,25 @@ void Resource::run(const DiskIo& effect) {
       [this, io = effect.io, kind = effect.kind, payload = std::move(payload)](int error) { disk_done(io, error, kind); });
 }
 
-void Resource::start_read(const DiskIo& effect) {
+void Resource::start_read(const Read& read) {
+  const DiskIo& effect = read.io;
   BufferRef buffer = read_pool_.allocate(effect.range.length);
   if (!buffer) {
-    reads_waiting_.push_back(effect);
+    reads_waiting_.push_back(read);
     return retry_reads_soon();
   }
   std::byte* data = buffer->data();
   if (effect.look != Look::compare) payloads_.put(effect.payload, buffer);
   disk_->submit(BlockOp::read, effect.range.offset, effect.range.length, data, false,
-                [this, effect, buffer = std::move(buffer)](int error) {
-                  const BlockMask found = error == 0 && effect.look != Look::nothing ? look_at(effect, *buffer) : 0;
-                  disk_done(effect.io, error, OpKind::read, found);
+                [this, read, buffer = std::move(buffer)](int error) {
+                  const BlockMask found = error == 0 && read.io.look != Look::nothing ? look_at(read, *buffer) : 0;
+                  disk_done(read.io.io, error, OpKind::read, found);
                 });
 }
 
 // What the core wants to know of the blocks that were read for it.
-BlockMask Resource::look_at(const DiskIo& effect, Buffer& read) {
-  switch (effect.look) {
+BlockMask Resource::look_at(const Read& wanted, Buffer& read) {
+  switch (wanted.io.look) {
     case Look::nothing:
       return 0;
     case Look::zeroes:
@@ -114,7 +117,7 @@ BlockMask Resource::look_at(const DiskIo& effect, Buffer& read) {
       digests_.write(read.bytes(), read.bytes().first(BlockDigests::bytes_for(read.size())));
       return 0;
     case Look::compare:
-      return digests_.differing(read.bytes(), payloads_.get(effect.payload)->bytes());
+      return digests_.differing(read.bytes(), wanted.digests->bytes());
   }
   UNREACHABLE("a look");
 }
@@ -173,7 +176,16 @@ void Resource::run(const CloseLink& effect) {
 
 void Resource::run(const ClientReply& effect) { clients_->replied(effect.io, effect.status, payloads_.get(effect.payload)); }
 
-void Resource::run(const Release& effect) { payloads_.release(effect.payload); }
+// A read that still waits for memory and was given up is not begun any more.
+void Resource::run(const Release& effect) {
+  payloads_.release(effect.payload);
+  const auto given_up = [&effect](const Read& read) { return read.io.payload == effect.payload; };
+  const auto at = std::find_if(reads_waiting_.begin(), reads_waiting_.end(), given_up);
+  if (at == reads_waiting_.end()) return;
+  const DiskIoId io = at->io.io;
+  reads_waiting_.erase(at);
+  happen(DiskDone{io, IoStatus::io_error, 0});
+}
 
 // Memory comes back when a peer or a client has taken its bytes, or is gone: nobody announces that, so it is asked for.
 void Resource::retry_reads_soon() {
@@ -181,9 +193,9 @@ void Resource::retry_reads_soon() {
   retry_queued_ = true;
   loop_->call_at(loop_->now() + milliseconds(2), [this] {
     retry_queued_ = false;
-    std::deque<DiskIo> waiting;
+    std::deque<Read> waiting;
     waiting.swap(reads_waiting_);
-    for (const DiskIo& read : waiting) start_read(read);
+    for (const Read& read : waiting) start_read(read);
   });
 }
 

@@ -168,20 +168,61 @@ TEST_F(VerifierTest, APeerThatDoesNotAnswerIsDropped) {
                           [](const CloseLink& close) { return close.reason == Reason::acknowledgement_timeout; }));
 }
 
-TEST_F(VerifierTest, WhatCannotBeReadOnEitherSideIsWrittenAnew) {
+// That block alone: another one of its chunk may be right on the side that can't read this one.
+TEST_F(VerifierTest, ABlockThatCannotBeReadOnEitherSideIsWrittenAnew) {
   for (Seat bad : {kA, kB}) {
     const uint64_t before = lab_.show(kA).healed_blocks;
     lab_.node(bad).disk_status = [](const DiskIo& io) {
       const bool asked = io.look == Look::compare || io.look == Look::digests;
-      return asked && io.range.offset == 0 ? IoStatus::io_error : IoStatus::ok;
+      return asked && io.range.overlaps({3 * kBlockBytes, kBlockBytes}) ? IoStatus::io_error : IoStatus::ok;
     };
     lab_.admin(kA, AdminOp::verify);
     lab_.advance(seconds(1));
     EXPECT_TRUE(seen().completed);
-    EXPECT_EQ(lab_.show(kA).healed_blocks - before, kLookBlocks);
+    EXPECT_EQ(lab_.show(kA).healed_blocks - before, 1u);
     EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
     lab_.node(bad).disk_status = [](const DiskIo&) { return IoStatus::ok; };
   }
+}
+
+TEST_F(VerifierTest, ACancelledRepairEnds) {
+  differ(0, ~BlockMask{0});
+  lab_.admin(kA, AdminOp::verify);
+  lab_.advance(seconds(1));
+  lab_.node(kB).hold_disk = [](const DiskIo& io) { return is_change(io.kind); };
+  lab_.admin(kA, AdminOp::repair, kA);
+  EXPECT_TRUE(seen().repairing);
+  lab_.admin(kA, AdminOp::verify_stop);
+  EXPECT_FALSE(seen().repairing);
+  EXPECT_TRUE(lab_.node(kA).noted(Notice::repair_finished));
+}
+
+// A heal that waits behind a chunk ends at once when the link is lost.
+TEST_F(VerifierTest, EndsWhileAHealWaitsBetweenItsChunks) {
+  const Range bad{kLookBlocks * kBlockBytes - 4096, 4096};
+  lab_.node(kA).disk_status = [bad](const DiskIo& io) {
+    return io.kind == OpKind::read && io.look == Look::nothing && io.range.overlaps(bad) ? IoStatus::io_error : IoStatus::ok;
+  };
+  lab_.node(kB).hold_disk = [](const DiskIo& io) { return io.look == Look::compare; };
+  lab_.admin(kA, AdminOp::verify, kNoSeat, {0, kLookBlocks * kBlockBytes});
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA, bad)), IoStatus::ok);
+  lab_.cut(kA, kB);
+  lab_.advance(seconds(1));
+  EXPECT_FALSE(seen().running);
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, bad)), IoStatus::ok);
+}
+
+// It came to its end when another tenure had begun there: what was read may be newer than what it was compared with.
+TEST_F(VerifierTest, AComparisonOfAnEarlierTenureIsNone) {
+  ASSERT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::secondary)));
+  lab_.node(kB).hold_disk = [](const DiskIo& io) { return io.look == Look::compare; };
+  differ(0, 1);
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::verify)));
+  lab_.promote(kB);
+  lab_.node(kB).hold_disk = [](const DiskIo&) { return false; };
+  lab_.advance(seconds(1));
+  EXPECT_EQ(seen().differing, 0u);
+  EXPECT_FALSE(seen().running);
 }
 
 TEST_F(VerifierTest, RepairsFromTheCopyThatIsSaidToBeRight) {
