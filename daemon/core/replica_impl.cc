@@ -358,6 +358,7 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
   if (const auto* compare = std::get_if<CompareRequest>(&message)) return secondary.compare(from, *compare, payload);
   if (const auto* paused = std::get_if<ResyncPaused>(&message)) {
     peer(from).paused = paused->on;
+    if (!paused->on) source.ask_again(from);
     return ctx.note(paused->on ? Notice::resync_paused : Notice::resync_resumed, from);
   }
   if (const auto* flush = std::get_if<FlushRequest>(&message)) return secondary.flush(from, *flush);

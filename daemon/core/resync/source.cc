@@ -71,6 +71,8 @@ void ResyncSource::declined(Seat from) {
   ask_again_[from.value] = r_.ctx.now + kDeclinedFor;
 }
 
+void ResyncSource::ask_again(Seat from) { ask_again_[from.value] = kLongAgo; }
+
 Instant ResyncSource::next_deadline() const {
   Instant due = kNever;
   for (Seat peer : r_.data_peers()) {

@@ -21,8 +21,9 @@ class ResyncSource {
  public:
   ResyncSource(ReplicaImpl& replica, ResyncPace& pace) : r_(replica), pace_(pace) { ask_again_.fill(kLongAgo); }
 
-  void pump();               // begin where one may begin, keep the window full
-  void declined(Seat from);  // another source is at work there
+  void pump();                // begin where one may begin, keep the window full
+  void declined(Seat from);   // another source is at work there, or it is paused there
+  void ask_again(Seat from);  // that is over
   void map_received(Seat from, const ResyncMap& map);
   bool write_reply(Seat from, OpId op, IoStatus status);  // true if the operation was ours
   bool flush_reply(Seat from, OpId op, IoStatus status);

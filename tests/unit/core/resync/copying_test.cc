@@ -136,6 +136,22 @@ TEST_F(Copying, DoesNotBeginWhilePausedOnEitherSide) {
   }
 }
 
+// The word of its operator comes after the begin that it should have prevented.
+TEST_F(Copying, ATargetThatIsPausedDeclines) {
+  Lab lab;
+  lose_b(lab);
+  lab.admin(kB, AdminOp::pause_sync);
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<ResyncPaused>(letter.send.message); };
+  lab.connect(kA, kB);
+  lab.advance(seconds(3));
+  EXPECT_EQ(lab.show(kB).disk, DiskState::outdated) << "not a mixture";
+  EXPECT_FALSE(lab.node(kB).record.inconsistent);
+  lab.lose_mail = [](const Lab::Mail&) { return false; };
+  lab.admin(kB, AdminOp::resume_sync);
+  lab.advance(milliseconds(500));
+  EXPECT_TRUE(joined(lab)) << "at once, not when it would have asked again";
+}
+
 TEST_F(Copying, StopsWhenPausedAndKeepsWhatItHas) {
   Lab lab({.configure = [](CoreConfig& config) {
     config.resync_chunk_bytes = 64 * kBlockBytes;
