@@ -144,10 +144,8 @@ void Secondary::compare(Seat from, const CompareRequest& request, PayloadId dige
 void Secondary::settled(Seat from, const Settled& notice) {
   if (!acceptable(from, notice.stamp)) return;
   settled_ = std::max(settled_, notice.position);
-  // What a resync has written is flushed, and nobody writes there again because of that: a link that breaks soon after must not make all of it
-  // dirty once more.
-  const bool joined = r_.membership.member(r_.self()) && r_.intents.unpin_all();
-  cool(joined ? Heat::is_over : Heat::matters);
+  if (r_.membership.member(r_.self())) r_.intents.unpin_all();
+  cool(Heat::matters);
 }
 
 // A member clears what the Primary says is settled. A copy outside the set clears nothing that a resync still has to level: that

@@ -199,15 +199,5 @@ TEST_F(Copying, APauseIsToldAgainOnANewLink) {
   EXPECT_TRUE(lab.show(kA).peers[0].paused_there);
 }
 
-// The link may break again at once: what was levelled a moment ago is not dirty again because of that.
-TEST_F(Copying, WhatWasLevelledLeavesTheIntentMapOfTheTargetAtOnce) {
-  Lab lab;
-  lose_b(lab, {0, 64 * kBlockBytes});
-  lab.connect(kA, kB);
-  lab.advance(milliseconds(600));
-  ASSERT_TRUE(joined(lab));
-  EXPECT_EQ(lab.show(kB).hot_extents, 0u);
-}
-
 }  // namespace
 }  // namespace lockstep
