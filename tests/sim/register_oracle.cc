@@ -21,13 +21,28 @@ bool RegisterOracle::majority(const Tenure& electorate, const Voted& accepted) c
 }
 
 // Half of an even number of voters; that of the proposer, who knew as the round began that one of the others had ended.
-bool RegisterOracle::half_and_fence(const Ballot& ballot, const Proposal& proposal) const {
+bool RegisterOracle::half_and_fence(const Ballot& ballot, const Tenure& electorate, const Voted& accepted) const {
   const auto fenced = fenced_.find(ballot);
   if (fenced == fenced_.end()) return false;
   SeatSet voted, silent;
-  for (const Voter& voter : proposal.value.voters)
-    (proposal.accepted.count({voter.seat, voter.acceptor}) != 0 ? voted : silent).insert(voter.seat);
+  for (const Voter& voter : electorate.voters)
+    (accepted.count({voter.seat, voter.acceptor}) != 0 ? voted : silent).insert(voter.seat);
   return voted.contains(ballot.node) && !(silent & fenced->second).empty() && voted.size() == silent.size();
+}
+
+std::optional<Tenure> RegisterOracle::older_electorate(const Tenure& value) const {
+  const auto before = newest(value.history);
+  return before && before->voter_set < value.voter_set ? before : std::nullopt;
+}
+
+// By a majority or by a half of each electorate: of the older one, too, where a half decides that the voters are others
+// (seed 326919997432).
+bool RegisterOracle::may_be_decided(const Ballot& ballot, const Proposal& proposal) const {
+  const auto agrees = [&](const Tenure& electorate) {
+    return majority(electorate, proposal.accepted) || half_and_fence(ballot, electorate, proposal.accepted);
+  };
+  const auto older = older_electorate(proposal.value);
+  return agrees(proposal.value) && (!older || agrees(*older));
 }
 
 void RegisterOracle::fence_completed(Seat by, Seat fenced, const Boot& boot) {
@@ -65,11 +80,11 @@ Verdict RegisterOracle::acceptor_durable(Seat seat, const AcceptorRecord& record
     return {"P2", fmt::format("two values under one ballot: {} and {}", describe(proposal.value), describe(*record.tenure))};
   }
   if (!proposal.accepted.insert({seat, record.acceptor}).second) return {};
-  proposal.by_half = proposal.by_half || half_and_fence(found->first, proposal);
-  if (!majority(proposal.value, proposal.accepted)) return {};
-  const auto before = newest(proposal.value.history);
-  if (before && !majority(*before, proposal.accepted) && before->voter_set < proposal.value.voter_set) return {};
-  return decide(proposal.value);
+  const auto older = older_electorate(proposal.value);
+  if (majority(proposal.value, proposal.accepted) && (!older || majority(*older, proposal.accepted)))
+    return decide(proposal.value);
+  proposal.by_half = proposal.by_half || may_be_decided(found->first, proposal);
+  return {};
 }
 
 Verdict RegisterOracle::decide(const Tenure& tenure) {

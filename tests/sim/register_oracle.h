@@ -61,7 +61,10 @@ class RegisterOracle {
     bool by_half = false;  // may have been decided by half of the voters and a fence
   };
   bool majority(const Tenure& electorate, const Voted& accepted) const;
-  bool half_and_fence(const Ballot& ballot, const Proposal& proposal) const;
+  bool half_and_fence(const Ballot& ballot, const Tenure& electorate, const Voted& accepted) const;
+  bool may_be_decided(const Ballot& ballot, const Proposal& proposal) const;
+  // The voters that were decided before, where the proposal has newer ones: those must agree, too.
+  std::optional<Tenure> older_electorate(const Tenure& value) const;
   Verdict decide(const Tenure& tenure);
   Verdict check_promotion(const Tenure& next);
   void given_up_unused(const Tenure& next);

@@ -158,6 +158,24 @@ TEST_F(RegisterTest, WhatAFenceMayHaveDecidedStaysSo) {
   EXPECT_EQ(register_.adopted(kA, of_two()).wrong, "");
 }
 
+// Two voters get a third; one of the two is fenced before it has answered. The half of the older voters agrees, and two of the three.
+TEST_F(RegisterTest, AHalfMayDecideThatThereAreOtherVoters) {
+  for (const bool fenced : {false, true}) {
+    register_ = {};
+    Tenure before = of_two();
+    before.number = 1;
+    EXPECT_EQ(accept(before, {kA, kB}), "");
+    Tenure next = tenure(2, kA, {kA});
+    next.voter_set = before.voter_set + 1;
+    if (fenced) fence_b();
+    register_.round_started(next.origin);
+    EXPECT_EQ(accept(next, {kW}), "");
+    EXPECT_FALSE(register_.adopted(kA, next).good());  // one of three, and nobody of the older two
+    EXPECT_EQ(accept(next, {kA}), "");
+    EXPECT_EQ(register_.adopted(kA, next).good(), fenced);
+  }
+}
+
 TEST_F(RegisterTest, ObjectsToAPrimaryOutsideTheSet) {
   EXPECT_EQ(accept(tenure(1, kA, {kB}), {kA, kB}), "");
   EXPECT_NE(register_.promoted(kA, 1, tenure(1, kA, {kB})).wrong, "");
