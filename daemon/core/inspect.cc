@@ -84,7 +84,7 @@ PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
     if (idle && now < peer.compared + kComparing) shown.replication = ReplicationState::verify_target;
     if (r.verifier.active(peer.seat)) shown.replication = ReplicationState::verify_source;
   }
-  shown.dirty_blocks = r.dirty.of(peer.seat).count();
+  shown.dirty_blocks = r.blocks_in_doubt(peer.seat);
   shown.verify = show_comparison(r, peer.seat, now);
   if (r.source.active(peer.seat) || r.verifier.active(peer.seat)) shown.recent_rate = r.pace.recent_rate(now);
   if (r.source.active(peer.seat)) {
@@ -155,7 +155,7 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
   }
   for (Seat seat : data_peers()) {
     shown.peers.push_back(show_peer(*this, peer(seat), now));
-    shown.dirty_blocks[seat.value] = dirty.of(seat).count();
+    shown.dirty_blocks[seat.value] = blocks_in_doubt(seat);
   }
   return shown;
 }

@@ -54,7 +54,7 @@ PeerHello Meeting::own_hello(Seat to) const {
   hello.inconsistent = record.inconsistent;
   hello.doubtful = record.doubtful;
   hello.tenure = record.adopted;
-  hello.dirty_blocks = r_.dirty.of(to).count();
+  hello.dirty_blocks = r_.blocks_in_doubt(to);
   hello.given_up = record.given_up;
   return hello;
 }

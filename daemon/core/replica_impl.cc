@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/mutation.h"
+#include "core/resync/block_runs.h"
 
 namespace lockstep {
 
@@ -23,6 +24,18 @@ AcceptorRecord remembered(AcceptorRecord record, const CoreConfig& config) {
 }
 
 constexpr size_t kMaxDeferred = 8192;  // more than a Primary may have in flight: beyond it the peer breaks the protocol
+
+}  // namespace
+
+namespace {
+
+// Who was Primary of a set that this copy and its own were in, as far as this node knows.
+Seat fellow_primary(const NodeRecord& record) {
+  const auto& tenure = record.adopted;
+  if (!tenure || !tenure->primary || record.inconsistent) return kNoSeat;
+  const Seat primary = tenure->primary->node;
+  return tenure->members.contains(record.node) && tenure->members.contains(primary) ? primary : kNoSeat;
+}
 
 }  // namespace
 
@@ -51,8 +64,20 @@ ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
     acceptor.storage_failed();
     disk_usable = false;
   }
-  // What was being written when this node went down may differ from any other copy (design, section 3, "Dirty bitmap").
-  for (Seat seat : data_peers()) dirty.mark_extents(seat, intents.bits());
+  // What was being written when this node went down may differ from any other copy (design, section 3, "Dirty bitmap"). Against the Primary
+  // that wrote it the intent map stands in for bits until that one is dropped, or has said what it has marked itself (ResyncTarget::writer_).
+  for (Seat seat : data_peers()) {
+    if (seat != fellow_primary(ctx.record)) dirty.mark_extents(seat, intents.bits());
+  }
+  if (intents.set_count() > 0) target.came_back();
+}
+
+uint64_t ReplicaImpl::blocks_in_doubt(Seat seat) const {
+  const BitVector& dirty_there = dirty.of(seat);
+  if (!target.unheard() || seat != fellow_primary(ctx.record)) return dirty_there.count();
+  uint64_t blocks = 0;
+  for_each_run(dirty_there, intents.bits(), [&blocks](const BlockRun& run) { blocks += run.count; });
+  return blocks;
 }
 
 void ReplicaImpl::send(Seat to, Message message, PayloadId payload) {
@@ -274,13 +299,13 @@ void ReplicaImpl::link_down(Seat seat) {
   p.refused = refused;
   if (!seat.is_witness()) {
     split_brain.link_changed(seat);
+    // Acknowledged there, and not known to be flushed there.
+    if (was_replicating) write_path.mark_in_doubt(seat);
     source.abort(seat);
     if (verifier.active(seat)) verifier.stop(seat);
     target.abort(seat);
     admin.drop_done(seat);
     write_path.leg_lost(seat);
-    // Acknowledged there, and not known to be flushed there: in doubt. The intent map covers it.
-    if (was_replicating && !MUTANT(lost_peer_not_marked)) dirty.mark_extents(seat, intents.bits());
     if (was_met) ctx.note(Notice::peer_lost, seat);
   } else {
     if (was_introduced) ctx.note(Notice::voter_lost, seat);

@@ -55,6 +55,8 @@ class ReplicaImpl {
   // The peer has met this node with the very disk that this copy was levelled with, and it is good: only then is a seat in the set
   // a copy in the set. A replaced disk does not inherit its seat's membership.
   bool good_copy(Seat seat) const;
+  // Blocks in which that copy may differ from this one, as far as this node knows.
+  uint64_t blocks_in_doubt(Seat seat) const;
   // This copy's disk failed on data or metadata.
   void disk_failed(Reason reason);
   void tell_condition();   // of this copy, to every data node that was met

@@ -4,7 +4,8 @@
 // A mutant counts as killed only by the checker of the promise that it breaks. Not here, because another rule stands behind the
 // broken one and no run of seeds was seen to tell: promises and acceptances under a lease each alone, grants after a promise to
 // somebody else, promises that are not durable (a crash also breaks the links that would carry their accepts), the drain, marks at
-// a lost leg, at a drop or at a force alone, the target's flush before its join, the half that is not seasoned, what a replaced voter had granted, answers between the flush and
+// a lost leg, at a drop or at a force alone, what a new Primary has in its intent map (its members have all that was written before),
+// the target's flush before its join, the half that is not seasoned, what a replaced voter had granted, answers between the flush and
 // the decision of a smaller set (2874 seeds), bits of a history that is given up, and a force that leaves voters behind, since the operator of the simulator keeps those from
 // electing anybody. Unit tests hold those.
 #pragma once
@@ -42,6 +43,8 @@
   X(P6, levelled_unflushed, story, "a copy that is levelled is not flushed before it joins")                                   \
   X(P4, copy_marks_nothing, three_nodes, "a write that an absent node misses is marked by the Primary alone")                  \
   X(P4, lost_peer_not_marked, any, "what a lost peer may lack is not marked, neither as its link breaks nor as it is dropped") \
+  X(P5, unflushed_not_marked, volatile_caches, "what was answered and not flushed everywhere is not marked for a lost peer")   \
+  X(P4, intents_never_told, any, "a copy that comes back does not tell which extents were hot here")                           \
   X(P4, settled_without_flush, volatile_caches, "settled is said without a flush")                                             \
   X(P4, intent_cleared_uncovered, any, "an intent bit is cleared before the dirty bits that replace it are durable")           \
   X(P4, joined_copy_unpinned, story, "a copy that joins forgets at once what it was levelled in")                              \

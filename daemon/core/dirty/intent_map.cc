@@ -1,7 +1,6 @@
 #include "core/dirty/intent_map.h"
 
 #include <algorithm>
-#include <utility>
 
 namespace lockstep {
 
@@ -90,10 +89,15 @@ void IntentMap::pin_all() {
   }
 }
 
-bool IntentMap::unpin_all() {
-  bool any = false;
-  for (Extent& extent : extents_) any = std::exchange(extent.pinned, false) || any;
-  return any;
+void IntentMap::unpin_all() {
+  for (Extent& extent : extents_) extent.pinned = false;
+}
+
+bool IntentMap::any_pinned() const {
+  for (uint64_t i = wanted_.next_set(0); i < wanted_.size(); i = wanted_.next_set(i + 1)) {
+    if (extents_[i].pinned) return true;
+  }
+  return false;
 }
 
 void IntentMap::rebase(uint64_t position) {

@@ -39,10 +39,10 @@ class IntentMap {
   void settle_all();
   // This copy was levelled and has joined, and the Primary that levelled it says so: what was pinned is as good as the rest. Positions
   // stay: what flowed since the flush that went before the join is settled when the Primary says so.
-  // True if anything was.
-  bool unpin_all();
+  void unpin_all();
   // This copy left its writer: what is set may differ from others until it is levelled.
   void pin_all();
+  bool any_pinned() const;
   // New Primary: extents set before count as written at `position`.
   void rebase(uint64_t position);
   void pin(const Range& range);

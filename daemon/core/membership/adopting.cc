@@ -159,7 +159,7 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     first_adoption(next);
   } else {
     for (Seat seat : (old->members - next.members) - SeatSet{self}) {
-      if (!MUTANT(lost_peer_not_marked)) r_.dirty.mark_extents(seat, r_.intents.bits());
+      r_.write_path.mark_in_doubt(seat);
       // Given up although it answers (invalidate): from here on writes are recorded against it, until a resync begins.
       r_.peer(seat).replicating = false;
       r_.write_path.leg_lost(seat);
@@ -180,6 +180,7 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
       }
     }
     if (!next.members.contains(self)) r_.intents.pin_all();
+    r_.target.set_changed(*old, next);
     const bool kept = old->members.contains(self) && next.members.contains(self) && !r_.ctx.record.inconsistent;
     const bool other_primary = old->primary != next.primary;
     // A new Primary that kept this copy in the set followed a clean hand-over: all that was written before is settled.

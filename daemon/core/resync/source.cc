@@ -316,10 +316,10 @@ void ResyncSource::abort(Seat peer) {
   }
   run = Run{};
   if (MUTANT(interrupted_resync_forgotten)) run.phase = Phase::waiting_for_map;
+  // What flowed there since the resync began may be written there and not flushed, or not written: all of it is in doubt again.
+  r_.write_path.mark_in_doubt(peer);
   r_.peer(peer).replicating = false;
   r_.write_path.leg_lost(peer);
-  // What flowed there since the resync began may be written there and not flushed, or not written: all of it is in doubt again.
-  r_.dirty.mark_extents(peer, r_.intents.bits());
   // All of them are forgotten first: what waits behind one may end at once, and let another one of these hold its range.
   for (OpId op : held) holders_.erase(op);
   for (OpId op : held) {

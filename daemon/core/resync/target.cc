@@ -61,9 +61,19 @@ void ResyncTarget::forget_what_is_known() {
   }
 }
 
+void ResyncTarget::set_changed(const Tenure& old, const Tenure& next) {
+  const Seat self = r_.self();
+  const bool leaves = old.members.contains(self) && !next.members.contains(self) && !r_.ctx.record.inconsistent;
+  if (leaves) writer_ = old.primary;
+  unheard_ = false;
+  if (next.primary != writer_ || next.members.contains(self)) writer_.reset();
+}
+
 void ResyncTarget::send_map(Seat to) {
   ResyncMap map{r_.membership.stamp(), {}, false};
-  for_each_run(r_.dirty.of(to), r_.intents.bits(), [&](const BlockRun& run) {
+  const auto& primary = r_.membership.adopted()->primary;
+  const bool known_there = (writer_ && primary == writer_ && primary->node == to) || MUTANT(intents_never_told);
+  for_each_run(r_.dirty.of(to), known_there ? BitVector() : r_.intents.bits(), [&](const BlockRun& run) {
     if (map.runs.full()) {
       r_.send(to, map);
       map.runs.clear();

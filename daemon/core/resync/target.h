@@ -6,6 +6,7 @@
 
 #include "base/ids.h"
 #include "core/message.h"
+#include "core/tenure.h"
 
 namespace lockstep {
 
@@ -24,6 +25,11 @@ class ResyncTarget {
   Seat source() const { return source_; }
   void abort(Seat from);
   void joined() { abort(source_); }
+  // After a crash in the middle of writes; until it is heard what has become of the set since, every extent that was hot is in doubt.
+  void came_back() { unheard_ = true; }
+  bool unheard() const { return unheard_; }
+  // A tenure of the same history is adopted.
+  void set_changed(const Tenure& old, const Tenure& next);
 
  private:
   void record_begin(Seat from, bool full);
@@ -33,7 +39,11 @@ class ResyncTarget {
   ReplicaImpl& r_;
   Seat source_ = kNoSeat;
   Instant heard_ = kLongAgo;  // the source
-  Stamp stamp_;               // of the tenure in which that resync began
+  // Who was Primary when this copy left the set, while it still is: what the copy may have and others lack was written by it, and it has
+  // marked what was in flight (WritePath::mark_in_doubt). Others have to be told of every extent that was hot here.
+  std::optional<Holder> writer_;
+  bool unheard_ = false;
+  Stamp stamp_;  // of the tenure in which that resync began
   bool recording_ = false;
   uint64_t run_ = 0;                  // counts resyncs: what an earlier one began must not conclude a later one
   std::optional<ResyncBegin> begun_;  // waits until what came before it over the same link has landed

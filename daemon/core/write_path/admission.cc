@@ -1,4 +1,6 @@
 // A client's request comes in: is this node Primary, may it serve, and is the range free?
+#include <algorithm>
+
 #include "base/mutation.h"
 #include "core/replica_impl.h"
 
@@ -154,6 +156,13 @@ void WritePath::became_primary() {
   ++last_position_;  // never restarts in a run: a peer that missed the tenure between must not take new positions for settled ones
   next_settle_ = r_.ctx.now + r_.ctx.config.settle_interval;
   r_.intents.rebase(last_position_);
+  // What was written before, by whomever: whole extents, until they are settled.
+  recent_.clear();
+  const BitVector& hot = r_.intents.bits();
+  for (uint64_t i = hot.next_set(0); i < hot.size(); i = hot.next_set(i + 1)) {
+    const uint64_t offset = i * kExtentBytes;
+    recent_.add(last_position_, {offset, std::min(kExtentBytes, r_.ctx.record.size_bytes - offset)});
+  }
 }
 
 }  // namespace lockstep

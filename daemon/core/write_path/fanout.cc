@@ -34,6 +34,8 @@ bool WritePath::take_intents(Op& op) {
   op.position = ++last_position_;
   op.intent_held = true;
   r_.intents.hold(op.range, op.position);
+  if (MUTANT(unflushed_not_marked)) recent_.settled(watermark());
+  recent_.add(op.position, op.range);
   return true;
 }
 

@@ -48,6 +48,7 @@ uint64_t WritePath::watermark() const {
 
 void WritePath::flush_done(Op& op) {
   settled_ = std::max(settled_, op.position);
+  recent_.settled(settled_);
   if (!flushes_running_.empty() && !r_.membership.serving()) return;  // answered when the lease is back
   for (Seat seat : r_.data_peers()) {
     if (r_.peer(seat).replicating) r_.send(seat, Settled{r_.membership.stamp(), settled_});

@@ -47,6 +47,14 @@ void WritePath::leg_failed(Op& op, Seat peer) {
   r_.source.abort(peer);  // a copy that refuses a write must not join, whatever its resync had come to
 }
 
+// Block by block as long as this node is Primary; what others wrote, or more than it remembers, is known by extents only.
+void WritePath::mark_in_doubt(Seat peer) {
+  if (MUTANT(lost_peer_not_marked)) return;
+  if (!r_.membership.is_primary() || !recent_.complete() || r_.intents.any_pinned())
+    return r_.dirty.mark_extents(peer, r_.intents.bits());
+  recent_.for_each([this, peer](const Range& range) { r_.dirty.mark(peer, range); });
+}
+
 void WritePath::leg_lost(Seat peer) {
   for (Op& op : ops_) {
     if (op.id.value != 0 && op.waiting.contains(peer)) op.lost.insert(peer);

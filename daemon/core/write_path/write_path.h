@@ -14,6 +14,7 @@
 
 #include "base/mutation.h"
 #include "core/context.h"
+#include "core/dirty/recent_writes.h"
 #include "core/event.h"
 #include "core/write_path/op.h"
 #include "core/write_path/range_gate.h"
@@ -35,6 +36,8 @@ class WritePath {
   void write_reply(Seat from, OpId op, IoStatus status);
   void flush_reply(Seat from, OpId op, IoStatus status);
   void read_reply(Seat from, OpId op, IoStatus status, PayloadId payload);
+  // What was written and is not known to be flushed there: before the peer's legs are lost, and with them what is waited for.
+  void mark_in_doubt(Seat peer);
   void leg_lost(Seat peer);   // its link broke or its disk failed
   void intents_progressed();  // a page became durable, or extents cooled
   void release_lost();        // legs whose peer is in no set any more
@@ -120,6 +123,7 @@ class WritePath {
   bool answers_wait_ = false;  // some change is finished, and the set is being reduced
   uint64_t last_position_ = 1;
   uint64_t settled_ = 0;
+  RecentWrites recent_;  // since this node became Primary
   size_t heals_ = 0;
   uint64_t healed_ = 0;
   uint32_t failed_reads_ = 0;  // of the local disk, since it was attached

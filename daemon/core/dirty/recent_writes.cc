@@ -1,0 +1,24 @@
+#include "core/dirty/recent_writes.h"
+
+namespace lockstep {
+
+void RecentWrites::add(uint64_t position, const Range& range) {
+  if (writes_.size() == kMost) {
+    forgotten_ = writes_.front().position;
+    complete_ = false;
+    writes_.pop_front();
+  }
+  writes_.push_back({position, range});
+}
+
+void RecentWrites::settled(uint64_t position) {
+  while (!writes_.empty() && writes_.front().position <= position) writes_.pop_front();
+  complete_ = complete_ || position >= forgotten_;
+}
+
+void RecentWrites::clear() {
+  writes_.clear();
+  complete_ = true;
+}
+
+}  // namespace lockstep
