@@ -39,6 +39,8 @@ CoreConfig core_config(const config::Resource& resource, const config::Host& sel
   core.resync_latency_target = disk.resync_latency_target;
   core.resync_digests = self.net.compare_first;
   core.fence_handler = !self.handlers.fence_peer.empty();
+  core.hold_resync = self.handlers.others.contains("before-resync-target");
+  core.verify_interval = disk.verify_interval;
   return core;
 }
 
@@ -79,7 +81,13 @@ Result<ResourceSettings> settings_for(const config::Resource& resource, const co
   settings.disk = volume.disk;
   if (!volume.internal()) settings.meta_disk = volume.meta_disk;
   settings.boot = boot;
-  settings.fence_peer = self.handlers.fence_peer;
+  for (size_t i = 0; i < kHandlers; ++i) {
+    const auto found = self.handlers.others.find(name_of(static_cast<Handler>(i)));
+    if (found != self.handlers.others.end()) settings.handlers[i] = found->second;
+  }
+  if (!volume.options.tell_of_errors) settings.handlers[static_cast<size_t>(Handler::local_io_error)].clear();
+  settings.handlers[static_cast<size_t>(Handler::fence_peer)] = self.handlers.fence_peer;
+  settings.handler_timeout = self.handlers.timeout;
   settings.fence_timeout = self.handlers.fence_timeout;
   settings.engine = engine;
   settings.flight_directory = self.options.flight_recorder;

@@ -77,6 +77,7 @@ void Admin::pump() {
     case AdminOp::verify:
     case AdminOp::verify_stop:
     case AdminOp::repair:
+    case AdminOp::allow_resync:
       UNREACHABLE("a command that is done at once");
   }
 }
@@ -95,6 +96,9 @@ std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
       return Reason::none;
     case AdminOp::repair:
       return r_.verifier.repair(request.peer);
+    case AdminOp::allow_resync:
+      r_.target.allow(request.peer);
+      return Reason::none;
     case AdminOp::primary:
     case AdminOp::primary_force:
     case AdminOp::secondary:
@@ -111,11 +115,13 @@ std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
 // Told to the peers as soon as they are there (ReplicaImpl::tell_paused).
 void Admin::pause(Seat peer, bool on) {
   for (Seat seat : r_.data_peers()) {
-    if ((peer != kNoSeat && peer != seat) || paused_.contains(seat) == on) continue;
+    const bool is_so = paused_.contains(seat) == on && (on || !r_.target.held(seat));
+    if ((peer != kNoSeat && peer != seat) || is_so) continue;
     if (on) {
       paused_.insert(seat);
     } else {
       paused_.erase(seat);
+      r_.target.allow(seat);  // whatever the handler said
     }
     r_.ctx.note(on ? Notice::resync_paused : Notice::resync_resumed, seat);
   }

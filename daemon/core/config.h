@@ -41,6 +41,8 @@ struct CoreConfig {
   uint64_t resync_min_rate = 4 * 1024 * 1024;  // what it gets beside clients, whatever that costs them
   Duration resync_latency_target;        // what an operation of a client may take beside it; zero: twice of what it takes alone
   bool resync_digests = false;           // compare digests first, copy what differs
+  bool hold_resync = false;              // as its target, each resync waits until AdminOp::allow_resync
+  Duration verify_interval;              // the Primary compares all copies so often; zero: never by itself
   uint64_t resync_flush_blocks = 16384;  // copied blocks between flushes of the target
 };
 

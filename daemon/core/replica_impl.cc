@@ -135,8 +135,9 @@ void ReplicaImpl::tell_remembered() {
 void ReplicaImpl::tell_paused() {
   for (Seat seat : data_peers()) {
     Peer& p = peer(seat);
-    if (!p.met || p.told_paused == admin.paused(seat)) continue;
-    p.told_paused = admin.paused(seat);
+    const bool paused = admin.paused(seat) || target.held(seat);
+    if (!p.met || p.told_paused == paused) continue;
+    p.told_paused = paused;
     send(seat, ResyncPaused{p.told_paused});
   }
 }

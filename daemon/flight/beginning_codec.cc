@@ -20,7 +20,8 @@ template <class C, class F>
 void each_setting(C& config, F&& f) {
   auto& [self, data_nodes, witnesses, lease, drift, round_timeout, retry, patience, caretaker_delay, ack_timeout, fail, fencing,
          handler, witness_timeout, max_op_bytes, max_client_ops, disk_timeout, metadata_on_disk, max_failed_reads,
-         max_hot_extents, settle_interval, chunk, window, max_rate, min_rate, latency_target, digests, flush_blocks] = config;
+         max_hot_extents, settle_interval, chunk, window, max_rate, min_rate, latency_target, digests, hold_resync,
+         verify_interval, flush_blocks] = config;
   f(self);
   f(data_nodes);
   f(witnesses);
@@ -48,6 +49,8 @@ void each_setting(C& config, F&& f) {
   f(min_rate);
   f(latency_target);
   f(digests);
+  f(hold_resync);
+  f(verify_interval);
   f(flush_blocks);
 }
 

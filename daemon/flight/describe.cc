@@ -265,6 +265,8 @@ std::string_view name_of(AdminOp op) {
       return "stop";
     case AdminOp::pause_sync:
       return "pause-sync";
+    case AdminOp::allow_resync:
+      return "allow-resync";
     case AdminOp::resume_sync:
       return "resume-sync";
     case AdminOp::verify:
@@ -337,6 +339,10 @@ std::string_view name_of(Notice notice) {
       return "read-failed";
     case Notice::repair_finished:
       return "repair-finished";
+    case Notice::resync_wanted:
+      return "resync-wanted";
+    case Notice::joined:
+      return "joined";
     case Notice::disk_hangs:
       return "disk-hangs";
     case Notice::verify_aborted:

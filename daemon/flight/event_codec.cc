@@ -290,7 +290,7 @@ void pass_event(A& a, E& e) {
 template <class A, Like<AdminRequest> E>
 void pass_event(A& a, E& e) {
   auto& [id, op, peer, fresh, range] = e;
-  unflagged(a, op, AdminOp::repair);
+  unflagged(a, op, AdminOp::allow_resync);
   a.delta(id.value, a.base.admin);
   a.seat(peer);
   a.uuid(fresh);

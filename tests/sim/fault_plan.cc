@@ -80,6 +80,13 @@ void draw_copying(Prng& prng, Plan& plan) {
   if (prng.chance(35)) plan.faults.push_back(Fault::verify);
 }
 
+// Handlers and comparisons by the clock. Of dice of their own: what else a seed draws stays what it was.
+void draw_watchers(uint64_t seed, Plan& plan) {
+  Prng prng(seed ^ 0x9e3779b97f4a7c15);
+  plan.core.hold_resync = prng.chance(12);
+  if (prng.chance(15)) plan.core.verify_interval = prng.between(seconds(2), seconds(9));
+}
+
 }  // namespace
 
 Plan plan_for(uint64_t seed, const PlanWish& wish) {
@@ -114,6 +121,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   if (prng.chance(40) || wish.forced_history) plan.workload.focus = focus;
   draw_start(prng, plan);
   draw_copying(prng, plan);
+  draw_watchers(seed, plan);
   return plan;
 }
 

@@ -191,6 +191,13 @@ void Manager::rival_try(SimNode& node, Instant until) {
 
 // The handler always tells the truth: 7 only once the power is off, 6 only about a Primary. Late, doubled and failing ones are part
 // of the truth.
+void Manager::resync_wanted(Seat seat, Seat peer) {
+  context_.queue.after(prng_.between(milliseconds(20), seconds(2)), [this, seat, peer] {
+    const AdminId id{(uint64_t{1} << 41) + ++resyncs_allowed_};  // apart from operators' commands
+    if (node(seat).alive()) node(seat).post(AdminRequest{id, AdminOp::allow_resync, peer, {}, {}});
+  });
+}
+
 void Manager::fence_wanted(Seat seat, Seat peer, Boot evidence) {
   const FenceReport report{seat, node(seat).start_count(), peer, evidence};
   ++fences_under_way_;

@@ -35,6 +35,8 @@ class Manager {
 
   void admin_answered(Seat node, AdminId id, bool ok, Reason reason);
   void process_ended(Seat node);
+  // The handler that has to run before a resync: it ends well, after a while.
+  void resync_wanted(Seat node, Seat peer);
   void fence_wanted(Seat node, Seat peer, Boot evidence);
   void request_switch_over() { switch_wanted_ = true; }
   // Another operator promotes this node, again and again for a while, whatever the manager does meanwhile.
@@ -49,6 +51,7 @@ class Manager {
   bool created() const { return created_; }
   // A command is under way.
   bool busy() const { return command_.has_value(); }
+  uint64_t resyncs_allowed_ = 0;
   int fences_under_way() const { return fences_under_way_; }
   SimNode* primary() const;
   // Nobody is promoted while it rests.

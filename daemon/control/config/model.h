@@ -65,12 +65,16 @@ struct Disk {
   uint64_t c_min_rate = 0;
   Duration disk_timeout;           // zero: a disk is waited for
   Duration resync_latency_target;  // zero: by what requests take alone
+  bool tell_of_errors = false;     // on-io-error call-local-io-error
+  Duration verify_interval;        // zero: only by command
   friend bool operator==(const Disk&, const Disk&) = default;
 };
 
 struct Handlers {
   std::vector<std::string> fence_peer;  // argv; empty: no handler
   Duration fence_timeout;
+  std::map<std::string, std::vector<std::string>, std::less<>> others;  // argv, by the option's name
+  Duration timeout;                                                     // of those
 };
 
 struct Volume {

@@ -61,20 +61,38 @@ Disk disk_of(const Scope& scope) {
     return static_cast<uint64_t>(parse_size(effective(scope, Section::disk, name), scale).value_or(0));
   };
   const int64_t target = parse_number(effective(scope, Section::disk, "resync-latency-target")).value_or(0);
-  return {rate("c-max-rate"), rate("c-min-rate"), tenths(scope, Section::disk, "disk-timeout"), microseconds(100 * target)};
+  return {rate("c-max-rate"),
+          rate("c-min-rate"),
+          tenths(scope, Section::disk, "disk-timeout"),
+          microseconds(100 * target),
+          effective(scope, Section::disk, "on-io-error") == "call-local-io-error",
+          whole_seconds(scope, Section::disk, "verify-interval")};
+}
+
+// Run without a shell: words, as they stand.
+std::vector<std::string> argv_of(const std::string& command) {
+  std::vector<std::string> argv;
+  std::string word;
+  for (char c : command + " ") {
+    if (c != ' ' && c != '\t') {
+      word.push_back(c);
+    } else if (!word.empty()) {
+      argv.push_back(std::move(word));
+      word.clear();
+    }
+  }
+  return argv;
 }
 
 Handlers handlers_of(const Scope& scope) {
   Handlers handlers;
   handlers.fence_timeout = whole_seconds(scope, Section::handlers, "fence-timeout");
-  std::string word;
-  for (char c : effective(scope, Section::handlers, "fence-peer") + " ") {
-    if (c != ' ' && c != '\t') {
-      word.push_back(c);
-    } else if (!word.empty()) {
-      handlers.fence_peer.push_back(std::move(word));
-      word.clear();
-    }
+  handlers.fence_peer = argv_of(effective(scope, Section::handlers, "fence-peer"));
+  handlers.timeout = whole_seconds(scope, Section::handlers, "handler-timeout");
+  for (const std::string_view name : option_names(Section::handlers)) {
+    const bool command = name != "fence-peer" && find_option(Section::handlers, name)->kind == Kind::text;
+    std::vector<std::string> argv = command ? argv_of(effective(scope, Section::handlers, name)) : std::vector<std::string>();
+    if (!argv.empty()) handlers.others.emplace(name, std::move(argv));
   }
   return handlers;
 }
@@ -101,6 +119,7 @@ class Resolver {
   void check_connections();
   void check_alike();
   void check_fencing(const Scope& scope);
+  void check_io_error(const Scope& scope);
   std::optional<Placed<Endpoint>> address_of(const HostDraft& host) const;
 
   const Drafts& drafts_;
@@ -132,6 +151,18 @@ void Resolver::check_fencing(const Scope& scope) {
         at(Section::handlers, "fence-peer"),
         fmt::format("resource {}: fence-peer never runs while net {{ fencing }} is dont-care", draft_.name.value));
   }
+}
+
+void Resolver::check_io_error(const Scope& scope) {
+  const bool handler = !effective(scope, Section::handlers, "local-io-error").empty();
+  const bool policy = effective(scope, Section::disk, "on-io-error") == "call-local-io-error";
+  if (handler == policy) return;
+  const auto [section, name] = handler ? std::pair(Section::handlers, "local-io-error") : std::pair(Section::disk, "on-io-error");
+  const auto found = scope.values.find(find_option(section, name));
+  complaints_.warning(found == scope.values.end() ? Location{} : found->second.at,
+                      "resource " + draft_.name.value +
+                          (handler ? ": local-io-error never runs while disk { on-io-error } is detach"
+                                   : ": on-io-error call-local-io-error without handlers { local-io-error } only detaches"));
 }
 
 std::optional<Placed<Endpoint>> Resolver::address_of(const HostDraft& host) const {
@@ -212,6 +243,7 @@ void Resolver::resolve_hosts() {
     resolve_volumes(draft, scope, host);
     check_secret(draft.own);
     check_fencing(scope);
+    check_io_error(scope);
     const auto own_id = draft.own.values.find(find_option(Section::options, "resource-uuid"));
     if (own_id != draft.own.values.end()) {
       complaints_.error(own_id->second.at, "resource-uuid must be the same on every node: not inside on HOST");

@@ -169,6 +169,7 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     const bool self_added = added.contains(self);
     // A copy that a further resync has begun to overwrite is not what the join was about: it stays in doubt until it is dropped.
     if (next.members.contains(self) && !r_.ctx.record.inconsistent) {
+      if (self_added) r_.ctx.note(Notice::joined);
       for (Seat seat : (self_added ? next.members : added) - SeatSet{self}) {
         // It has nothing, and is dropped next and copied in full; or what it has will be heard.
         if (is_what_was_taken_in(seat, next)) {

@@ -19,7 +19,7 @@ void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   if (begin.stamp != r_.membership.stamp() || r_.membership.member(r_.self()) || r_.membership.holds_tenure()) return;
   if (!r_.disk_usable) return r_.send(from, DiskCondition{false, r_.ctx.record.inconsistent, r_.ctx.record.doubtful});
   // Its operator's word may not have reached the source before it began.
-  if (r_.admin.paused(from)) return r_.send(from, ResyncDeclined{begin.stamp});
+  if (r_.admin.paused(from) || held(from)) return r_.send(from, ResyncDeclined{begin.stamp});
   // With a link down between two of the set, without a Primary, both may want to copy: the author of the tenure does, or who began.
   const bool another = source_ != kNoSeat && source_ != from && stamp_ == begin.stamp;
   const bool busy = another && r_.peer(source_).link_up && r_.peer(source_).disk_usable && r_.ctx.now < heard_ + kSilence;
@@ -32,8 +32,26 @@ void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   pump();
 }
 
+bool ResyncTarget::held(Seat from) const { return r_.ctx.config.hold_resync && !allowed_.contains(from); }
+
+// Who has a current copy here may begin, as soon as it is let.
+void ResyncTarget::note_what_waits() {
+  const bool lacks = r_.membership.adopted() && !r_.membership.member(r_.self()) && r_.disk_usable;
+  for (Seat peer : r_.data_peers()) {
+    const bool waits = lacks && held(peer) && r_.peer(peer).met && r_.membership.member(peer);
+    if (waits && !wanted_.contains(peer)) r_.ctx.note(Notice::resync_wanted, peer);
+    waits ? wanted_.insert(peer) : wanted_.erase(peer);
+  }
+}
+
+void ResyncTarget::joined() {
+  allowed_ = {};
+  abort(source_);
+}
+
 // Chunks of an aborted run may still be on their way to this disk: they land first, or they would land on newer writes.
 void ResyncTarget::pump() {
+  if (r_.ctx.config.hold_resync) note_what_waits();
   if (!begun_ || (r_.peer(source_).writes_in_flight > 0 && !MUTANT(older_writes_not_awaited))) return;
   const bool full = begun_->full;
   begun_.reset();

@@ -104,7 +104,22 @@ void Verifier::repaired(Seat peer) {
   repair.on = false;
 }
 
+// The Primary's business, counted from when it became that, and from the beginning of the one before. What cannot be compared now is left
+// for the next time.
+void Verifier::begin_when_due() {
+  const Duration interval = r_.ctx.config.verify_interval;
+  if (interval == Duration{} || !r_.membership.is_primary()) {
+    due_ = kNever;
+    return;
+  }
+  if (due_ == kNever) due_ = r_.ctx.now + interval;
+  if (r_.ctx.now < due_) return;
+  due_ = r_.ctx.now + interval;
+  start(kNoSeat, {});
+}
+
 void Verifier::pump() {
+  begin_when_due();
   for (Seat peer : r_.data_peers()) {
     go_on_repairing(peer);
     Run& run = runs_[peer.value];
@@ -257,12 +272,12 @@ void Verifier::end(Seat peer, Notice notice, uint64_t a) {
 }
 
 Instant Verifier::next_deadline() const {
-  if (pace_.may_begin(r_.ctx.now)) return kNever;  // what is begun next follows from an answer
+  if (pace_.may_begin(r_.ctx.now)) return due_;  // what is begun next follows from an answer
   for (Seat peer : r_.data_peers()) {
     const Run& run = runs_[peer.value];
-    if (run.on && run.chunks.size() < kWindow && run.left()) return pace_.next();
+    if (run.on && run.chunks.size() < kWindow && run.left()) return std::min(due_, pace_.next());
   }
-  return kNever;
+  return due_;
 }
 
 Instant Verifier::waiting_since(Seat peer) const {

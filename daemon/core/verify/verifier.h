@@ -75,6 +75,7 @@ class Verifier {
     uint64_t cursor = 0;
     uint64_t begun = 0;  // blocks
   };
+  void begin_when_due();
   bool can_compare() const;
   bool comparable(Seat peer) const;
   void next_chunk(Seat peer);
@@ -94,6 +95,7 @@ class Verifier {
   std::array<BitVector, kMaxDataNodes> found_;  // blocks; empty until something is found
   SeatSet completed_;                           // whose last comparison came to its end
   std::map<OpId, Seat> holders_;
+  Instant due_ = kNever;  // of the next comparison that nobody asks for
 };
 
 }  // namespace lockstep

@@ -47,7 +47,7 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
     case Notice::resync_aborted:
       return {LogLevel::warning, fmt::format("{}: resync interrupted; it will go on", who), {}};
     case Notice::resync_paused:
-      return {LogLevel::notice, fmt::format("{}: resyncs are paused by an operator", who), {}};
+      return {LogLevel::notice, fmt::format("{}: resyncs wait (pause-sync, or before-resync-target there)", who), {}};
     case Notice::resync_resumed:
       return {LogLevel::notice, fmt::format("{}: resyncs may go on", who), {}};
     case Notice::verify_started:
@@ -66,6 +66,10 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
       return {LogLevel::notice, fmt::format("repair done: {} blocks written anew from {}", note.a, who), {}};
     case Notice::disk_hangs:
       return {LogLevel::error, fmt::format("the disk has not answered for {} s (disk-timeout)", note.a), "disk-failed"};
+    case Notice::resync_wanted:
+      return {LogLevel::notice, fmt::format("{}: a resync waits for before-resync-target", who), {}};
+    case Notice::joined:
+      return {LogLevel::notice, "this copy is UpToDate", {}};
     case Notice::peer_joined:
       return {LogLevel::notice, fmt::format("{}: UpToDate", who), {}};
     case Notice::disk_failed:

@@ -157,7 +157,7 @@ void Resource::adopt(Disks disks) {
   upstream.list = [this] { return std::vector<nbd::ExportListing>{{settings_.name + "/0", "Lockstep resource"}}; };
   upstream.reads_wait = [this] { return !reads_waiting_.empty(); };
   clients_ = std::make_unique<ClientPort>(*loop_, settings_, std::move(upstream));
-  fences_ = std::make_unique<FenceRunner>(*loop_);
+  handlers_ = std::make_unique<HandlerRunner>(*loop_);
 }
 
 void Resource::start_thread() {
@@ -170,7 +170,7 @@ void Resource::start_thread() {
     ending_ = true;
     // The parts go on the thread that used them, in the order in which they depend on each other.
     // Clients come last of those that hold payloads: their pool wants its memory back.
-    fences_.reset();
+    handlers_.reset();
     links_.reset();
     while (disk_->outstanding() > 0 || meta_->outstanding() > 0) loop_->run_once(milliseconds(100));
     events_.clear();

@@ -21,7 +21,7 @@
 #include "shell/meta_store.h"
 #include "shell/resource/block_look.h"
 #include "shell/resource/client_port.h"
-#include "shell/resource/fence_runner.h"
+#include "shell/resource/handler_runner.h"
 #include "shell/resource/payload_table.h"
 #include "shell/resource/settings.h"
 
@@ -94,6 +94,12 @@ class Resource final : public LinkOwner {
   void run(const RoleChanged& effect);
   void run(const RunFence& effect);
   void run(const Note& effect);
+
+  // handlers (resource_handlers.cc)
+  HandlerCommand handler_command(Handler kind, Seat peer) const;
+  void run_handlers(const Note& note);
+  void tell(Handler kind, Seat peer);
+  void before_resync(Seat peer);
   void start_read(const Read& read);
   void retry_reads_soon();
   BlockMask look_at(const Read& wanted, Buffer& read);
@@ -118,7 +124,7 @@ class Resource final : public LinkOwner {
   std::unique_ptr<FlightRecorder> flight_;  // null: off
   std::unique_ptr<LinkManager> links_;
   std::unique_ptr<ClientPort> clients_;
-  std::unique_ptr<FenceRunner> fences_;
+  std::unique_ptr<HandlerRunner> handlers_;
   LimitedLog peer_refusals_;
   LimitedLog strangers_;  // apart from those: a crowd of strangers must not hide why a peer is refused
 

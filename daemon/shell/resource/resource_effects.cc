@@ -214,23 +214,10 @@ void Resource::run(const RoleChanged& effect) {
   if (!primary_) clients_->shut_down_clients();
 }
 
-void Resource::run(const RunFence& effect) {
-  FenceCommand command;
-  command.argv = settings_.fence_peer;
-  command.timeout = settings_.fence_timeout;
-  command.environment = settings_.handler_environment;
-  command.environment.push_back("LOCKSTEP_RESOURCE=" + settings_.name);
-  command.environment.push_back("LOCKSTEP_PEER=" + settings_.name_of(effect.peer));
-  const auto& tenure = replica_->record().adopted;
-  command.environment.push_back("LOCKSTEP_TENURE=" + std::to_string(tenure ? tenure->number : 0));
-  fences_->start(effect.peer, command, [this, peer = effect.peer, evidence = effect.evidence](int exit_status) {
-    happen(FenceDone{peer, evidence, exit_status});
-  });
-}
-
 void Resource::run(const Note& effect) {
   const NoticeText text = describe(effect, settings_);
   log_line(text.level, settings_.name, text.text, text.reason);
+  run_handlers(effect);
 }
 
 }  // namespace lockstep

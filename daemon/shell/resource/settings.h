@@ -1,12 +1,14 @@
 // Everything that a running resource needs to know, as plain values; made from the configuration by daemon/control.
 #pragma once
 
+#include <array>
 #include <string>
 #include <vector>
 
 #include "core/config.h"
 #include "shell/event_loop.h"
 #include "shell/link/link_settings.h"
+#include "shell/resource/handler_runner.h"
 
 namespace lockstep {
 
@@ -25,7 +27,8 @@ struct ResourceSettings {
   std::string disk;
   std::string meta_disk;  // empty: internal
   Boot boot;
-  std::vector<std::string> fence_peer;  // argv; empty: no handler
+  std::array<std::vector<std::string>, kHandlers> handlers;  // argv, by Handler; empty: none
+  Duration handler_timeout = seconds(60);                    // of all but fence-peer
   Duration fence_timeout = seconds(60);
   std::vector<std::string> handler_environment;  // "NAME=value": LOCKSTEP_NODE, LOCKSTEP_CONFIG, LOCKSTEP_RUN_DIR
   IoEngine engine = IoEngine::automatic;

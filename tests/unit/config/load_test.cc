@@ -79,6 +79,28 @@ TEST(Load, SizesAndIncludes) {
   EXPECT_TRUE(loaded.warnings().empty());
 }
 
+TEST(Load, Handlers) {
+  const Loaded loaded = load_text(
+      resource_with("disk { on-io-error call-local-io-error; verify-interval 604800; }\n"
+                    "handlers { local-io-error \"/bin/tell me\"; before-resync-target /bin/save; handler-timeout 5; }"));
+  ASSERT_TRUE(loaded.ok()) << loaded.errors();
+  EXPECT_TRUE(loaded.warnings().empty()) << loaded.warnings();
+  const Host& host = loaded.config.resources[0].hosts[0];
+  EXPECT_EQ(host.handlers.others.at("local-io-error"), (std::vector<std::string>{"/bin/tell", "me"}));
+  EXPECT_EQ(host.handlers.others.at("before-resync-target"), (std::vector<std::string>{"/bin/save"}));
+  EXPECT_EQ(host.handlers.others.size(), 2u);
+  EXPECT_EQ(host.handlers.timeout, seconds(5));
+  EXPECT_TRUE(host.disk.tell_of_errors);
+  EXPECT_EQ(host.disk.verify_interval, seconds(604800));
+}
+
+TEST(Load, ALocalIoErrorHandlerNeedsItsPolicy) {
+  EXPECT_NE(load_text(resource_with("handlers { local-io-error /bin/tell; }")).warnings().find("never runs"), std::string::npos);
+  EXPECT_NE(load_text(resource_with("disk { on-io-error call-local-io-error; }")).warnings().find("only detaches"),
+            std::string::npos);
+  EXPECT_NE(load_text(resource_with("disk { on-io-error pass_on; }")).errors().find("not built yet"), std::string::npos);
+}
+
 TEST(Load, DumpReadsBackTheSame) {
   const Loaded first = load_text(kContract);
   const std::string text = dump(first.config);

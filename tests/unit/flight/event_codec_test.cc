@@ -104,7 +104,7 @@ TEST_F(EventCodec, UnknownValuesAreRefused) {
   EXPECT_TRUE(refused(DiskDone{}, 1, 0x80));                // a mask that is not there
   EXPECT_TRUE(refused(MetaDone{}, 1, 2));                   // flag
   EXPECT_TRUE(refused(LinkUp{Seat{1}, {}}, 1, kMaxSeats));  // seat
-  EXPECT_TRUE(refused(AdminRequest{}, 1, 13));              // command
+  EXPECT_TRUE(refused(AdminRequest{}, 1, 14));              // command
   EXPECT_FALSE(decode({}, std::variant_size_v<Event>)) << "an event that there is not";
 }
 

@@ -152,6 +152,56 @@ TEST_F(Copying, ATargetThatIsPausedDeclines) {
   EXPECT_TRUE(joined(lab)) << "at once, not when it would have asked again";
 }
 
+TEST_F(Copying, AResyncWaitsUntilTheCopyIsSaved) {
+  Lab lab({.configure = [](CoreConfig& config) { config.hold_resync = true; }});
+  lose_b(lab);
+  lab.connect(kA, kB);
+  lab.advance(seconds(10));
+  EXPECT_TRUE(sent<ResyncBegin>(lab).empty());
+  EXPECT_EQ(lab.show(kB).peers[0].replication, ReplicationState::paused_sync_target);
+  const auto wanted = [&lab] {
+    return std::count_if(lab.node(kB).notes.begin(), lab.node(kB).notes.end(),
+                         [](const Note& note) { return note.notice == Notice::resync_wanted; });
+  };
+  EXPECT_EQ(wanted(), 1) << "once";
+  EXPECT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::allow_resync, kA)));
+  lab.advance(seconds(1));
+  EXPECT_TRUE(joined(lab));
+  EXPECT_TRUE(lab.node(kB).noted(Notice::joined));
+  lab.cut(kA, kB);
+  lab.write(kA, {0, 8192});
+  lab.advance(seconds(5));
+  lab.connect(kA, kB);
+  lab.advance(seconds(1));
+  EXPECT_EQ(wanted(), 2) << "and before the next one";
+  EXPECT_FALSE(joined(lab));
+  lab.admin(kB, AdminOp::resume_sync);
+  lab.advance(seconds(1));
+  EXPECT_TRUE(joined(lab)) << "an operator goes on without";
+}
+
+// What a source sends behind a begin that is declined.
+TEST_F(Copying, ACopyThatIsOutOfTheSetStaysAsItIsUntilAResyncBegins) {
+  Lab lab;
+  lose_b(lab);
+  lab.admin(kB, AdminOp::pause_sync);
+  lab.connect(kA, kB);
+  lab.advance(seconds(1));
+  int writes = 0;
+  lab.node(kB).disk_status = [&writes](const DiskIo& io) {
+    writes += is_change(io.kind) ? 1 : 0;
+    return IoStatus::ok;
+  };
+  const Tenure& tenure = lab.node(kA).tenure();
+  lab.inject(kA, kB, WriteRequest{{tenure.history, tenure.number}, {77}, 1000, OpKind::write_zeroes, {0, 4096}, false});
+  lab.advance(seconds(1));
+  EXPECT_EQ(writes, 0);
+  lab.admin(kB, AdminOp::resume_sync);
+  lab.advance(seconds(1));
+  EXPECT_TRUE(joined(lab));
+  EXPECT_GT(writes, 0);
+}
+
 TEST_F(Copying, StopsWhenPausedAndKeepsWhatItHas) {
   Lab lab({.configure = [](CoreConfig& config) {
     config.resync_chunk_bytes = 64 * kBlockBytes;

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/core/replica_harness.h"
 
 namespace lockstep {
@@ -42,6 +44,23 @@ TEST_F(VerifierTest, ComparesTheWholeVolume) {
   EXPECT_EQ(bytes, kLabBytes);
   EXPECT_TRUE(seen().completed);
   EXPECT_EQ(seen().differing, 0u);
+}
+
+TEST(VerifierByTheClock, ThePrimaryComparesAsOftenAsConfigured) {
+  Lab lab({.configure = [](CoreConfig& config) { config.verify_interval = seconds(20); }});
+  lab.create();
+  lab.promote(kA);
+  const auto finished = [&lab](Seat seat) {
+    return std::count_if(lab.node(seat).notes.begin(), lab.node(seat).notes.end(),
+                         [](const Note& note) { return note.notice == Notice::verify_finished; });
+  };
+  lab.advance(seconds(19));
+  EXPECT_EQ(finished(kA), 0);
+  lab.advance(seconds(3));
+  EXPECT_EQ(finished(kA), 1);
+  lab.advance(seconds(20));
+  EXPECT_EQ(finished(kA), 2);
+  EXPECT_EQ(finished(kB), 0);
 }
 
 TEST_F(VerifierTest, ComparesAPartOfIt) {

@@ -1,4 +1,4 @@
-#include "shell/resource/fence_runner.h"
+#include "shell/resource/handler_runner.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -14,12 +14,18 @@
 
 namespace lockstep {
 
+std::string_view name_of(Handler kind) {
+  constexpr std::string_view kNames[kHandlers] = {"fence-peer",  "local-io-error", "before-resync-target", "after-resync-target",
+                                                  "out-of-sync", "quorum-lost",    "split-brain"};
+  return kNames[static_cast<size_t>(kind)];
+}
+
 namespace {
 
 int exit_status_of(const siginfo_t& info) { return info.si_code == CLD_EXITED ? info.si_status : -1; }
 
 // Between fork and exec only async-signal-safe calls are allowed, so everything is prepared before.
-pid_t spawn(const FenceCommand& command) {
+pid_t spawn(const HandlerCommand& command) {
   std::vector<char*> argv;
   for (const std::string& word : command.argv) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
@@ -39,10 +45,10 @@ pid_t spawn(const FenceCommand& command) {
 
 }  // namespace
 
-class FenceRunner::Run final : public FdHandler {
+class HandlerRunner::Run final : public FdHandler {
  public:
-  Run(FenceRunner& runner, Seat peer, pid_t child, UniqueFd pidfd, Duration timeout, std::function<void(int)> done)
-      : runner_(runner), peer_(peer), child_(child), pidfd_(std::move(pidfd)), done_(std::move(done)) {
+  Run(HandlerRunner& runner, Key key, pid_t child, UniqueFd pidfd, Duration timeout, std::function<void(int)> done)
+      : runner_(runner), key_(key), child_(child), pidfd_(std::move(pidfd)), done_(std::move(done)) {
     runner_.loop_.watch(pidfd_.get(), EPOLLIN, *this);
     timer_ = runner_.loop_.call_at(runner_.loop_.now() + timeout, [this] {
       timer_ = {};
@@ -62,16 +68,16 @@ class FenceRunner::Run final : public FdHandler {
     siginfo_t info{};
     if (::waitid(P_PID, static_cast<id_t>(child_), &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0) return;
     reaped_ = true;
-    runner_.loop_.defer([&runner = runner_, peer = peer_, done = std::move(done_), status = exit_status_of(info)] {
-      runner.running_.erase(peer.value);
+    runner_.loop_.defer([&runner = runner_, key = key_, done = std::move(done_), status = exit_status_of(info)] {
+      runner.running_.erase(key);
       done(status);
     });
     runner_.loop_.modify(pidfd_.get(), 0);
   }
 
  private:
-  FenceRunner& runner_;
-  Seat peer_;
+  HandlerRunner& runner_;
+  Key key_;
   pid_t child_;
   UniqueFd pidfd_;
   std::function<void(int)> done_;
@@ -79,11 +85,11 @@ class FenceRunner::Run final : public FdHandler {
   bool reaped_ = false;
 };
 
-FenceRunner::FenceRunner(EventLoop& loop) : loop_(loop) {}
-FenceRunner::~FenceRunner() = default;
+HandlerRunner::HandlerRunner(EventLoop& loop) : loop_(loop) {}
+HandlerRunner::~HandlerRunner() = default;
 
-void FenceRunner::start(Seat peer, const FenceCommand& command, std::function<void(int)> done) {
-  if (running(peer)) return;
+void HandlerRunner::start(Handler kind, Seat peer, const HandlerCommand& command, std::function<void(int)> done) {
+  if (running(kind, peer)) return;
   const pid_t child = command.argv.empty() ? -1 : spawn(command);
   UniqueFd pidfd(child < 0 ? -1 : static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   if (!pidfd.ok()) {
@@ -94,7 +100,8 @@ void FenceRunner::start(Seat peer, const FenceCommand& command, std::function<vo
     loop_.defer([done = std::move(done)] { done(-1); });
     return;
   }
-  running_.emplace(peer.value, std::make_unique<Run>(*this, peer, child, std::move(pidfd), command.timeout, std::move(done)));
+  const Key key{kind, peer.value};
+  running_.emplace(key, std::make_unique<Run>(*this, key, child, std::move(pidfd), command.timeout, std::move(done)));
 }
 
 }  // namespace lockstep
