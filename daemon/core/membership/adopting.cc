@@ -149,6 +149,15 @@ bool Membership::joins_as_another_disk(Seat seat, const Tenure& next) const {
   return peer.hello->disk != r_.ctx.record.peers[seat.value].disk;
 }
 
+// A copy that had all of its writes from a Primary knows by block what that one, or another member, may lack (ADR 15).
+void Membership::mark_dropped(Seat seat, const Tenure& old) {
+  const bool followed = old.primary && old.primary->node != r_.self() && old.members.contains(r_.self());
+  const RecentWrites& recent = r_.secondary.unsettled();
+  if (!followed || !recent.complete() || r_.intents.any_pinned()) return r_.write_path.mark_in_doubt(seat);
+  if (MUTANT(lost_peer_not_marked)) return;
+  recent.for_each([this, seat](const Range& range) { r_.dirty.mark(seat, range); });
+}
+
 void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure& next) {
   const Seat self = r_.self();
   unlearned_of_clean_ = {};
@@ -159,7 +168,7 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     first_adoption(next);
   } else {
     for (Seat seat : (old->members - next.members) - SeatSet{self}) {
-      r_.write_path.mark_in_doubt(seat);
+      mark_dropped(seat, *old);
       // Given up although it answers (invalidate): from here on writes are recorded against it, until a resync begins.
       r_.peer(seat).replicating = false;
       r_.write_path.leg_lost(seat);

@@ -166,6 +166,7 @@ class Membership {
   void adopt_hearsay();
   void adopt(const Tenure& tenure);
   void finish_adopting();
+  void mark_dropped(Seat seat, const Tenure& old);
   void apply_set_change(const std::optional<Tenure>& old, const Tenure& next);
   void adopted_now();
   void first_adoption(const Tenure& next);

@@ -57,6 +57,7 @@ void Secondary::take(const Pending& pending, uint64_t position) {
   for (Seat seat : r_.data_peers()) {
     if (!r_.membership.member(seat) && !MUTANT(copy_marks_nothing)) r_.dirty.mark(seat, pending.range);
   }
+  if (position > 0) recent_.add(position, pending.range);
   if (r_.intents.hold(pending.range, position) || MUTANT(secondary_data_before_intent)) {
     submit(pending);
   } else {
@@ -146,6 +147,7 @@ void Secondary::compare(Seat from, const CompareRequest& request, PayloadId dige
 void Secondary::settled(Seat from, const Settled& notice) {
   if (!acceptable(from, notice.stamp)) return;
   settled_ = std::max(settled_, notice.position);
+  recent_.settled(settled_);
   if (r_.membership.member(r_.self())) r_.intents.unpin_all();
   cool(Heat::matters);
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/context.h"
+#include "core/dirty/recent_writes.h"
 #include "core/message.h"
 
 namespace lockstep {
@@ -22,7 +23,12 @@ class Secondary {
   void compare(Seat from, const CompareRequest& request, PayloadId digests);
   void settled(Seat from, const Settled& notice);
   void intents_progressed();
-  void reset_settled() { settled_ = 0; }
+  void reset_settled() {
+    settled_ = 0;
+    recent_.clear();
+  }
+  // What the Primary of this tenure sent and has not yet said to be settled.
+  const RecentWrites& unsettled() const { return recent_; }
   // Takes settled extents off the intent map: only those that have not been written for a while, or, where nothing more will be
   // written, all.
   enum class Heat : uint8_t { matters, is_over };
@@ -51,6 +57,7 @@ class Secondary {
   ReplicaImpl& r_;
   std::vector<Pending> waiting_;
   uint64_t settled_ = 0;
+  RecentWrites recent_;
   uint32_t failed_comparisons_ = 0;
 };
 

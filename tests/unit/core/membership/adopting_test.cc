@@ -156,8 +156,8 @@ TEST(Adopting, EveryMemberMarksWhatWasBeingWrittenForWhoLeaves) {
   lab.kill(kC);
   lab.advance(milliseconds(100));
   ASSERT_EQ(lab.node(kB).tenure().members, (SeatSet{kA, kB}));
-  EXPECT_EQ(lab.show(kB).dirty_blocks[kC.value], kBlocksPerExtent);
-  EXPECT_EQ(lab.show(kA).dirty_blocks[kC.value], 1U);  // the Primary knows which one
+  EXPECT_EQ(lab.show(kB).dirty_blocks[kC.value], 1U);
+  EXPECT_EQ(lab.show(kA).dirty_blocks[kC.value], 1U);
 }
 
 }  // namespace
