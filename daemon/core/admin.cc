@@ -97,7 +97,7 @@ std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
     case AdminOp::repair:
       return r_.verifier.repair(request.peer);
     case AdminOp::allow_resync:
-      r_.target.allow(request.peer);
+      r_.target.allow(request.range.offset);
       return Reason::none;
     case AdminOp::primary:
     case AdminOp::primary_force:
@@ -115,13 +115,13 @@ std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
 // Told to the peers as soon as they are there (ReplicaImpl::tell_paused).
 void Admin::pause(Seat peer, bool on) {
   for (Seat seat : r_.data_peers()) {
-    const bool is_so = paused_.contains(seat) == on && (on || !r_.target.held(seat));
+    const bool is_so = paused_.contains(seat) == on && (on || !r_.target.held());
     if ((peer != kNoSeat && peer != seat) || is_so) continue;
     if (on) {
       paused_.insert(seat);
     } else {
       paused_.erase(seat);
-      r_.target.allow(seat);  // whatever the handler said
+      r_.target.allow();  // whatever the handler said
     }
     r_.ctx.note(on ? Notice::resync_paused : Notice::resync_resumed, seat);
   }

@@ -127,7 +127,7 @@ enum class Notice : uint8_t {
   read_failed,      // seat: whose copy answers, and from which the range is written anew; a: its offset
   repair_finished,  // a: blocks written anew
   disk_hangs,       // and is given up; a: for how many seconds
-  resync_wanted,    // from that peer, and held until AdminOp::allow_resync
+  resync_wanted,    // from that peer, and held until AdminOp::allow_resync; a: which time of waiting
   joined,           // this copy is in the current set again
 };
 struct Note {

@@ -64,7 +64,7 @@ enum class AdminOp : uint8_t {
   verify,  // compare the copies, block by block
   verify_stop,
   repair,        // what was found to differ is written anew from `peer`'s copy, or from this node's
-  allow_resync,  // the shell's: what had to happen before a resync from `peer` is done (Notice::resync_wanted)
+  allow_resync,  // the shell's: what had to happen before a resync from `peer` is done (Notice::resync_wanted; its `a` is range.offset)
 };
 
 struct AdminRequest {

@@ -75,7 +75,7 @@ PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
     shown.replication = ReplicationState::established;
     if (r.source.active(peer.seat)) shown.replication = ReplicationState::sync_source;
     if (r.target.active() && r.target.source() == peer.seat) shown.replication = ReplicationState::sync_target;
-    shown.paused_here = r.admin.paused(peer.seat) || r.target.held(peer.seat);
+    shown.paused_here = r.admin.paused(peer.seat) || r.target.held();
     shown.paused_there = peer.paused;
     if (r.source.held_back(peer.seat)) shown.replication = ReplicationState::paused_sync_source;
     const bool paused = shown.paused_here || shown.paused_there;

@@ -135,7 +135,7 @@ void ReplicaImpl::tell_remembered() {
 void ReplicaImpl::tell_paused() {
   for (Seat seat : data_peers()) {
     Peer& p = peer(seat);
-    const bool paused = admin.paused(seat) || target.held(seat);
+    const bool paused = admin.paused(seat) || target.held();
     if (!p.met || p.told_paused == paused) continue;
     p.told_paused = paused;
     send(seat, ResyncPaused{p.told_paused});
@@ -418,7 +418,7 @@ bool ReplicaImpl::now_past(Instant started) const { return ctx.now >= started + 
 
 Instant ReplicaImpl::next_deadline() const {
   Instant due = std::min({membership.next_deadline(), write_path.next_deadline(), admin.next_deadline(), source.next_deadline(),
-                          verifier.next_deadline()});
+                          verifier.next_deadline(), target.next_deadline()});
   // Legs without an answer, and hot extents of a Secondary, are looked at once a second while there are any.
   bool resyncing = false;
   for (Seat seat : data_peers()) resyncing = resyncing || source.active(seat) || verifier.active(seat);

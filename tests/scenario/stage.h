@@ -48,7 +48,7 @@ class Stage : public sim::World {
 
   // NodeListener
   void admin_answered(Seat node, AdminId id, bool ok, Reason reason) override;
-  void resync_wanted(Seat, Seat) override {}  // no story has such a handler
+  void resync_wanted(Seat, Seat, uint64_t) override {}  // no story has such a handler
   void fence_wanted(Seat node, Seat peer, Boot evidence) override;
   void effect_done(Seat node, const Effect& effect) override;
   void process_ended(Seat node) override;

@@ -191,10 +191,11 @@ void Manager::rival_try(SimNode& node, Instant until) {
 
 // The handler always tells the truth: 7 only once the power is off, 6 only about a Primary. Late, doubled and failing ones are part
 // of the truth.
-void Manager::resync_wanted(Seat seat, Seat peer) {
-  context_.queue.after(prng_.between(milliseconds(20), seconds(2)), [this, seat, peer] {
+void Manager::resync_wanted(Seat seat, Seat peer, uint64_t episode) {
+  if (!calm_ && prng_.chance(20)) return;
+  context_.queue.after(prng_.between(milliseconds(20), seconds(2)), [this, seat, peer, episode] {
     const AdminId id{(uint64_t{1} << 41) + ++resyncs_allowed_};  // apart from operators' commands
-    if (node(seat).alive()) node(seat).post(AdminRequest{id, AdminOp::allow_resync, peer, {}, {}});
+    if (node(seat).alive()) node(seat).post(AdminRequest{id, AdminOp::allow_resync, peer, {}, {episode, 0}});
   });
 }
 

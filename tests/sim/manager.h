@@ -35,8 +35,8 @@ class Manager {
 
   void admin_answered(Seat node, AdminId id, bool ok, Reason reason);
   void process_ended(Seat node);
-  // The handler that has to run before a resync: it ends well, after a while.
-  void resync_wanted(Seat node, Seat peer);
+  // The handler that has to run before a resync: it ends well, after a while; or does not, and is asked again.
+  void resync_wanted(Seat node, Seat peer, uint64_t episode);
   void fence_wanted(Seat node, Seat peer, Boot evidence);
   void request_switch_over() { switch_wanted_ = true; }
   // Another operator promotes this node, again and again for a while, whatever the manager does meanwhile.

@@ -188,6 +188,23 @@ TEST_F(CopiesTest, ALevelledCopyHasWhatItHadLost) {
   }
 }
 
+// What one loss takes from everybody is gone; what is still in a cache then goes with that one (seed 7300001592).
+TEST_F(CopiesTest, WhatOneCopyStillHasMayBeLostWithItsCacheLater) {
+  coverage_.everywhere_lost = 0;
+  adopt();
+  const auto write_on_both = [this](uint64_t place) {
+    const uint64_t write = invoke(place);
+    for (SimDisk* disk : {&a_, &b_}) put(*disk, place, History::version_of(write));
+  };
+  write_on_both(3);
+  oracle_.cache_at_risk(kB, BitVector(2, true));
+  write_on_both(4);
+  oracle_.cache_at_risk(kA, BitVector(2, true));
+  EXPECT_EQ(coverage_.everywhere_lost, 1U);
+  oracle_.cache_at_risk(kB, BitVector(2, true));
+  EXPECT_EQ(coverage_.everywhere_lost, 2U);
+}
+
 TEST_F(CopiesTest, ObjectsToAnUncoveredDifference) {
   adopt();
   put(a_, 3, History::version_of(invoke(3)));

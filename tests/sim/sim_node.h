@@ -29,7 +29,7 @@ class NodeListener {
   virtual void role_changed(Seat node, bool primary) = 0;
   virtual void client_answered(Seat node, ClientIo io, IoStatus status, Payload payload) = 0;
   virtual void admin_answered(Seat node, AdminId id, bool ok, Reason reason) = 0;
-  virtual void resync_wanted(Seat node, Seat peer) = 0;
+  virtual void resync_wanted(Seat node, Seat peer, uint64_t episode) = 0;
   virtual void fence_wanted(Seat node, Seat peer, Boot evidence) = 0;
   virtual void process_ended(Seat node) = 0;
   // After the effect was carried out. Must not change the node at once.

@@ -71,7 +71,7 @@ class World : public NodeListener {
     if (id.value > kMeddling && !ok) ++coverage_.command_refused[static_cast<size_t>(reason)];
     manager_.admin_answered(node, id, ok, reason);
   }
-  void resync_wanted(Seat node, Seat peer) override { manager_.resync_wanted(node, peer); }
+  void resync_wanted(Seat node, Seat peer, uint64_t episode) override { manager_.resync_wanted(node, peer, episode); }
   void fence_wanted(Seat node, Seat peer, Boot evidence) override { manager_.fence_wanted(node, peer, evidence); }
   void effect_done(Seat node, const Effect& effect) override { injector_.seen(node, effect); }
   void process_ended(Seat node) override {

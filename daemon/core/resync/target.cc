@@ -9,8 +9,9 @@
 namespace lockstep {
 
 namespace {
+constexpr Duration kAskAgain = seconds(10);
 constexpr Duration kSilence = seconds(2);  // of a source that has given up: it does not say so
-}
+}  // namespace
 
 // A failed disk records nothing any more: what waited goes on, and is refused for want of a disk.
 bool ResyncTarget::recording() const { return (recording_ || begun_) && !r_.records.failed(); }
@@ -19,7 +20,10 @@ void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   if (begin.stamp != r_.membership.stamp() || r_.membership.member(r_.self()) || r_.membership.holds_tenure()) return;
   if (!r_.disk_usable) return r_.send(from, DiskCondition{false, r_.ctx.record.inconsistent, r_.ctx.record.doubtful});
   // Its operator's word may not have reached the source before it began.
-  if (r_.admin.paused(from) || held(from)) return r_.send(from, ResyncDeclined{begin.stamp});
+  if (r_.admin.paused(from) || unsaved()) {
+    abort(from);  // an earlier one that its source gave up without a word
+    return r_.send(from, ResyncDeclined{begin.stamp});
+  }
   // With a link down between two of the set, without a Primary, both may want to copy: the author of the tenure does, or who began.
   const bool another = source_ != kNoSeat && source_ != from && stamp_ == begin.stamp;
   const bool busy = another && r_.peer(source_).link_up && r_.peer(source_).disk_usable && r_.ctx.now < heard_ + kSilence;
@@ -32,22 +36,36 @@ void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   pump();
 }
 
-bool ResyncTarget::held(Seat from) const { return r_.ctx.config.hold_resync && !allowed_.contains(from); }
+// A copy that is whole and was not saved. One that a resync has completed, and that waits to be taken in, is not in question.
+bool ResyncTarget::held() const { return !active() && unsaved(); }
 
-// Who has a current copy here may begin, as soon as it is let.
+bool ResyncTarget::unsaved() const {
+  const auto& record = r_.ctx.record;
+  const bool outdated = record.adopted && !record.adopted->members.contains(r_.self()) && !record.inconsistent && r_.disk_usable;
+  return r_.ctx.config.hold_resync && outdated && !allowed_;
+}
+
+void ResyncTarget::allow(uint64_t episode) { allowed_ = allowed_ || (waiting_ && episode == episode_); }
+
+// The Primary will copy to this one as soon as it is let; without one, any member may. Whoever saves the copy may fail, and is asked again.
 void ResyncTarget::note_what_waits() {
-  const bool lacks = r_.membership.adopted() && !r_.membership.member(r_.self()) && r_.disk_usable;
-  for (Seat peer : r_.data_peers()) {
-    const bool waits = lacks && held(peer) && r_.peer(peer).met && r_.membership.member(peer);
-    if (waits && !wanted_.contains(peer)) r_.ctx.note(Notice::resync_wanted, peer);
-    waits ? wanted_.insert(peer) : wanted_.erase(peer);
+  const auto& adopted = r_.membership.adopted();
+  if (held() && !waiting_) {
+    ++episode_;
+    note_again_at_ = r_.ctx.now;
   }
+  waiting_ = held();
+  wanted_ = {};
+  for (Seat peer : r_.data_peers()) {
+    const bool source = r_.peer(peer).met && r_.membership.member(peer) && (!adopted->primary || adopted->primary->node == peer);
+    if (waiting_ && source) wanted_.insert(peer);
+  }
+  if (wanted_.empty() || r_.ctx.now < note_again_at_) return;
+  note_again_at_ = r_.ctx.now + kAskAgain;
+  r_.ctx.note(Notice::resync_wanted, *wanted_.begin(), episode_);
 }
 
-void ResyncTarget::joined() {
-  allowed_ = {};
-  abort(source_);
-}
+Instant ResyncTarget::next_deadline() const { return wanted_.empty() ? kNever : note_again_at_; }
 
 // Chunks of an aborted run may still be on their way to this disk: they land first, or they would land on newer writes.
 void ResyncTarget::pump() {
@@ -64,6 +82,7 @@ void ResyncTarget::record_begin(Seat from, bool full) {
   r_.intents.pin_all();
   r_.secondary.reset_settled();
   r_.ctx.record.inconsistent = true;
+  allowed_ = false;
   recording_ = true;
   r_.records.changed([this, from, link = r_.peer(from).link] {
     recording_ = false;

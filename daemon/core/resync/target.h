@@ -20,14 +20,17 @@ class ResyncTarget {
   void join_prepare(Seat from, const JoinPrepare& prepare);
   bool recording() const;
   void pump();
-  // Before it is overwritten, a copy may have to be saved: each resync waits for that (CoreConfig::hold_resync), and its source is told.
-  bool held(Seat from) const;
-  void allow(Seat from) { allowed_.insert(from); }
+  // Before it becomes a mixture, a copy may have to be saved (CoreConfig::hold_resync): a resync waits for that, and its source is told.
+  bool held() const;
+  // What Notice::resync_wanted asked for is done; or an operator wants no more of it.
+  void allow(uint64_t episode);
+  void allow() { allow(episode_); }
+  Instant next_deadline() const;
   bool active() const { return source_ != kNoSeat; }
   void heard_from_source(Instant now) { heard_ = now; }
   Seat source() const { return source_; }
   void abort(Seat from);
-  void joined();
+  void joined() { abort(source_); }
   // After a crash in the middle of writes; until it is heard what has become of the set since, every extent that was hot is in doubt.
   void came_back() { unheard_ = true; }
   bool unheard() const { return unheard_; }
@@ -35,6 +38,7 @@ class ResyncTarget {
   void set_changed(const Tenure& old, const Tenure& next);
 
  private:
+  bool unsaved() const;
   void note_what_waits();
   void record_begin(Seat from, bool full);
   void forget_what_is_known();
@@ -47,9 +51,12 @@ class ResyncTarget {
   // marked what was in flight (WritePath::mark_in_doubt). Others have to be told of every extent that was hot here.
   std::optional<Holder> writer_;
   bool unheard_ = false;
-  SeatSet allowed_;
-  SeatSet wanted_;  // what was noted as waiting
-  Stamp stamp_;     // of the tenure in which that resync began
+  bool allowed_ = false;  // until the next one begins, whoever its source is
+  SeatSet wanted_;        // what was noted as waiting
+  bool waiting_ = false;
+  uint64_t episode_ = 0;   // of waiting: what was done for an earlier one does not count
+  Instant note_again_at_;  // what still waits
+  Stamp stamp_;            // of the tenure in which that resync began
   bool recording_ = false;
   uint64_t run_ = 0;                  // counts resyncs: what an earlier one began must not conclude a later one
   std::optional<ResyncBegin> begun_;  // waits until what came before it over the same link has landed

@@ -29,7 +29,7 @@ void Secondary::write(Seat from, const WriteRequest& request, PayloadId payload)
   const bool from_primary = tenure && tenure->primary && tenure->primary->node == from;
   if (tenure && !from_primary && !MUTANT(older_frames_accepted)) return r_.release(payload);
   // What came behind the beginning of a resync that was declined: a copy that is out of the set stays as it is until one begins.
-  if (tenure && !r_.membership.member(r_.self()) && !r_.target.active()) return r_.release(payload);
+  if (tenure && !r_.membership.member(r_.self()) && r_.target.source() != from) return r_.release(payload);
   take({from, r_.peer(from).link, request.stamp, request.op, request.kind, request.range, request.fua, payload, 0},
        request.position);
 }

@@ -99,7 +99,7 @@ class Resource final : public LinkOwner {
   HandlerCommand handler_command(Handler kind, Seat peer) const;
   void run_handlers(const Note& note);
   void tell(Handler kind, Seat peer);
-  void before_resync(Seat peer);
+  void before_resync(const Note& wanted);
   void start_read(const Read& read);
   void retry_reads_soon();
   BlockMask look_at(const Read& wanted, Buffer& read);

@@ -5,12 +5,6 @@
 
 namespace lockstep {
 
-namespace {
-
-constexpr Duration kBeforeResyncAgain = seconds(10);  // after one that did not succeed, while its resync still waits
-
-}  // namespace
-
 HandlerCommand Resource::handler_command(Handler kind, Seat peer) const {
   HandlerCommand command;
   command.argv = settings_.handlers[static_cast<size_t>(kind)];
@@ -34,7 +28,7 @@ void Resource::run(const RunFence& effect) {
 void Resource::run_handlers(const Note& note) {
   const auto is = [&note](Notice notice) { return note.notice == notice; };
   const Reason reason = static_cast<Reason>(note.a);
-  if (is(Notice::resync_wanted)) before_resync(note.seat);
+  if (is(Notice::resync_wanted)) before_resync(note);
   if (is(Notice::disk_failed) || is(Notice::metadata_failed)) tell(Handler::local_io_error, kNoSeat);
   if (is(Notice::joined)) tell(Handler::after_resync_target, kNoSeat);
   if (is(Notice::verify_finished) && note.a > 0) tell(Handler::out_of_sync, note.seat);
@@ -52,21 +46,17 @@ void Resource::tell(Handler kind, Seat peer) {
   });
 }
 
-// The copy is overwritten only when this succeeded: it is what is left if the source fails in the middle.
-void Resource::before_resync(Seat peer) {
-  handlers_->start(
-      Handler::before_resync_target, peer, handler_command(Handler::before_resync_target, peer), [this, peer](int exit_status) {
-        if (exit_status == 0) return begin_admin(AdminOp::allow_resync, peer, [](const AdminReply&) {});
-        log_format(
-            LogLevel::error, settings_.name, "",
-            "{}: before-resync-target ended with {}: the resync waits; it is run again in {} s, and lockstep resume-sync {} goes on without it",
-            settings_.name_of(peer), exit_status, kBeforeResyncAgain.ns / seconds(1).ns, settings_.name);
-        loop_->call_at(loop_->now() + kBeforeResyncAgain, [this, peer] {
-          for (const PeerSnapshot& shown : replica_->inspect(loop_->now()).peers) {
-            if (shown.node == peer && shown.replication == ReplicationState::paused_sync_target) before_resync(peer);
-          }
-        });
-      });
+// The copy becomes a mixture only when this succeeded: it is what is left if the source fails in the middle. While it waits, the core asks again.
+void Resource::before_resync(const Note& wanted) {
+  const Seat peer = wanted.seat;
+  const HandlerCommand command = handler_command(Handler::before_resync_target, peer);
+  handlers_->start(Handler::before_resync_target, kNoSeat, command, [this, peer, episode = wanted.a](int exit_status) {
+    if (exit_status == 0) return begin_admin(AdminOp::allow_resync, peer, [](const AdminReply&) {}, {episode, 0});
+    log_format(
+        LogLevel::error, settings_.name, "",
+        "{}: before-resync-target ended with {}: the resync waits; it is run again, and lockstep resume-sync {} goes on without it",
+        settings_.name_of(peer), exit_status, settings_.name);
+  });
 }
 
 }  // namespace lockstep

@@ -156,15 +156,18 @@ TEST_F(Copying, AResyncWaitsUntilTheCopyIsSaved) {
   Lab lab({.configure = [](CoreConfig& config) { config.hold_resync = true; }});
   lose_b(lab);
   lab.connect(kA, kB);
-  lab.advance(seconds(10));
+  lab.advance(milliseconds(10500));
   EXPECT_TRUE(sent<ResyncBegin>(lab).empty());
   EXPECT_EQ(lab.show(kB).peers[0].replication, ReplicationState::paused_sync_target);
   const auto wanted = [&lab] {
     return std::count_if(lab.node(kB).notes.begin(), lab.node(kB).notes.end(),
                          [](const Note& note) { return note.notice == Notice::resync_wanted; });
   };
-  EXPECT_EQ(wanted(), 1) << "once";
-  EXPECT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::allow_resync, kA)));
+  EXPECT_EQ(wanted(), 2) << "and asks again after ten seconds";
+  lab.admin(kB, AdminOp::allow_resync, kA, {7, 0});  // of another time
+  lab.advance(seconds(1));
+  EXPECT_FALSE(joined(lab));
+  EXPECT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::allow_resync, kA, {1, 0})));
   lab.advance(seconds(1));
   EXPECT_TRUE(joined(lab));
   EXPECT_TRUE(lab.node(kB).noted(Notice::joined));
@@ -173,7 +176,7 @@ TEST_F(Copying, AResyncWaitsUntilTheCopyIsSaved) {
   lab.advance(seconds(5));
   lab.connect(kA, kB);
   lab.advance(seconds(1));
-  EXPECT_EQ(wanted(), 2) << "and before the next one";
+  EXPECT_EQ(wanted(), 3) << "and before the next one";
   EXPECT_FALSE(joined(lab));
   lab.admin(kB, AdminOp::resume_sync);
   lab.advance(seconds(1));
