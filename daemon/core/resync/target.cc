@@ -19,15 +19,15 @@ bool ResyncTarget::recording() const { return (recording_ || begun_) && !r_.reco
 void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   if (begin.stamp != r_.membership.stamp() || r_.membership.member(r_.self()) || r_.membership.holds_tenure()) return;
   if (!r_.disk_usable) return r_.send(from, DiskCondition{false, r_.ctx.record.inconsistent, r_.ctx.record.doubtful});
-  // Its operator's word may not have reached the source before it began.
-  if (r_.admin.paused(from) || unsaved()) {
-    abort(from);  // an earlier one that its source gave up without a word
-    return r_.send(from, ResyncDeclined{begin.stamp});
-  }
   // With a link down between two of the set, without a Primary, both may want to copy: the author of the tenure does, or who began.
   const bool another = source_ != kNoSeat && source_ != from && stamp_ == begin.stamp;
   const bool busy = another && r_.peer(source_).link_up && r_.peer(source_).disk_usable && r_.ctx.now < heard_ + kSilence;
   if (busy && r_.membership.adopted()->origin.node != from) return r_.send(from, ResyncDeclined{begin.stamp});
+  // Its operator's word may not have reached the source before it began.
+  if (r_.admin.paused(from) || unsaved()) {
+    if (!busy) abort(source_);  // an earlier one that its source gave up without a word (seed 397936144023)
+    return r_.send(from, ResyncDeclined{begin.stamp});
+  }
   source_ = from;
   stamp_ = begin.stamp;
   heard_ = r_.ctx.now;
