@@ -162,8 +162,8 @@ TEST_F(RegisterTest, WhatAFenceMayHaveDecidedStaysSo) {
 TEST_F(RegisterTest, AHalfMayDecideThatThereAreOtherVoters) {
   for (const bool fenced : {false, true}) {
     register_ = {};
-    Tenure before = of_two();
-    before.number = 1;
+    Tenure before = tenure(1, kA, {kA});
+    before.voters = of_two().voters;
     EXPECT_EQ(accept(before, {kA, kB}), "");
     Tenure next = tenure(2, kA, {kA});
     next.voter_set = before.voter_set + 1;
