@@ -41,7 +41,7 @@ void EventFeed::describe(const ResourceStatus& status, std::map<std::string, Obj
          device_keys,
          {{"replication", std::string(to_text(peer.replication))},
           {"peer-disk", std::string(to_text(peer.disk))},
-          {"resync-suspended", "no"}}});
+          {"resync-suspended", paused_text(peer)}}});
   }
   for (const VoterSnapshot& voter : snapshot.voters) {
     add(4, fmt::format("{}", voter.seat.value),

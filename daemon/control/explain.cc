@@ -154,6 +154,7 @@ void explain_io(const ResourceStatus& status, std::string& out) {
   if (snapshot.suspended) {
     add_line(out, "I/O is frozen.");
     explain_reason(snapshot.reason, out);
+    if (snapshot.suspended_by_operator && snapshot.reason != Reason::io_suspended) explain_reason(Reason::io_suspended, out);
     add_line(out, votes_text(status));
     explain_fences(status, out);
     if (about_votes(snapshot.reason)) explain_two_voters(status, out);
@@ -181,6 +182,12 @@ void explain_pause(const ResourceStatus& status, const PeerSnapshot& peer, std::
   const std::string name = status.name_of(peer.node);
   if (peer.paused_here)
     add_line(out, fmt::format("Paused on this node: lockstep resume-sync {}:{} lets it go on.", status.name, name));
+  if (peer.held_here)
+    add_line(
+        out,
+        fmt::format("Waits for the handler before-resync-target, which is run again until it succeeds: the log has how it ended. "
+                    "lockstep resume-sync {}:{} goes on without it.",
+                    status.name, name));
   if (peer.paused_there)
     add_line(out, fmt::format("Paused on {0}: lockstep resume-sync {1} there lets it go on.", name, status.name));
 }

@@ -61,6 +61,8 @@ class Node final : public ControlHandler {
   void verify(const ControlRequest& request, Shared responder);
   void repair(const ControlRequest& request, Shared responder);
   void pause_sync(const ControlRequest& request, Shared responder);
+  void suspend_io(const ControlRequest& request, Shared responder);
+  void resume_io(const ControlRequest& request, Shared responder);
   void resume_sync(const ControlRequest& request, Shared responder);
   void on_peers(const ControlRequest& request, AdminOp op, const Range& range, Shared responder);
   void not_built(const ControlRequest& request, Shared responder);

@@ -245,6 +245,14 @@ void Node::resume_sync(const ControlRequest& request, Shared responder) {
   on_peers(request, AdminOp::resume_sync, {}, std::move(responder));
 }
 
+void Node::suspend_io(const ControlRequest& request, Shared responder) {
+  if (Up* up = need(request, responder)) run_admin(*up, AdminOp::suspend_io, kNoSeat, std::move(responder));
+}
+
+void Node::resume_io(const ControlRequest& request, Shared responder) {
+  if (Up* up = need(request, responder)) run_admin(*up, AdminOp::resume_io, kNoSeat, std::move(responder));
+}
+
 void Node::verify(const ControlRequest& request, Shared responder) {
   if (request.flag("repair")) return repair(request, std::move(responder));
   if (request.flag("cancel")) return on_peers(request, AdminOp::verify_stop, {}, std::move(responder));

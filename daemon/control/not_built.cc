@@ -18,8 +18,6 @@ constexpr auto kInstead = std::to_array<Row>({
     {"detach", "lockstep down {0} releases the disk."},
     {"outdate", "Nothing has to be marked: a copy that may lack an acknowledged write is never promoted."},
     {"resize", "Copy the data to a resource on larger disks."},
-    {"suspend-io", "Freeze what uses the device instead (fsfreeze, or pause the application)."},
-    {"resume-io", "Frozen I/O goes on by itself; lockstep explain {0} io says what it waits for."},
 });
 
 }  // namespace

@@ -18,6 +18,18 @@ FencingPolicy policy_of(config::Fencing fencing) {
   return FencingPolicy::dont_care;
 }
 
+ReadBalancing balancing_of(config::ReadBalancing wanted) {
+  switch (wanted) {
+    case config::ReadBalancing::prefer_local:
+      return ReadBalancing::prefer_local;
+    case config::ReadBalancing::round_robin:
+      return ReadBalancing::round_robin;
+    case config::ReadBalancing::least_pending:
+      return ReadBalancing::least_pending;
+  }
+  return ReadBalancing::prefer_local;
+}
+
 HostPort host_port(const config::Endpoint& endpoint) { return {endpoint.host, std::to_string(endpoint.port)}; }
 
 CoreConfig core_config(const config::Resource& resource, const config::Host& self) {
@@ -41,6 +53,7 @@ CoreConfig core_config(const config::Resource& resource, const config::Host& sel
   core.fence_handler = !self.handlers.fence_peer.empty();
   core.hold_resync = self.handlers.others.contains("before-resync-target");
   core.verify_interval = disk.verify_interval;
+  core.read_balancing = balancing_of(disk.read_balancing);
   return core;
 }
 

@@ -32,14 +32,22 @@ std::string ResourceStatus::refusal_of(Seat peer) const {
 }
 
 std::string suspended_text(const ResourceStatus& status) {
-  if (!status.snapshot.suspended) return "no";
-  return status.snapshot.reason == Reason::last_copy_failed ? "no-data" : "quorum";
+  const Snapshot& snapshot = status.snapshot;
+  if (!snapshot.suspended) return "no";
+  if (snapshot.reason == Reason::io_suspended) return "user";
+  return fmt::format("{}{}", snapshot.suspended_by_operator ? "user," : "",
+                     snapshot.reason == Reason::last_copy_failed ? "no-data" : "quorum");
 }
 
 std::string paused_text(const PeerSnapshot& peer) {
-  if (!peer.paused_here && !peer.paused_there) return "no";
-  return fmt::format("{}{}{}", peer.paused_here ? "user" : "", peer.paused_here && peer.paused_there ? "," : "",
-                     peer.paused_there ? "peer" : "");
+  std::string text;
+  const auto add = [&text](bool is_so, std::string_view word) {
+    if (is_so) text += (text.empty() ? "" : ",") + std::string(word);
+  };
+  add(peer.paused_here, "user");
+  add(peer.paused_there, "peer");
+  add(peer.held_here, "handler");
+  return text.empty() ? "no" : text;
 }
 
 bool resyncing(const PeerSnapshot& peer) {

@@ -48,7 +48,7 @@ struct ResourceStatus {
 // none, running, completed (7, and the boot that it ended is the last one known), exit-N, failed (no exit status).
 std::string to_text(const FenceSnapshot& fence);
 
-// Why I/O is suspended: "quorum" or "no-data"; "no" when it is not.
+// Why I/O is suspended: "user" (suspend-io), "quorum" or "no-data", with a comma where it is both; "no" when it is not.
 std::string suspended_text(const ResourceStatus& status);
 
 // percent of a running resync that is done, and an estimate from its mean rate so far.

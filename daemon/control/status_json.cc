@@ -112,10 +112,10 @@ nlohmann::ordered_json status_json(const ResourceStatus& status) {
   out["role"] = to_text(snapshot.role);
   out["caretaker"] = snapshot.caretaker;
   out["suspended"] = snapshot.suspended;
-  out["suspended-user"] = false;
+  out["suspended-user"] = snapshot.suspended_by_operator;
   out["suspended-no-data"] = no_data;
   out["suspended-fencing"] = false;
-  out["suspended-quorum"] = snapshot.suspended && !no_data;
+  out["suspended-quorum"] = snapshot.suspended && !no_data && snapshot.reason != Reason::io_suspended;
   out["force-io-failures"] = false;
   out["write-ordering"] = "flush";
   out["tenure"] = snapshot.tenure ? snapshot.tenure->number : 0;

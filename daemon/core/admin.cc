@@ -72,12 +72,15 @@ void Admin::pump() {
       return pump_discard();
     case AdminOp::stop:
       return pump_stop();
+    case AdminOp::suspend_io:
+      return pump_suspend_io();
     case AdminOp::pause_sync:
     case AdminOp::resume_sync:
     case AdminOp::verify:
     case AdminOp::verify_stop:
     case AdminOp::repair:
     case AdminOp::allow_resync:
+    case AdminOp::resume_io:
       UNREACHABLE("a command that is done at once");
   }
 }
@@ -97,7 +100,10 @@ std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
     case AdminOp::repair:
       return r_.verifier.repair(request.peer);
     case AdminOp::allow_resync:
-      r_.target.allow(request.range.offset);
+      r_.target.allow(request.episode);
+      return Reason::none;
+    case AdminOp::resume_io:
+      r_.write_path.resume();
       return Reason::none;
     case AdminOp::primary:
     case AdminOp::primary_force:
@@ -107,6 +113,7 @@ std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
     case AdminOp::invalidate_remote:
     case AdminOp::discard_history:
     case AdminOp::stop:
+    case AdminOp::suspend_io:
       return std::nullopt;
   }
   UNREACHABLE("a command");
@@ -208,8 +215,23 @@ void Admin::hand_over() {
 
 void Admin::pump_secondary() {
   if (!r_.membership.holds_tenure()) return finish(true);
+  if (r_.write_path.suspended()) return finish(false, Reason::io_suspended);
   hand_over();
   if (r_.ctx.now >= deadline_) finish(false, r_.membership.serving() ? Reason::io_pending : Reason::no_quorum);
+}
+
+// What an operator then does with the disks beneath (a snapshot, say) finds them equal, and the same as what clients were told.
+void Admin::pump_suspend_io() {
+  if (!r_.membership.serves_clients()) return finish(false, Reason::not_primary);
+  if (!std::exchange(asked_, true)) r_.write_path.suspend();
+  if (!r_.write_path.suspended()) return finish(false, Reason::operator_request);  // resume-io came in between
+  if (r_.write_path.requests_under_way() == 0 && r_.membership.serving()) {
+    if (r_.write_path.everything_settled()) return finish(true);
+    r_.write_path.flush_soon();
+  }
+  if (r_.ctx.now < deadline_) return;
+  r_.write_path.resume();
+  finish(false, r_.membership.serving() ? Reason::io_pending : Reason::no_quorum);
 }
 
 Reason Admin::creation_obstacle() const {
@@ -450,6 +472,7 @@ Instant Admin::stop_deadline() const {
 
 void Admin::pump_stop() {
   Reason unclean = Reason::none;
+  r_.write_path.resume();  // what waits is answered before this node leaves
   if (r_.membership.holds_tenure()) {
     hand_over();
     if (r_.ctx.now < stop_deadline()) return;

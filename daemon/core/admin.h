@@ -66,6 +66,7 @@ class Admin {
   Seat who_can_drop_this_copy() const;
   void pump_invalidate_remote();
   void pump_stop();
+  void pump_suspend_io();
   std::optional<Reason> done_at_once(const AdminRequest& request);
   void answer(const AdminRequest& request, bool ok, Reason reason);
   void pause(Seat peer, bool on);

@@ -10,6 +10,13 @@ namespace lockstep {
 
 enum class FencingPolicy : uint8_t { dont_care, resource_only, resource_and_stonith };
 
+// Which copy of the set answers a read on the Primary; all of them have every acknowledged write.
+enum class ReadBalancing : uint8_t {
+  prefer_local,
+  round_robin,
+  least_pending,  // the copy of which fewest reads are under way; of several, this node's
+};
+
 struct CoreConfig {
   Seat self;
   SeatSet data_nodes;  // configured, with self
@@ -33,7 +40,10 @@ struct CoreConfig {
   Duration disk_timeout;           // a disk that does not answer for so long is given up, if there is another copy; zero: never
   bool metadata_on_disk = false;   // the metadata is on the same disk, and hangs with it
   uint32_t max_failed_reads = 32;  // of the local disk, answered by a peer and healed; more, and it is given up
+  ReadBalancing read_balancing = ReadBalancing::prefer_local;
   uint32_t max_hot_extents = 256;  // set intent bits (times 4 MiB: what a crash costs in resync)
+  uint32_t recent_writes =
+      1 << 17;  // remembered one by one until they are settled; with more, a lost copy is in doubt by extents
   Duration settle_interval = milliseconds(500);  // background flush of what was acknowledged and not flushed
   uint64_t resync_chunk_bytes = 256 * 1024;
   uint32_t resync_window = 32;                 // chunks in flight

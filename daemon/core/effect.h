@@ -124,7 +124,7 @@ enum class Notice : uint8_t {
   verify_started,   // a: blocks to compare
   verify_finished,  // a: blocks that differ
   verify_aborted,
-  read_failed,      // seat: whose copy answers, and from which the range is written anew; a: its offset
+  read_failed,  // seat: whose copy answers (on a Secondary: who asked), and from which the range is written anew; a: its offset
   repair_finished,  // a: blocks written anew
   disk_hangs,       // and is given up; a: for how many seconds
   resync_wanted,    // from that peer, and held until AdminOp::allow_resync; a: which time of waiting

@@ -64,7 +64,9 @@ enum class AdminOp : uint8_t {
   verify,  // compare the copies, block by block
   verify_stop,
   repair,        // what was found to differ is written anew from `peer`'s copy, or from this node's
-  allow_resync,  // the shell's: what had to happen before a resync from `peer` is done (Notice::resync_wanted; its `a` is range.offset)
+  allow_resync,  // the shell's: what had to happen before a resync from `peer` is done (Notice::resync_wanted)
+  suspend_io,  // on the Primary: requests wait from now on; answered when those before are done and flushed on every copy of the set
+  resume_io,
 };
 
 struct AdminRequest {
@@ -73,6 +75,7 @@ struct AdminRequest {
   Seat peer;    // invalidate_remote, discard_history, repair; pause_sync, resume_sync, verify, verify_stop: kNoSeat is all
   Uuid fresh;   // randomness for operations that begin a history or a voter
   Range range;  // verify: empty is everything
+  uint64_t episode = 0;  // allow_resync: which time of waiting (Note::a of Notice::resync_wanted)
 };
 
 // The fence-peer handler ended. `evidence` is the boot that was known when it was started.

@@ -75,10 +75,11 @@ PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
     shown.replication = ReplicationState::established;
     if (r.source.active(peer.seat)) shown.replication = ReplicationState::sync_source;
     if (r.target.active() && r.target.source() == peer.seat) shown.replication = ReplicationState::sync_target;
-    shown.paused_here = r.admin.paused(peer.seat) || r.target.held();
+    shown.paused_here = r.admin.paused(peer.seat);
+    shown.held_here = r.target.held();
     shown.paused_there = peer.paused;
     if (r.source.held_back(peer.seat)) shown.replication = ReplicationState::paused_sync_source;
-    const bool paused = shown.paused_here || shown.paused_there;
+    const bool paused = shown.paused_here || shown.paused_there || shown.held_here;
     if (paused && lacks_writes(r)) shown.replication = ReplicationState::paused_sync_target;
     const bool idle = shown.replication == ReplicationState::established;
     if (idle && now < peer.compared + kComparing) shown.replication = ReplicationState::verify_target;
@@ -142,6 +143,11 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
       shown.reason = Reason::last_copy_failed;
     }
     if (!shown.quorum && shown.reason == Reason::none) shown.reason = Reason::no_quorum;
+    shown.suspended_by_operator = write_path.suspended();
+    if (shown.suspended_by_operator && !shown.suspended) {
+      shown.suspended = true;
+      shown.reason = Reason::io_suspended;
+    }
   } else {
     shown.reason = admin.promotion_obstacle();
     if (shown.reason == Reason::none && membership.last_obstacle() != Reason::none) shown.reason = membership.last_obstacle();

@@ -116,6 +116,10 @@ constexpr auto kTable = std::to_array<Row>({
      "Run verify on the Primary.", kRefused},
     {Reason::verify_active, "verify-active", "The copies are being compared already.",
      "Wait for the end (status shows it), or end it: verify --cancel.", kActive},
+    {Reason::io_suspended, "io-suspended", "An operator suspended I/O (suspend-io): requests wait.", "resume-io lets them go on.",
+     kRefused},
+    {Reason::not_primary, "not-primary", "This node is not Primary: it serves no I/O.", "Give the command on the Primary.",
+     kRefused},
 });
 static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 

@@ -51,9 +51,11 @@ enum class Reason : uint8_t {
   invalidate_primary,  // a Primary's copy cannot be invalidated under its clients
   verify_elsewhere,    // the copies are compared from another node
   verify_active,       // they are being compared already
+  io_suspended,        // an operator suspended I/O
+  not_primary,
 };
 
-constexpr size_t kReasons = static_cast<size_t>(Reason::verify_active) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::not_primary) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

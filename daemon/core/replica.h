@@ -46,6 +46,8 @@ class Replica {
   Snapshot inspect(Instant now) const;
   // The durable record as this replica wants it to be (for dump-md of a running resource, and for the simulator's checks).
   const NodeRecord& record() const;
+  // Blocks in which that peer's copy may differ from this one; valid until the next step. (For the simulator's checks.)
+  const BitVector& differing(Seat peer) const;
 
  private:
   std::unique_ptr<ReplicaImpl> impl_;

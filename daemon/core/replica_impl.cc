@@ -440,5 +440,6 @@ void Replica::step(Instant now, const Event& event, Effects& out) { impl_->step(
 Instant Replica::next_deadline() const { return impl_->next_deadline(); }
 Snapshot Replica::inspect(Instant now) const { return impl_->inspect(now); }
 const NodeRecord& Replica::record() const { return impl_->ctx.record; }
+const BitVector& Replica::differing(Seat peer) const { return impl_->dirty.of(peer); }
 
 }  // namespace lockstep

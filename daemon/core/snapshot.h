@@ -76,6 +76,7 @@ struct PeerSnapshot {
   FenceSnapshot fence;
   bool paused_here = false;  // an operator paused resyncs with this peer, on this node
   bool paused_there = false;
+  bool held_here = false;    // resyncs wait until what must happen before one has been done (CoreConfig::hold_resync)
   uint64_t recent_rate = 0;  // of the running resync or comparison, bytes a second over the last seconds
   VerifySnapshot verify;
 };
@@ -83,11 +84,12 @@ struct PeerSnapshot {
 struct Snapshot {
   Role role = Role::secondary;
   DiskState disk = DiskState::diskless;
-  bool caretaker = false;        // it levels the copies, as a Primary that serves nobody
-  bool quorum = false;           // enough voters answer
-  bool suspended = false;        // I/O is frozen
-  Reason reason = Reason::none;  // of the freeze, or why this node could not be promoted now
-  std::optional<Tenure> tenure;  // adopted
+  bool caretaker = false;              // it levels the copies, as a Primary that serves nobody
+  bool quorum = false;                 // enough voters answer
+  bool suspended = false;              // I/O is frozen
+  bool suspended_by_operator = false;  // alone, or besides
+  Reason reason = Reason::none;        // of the freeze, or why this node could not be promoted now
+  std::optional<Tenure> tenure;        // adopted
   Uuid disk_uuid;
   uint64_t size_bytes = 0;
   Duration lease_left;

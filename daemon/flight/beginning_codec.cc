@@ -19,8 +19,8 @@ constexpr uint8_t kWhole = 0, kDistances = 1;  // how a page is written
 template <class C, class F>
 void each_setting(C& config, F&& f) {
   auto& [self, data_nodes, witnesses, lease, drift, round_timeout, retry, patience, caretaker_delay, ack_timeout, fail, fencing,
-         handler, witness_timeout, max_op_bytes, max_client_ops, disk_timeout, metadata_on_disk, max_failed_reads,
-         max_hot_extents, settle_interval, chunk, window, max_rate, min_rate, latency_target, digests, hold_resync,
+         handler, witness_timeout, max_op_bytes, max_client_ops, disk_timeout, metadata_on_disk, max_failed_reads, read_balancing,
+         max_hot_extents, recent_writes, settle_interval, chunk, window, max_rate, min_rate, latency_target, digests, hold_resync,
          verify_interval, flush_blocks] = config;
   f(self);
   f(data_nodes);
@@ -41,7 +41,9 @@ void each_setting(C& config, F&& f) {
   f(disk_timeout);
   f(metadata_on_disk);
   f(max_failed_reads);
+  f(read_balancing);
   f(max_hot_extents);
+  f(recent_writes);
   f(settle_interval);
   f(chunk);
   f(window);
@@ -62,6 +64,7 @@ struct PutSetting {
   void operator()(int v) const { out.zigzag(v); }
   void operator()(bool v) const { out.byte(v ? 1 : 0); }
   void operator()(FencingPolicy v) const { out.byte(static_cast<uint8_t>(v)); }
+  void operator()(ReadBalancing v) const { out.byte(static_cast<uint8_t>(v)); }
   template <std::unsigned_integral T>
   void operator()(T v) const {
     out.varint(v);
@@ -81,6 +84,10 @@ struct GetSetting {
   void operator()(FencingPolicy& v) const {
     v = static_cast<FencingPolicy>(in.byte());
     if (v > FencingPolicy::resource_and_stonith) in.fail();
+  }
+  void operator()(ReadBalancing& v) const {
+    v = static_cast<ReadBalancing>(in.byte());
+    if (v > ReadBalancing::least_pending) in.fail();
   }
   template <std::unsigned_integral T>
   void operator()(T& v) const {

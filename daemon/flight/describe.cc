@@ -267,6 +267,10 @@ std::string_view name_of(AdminOp op) {
       return "pause-sync";
     case AdminOp::allow_resync:
       return "allow-resync";
+    case AdminOp::suspend_io:
+      return "suspend-io";
+    case AdminOp::resume_io:
+      return "resume-io";
     case AdminOp::resume_sync:
       return "resume-sync";
     case AdminOp::verify:

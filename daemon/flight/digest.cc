@@ -93,10 +93,11 @@ void mix_comparison(Mixer& mix, const VerifySnapshot& verify) {
 
 // The bindings stop compiling when a snapshot gets another member.
 void mix_snapshot(Mixer& mix, const Snapshot& shown) {
-  const auto& [role, disk, caretaker, quorum, suspended, reason, tenure, disk_uuid, size, lease, seasoned, healed, ops, hot,
-               needed, answering, dirty, voters, peers, without_seat] = shown;
+  const auto& [role, disk, caretaker, quorum, suspended, by_operator, reason, tenure, disk_uuid, size, lease, seasoned, healed,
+               ops, hot, needed, answering, dirty, voters, peers, without_seat] = shown;
   static_cast<void>(tenure);  // the record has it
-  mix.numbers(role, disk, caretaker, quorum, suspended, reason, size, lease, seasoned, healed, ops, hot, needed, answering);
+  mix.numbers(role, disk, caretaker, quorum, suspended, by_operator, reason, size, lease, seasoned, healed, ops, hot, needed,
+              answering);
   mix(disk_uuid);
   for (const uint64_t blocks : dirty) mix(blocks);
   for (const auto* list : {&voters, &without_seat}) {
@@ -107,11 +108,11 @@ void mix_snapshot(Mixer& mix, const Snapshot& shown) {
   }
   for (const PeerSnapshot& peer : peers) {
     const auto& [node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused, differing,
-                 fence, paused_here, paused_there, rate, verify] = peer;
+                 fence, paused_here, paused_there, held, rate, verify] = peer;
     mix.numbers(node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused);
     for (const Range& range : differing) mix.numbers(range.offset, range.length);
     mix_fence(mix, fence);
-    mix.numbers(paused_here, paused_there, rate);
+    mix.numbers(paused_here, paused_there, held, rate);
     mix_comparison(mix, verify);
   }
 }

@@ -32,6 +32,7 @@ struct Writing {
   void uuid(const Uuid& v) { out.uuid(v); }
   void number(int v) { out.zigzag(v); }
   void mask(BlockMask v) { out.varint(v); }
+  void count(uint64_t v) { out.varint(v); }
   void seat(Seat v) { out.byte(v.value); }
   void flag(bool v) { out.byte(v ? 1 : 0); }
   template <class E>
@@ -82,6 +83,7 @@ struct Reading {
     v = in.varint();
     if (v == 0) in.fail();
   }
+  void count(uint64_t& v) { v = in.varint(); }
   void seat(Seat& v) {
     v.value = in.byte();
     if (v.value >= kMaxSeats && v != kNoSeat) in.fail();
@@ -289,12 +291,13 @@ void pass_event(A& a, E& e) {
 }
 template <class A, Like<AdminRequest> E>
 void pass_event(A& a, E& e) {
-  auto& [id, op, peer, fresh, range] = e;
-  unflagged(a, op, AdminOp::allow_resync);
+  auto& [id, op, peer, fresh, range, episode] = e;
+  unflagged(a, op, AdminOp::resume_io);
   a.delta(id.value, a.base.admin);
   a.seat(peer);
   a.uuid(fresh);
   a.range(range);
+  if (op == AdminOp::allow_resync) a.count(episode);
 }
 template <class A, Like<FenceDone> E>
 void pass_event(A& a, E& e) {

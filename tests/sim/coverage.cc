@@ -70,6 +70,8 @@ std::string_view name_of(Fault fault) {
       return "forced-history";
     case Fault::misfit:
       return "misfit";
+    case Fault::suspend_io:
+      return "suspend-io";
     case Fault::pause_sync:
       return "pause-sync";
     case Fault::verify:

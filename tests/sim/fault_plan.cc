@@ -85,6 +85,10 @@ void draw_watchers(uint64_t seed, Plan& plan) {
   Prng prng(seed ^ 0x9e3779b97f4a7c15);
   plan.core.hold_resync = prng.chance(12);
   if (prng.chance(15)) plan.core.verify_interval = prng.between(seconds(2), seconds(9));
+  if (prng.chance(12)) plan.faults.push_back(Fault::suspend_io);
+  constexpr ReadBalancing kBalancing[] = {ReadBalancing::prefer_local, ReadBalancing::round_robin, ReadBalancing::least_pending};
+  plan.core.read_balancing = kBalancing[prng.below(3)];
+  if (prng.chance(20)) plan.core.recent_writes = static_cast<uint32_t>(prng.between(1, 12));
 }
 
 }  // namespace

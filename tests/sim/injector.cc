@@ -141,6 +141,9 @@ void Injector::inject(Fault fault) {
     case Fault::misfit:
       any_misfit();
       break;
+    case Fault::suspend_io:
+      suspend_io();
+      break;
     case Fault::pause_sync:
       pause_sync();
       break;

@@ -60,6 +60,7 @@ class Injector {
   void promote_who_was_left();
   void slow_disk(SimNode& node, Duration length);
   void meddle(SimNode& node, AdminOp op, const Range& range = {}, Seat peer = kNoSeat);
+  void suspend_io();
   void pause_sync();
   void verify();
   bool blunder();

@@ -195,7 +195,7 @@ void Manager::resync_wanted(Seat seat, Seat peer, uint64_t episode) {
   if (!calm_ && prng_.chance(20)) return;
   context_.queue.after(prng_.between(milliseconds(20), seconds(2)), [this, seat, peer, episode] {
     const AdminId id{(uint64_t{1} << 41) + ++resyncs_allowed_};  // apart from operators' commands
-    if (node(seat).alive()) node(seat).post(AdminRequest{id, AdminOp::allow_resync, peer, {}, {episode, 0}});
+    if (node(seat).alive()) node(seat).post(AdminRequest{id, AdminOp::allow_resync, peer, {}, {}, episode});
   });
 }
 

@@ -17,6 +17,15 @@ void Injector::pause_sync() {
   later(milliseconds(100), seconds(6), [this, &node] { meddle(node, AdminOp::resume_sync); });
 }
 
+void Injector::suspend_io() {
+  SimNode* primary = world_.manager().primary();
+  SimNode& node = primary != nullptr && prng_.chance(85) ? *primary : any_node();
+  if (!node.alive()) return;
+  world_.coverage().hit(Fault::suspend_io);
+  meddle(node, AdminOp::suspend_io);
+  later(milliseconds(1), seconds(3), [this, &node] { meddle(node, AdminOp::resume_io); });
+}
+
 void Injector::verify() {
   SimNode* primary = world_.manager().primary();
   SimNode& node = primary != nullptr && prng_.chance(85) ? *primary : any_node();

@@ -43,6 +43,9 @@
   X(P6, levelled_unflushed, story, "a copy that is levelled is not flushed before it joins")                                   \
   X(P4, copy_marks_nothing, three_nodes, "a write that an absent node misses is marked by the Primary alone")                  \
   X(P4, lost_peer_not_marked, any, "what a lost peer may lack is not marked, neither as its link breaks nor as it is dropped") \
+  X(P6, read_from_dropped_copy, any, "a read is answered by a copy that is not in the set")                                    \
+  X(P4, forgotten_writes_unnoticed, any,                                                                                       \
+    "more writes than are remembered, and those that were forgotten are not marked for a lost peer")                           \
   X(P5, unflushed_not_marked, volatile_caches, "what was answered and not flushed everywhere is not marked for a lost peer")   \
   X(P4, intents_never_told, any, "a copy that comes back does not tell which extents were hot here")                           \
   X(P4, settled_without_flush, volatile_caches, "settled is said without a flush")                                             \

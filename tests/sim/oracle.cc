@@ -249,18 +249,6 @@ void Oracle::disk_replaced(Seat node) {
 
 void Oracle::metadata_misread(Seat node, const std::string& what) { fail("codec", fmt::format("{}: {}", describe(node), what)); }
 
-void Oracle::note_difference(Seat node, uint64_t block) {
-  for (Pair& pair : pairs_) {
-    if (pair.a != node && pair.b != node) continue;
-    if (disks_.at(pair.a)->read_block(block) == disks_.at(pair.b)->read_block(block)) {
-      pair.differing.erase(block);
-      continue;
-    }
-    pair.differing.insert(block);
-    if (common_ground(pair)) check_covered(pair, block);
-  }
-}
-
 // P1: what is acknowledged survives unless every member lost power before it was known to be flushed everywhere. From then on anything
 // that was not flushed may be gone: a copy that happens to have it cannot be told from one that has not.
 void Oracle::cache_at_risk(Seat node, const BitVector& extents) {
@@ -310,49 +298,6 @@ bool Oracle::has(Seat node, uint64_t index) const {
     if (disk.read_block(b) == mine) return true;
   }
   return false;
-}
-
-void Oracle::block_lost(Seat node, uint64_t block) { note_difference(node, block); }
-
-void Oracle::compare_copies() {
-  for (Pair& pair : pairs_) compare(pair);
-}
-
-void Oracle::compare(Pair& pair) {
-  ++coverage_.copies_compared;
-  if (pair.differing.empty() || !common_ground(pair)) return;
-  for (uint64_t block : pair.differing) check_covered(pair, block);
-}
-
-bool Oracle::common_ground(const Pair& pair) const {
-  const NodeRecord& one = disks_.at(pair.a)->record();
-  const NodeRecord& two = disks_.at(pair.b)->record();
-  if (!one.adopted || !two.adopted) return false;
-  // A disk that was set back knows nothing of what it lacks: it must be kept out, which the world waits for.
-  if (disks_.at(pair.a)->set_back() || disks_.at(pair.b)->set_back()) return false;
-  return one.peers[pair.b.value].disk == two.disk && two.peers[pair.a.value].disk == one.disk;
-}
-
-void Oracle::check_covered(const Pair& pair, uint64_t block) {
-  const SimDisk& one = *disks_.at(pair.a);
-  const SimDisk& two = *disks_.at(pair.b);
-  ++coverage_.differing_covered;
-  if (one.marked(pair.b, block) || two.marked(pair.a, block)) return;
-  fail("P4", fmt::format("block {}: {} has {}, {} has {}, and no durable bit says so", block, describe(pair.a),
-                         one.read_block(block), describe(pair.b), two.read_block(block)));
-}
-
-void Oracle::compare_identical() {
-  for (auto a = disks_.begin(); a != disks_.end(); ++a) {
-    for (auto b = std::next(a); b != disks_.end(); ++b) {
-      const auto& one = a->second->data();
-      const auto& two = b->second->data();
-      const auto [x, y] = std::mismatch(one.begin(), one.end(), two.begin());
-      if (x == one.end()) continue;
-      fail("P9", fmt::format("after healing, block {} differs: {} has {}, {} has {}", x - one.begin(), describe(a->first), *x,
-                             describe(b->first), *y));
-    }
-  }
 }
 
 void Oracle::check_history() { report(history_.check()); }

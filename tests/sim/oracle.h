@@ -53,7 +53,12 @@ class Oracle : public DiskObserver {
   void fence_completed(Seat by, Seat fenced, const Boot& boot) { tenures_.fence_completed(by, fenced, boot); }
   void fence_told(Seat by, Seat fenced) { tenures_.fence_told(by, fenced); }
   void met(Seat node, Seat peer, const Boot& boot) { tenures_.met(node, peer, boot); }
-  void started(Seat node) { tenures_.started(node); }
+  void started(Seat node) {
+    tenures_.started(node);
+    started_[node] = queue_.now();
+  }
+  // `known`: the blocks that the source is about to copy, all others being equal to its belief.
+  void resync_begins(Seat source, Seat target, const BitVector& known);
   void round_started(const Ballot& ballot) { tenures_.round_started(ballot); }
   void refused(Seat node, std::string_view what, Reason reason);
 
@@ -97,6 +102,7 @@ class Oracle : public DiskObserver {
   bool common_ground(const Pair& pair) const;
   void check_covered(const Pair& pair, uint64_t block);
   void note_difference(Seat node, uint64_t block);
+  bool being_written(Seat node, uint64_t block) const;
 
   const EventQueue& queue_;
   Coverage& coverage_;
@@ -108,10 +114,11 @@ class Oracle : public DiskObserver {
   std::vector<SeatSet> owed_;               // by operation: the set when it was answered
   std::map<uint64_t, SeatSet> at_risk_;     // by operation: who lost its cache or its disk since, and was not levelled yet
   std::map<uint64_t, SeatSet> unanswered_;  // by operation without an answer: who had it in its cache, and lost that
-  std::map<Seat, Uuid> histories_;          // as last recorded; none: never used, or given up
-  std::map<Seat, bool> doubtful_;           // as last recorded
-  std::map<Seat, bool> inconsistent_;       // as last recorded
-  Instant flushed_until_ = kLongAgo;  // what was answered before is on stable storage everywhere: a FLUSH, or a clean hand-over
+  std::map<Seat, Instant> started_;
+  std::map<Seat, Uuid> histories_;     // as last recorded; none: never used, or given up
+  std::map<Seat, bool> doubtful_;      // as last recorded
+  std::map<Seat, bool> inconsistent_;  // as last recorded
+  Instant flushed_until_ = kLongAgo;   // what was answered before is on stable storage everywhere: a FLUSH, or a clean hand-over
   std::map<Ballot, Instant> reductions_;  // smaller sets, by origin: when they were first proposed
   std::map<Seat, Instant> own_flush_;   // what was answered before is on this node's stable storage: its smaller set was decided
   std::map<Seat, Instant> cache_lost_;  // when this node last lost what was in its cache

@@ -420,6 +420,8 @@ void SimNode::execute(const Note& effect) {
   if (effect.notice == Notice::peer_refused) ++coverage.meeting_refused.at(effect.a);
   if (effect.notice == Notice::disk_failed) ++coverage.detached[static_cast<size_t>(Reason::disk_failed)];
   if (effect.notice == Notice::metadata_failed) ++coverage.detached[static_cast<size_t>(Reason::metadata_failed)];
+  if (effect.notice == Notice::resync_started)
+    context_.oracle.resync_begins(seat(), effect.seat, replica_->differing(effect.seat));
   if (effect.notice == Notice::resync_wanted) context_.listener.resync_wanted(seat(), effect.seat, effect.a);
   if (effect.notice == Notice::round_started) context_.oracle.round_started({effect.a, seat(), start_});
   // Nothing rots here, and a disk that fails leaves the set: what is found to differ is a write that was under way.

@@ -9,7 +9,8 @@ import time
 
 import nbd
 
-from lab import BLOCK, MIB, Cluster, LabError, Writer, check_writes, expect, run, step, wait_until
+from lab import BLOCK, MIB, Cluster, LabError, Writer, check_writes, expect, run, skip, step, wait_until
+from lossy import LossyDisk, usable
 
 SIZE = 64 * MIB
 DIFFERENT = 20
@@ -224,7 +225,63 @@ def broken_link():
         cluster.compare_disks(size - MIB)
 
 
-SCENARIOS = [fresh_peer_is_thin, paused, limited, verified, digests, broken_link]
+def balanced():
+    """Reads in turn from both copies; from the one that can, when the other can't, which is mended."""
+    if why := usable():
+        skip(why)
+    with Cluster(size=SIZE) as cluster:
+        text = cluster.config.read_text(encoding="utf-8")
+        cluster.config.write_text(text.replace("  net {", "  disk { read-balancing round-robin; }\n  net {", 1), encoding="utf-8")
+        alpha, beta = cluster.nodes
+        with LossyDisk(cluster, alpha) as near, LossyDisk(cluster, beta) as far:
+            cluster.bring_up(primary=alpha)
+            client = client_of(alpha)
+            content = os.urandom(4 * MIB)
+            client.pwrite(content, 0)
+            client.flush()
+            before = near.counts()["reads"], far.counts()["reads"]
+            expect(all(client.pread(BLOCK, place) == content[place:place + BLOCK] for place in range(0, 4 * MIB, BLOCK)), "read wrong")
+            reads = near.counts()["reads"] - before[0], far.counts()["reads"] - before[1]
+            step(f"1024 reads: {reads[0]} of alpha's disk, {reads[1]} of beta's")
+            expect(min(reads) >= 500, "the copies do not share the reads")
+            far.fail(1, 8, "r", (0, 4 * MIB))
+            near.fail(9, 8, "r", (0, 4 * MIB))
+            expect(all(client.pread(BLOCK, place) == content[place:place + BLOCK] for place in range(0, 4 * MIB, BLOCK)), "read wrong")
+            failed = near.well()["failed"], far.well()["failed"]
+            step(f"{failed[0]} reads of alpha's disk failed, {failed[1]} of beta's, and the client has seen none")
+            expect(min(failed) == 8, "not all failures were drawn")
+            client.shutdown()
+            for node in cluster.nodes:
+                node.wait_sync()
+
+
+def suspended():
+    """suspend-io: what is on the disks is what was answered, on both; requests wait, and go on."""
+    with Cluster(size=SIZE) as cluster:
+        alpha, beta = cluster.nodes
+        cluster.bring_up(primary=alpha)
+        writer = Writer(cluster, "writer", [alpha.uri("r0")], (SIZE - 2 * MIB) // BLOCK)
+        for _ in range(3):
+            writer.wait_for(writer.answered() + 300)
+            alpha.do("suspend-io", "r0")
+            time.sleep(0.2)
+            answered = writer.answered()
+            expect(alpha.status()["suspended-user"], "status does not say that I/O is suspended")
+            expect("suspend-io" in alpha.do("explain", "r0", "io"), "explain does not say by what")
+            cluster.compare_disks(SIZE - MIB)
+            time.sleep(0.3)
+            expect(writer.answered() == answered, "requests are answered while I/O is suspended")
+            said = beta.refuses([11], "suspend-io", "r0")
+            expect("not-primary" in said, f"a Secondary says: {said}")
+            alpha.do("resume-io", "r0")
+            expect(not alpha.status()["suspended"], "it is still said to be suspended")
+        writer.wait_for(writer.answered() + 300)
+        summary = writer.stop()
+        step(f"{summary['answered']} writes answered, three images in between")
+        check_writes(cluster, alpha.uri("r0"), (SIZE - 2 * MIB) // BLOCK, [writer.log])
+
+
+SCENARIOS = [fresh_peer_is_thin, paused, limited, verified, digests, broken_link, balanced, suspended]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}

@@ -58,6 +58,8 @@ def around_a_resync():
         expect(beta.disk.read_bytes()[:MIB] == bytes([1]) * MIB, "the copy was overwritten before the handler succeeded")
         device = alpha.status()["connections"][0]["peer_devices"][0]
         expect(device["replication-state"] == "PausedSyncS" and device["peer-disk-state"] == "Outdated", f"what waits is not shown: {device}")
+        expect(beta.status()["connections"][0]["peer_devices"][0]["resync-suspended"] == "handler", "what it waits for is not shown")
+        expect("Waits for the handler before-resync-target" in beta.do("explain", "r0", "resync"), "what it waits for is not explained")
         handlers.fails.unlink()
         step("it is run again by itself")
         beta.wait_sync()

@@ -60,6 +60,8 @@ struct Net {
   bool compare_first = false;  // csums-alg: a resync compares digests before it copies
 };
 
+enum class ReadBalancing : uint8_t { prefer_local, round_robin, least_pending };
+
 struct Disk {
   uint64_t c_max_rate = 0;  // bytes a second, 0: no limit
   uint64_t c_min_rate = 0;
@@ -67,6 +69,7 @@ struct Disk {
   Duration resync_latency_target;  // zero: by what requests take alone
   bool tell_of_errors = false;     // on-io-error call-local-io-error
   Duration verify_interval;        // zero: only by command
+  ReadBalancing read_balancing = ReadBalancing::prefer_local;
   friend bool operator==(const Disk&, const Disk&) = default;
 };
 

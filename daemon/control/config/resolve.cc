@@ -55,6 +55,11 @@ Net net_of(const Scope& scope) {
   return net;
 }
 
+ReadBalancing read_balancing_of(const std::string& word) {
+  if (word == "round-robin") return ReadBalancing::round_robin;
+  return word == "least-pending" ? ReadBalancing::least_pending : ReadBalancing::prefer_local;
+}
+
 Disk disk_of(const Scope& scope) {
   const auto rate = [&scope](std::string_view name) {
     const int64_t scale = find_option(Section::disk, name)->scale;
@@ -66,7 +71,8 @@ Disk disk_of(const Scope& scope) {
           tenths(scope, Section::disk, "disk-timeout"),
           microseconds(100 * target),
           effective(scope, Section::disk, "on-io-error") == "call-local-io-error",
-          whole_seconds(scope, Section::disk, "verify-interval")};
+          whole_seconds(scope, Section::disk, "verify-interval"),
+          read_balancing_of(effective(scope, Section::disk, "read-balancing"))};
 }
 
 // Run without a shell: words, as they stand.

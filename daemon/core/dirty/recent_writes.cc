@@ -1,11 +1,13 @@
 #include "core/dirty/recent_writes.h"
 
+#include "base/mutation.h"
+
 namespace lockstep {
 
 void RecentWrites::add(uint64_t position, const Range& range) {
-  if (writes_.size() == kMost) {
+  if (writes_.size() >= most_) {
     forgotten_ = writes_.front().position;
-    complete_ = false;
+    complete_ = MUTANT(forgotten_writes_unnoticed);
     writes_.pop_front();
   }
   writes_.push_back({position, range});

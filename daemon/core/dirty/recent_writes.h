@@ -12,6 +12,8 @@ namespace lockstep {
 
 class RecentWrites {
  public:
+  // `most`: how many it remembers (CoreConfig::recent_writes).
+  explicit RecentWrites(size_t most) : most_(most) {}
   // Positions grow.
   void add(uint64_t position, const Range& range);
   // Everything up to this position is on stable storage of every member.
@@ -26,13 +28,12 @@ class RecentWrites {
   }
   size_t size() const { return writes_.size(); }
 
-  static constexpr size_t kMost = size_t{1} << 17;
-
  private:
   struct Write {
     uint64_t position;
     Range range;
   };
+  size_t most_;
   std::deque<Write> writes_;
   uint64_t forgotten_ = 0;  // the newest position that is no longer here
   bool complete_ = true;

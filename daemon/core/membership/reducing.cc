@@ -61,10 +61,7 @@ void Membership::give_up_unflushed() {
 bool Membership::flush_reply(Seat from, OpId op, IoStatus status) {
   if ((op.value & kRoundOpBit) == 0) return false;
   if (status != IoStatus::ok) {
-    r_.write_path.mark_in_doubt(from);
-    r_.peer(from).disk_usable = false;
-    r_.peer(from).replicating = false;
-    r_.write_path.leg_lost(from);
+    r_.write_path.refused_by(from);
   } else if (round_ && op == round_flush_op_) {
     round_flushed_.insert(from);
     round_started_ = r_.ctx.now;

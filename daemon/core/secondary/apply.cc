@@ -9,6 +9,8 @@ namespace {
 constexpr Duration kHot = seconds(3);
 }
 
+Secondary::Secondary(ReplicaImpl& replica) : r_(replica), recent_(replica.ctx.config.recent_writes) {}
+
 bool Secondary::acceptable(Seat from, const Stamp& stamp) const {
   // A tenure is told before the first frame that is stamped with it; silence would leave the sender waiting for ever.
   if (r_.membership.adopted() && stamp.history == r_.membership.stamp().history && stamp.number > r_.membership.stamp().number) {
@@ -121,6 +123,8 @@ void Secondary::read(Seat from, const ReadRequest& request) {
                              status == IoStatus::ok ? payload : PayloadId{});
                    }
                    r_.release(payload);
+                   const bool told = status != IoStatus::ok && ++failed_reads_ <= r_.ctx.config.max_failed_reads;
+                   if (told) r_.ctx.note(Notice::read_failed, from, request.range.offset);
                  });
 }
 

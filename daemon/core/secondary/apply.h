@@ -14,7 +14,7 @@ class ReplicaImpl;
 
 class Secondary {
  public:
-  explicit Secondary(ReplicaImpl& replica) : r_(replica) {}
+  explicit Secondary(ReplicaImpl& replica);
 
   void write(Seat from, const WriteRequest& request, PayloadId payload);
   void resync_write(Seat from, const ResyncWrite& request, PayloadId payload);
@@ -59,6 +59,7 @@ class Secondary {
   uint64_t settled_ = 0;
   RecentWrites recent_;
   uint32_t failed_comparisons_ = 0;
+  uint32_t failed_reads_ = 0;  // that the Primary asked for
 };
 
 }  // namespace lockstep

@@ -1,5 +1,6 @@
 // A client's request comes in: is this node Primary, may it serve, and is the range free?
 #include <algorithm>
+#include <utility>
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
@@ -9,6 +10,8 @@ namespace lockstep {
 namespace {
 constexpr uint64_t kSlotBits = 16;
 }
+
+WritePath::WritePath(ReplicaImpl& replica) : r_(replica), recent_(replica.ctx.config.recent_writes) {}
 
 void WritePath::refuse(const ClientRequest& request, IoStatus status) {
   r_.ctx.emit(ClientReply{request.io, status, {}});
@@ -23,8 +26,9 @@ void WritePath::request(const ClientRequest& request) {
   CHECK(request.range.length <= r_.ctx.config.max_op_bytes);
   ++client_ops_;
   CHECK(client_ops_ <= r_.ctx.config.max_client_ops);
-  if (r_.membership.serving()) return admit(request);
-  if (r_.ctx.config.fail_on_no_quorum) {
+  const bool serving = r_.membership.serving();
+  if (serving && !suspended_) return admit(request);
+  if (!serving && r_.ctx.config.fail_on_no_quorum) {
     --client_ops_;
     return refuse(request, IoStatus::io_error);
   }
@@ -100,10 +104,18 @@ void WritePath::serving_changed() {
     if (r_.ctx.config.fail_on_no_quorum) fail_waiting(IoStatus::io_error);
     return;
   }
+  if (!suspended_) admit_held();
+  finish_waiting();
+}
+
+void WritePath::admit_held() {
   std::vector<ClientRequest> held;
   held.swap(held_);
   for (const ClientRequest& request : held) admit(request);
-  finish_waiting();
+}
+
+void WritePath::resume() {
+  if (std::exchange(suspended_, false) && r_.membership.serving()) admit_held();
 }
 
 // What has all its legs and was not answered: without a lease, or while the set was being reduced.
@@ -143,6 +155,7 @@ void WritePath::abandon() {
   waiting_for_room_.clear();
   waiting_for_intent_.clear();
   parked_reads_.clear();
+  suspended_ = false;
   heals_ = 0;
   flush_running_ = false;
   flush_wanted_ = false;

@@ -9,7 +9,7 @@ constexpr size_t kMostHeals = 64;
 constexpr uint64_t kMostProbes = 1024;  // blocks; what lies behind them is found when it is read again
 }  // namespace
 
-bool WritePath::heal(const Range& range, Seat from) {
+bool WritePath::heal(const Range& range, Seat from, Seat suspect) {
   if (!r_.membership.serving() || heals_ >= kMostHeals) return false;
   const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
   const uint64_t begin = range.offset / kBlockBytes * kBlockBytes;
@@ -17,31 +17,43 @@ bool WritePath::heal(const Range& range, Seat from) {
   if (begin >= end) return false;
   Op& op = make_op(OpKind::write, {begin, end - begin});
   op.heals_from = from;
+  op.suspect = suspect;
   ++heals_;
   run_if_free(op, RangeGate::Mode::exclusive);
   return true;
 }
 
-bool WritePath::look_for_bad_blocks(const Range& range, Seat from) {
-  if (++failed_reads_ > r_.ctx.config.max_failed_reads) return false;
-  r_.ctx.note(Notice::read_failed, from, range.offset);
+bool WritePath::look_for_bad_blocks(const Range& range, Seat at, Seat from) {
+  const bool here = at == r_.self();
+  if (here && ++failed_reads_ > r_.ctx.config.max_failed_reads) return false;
+  if (here) r_.ctx.note(Notice::read_failed, from, range.offset);
   const uint64_t first = range.offset / kBlockBytes;
   const uint64_t end = std::min((range.end() + kBlockBytes - 1) / kBlockBytes, first + kMostProbes);
   for (uint64_t block = first; block < end; ++block) {
     const uint64_t offset = block * kBlockBytes;
     const Range one{offset, std::min(kBlockBytes, r_.ctx.record.size_bytes - offset)};
-    const PayloadId payload{kCorePayloadBit | r_.ctx.fresh_id()};
-    r_.disk.submit(OpKind::read, one, false, payload, [this, one, from, payload](IoStatus status) {
-      r_.release(payload);
-      if (status != IoStatus::ok && r_.disk_usable) heal(one, from);
-    });
+    if (here) {
+      heal_if_bad_here(one, from);
+    } else if (!heal(one, from, at)) {
+      break;
+    }
   }
   return true;
+}
+
+// Without holding the range, so that a read of many blocks that are good costs the writers nothing.
+void WritePath::heal_if_bad_here(const Range& block, Seat from) {
+  const PayloadId payload{kCorePayloadBit | r_.ctx.fresh_id()};
+  r_.disk.submit(OpKind::read, block, false, payload, [this, block, from, payload](IoStatus status) {
+    r_.release(payload);
+    if (status != IoStatus::ok && r_.disk_usable) heal(block, from);
+  });
 }
 
 void WritePath::fetch(Op& op) {
   op.stage = OpStage::fetching;
   op.started = r_.ctx.now;
+  if (op.suspect != kNoSeat) return fetch_from(op, op.suspect);
   if (op.heals_from == r_.self()) {
     op.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
     op.local_pending = true;
@@ -53,18 +65,32 @@ void WritePath::fetch(Op& op) {
       fetched(*waiting, status, payload);
     });
   }
-  const Peer& peer = r_.peer(op.heals_from);
-  if (!r_.membership.member(op.heals_from) || !peer.replicating) return fetched(op, IoStatus::io_error, {});
-  op.waiting = SeatSet{op.heals_from};
-  r_.send(op.heals_from, ReadRequest{r_.membership.stamp(), op.id, op.range});
+  fetch_from(op, op.heals_from);
+}
+
+void WritePath::fetch_from(Op& op, Seat seat) {
+  if (!readable_copies().contains(seat)) return retire_unhealed(op, IoStatus::io_error);
+  op.waiting = SeatSet{seat};
+  r_.send(seat, ReadRequest{r_.membership.stamp(), op.id, op.range});
+}
+
+void WritePath::retire_unhealed(Op& op, IoStatus status) {
+  op.status = status;
+  retire(op);
 }
 
 void WritePath::fetched(Op& op, IoStatus status, PayloadId payload) {
   op.waiting = op.lost = {};
+  if (op.suspect != kNoSeat) {
+    r_.release(payload);
+    const Seat suspect = op.suspect;
+    op.suspect = kNoSeat;
+    if (status != IoStatus::ok && readable_copies().contains(suspect)) return fetch(op);
+    return retire_unhealed(op, IoStatus::invalid);  // it could be read, or is out of the set
+  }
   if (status != IoStatus::ok) {
     r_.release(payload);
-    op.status = status;
-    return retire(op);
+    return retire_unhealed(op, status);
   }
   op.payload = payload;
   start_change(op);

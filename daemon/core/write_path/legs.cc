@@ -41,6 +41,11 @@ void WritePath::leg_in(Op& op, Seat peer) {
 // The peer's disk refused. Its copy is no longer one that has everything: it has to leave the set before this completes.
 void WritePath::leg_failed(Op& op, Seat peer) {
   op.lost.insert(peer);
+  refused_by(peer);
+}
+
+// What it may lack of those that are joining is marked before their legs stop counting: a flush that waits for them would settle it.
+void WritePath::refused_by(Seat peer) {
   r_.peer(peer).replicating = false;
   r_.peer(peer).disk_usable = false;
   leg_lost(peer);
@@ -57,7 +62,12 @@ void WritePath::mark_in_doubt(Seat peer) {
 
 void WritePath::leg_lost(Seat peer) {
   for (Op& op : ops_) {
-    if (op.id.value != 0 && op.waiting.contains(peer)) op.lost.insert(peer);
+    if (op.id.value == 0 || !op.waiting.contains(peer)) continue;
+    op.lost.insert(peer);
+    const bool elsewhere = op.kind == OpKind::read && op.stage == OpStage::running && !(readable_copies() - op.failed).empty();
+    if (!elsewhere) continue;  // a copy that does not answer may still come back
+    op.waiting = {};
+    start_read(op);
   }
 }
 

@@ -1,61 +1,83 @@
-// Reads: from the local copy while it is good, otherwise from a member. The lease is checked again when the bytes are there (P6).
+// Reads: from one copy of the set (CoreConfig::read_balancing), from another if that one cannot be read. Any of them has every acknowledged
+// write, and the range gate keeps reads apart from those that are not. The lease is checked again when the bytes are there (P6).
+#include <algorithm>
+
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
 
+SeatSet WritePath::readable_copies() const {
+  SeatSet copies;
+  if (r_.disk_usable && r_.membership.member(r_.self())) copies.insert(r_.self());
+  for (Seat seat : r_.data_peers()) {
+    if (r_.membership.member(seat) && r_.peer(seat).replicating) copies.insert(seat);
+  }
+  return copies;
+}
+
+size_t WritePath::reads_under_way(Seat seat) const {
+  return static_cast<size_t>(std::count_if(ops_.begin(), ops_.end(), [this, seat](const Op& op) {
+    const bool reads = op.id.value != 0 && op.kind == OpKind::read && op.stage == OpStage::running;
+    return reads && (seat == r_.self() ? op.local_pending : op.waiting.contains(seat));
+  }));
+}
+
+// `copies` is not empty.
+Seat WritePath::choose_copy(SeatSet copies) {
+  const Seat local = r_.self();
+  Seat chosen = copies.contains(local) ? local : *copies.begin();
+  switch (r_.ctx.config.read_balancing) {
+    case ReadBalancing::prefer_local:
+      break;
+    case ReadBalancing::round_robin:
+      chosen = *copies.begin();
+      for (Seat seat : copies) {
+        if (last_read_from_ != kNoSeat && seat > last_read_from_) {
+          chosen = seat;
+          break;
+        }
+      }
+      last_read_from_ = chosen;
+      break;
+    case ReadBalancing::least_pending:
+      for (Seat seat : copies) {
+        if (reads_under_way(seat) < reads_under_way(chosen)) chosen = seat;
+      }
+      break;
+  }
+  return chosen;
+}
+
 void WritePath::start_read(Op& op) {
   op.stage = OpStage::running;
-  if (r_.disk_usable && r_.membership.member(r_.self())) {
-    read_locally(op);
-  } else {
-    read_remotely(op);
+  SeatSet copies = readable_copies();
+  if (MUTANT(read_from_dropped_copy)) copies = r_.data_peers();
+  if (copies.empty()) return parked_reads_.push_back(op.id);  // frozen until a copy comes back
+  if ((copies - op.failed).empty()) {
+    op.status = IoStatus::io_error;
+    return try_finish(op);
   }
+  const Seat seat = choose_copy(copies - op.failed);
+  if (seat == r_.self()) return read_locally(op);
+  op.started = r_.ctx.now;
+  op.waiting = SeatSet{seat};
+  op.lost = {};
+  r_.send(seat, ReadRequest{r_.membership.stamp(), op.id, op.range});
 }
 
 void WritePath::read_locally(Op& op) {
   op.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
   op.local_pending = true;
   r_.disk.submit(OpKind::read, op.range, false, op.payload, [this, id = op.id, payload = op.payload](IoStatus status) {
-    if (find(id) == nullptr) return;
-    if (status != IoStatus::ok) {
-      r_.release(payload);
-      find(id)->payload = {};
-    }
-    local_read_done(id, status);
+    Op* reading = find(id);
+    if (reading == nullptr) return;
+    reading->local_pending = false;
+    if (status == IoStatus::ok) return try_finish(*reading);
+    r_.release(payload);
+    reading->payload = {};
+    could_not_read(id, r_.self());
   });
-}
-
-void WritePath::local_read_done(OpId id, IoStatus status) {
-  Op* op = find(id);
-  op->local_pending = false;
-  if (status == IoStatus::ok) return try_finish(*op);
-  // Another copy answers, and what cannot be read here is written anew from it; the last copy passes the error on. A disk that fails time
-  // and again is given up.
-  SeatSet others;
-  for (Seat seat : r_.data_peers()) {
-    if (r_.membership.member(seat) && r_.peer(seat).replicating) others.insert(seat);
-  }
-  if (others.empty() && !r_.disk_usable) return read_remotely(*op);  // which waits for one
-  if (others.empty()) {
-    op->status = IoStatus::io_error;
-    return try_finish(*op);
-  }
-  // A heal waits behind this read, which holds the range.
-  if (!look_for_bad_blocks(op->range, *others.begin())) r_.disk_failed(Reason::disk_failed);
-  op = find(id);
-  if (op != nullptr) read_remotely(*op);
-}
-
-void WritePath::read_remotely(Op& op) {
-  for (Seat seat : r_.data_peers()) {
-    if (!r_.membership.member(seat) || !r_.peer(seat).replicating) continue;
-    op.started = r_.ctx.now;
-    op.waiting = SeatSet{seat};
-    op.lost = {};
-    r_.send(seat, ReadRequest{r_.membership.stamp(), op.id, op.range});
-    return;
-  }
-  parked_reads_.push_back(op.id);  // frozen until a copy comes back
 }
 
 void WritePath::read_reply(Seat from, OpId id, IoStatus status, PayloadId payload) {
@@ -67,11 +89,22 @@ void WritePath::read_reply(Seat from, OpId id, IoStatus status, PayloadId payloa
   op->lost = {};
   if (status == IoStatus::ok) {
     op->payload = payload;
-  } else {
-    r_.release(payload);
-    op->status = IoStatus::io_error;
+    return try_finish(*op);
   }
-  try_finish(*op);
+  r_.release(payload);
+  could_not_read(id, from);
+}
+
+// Another copy answers, and what cannot be read there is written anew from it; the last copy passes the error on. A disk here that fails time
+// and again is given up, as a peer does with its own.
+void WritePath::could_not_read(OpId id, Seat seat) {
+  Op* op = find(id);
+  op->failed.insert(seat);
+  const SeatSet others = readable_copies() - op->failed;
+  // A heal waits behind this read, which holds the range.
+  if (!others.empty() && !look_for_bad_blocks(op->range, seat, *others.begin())) r_.disk_failed(Reason::disk_failed);
+  op = find(id);
+  if (op != nullptr) start_read(*op);
 }
 
 }  // namespace lockstep

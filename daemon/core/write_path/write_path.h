@@ -30,7 +30,7 @@ constexpr uint64_t kVerifyOpBit = uint64_t{1} << 60;
 
 class WritePath {
  public:
-  explicit WritePath(ReplicaImpl& replica) : r_(replica) {}
+  explicit WritePath(ReplicaImpl& replica);
 
   void request(const ClientRequest& request);
   void write_reply(Seat from, OpId op, IoStatus status);
@@ -38,9 +38,10 @@ class WritePath {
   void read_reply(Seat from, OpId op, IoStatus status, PayloadId payload);
   // What was written and is not known to be flushed there: before the peer's legs are lost, and with them what is waited for.
   void mark_in_doubt(Seat peer);
-  void leg_lost(Seat peer);   // its link broke or its disk failed
-  void intents_progressed();  // a page became durable, or extents cooled
-  void release_lost();        // legs whose peer is in no set any more
+  void leg_lost(Seat peer);    // its link broke or its disk failed
+  void refused_by(Seat peer);  // its disk failed, as a reply says
+  void intents_progressed();   // a page became durable, or extents cooled
+  void release_lost();         // legs whose peer is in no set any more
   void retry_waiting_for_room();
   void resend(Seat peer);  // a member that a Primary without a disk cannot do without is back
   void set_changed();      // a tenure was adopted: some legs may no longer be needed
@@ -56,15 +57,21 @@ class WritePath {
 
   // Writes a range anew on every copy of the set, from that member's: as a write of a client, in its turn among them, and nobody is
   // answered. Given up when that copy cannot be read. False: too many are under way, or this node does not serve.
-  bool heal(const Range& range, Seat from);
-  // A read of the local disk failed, and that member has what it should have given. Each block is read once more, and those that cannot be
-  // read are healed: the others may be the only good ones. False: the disk fails too often, and is to be given up.
-  bool look_for_bad_blocks(const Range& range, Seat from);
+  // `suspect`: only if that copy of it cannot be read.
+  bool heal(const Range& range, Seat from, Seat suspect = kNoSeat);
+  // A read of the copy `at` failed, and the member `from` has what it should have given. Each block is read once more, and those that cannot be
+  // read are healed: the others may be the only good ones. False: the disk here fails too often, and is to be given up.
+  bool look_for_bad_blocks(const Range& range, Seat at, Seat from);
   size_t heals() const { return heals_; }
   uint64_t healed() const { return healed_; }  // blocks, since this node came up
 
   bool quiet() const { return live_ == 0; }
   uint32_t client_ops() const { return client_ops_; }
+  // An operator's word: requests that come wait, those that are under way go on. Ends with the Primary's role.
+  void suspend() { suspended_ = true; }
+  void resume();
+  bool suspended() const { return suspended_; }
+  size_t requests_under_way() const { return client_ops_ - held_.size(); }
   uint64_t settled() const { return settled_; }
   bool everything_settled() const { return settled_ >= last_position_; }
   void flush_soon() { flush_wanted_ = true; }
@@ -91,13 +98,19 @@ class WritePath {
   void retire(Op& op);
   void admit(const ClientRequest& request);
   void refuse(const ClientRequest& request, IoStatus status);
+  void admit_held();
   void leave_gate(OpId id);
   void start_read(Op& op);
   void read_locally(Op& op);
-  void read_remotely(Op& op);
-  void local_read_done(OpId id, IoStatus status);
+  void could_not_read(OpId id, Seat seat);
+  SeatSet readable_copies() const;
+  size_t reads_under_way(Seat seat) const;
+  Seat choose_copy(SeatSet copies);
+  void heal_if_bad_here(const Range& block, Seat from);
   void fetch(Op& op);
+  void fetch_from(Op& op, Seat seat);
   void fetched(Op& op, IoStatus status, PayloadId payload);
+  void retire_unhealed(Op& op, IoStatus status);
   void begin_flush();
   void flush_done(Op& op);
   void cool();
@@ -112,9 +125,11 @@ class WritePath {
   uint64_t generation_ = 0;
   size_t live_ = 0;
   uint32_t client_ops_ = 0;
-  std::vector<ClientRequest> held_;    // until this node may serve
+  std::vector<ClientRequest> held_;  // until this node may serve
+  bool suspended_ = false;
   std::deque<OpId> waiting_for_room_;  // among the hot extents
   std::vector<OpId> parked_reads_;     // no copy to read from just now
+  Seat last_read_from_ = kNoSeat;      // in turn
   std::vector<OpId> waiting_for_intent_;
   std::vector<ClientIo> flushes_waiting_;
   std::vector<ClientIo> flushes_running_;

@@ -60,7 +60,8 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
     case Notice::verify_aborted:
       return {LogLevel::warning, fmt::format("{}: verify ended before it was done", who), {}};
     case Notice::read_failed:
-      return {LogLevel::error, fmt::format("a read at {} failed here: {} answers, and the place is written anew", note.a, who),
+      return {LogLevel::error,
+              fmt::format("a read at {} failed here: {} goes on with another copy, and the place is written anew", note.a, who),
               "read-failed"};
     case Notice::repair_finished:
       return {LogLevel::notice, fmt::format("repair done: {} blocks written anew from {}", note.a, who), {}};

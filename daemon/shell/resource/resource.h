@@ -108,6 +108,7 @@ class Resource final : public LinkOwner {
 
   // commands (resource_commands.cc)
   void begin_admin(AdminOp op, Seat peer, AdminDone done, Range range = {});
+  void begin_admin(AdminRequest request, AdminDone done);  // which gets its id here
   void when_clients_left(Instant deadline, std::function<void(bool left)> then);
   nbd::Lookup look_up(std::string_view name);
 

@@ -37,9 +37,13 @@ void Resource::admin(AdminOp op, Seat peer, AdminDone done, Range range) {
 }
 
 void Resource::begin_admin(AdminOp op, Seat peer, AdminDone done, Range range) {
-  const AdminId id{++last_admin_};
-  admins_.emplace_back(id, std::move(done));
-  happen(AdminRequest{id, op, peer, random_uuid(), range});
+  begin_admin(AdminRequest{{}, op, peer, random_uuid(), range}, std::move(done));
+}
+
+void Resource::begin_admin(AdminRequest request, AdminDone done) {
+  request.id = AdminId{++last_admin_};
+  admins_.emplace_back(request.id, std::move(done));
+  happen(request);
 }
 
 void Resource::when_clients_left(Instant deadline, std::function<void(bool)> then) {

@@ -94,6 +94,16 @@ TEST(Load, Handlers) {
   EXPECT_EQ(host.disk.verify_interval, seconds(604800));
 }
 
+TEST(Load, ReadBalancing) {
+  const auto loaded = [](const std::string& word) { return load_text(resource_with("disk { read-balancing " + word + "; }")); };
+  EXPECT_EQ(load_text(resource_with("")).config.resources[0].hosts[0].disk.read_balancing, ReadBalancing::prefer_local);
+  EXPECT_EQ(loaded("round-robin").config.resources[0].hosts[0].disk.read_balancing, ReadBalancing::round_robin);
+  EXPECT_EQ(loaded("least-pending").config.resources[0].hosts[0].disk.read_balancing, ReadBalancing::least_pending);
+  EXPECT_NE(loaded("prefer-remote").errors().find("not built yet"), std::string::npos);
+  EXPECT_NE(loaded("32K-striping").errors().find("not built yet"), std::string::npos);
+  EXPECT_FALSE(loaded("mirror").ok());
+}
+
 TEST(Load, ALocalIoErrorHandlerNeedsItsPolicy) {
   EXPECT_NE(load_text(resource_with("handlers { local-io-error /bin/tell; }")).warnings().find("never runs"), std::string::npos);
   EXPECT_NE(load_text(resource_with("disk { on-io-error call-local-io-error; }")).warnings().find("only detaches"),

@@ -7,6 +7,8 @@
 namespace lockstep {
 namespace {
 
+constexpr size_t kMost = 10;
+
 std::vector<uint64_t> offsets(const RecentWrites& writes) {
   std::vector<uint64_t> found;
   writes.for_each([&found](const Range& range) { found.push_back(range.offset); });
@@ -14,7 +16,7 @@ std::vector<uint64_t> offsets(const RecentWrites& writes) {
 }
 
 TEST(RecentWrites, RemembersWhatIsNotSettled) {
-  RecentWrites writes;
+  RecentWrites writes(kMost);
   for (uint64_t position = 1; position <= 4; ++position) writes.add(position, {position * 4096, 4096});
   EXPECT_EQ(offsets(writes).size(), 4U);
   writes.settled(2);
@@ -27,12 +29,12 @@ TEST(RecentWrites, RemembersWhatIsNotSettled) {
 }
 
 TEST(RecentWrites, SaysThatItForgotUntilThatIsSettled) {
-  RecentWrites writes;
-  for (uint64_t position = 1; position <= RecentWrites::kMost; ++position) writes.add(position, {0, 4096});
+  RecentWrites writes(kMost);
+  for (uint64_t position = 1; position <= kMost; ++position) writes.add(position, {0, 4096});
   EXPECT_TRUE(writes.complete());
-  writes.add(RecentWrites::kMost + 1, {0, 4096});
-  writes.add(RecentWrites::kMost + 2, {0, 4096});
-  EXPECT_EQ(writes.size(), RecentWrites::kMost);
+  writes.add(kMost + 1, {0, 4096});
+  writes.add(kMost + 2, {0, 4096});
+  EXPECT_EQ(writes.size(), kMost);
   writes.settled(1);
   EXPECT_FALSE(writes.complete());
   writes.settled(2);
@@ -40,8 +42,8 @@ TEST(RecentWrites, SaysThatItForgotUntilThatIsSettled) {
 }
 
 TEST(RecentWrites, BeginsAnew) {
-  RecentWrites writes;
-  for (uint64_t position = 1; position <= RecentWrites::kMost + 1; ++position) writes.add(position, {0, 4096});
+  RecentWrites writes(kMost);
+  for (uint64_t position = 1; position <= kMost + 1; ++position) writes.add(position, {0, 4096});
   writes.clear();
   EXPECT_TRUE(writes.complete());
   EXPECT_EQ(writes.size(), 0U);

@@ -159,15 +159,17 @@ TEST_F(Copying, AResyncWaitsUntilTheCopyIsSaved) {
   lab.advance(milliseconds(10500));
   EXPECT_TRUE(sent<ResyncBegin>(lab).empty());
   EXPECT_EQ(lab.show(kB).peers[0].replication, ReplicationState::paused_sync_target);
+  EXPECT_TRUE(lab.show(kB).peers[0].held_here);
+  EXPECT_FALSE(lab.show(kB).peers[0].paused_here);
   const auto wanted = [&lab] {
     return std::count_if(lab.node(kB).notes.begin(), lab.node(kB).notes.end(),
                          [](const Note& note) { return note.notice == Notice::resync_wanted; });
   };
   EXPECT_EQ(wanted(), 2) << "and asks again after ten seconds";
-  lab.admin(kB, AdminOp::allow_resync, kA, {7, 0});  // of another time
+  lab.admin(kB, AdminOp::allow_resync, kA, {}, 7);  // of another time
   lab.advance(seconds(1));
   EXPECT_FALSE(joined(lab));
-  EXPECT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::allow_resync, kA, {1, 0})));
+  EXPECT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::allow_resync, kA, {}, 1)));
   lab.advance(seconds(1));
   EXPECT_TRUE(joined(lab));
   EXPECT_TRUE(lab.node(kB).noted(Notice::joined));

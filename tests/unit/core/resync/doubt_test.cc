@@ -8,6 +8,7 @@ namespace {
 
 class Doubt : public testing::Test {
  protected:
+  explicit Doubt(std::function<void(CoreConfig&)> configure = [](CoreConfig&) {}) : lab_({.configure = std::move(configure)}) {}
   void SetUp() override {
     lab_.create();
     lab_.promote(kA);
@@ -91,6 +92,31 @@ TEST_F(Doubt, APrimaryThatStartedAnewKnowsNoBlocks) {
   lab_.start(kB);
   lab_.connect(kA, kB);
   EXPECT_GE(copied(), 2 * kBlocksPerExtent);
+}
+
+class DoubtAboutMany : public Doubt {
+ protected:
+  DoubtAboutMany() : Doubt([](CoreConfig& config) { config.recent_writes = 2; }) {}
+};
+
+TEST_F(DoubtAboutMany, WithMoreThanIsRememberedExtentsAreInDoubt) {
+  write(0);
+  write(1);
+  lab_.cut(kA, kB);
+  EXPECT_EQ(marked(kA, kB), 2U);
+  lab_.connect(kA, kB);
+  EXPECT_EQ(copied(), 2U);
+  for (uint64_t extent = 0; extent < 3; ++extent) write(extent);
+  lab_.cut(kA, kB);
+  EXPECT_EQ(marked(kA, kB), 3 * kBlocksPerExtent);
+}
+
+TEST_F(DoubtAboutMany, SoItIsForWhoTakesOver) {
+  for (uint64_t extent = 0; extent < 3; ++extent) write(extent);
+  lab_.kill(kA);
+  lab_.advance(seconds(5));
+  lab_.promote(kB);
+  EXPECT_EQ(marked(kB, kA), 3 * kBlocksPerExtent);
 }
 
 }  // namespace

@@ -168,5 +168,28 @@ TEST(Target, BeginsOnlyWhenTheChunksOfTheRunBeforeHaveLanded) {
   EXPECT_EQ(maps_sent(lab, kA), 2);
 }
 
+// Its source gave the resync up as it was about to be taken in, and said nothing; then it begins another one, which has to wait (seed
+// 397936144023). What it was about before holds nothing up.
+TEST(HeldTarget, IsFreeOfASourceThatBeganAnew) {
+  Lab lab({.configure = [](CoreConfig& config) { config.hold_resync = true; }});
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kB);
+  lab.write(kA);
+  lab.advance(seconds(2));
+  lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinReady>(letter.send.message); };
+  lab.connect(kA, kB);
+  lab.advance(milliseconds(100));
+  lab.admin(kB, AdminOp::resume_sync);
+  lab.advance(milliseconds(100));
+  ASSERT_EQ(maps_sent(lab, kA), 1);
+  ASSERT_EQ(lab.show(kB).disk, DiskState::outdated) << "levelled, and not taken in";
+  lab.inject(kA, kB, ResyncBegin{stamp_of(lab.node(kB).tenure()), false});
+  EXPECT_TRUE(lab.show(kB).peers[0].held_here);
+  lab.advance(seconds(1));
+  const auto& notes = lab.node(kB).notes;
+  EXPECT_EQ(std::count_if(notes.begin(), notes.end(), [](const Note& note) { return note.notice == Notice::resync_wanted; }), 2);
+}
+
 }  // namespace
 }  // namespace lockstep

@@ -144,5 +144,97 @@ TEST_F(ReadPathTest, AReadThatEndsAfterItsPrimaryWasDeposedAnswersNobody) {
   lab_.run();
 }
 
+LabOptions balanced(ReadBalancing how) {
+  LabOptions options = three_data_nodes();
+  options.configure = [how](CoreConfig& config) { config.read_balancing = how; };
+  return options;
+}
+
+class Balanced : public testing::Test {
+ protected:
+  explicit Balanced(ReadBalancing how = ReadBalancing::round_robin) : lab_(balanced(how)) {
+    lab_.create();
+    lab_.promote(kA);
+    for (Seat seat : {kA, kB, kC}) {
+      lab_.node(seat).disk_status = [this, seat](const DiskIo& io) {
+        if (is_read(io)) ++read_[seat.value];
+        return is_read(io) && bad_.contains(seat) ? IoStatus::io_error : IoStatus::ok;
+      };
+    }
+  }
+  std::array<int, kMaxDataNodes> read_{};
+  SeatSet bad_;
+  Lab lab_;
+};
+
+class LeastPending : public Balanced {
+ protected:
+  LeastPending() : Balanced(ReadBalancing::least_pending) {}
+};
+
+TEST_F(Balanced, EveryCopyOfTheSetAnswersInTurn) {
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::ok);
+  EXPECT_EQ(read_[0], 2);
+  EXPECT_EQ(read_[1], 2);
+  EXPECT_EQ(read_[2], 2);
+}
+
+TEST_F(Balanced, ACopyThatIsOutOfTheSetAnswersNothing) {
+  lab_.cut(kA, kC);
+  lab_.cut(kB, kC);
+  lab_.write(kA);
+  lab_.advance(seconds(1));
+  ASSERT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<ResyncMap>(letter.send.message); };
+  lab_.connect(kA, kC);
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::ok);
+  EXPECT_EQ(read_[0], 3);
+  EXPECT_EQ(read_[1], 3);
+  EXPECT_EQ(read_[2], 0);
+}
+
+TEST_F(Balanced, WhatAPeerCannotReadAnotherCopyAnswersAndIsWrittenAnewThere) {
+  std::vector<DiskIo> written;
+  lab_.node(kB).disk_status = [&written](const DiskIo& io) {
+    if (is_change(io.kind)) written.push_back(io);
+    return is_read(io) && io.range.overlaps({4096, 4096}) ? IoStatus::io_error : IoStatus::ok;
+  };
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(lab_.answer(kA, lab_.read(kA, {0, 16384})), IoStatus::ok);
+  ASSERT_EQ(written.size(), 1U) << "the block that is bad, and none of those beside it";
+  EXPECT_EQ(written[0].range, (Range{4096, 4096}));
+  EXPECT_EQ(lab_.show(kA).healed_blocks, 1U);
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB, kC}));
+  EXPECT_TRUE(lab_.node(kB).noted(Notice::read_failed));
+}
+
+TEST_F(Balanced, TheThirdCopyIsAskedBeforeAnErrorIsPassedOn) {
+  bad_ = {kA, kB};
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::ok);
+  bad_ = {kA, kB, kC};
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::io_error);
+}
+
+// Nothing depends on whether the peer comes back: the copy here is as good.
+TEST_F(Balanced, AReadThatWaitsForALostPeerIsDoneElsewhereAtOnce) {
+  for (Seat seat : {kB, kC}) lab_.node(seat).hold_disk = is_read;
+  std::vector<ClientIo> reads;
+  for (int i = 0; i < 6; ++i) reads.push_back(lab_.read(kA));
+  lab_.kill(kB);
+  lab_.kill(kC);
+  for (const ClientIo io : reads) EXPECT_EQ(lab_.answer(kA, io), IoStatus::ok);
+}
+
+TEST_F(LeastPending, TheCopyThatHasLeastToDoAnswers) {
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::ok);
+  EXPECT_EQ(read_[0], 1) << "the one here, while all are idle";
+  for (Seat seat : {kA, kB, kC}) lab_.node(seat).hold_disk = is_read;
+  for (int i = 0; i < 5; ++i) lab_.read(kA);
+  for (Seat seat : {kA, kB, kC}) lab_.node(seat).hold_disk = [](const DiskIo&) { return false; };
+  lab_.run();
+  EXPECT_EQ(read_[0] + read_[1] + read_[2], 6);
+  EXPECT_EQ(read_[1], 2);
+  EXPECT_GE(read_[2], 1);
+}
+
 }  // namespace
 }  // namespace lockstep

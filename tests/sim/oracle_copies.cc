@@ -1,0 +1,93 @@
+// Whether the copies are equal, and what says so where they are not (P4, P9).
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "flight/describe.h"
+#include "sim/oracle.h"
+
+namespace lockstep::sim {
+
+void Oracle::note_difference(Seat node, uint64_t block) {
+  for (Pair& pair : pairs_) {
+    if (pair.a != node && pair.b != node) continue;
+    if (disks_.at(pair.a)->read_block(block) == disks_.at(pair.b)->read_block(block)) {
+      pair.differing.erase(block);
+      continue;
+    }
+    pair.differing.insert(block);
+    if (common_ground(pair)) check_covered(pair, block);
+  }
+}
+
+void Oracle::block_lost(Seat node, uint64_t block) { note_difference(node, block); }
+
+void Oracle::compare_copies() {
+  for (Pair& pair : pairs_) compare(pair);
+}
+
+void Oracle::compare(Pair& pair) {
+  ++coverage_.copies_compared;
+  if (pair.differing.empty() || !common_ground(pair)) return;
+  for (uint64_t block : pair.differing) check_covered(pair, block);
+}
+
+bool Oracle::common_ground(const Pair& pair) const {
+  const NodeRecord& one = disks_.at(pair.a)->record();
+  const NodeRecord& two = disks_.at(pair.b)->record();
+  if (!one.adopted || !two.adopted) return false;
+  // A disk that was set back knows nothing of what it lacks: it must be kept out, which the world waits for.
+  if (disks_.at(pair.a)->set_back() || disks_.at(pair.b)->set_back()) return false;
+  return one.peers[pair.b.value].disk == two.disk && two.peers[pair.a.value].disk == one.disk;
+}
+
+void Oracle::check_covered(const Pair& pair, uint64_t block) {
+  const SimDisk& one = *disks_.at(pair.a);
+  const SimDisk& two = *disks_.at(pair.b);
+  ++coverage_.differing_covered;
+  if (one.marked(pair.b, block) || two.marked(pair.a, block)) return;
+  fail("P4", fmt::format("block {}: {} has {}, {} has {}, and no durable bit says so", block, describe(pair.a),
+                         one.read_block(block), describe(pair.b), two.read_block(block)));
+}
+
+void Oracle::compare_identical() {
+  for (auto a = disks_.begin(); a != disks_.end(); ++a) {
+    for (auto b = std::next(a); b != disks_.end(); ++b) {
+      const auto& one = a->second->data();
+      const auto& two = b->second->data();
+      const auto [x, y] = std::mismatch(one.begin(), one.end(), two.begin());
+      if (x == one.end()) continue;
+      fail("P9", fmt::format("after healing, block {} differs: {} has {}, {} has {}", x - one.begin(), describe(a->first), *x,
+                             describe(b->first), *y));
+    }
+  }
+}
+
+// What a resync is about to copy is what its source knows: the marks of the target's own disk count for nothing from here on. A write that is
+// under way flows to both.
+void Oracle::resync_begins(Seat source, Seat target, const BitVector& known) {
+  for (const Pair& pair : pairs_) {
+    const bool these = (pair.a == source && pair.b == target) || (pair.a == target && pair.b == source);
+    if (!these || !common_ground(pair)) continue;
+    for (uint64_t block : pair.differing) {
+      ++coverage_.differing_to_copy;
+      if (known.test(block) || being_written(source, block)) continue;
+      fail("P4",
+           fmt::format("block {}: {} has {}, {} has {}, and the resync that begins will not copy it", block, describe(source),
+                       disks_.at(source)->read_block(block), describe(target), disks_.at(target)->read_block(block)));
+    }
+  }
+}
+
+bool Oracle::being_written(Seat node, uint64_t block) const {
+  const auto since = started_.find(node);
+  for (uint64_t index = history_.size(); index-- > 0;) {
+    const ClientOp& op = history_.op(index);
+    if (since != started_.end() && op.invoked < since->second) break;
+    const bool here = op.node == node && is_change(op.kind) && op.answered == kNever;
+    if (here && op.range.offset / kBlockBytes <= block && block < op.range.end() / kBlockBytes) return true;
+  }
+  return false;
+}
+
+}  // namespace lockstep::sim
