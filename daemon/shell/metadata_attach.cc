@@ -70,7 +70,7 @@ std::optional<MetadataError> check_identity(const Superblock& superblock, const 
 }
 
 // Internal metadata is where the device ends, so its device must have the recorded size (in whole sectors).
-// External metadata allows its data device to have grown, which is how a resize begins; never to be smaller
+// External metadata allows its data device to have grown (move-md makes use of that); never to be smaller
 // than the data area.
 std::optional<MetadataError> check_sizes(const Superblock& superblock, const MetadataExpectation& expected,
                                          uint64_t meta_device_bytes) {

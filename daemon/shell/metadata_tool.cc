@@ -9,158 +9,19 @@
 #include <vector>
 
 #include "meta/bit_page.h"
-#include "shell/loop/device_open.h"
 #include "shell/metadata_attach.h"
+#include "shell/metadata_devices.h"
+#include "shell/metadata_obstacles.h"
+#include "shell/metadata_pages.h"
 #include "shell/metadata_probe.h"
 
 namespace lockstep {
 
 namespace {
 
-constexpr int kExitConfiguration = 10;
-constexpr int kExitNoDisk = 16;
-constexpr int kExitFailure = 20;
-
-ToolResult refuse(int exit_status, std::string err) { return {exit_status, {}, std::move(err)}; }
-
-ToolResult refuse_open(const std::string& path, const Error& error) {
-  if (error.os == EBUSY) {
-    return refuse(kExitFailure, fmt::format("{}: the device is in use (another process has it, or it is mounted).\n"
-                                            "  Take the resource down or unmount it first.\n",
-                                            path));
-  }
-  const char* advice = error.os == ENOTBLK  ? "  It is neither a block device nor a regular file.\n"
-                       : error.os == ENOENT ? "  Correct `disk` or `meta-disk` in the configuration.\n"
-                                            : "";
-  return refuse(kExitNoDisk, fmt::format("{}: {}: {}.\n{}", path, error.where, std::strerror(error.os), advice));
-}
-
-ToolResult refuse_io(const std::string& path, int error) {
-  return refuse(kExitFailure, fmt::format("{}: {}.\n", path, std::strerror(error)));
-}
-
-// Both devices of a volume, claimed. Closed with it.
-class Claimed {
- public:
-  Claimed() = default;
-  ~Claimed() {
-    close_device(data);
-    close_device(meta);
-  }
-  Claimed(const Claimed&) = delete;
-  Claimed& operator=(const Claimed&) = delete;
-
-  OpenedDevice& metadata(Placement placement) { return placement == Placement::internal ? data : meta; }
-
-  OpenedDevice data;
-  OpenedDevice meta;  // external only
-};
-
-// How large a missing metadata file has to be. 0: no layout fits this data device.
-uint64_t external_bytes_needed(uint64_t data_bytes, uint8_t slots) {
-  const LayoutResult made = make_layout(Placement::external, data_bytes, UINT64_MAX / 2, slots);
-  return made.status == MetaStatus::ok ? made.layout.metadata_bytes() : 0;
-}
-
-// A file among the device nodes would be gone with the machine's next start; /dev/shm is for files.
-bool among_devices(const std::string& path) { return path.substr(0, 5) == "/dev/" && path.substr(0, 9) != "/dev/shm/"; }
-
-std::optional<ToolResult> claim(const MetadataTarget& target, uint8_t create_with_slots, Claimed& claimed) {
-  Result<OpenedDevice> data = open_device(target.disk);
-  if (!data.ok()) return refuse_open(target.disk, data.error());
-  claimed.data = data.value();
-  if (target.placement() == Placement::internal) return std::nullopt;
-  Result<OpenedDevice> meta = open_device(target.meta_disk);
-  if (!meta.ok() && meta.error().os == ENOENT && create_with_slots > 0 && !among_devices(target.meta_disk)) {
-    const uint64_t bytes = external_bytes_needed(claimed.data.size_bytes, create_with_slots);
-    if (bytes > 0) meta = create_file(target.meta_disk, bytes);
-  }
-  if (!meta.ok()) return refuse_open(target.meta_disk, meta.error());
-  claimed.meta = meta.value();
-  return std::nullopt;
-}
-
-// Whether what was found would be damaged, or belongs to somebody who will want it back.
-bool stands_in_the_way(const Found& found, const Layout& layout, bool on_data_device) {
-  switch (found.kind) {
-    case FoundKind::filesystem: {
-      if (!on_data_device) return true;
-      if (layout.placement == Placement::external) return false;
-      return found.bytes == 0 || found.bytes > layout.data_bytes;
-    }
-    case FoundKind::container:
-      // A partition table or a volume group at the start is content like any other, until the metadata lies
-      // upon its end.
-      return !on_data_device || layout.placement == Placement::internal;
-    case FoundKind::foreign_replicator:
-    case FoundKind::own_internal:
-    case FoundKind::own_external:
-      return true;
-  }
-  UNREACHABLE("FoundKind");
-}
-
-std::string describe(const Found& found, const Layout& layout) {
-  if (found.kind != FoundKind::filesystem || layout.placement != Placement::internal) return found.name;
-  if (found.bytes == 0) return fmt::format("{} of unknown size", found.name);
-  return fmt::format("{} of {} bytes (the data area would have {})", found.name, found.bytes, layout.data_bytes);
-}
-
-// Empty when nothing is in the way; else lines for a person.
-Result<std::string> find_obstacles(const MetadataTarget& target, const Layout& layout) {
-  std::string text;
-  const auto look_at = [&](const std::string& path, bool on_data_device) -> Result<void> {
-    const Result<std::vector<Found>> found = probe_device(path);
-    if (!found.ok()) return found.error();
-    for (const Found& item : found.value()) {
-      if (stands_in_the_way(item, layout, on_data_device)) text += fmt::format("  {}: {}\n", path, describe(item, layout));
-    }
-    return {};
-  };
-  const Result<void> data = look_at(target.disk, true);
-  if (!data.ok()) return data.error();
-  if (target.placement() == Placement::external) {
-    const Result<void> meta = look_at(target.meta_disk, false);
-    if (!meta.ok()) return meta.error();
-  }
-  return text;
-}
-
 bool draw_uuid(Uuid& uuid) {
   return getrandom(uuid.bytes.data(), uuid.bytes.size(), 0) == static_cast<ssize_t>(uuid.bytes.size());
 }
-
-int clear_superblock(MetadataIo& io, Placement placement) {
-  const SuperblockPlace place = find_superblock(placement, io.size_bytes());
-  if (!place.fits) return 0;
-  AlignedBytes zeroes(kSuperblockCopies * kSectorBytes);
-  return io.write_durable(place.offset, zeroes.bytes());
-}
-
-// Writes pages one behind the other, a megabyte at a time.
-class PageWriter {
- public:
-  PageWriter(MetadataIo& io, uint64_t offset) : io_(io), offset_(offset), buffer_(kBatch * kSectorBytes) {}
-  int add(const PageId& id, uint64_t sequence, const BitPage& bits) {
-    encode_bit_page(id, sequence, bits, SectorSpan(buffer_.bytes().subspan(used_ * kSectorBytes, kSectorBytes)));
-    return ++used_ == kBatch ? flush() : 0;
-  }
-  int flush() {
-    if (used_ == 0) return 0;
-    const auto bytes = buffer_.bytes().first(used_ * kSectorBytes);
-    const int error = io_.write_durable(offset_, bytes);
-    offset_ += bytes.size();
-    used_ = 0;
-    return error;
-  }
-
- private:
-  static constexpr size_t kBatch = 256;
-  MetadataIo& io_;
-  uint64_t offset_;
-  AlignedBytes buffer_;
-  size_t used_ = 0;
-};
 
 int write_clean_intent(MetadataIo& io, const Layout& layout, const Uuid& disk) {
   PageWriter writer(io, layout.intent_offset);
@@ -252,18 +113,6 @@ std::optional<ToolResult> check_arguments(const MetadataTarget& target, const Me
                   fmt::format("{}: disk and meta-disk are the same; write meta-disk internal.\n", target.disk));
   }
   return std::nullopt;
-}
-
-ToolResult refuse_layout(const MetadataTarget& target, MetaStatus status, const Layout& layout) {
-  return refuse(kExitFailure, fmt::format("{}: {}: disk of {} bytes, metadata device of {}; a data area has {} to {} bytes.\n"
-                                          "  {}\n",
-                                          target.meta_path(), text_of(status), layout.data_device_bytes, layout.meta_device_bytes,
-                                          kMinDataBytes, kMaxDataBytes, remedy_of(status)));
-}
-
-bool is_owned_by(const Superblock& superblock, const MetadataOwner& owner) {
-  const NodeRecord& record = superblock.record;
-  return record.resource == owner.resource && record.node == owner.node && superblock.volume == owner.volume;
 }
 
 }  // namespace

@@ -281,7 +281,54 @@ def suspended():
         check_writes(cluster, alpha.uri("r0"), (SIZE - 2 * MIB) // BLOCK, [writer.log])
 
 
-SCENARIOS = [fresh_peer_is_thin, paused, limited, verified, digests, broken_link, balanced, suspended]
+def moved():
+    """The metadata goes to a file of its own, back, and to the end of a disk that grew, one node at a time, under load: nothing is copied but what was missed."""
+    with Cluster(size=SIZE, net="ping-int 1; ping-timeout 5; connect-int 1;") as cluster:
+        alpha, beta = cluster.nodes
+        cluster.bring_up(primary=alpha)
+        blocks = (SIZE - 2 * MIB) // BLOCK
+        writer = Writer(cluster, "writer", [alpha.uri("r0")], blocks)
+
+        def change(node, change_disk, *words):
+            node.do("down", "r0")
+            change_disk()
+            cluster.write_config()
+            said = node.do("move-md", *words, "r0")
+            expect("The metadata is at" in said, f"move-md says: {said}")
+            node.do("up", "r0")
+            node.wait_sync()
+            copied = int(COPIED.findall((alpha if node is beta else beta).daemon.tail(200))[-1])
+            step(f"{node.name}: {said.strip()} {copied} blocks were copied")
+            expect(copied < SIZE // BLOCK // 2, "everything was copied")
+
+        def to_file():
+            beta.meta_disk = beta.directory / "meta"
+
+        def back():
+            beta.meta_disk = "internal"
+
+        def grow(node):
+            with node.disk.open("r+b") as disk:
+                disk.truncate(SIZE + 32 * MIB)
+
+        for what in ((to_file,), (back, "--from", beta.directory / "meta"), (lambda: grow(beta),)):
+            writer.wait_for(writer.answered() + 200)
+            change(beta, *what)
+        writer.wait_for(writer.answered() + 200)
+        answered = writer.stop()["answered"]
+        alpha.do("secondary", "r0")
+        beta.do("primary", "r0")
+        other = Writer(cluster, "other", [beta.uri("r0")], blocks)
+        other.wait_for(200)
+        change(alpha, lambda: grow(alpha))
+        other.wait_for(other.answered() + 200)
+        step(f"{answered + other.stop()['answered']} writes answered")
+        check_writes(cluster, beta.uri("r0"), blocks, [writer.log, other.log])
+        beta.do("secondary", "r0")
+        cluster.compare_disks(SIZE - MIB)
+
+
+SCENARIOS = [fresh_peer_is_thin, paused, limited, verified, digests, broken_link, balanced, suspended, moved]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}

@@ -13,6 +13,7 @@ const std::vector<CommandSpec> kCommands = {
   {"create-md", required, Runs::here, "force", "write fresh metadata"},
   {"dump-md", required, Runs::here, "json", "show the metadata"},
   {"wipe-md", required, Runs::here, "force", "remove the metadata"},
+  {"move-md", required, Runs::here, "from=|former-size=|force", "move the metadata to where the configuration wants it, or to the end of a device that has grown"},
   {"dump", optional, Runs::here, "", "print the configuration as it is understood"},
   {"up", required, Runs::in_daemon, "", "attach the disk and connect"},
   {"down", required, Runs::in_daemon, "", "disconnect and release the disk"},

@@ -1,4 +1,4 @@
-// lockstep: the operator's commands. create-md, dump-md, wipe-md and dump work here; everything else is asked
+// lockstep: the operator's commands. create-md, dump-md, wipe-md, move-md and dump work here; everything else is asked
 // of lockstepd.
 #include <fmt/format.h>
 #include <unistd.h>

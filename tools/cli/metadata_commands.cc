@@ -4,11 +4,30 @@
 
 #include <algorithm>
 
+#include "control/config/values.h"
+#include "shell/metadata_move.h"
 #include "shell/metadata_tool.h"
 
 namespace lockstep::cli {
 
 namespace {
+
+ToolResult move(const Arguments& arguments, const MetadataTarget& target, const MetadataOwner& owner) {
+  const auto text = [&arguments](const std::string& name) {
+    return arguments.flag(name) ? arguments.options.at(name) : std::string();
+  };
+  MoveOptions options;
+  options.from = text("from");
+  options.force = arguments.flag("force");
+  if (options.from == "internal") options.from.clear();
+  const std::string former = text("former-size");
+  if (former.empty()) return move_md(target, owner, options);
+  const auto bytes = config::parse_size(former, 1);
+  if (!bytes || *bytes <= 0)
+    return {1, {}, fmt::format("lockstep: --former-size {}: a number of bytes is expected, as in 1073741824 or 1G\n", former)};
+  options.former_bytes = static_cast<uint64_t>(*bytes);
+  return move_md(target, owner, options);
+}
 
 ToolResult run_one(const Arguments& arguments, const config::Resource& resource, const config::Host& host,
                    const config::Volume& volume) {
@@ -21,6 +40,7 @@ ToolResult run_one(const Arguments& arguments, const config::Resource& resource,
     options.force = force;
     return create_md(target, owner, options);
   }
+  if (arguments.command->name == "move-md") return move(arguments, target, owner);
   if (arguments.command->name == "wipe-md") return wipe_md(target, owner, force);
   return dump_md(target, arguments.flag("json"));
 }

@@ -1,4 +1,4 @@
-// create-md, dump-md and wipe-md: without a daemon.
+// create-md, dump-md, wipe-md and move-md: without a daemon.
 #pragma once
 
 #include "control/config/model.h"

@@ -100,6 +100,14 @@ bool IntentMap::any_pinned() const {
   return false;
 }
 
+std::vector<uint64_t> IntentMap::unsettled() const {
+  std::vector<uint64_t> found;
+  for (uint64_t i = wanted_.next_set(0); i < wanted_.size(); i = wanted_.next_set(i + 1)) {
+    if (extents_[i].pinned || extents_[i].in_flight > 0 || extents_[i].position > 0) found.push_back(i);
+  }
+  return found;
+}
+
 void IntentMap::rebase(uint64_t position) {
   for (Extent& extent : extents_) {
     extent.pinned = false;

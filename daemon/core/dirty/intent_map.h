@@ -43,6 +43,8 @@ class IntentMap {
   // This copy left its writer: what is set may differ from others until it is levelled.
   void pin_all();
   bool any_pinned() const;
+  // Set, and not known to be settled everywhere.
+  std::vector<uint64_t> unsettled() const;
   // New Primary: extents set before count as written at `position`.
   void rebase(uint64_t position);
   void pin(const Range& range);

@@ -34,6 +34,12 @@ void Membership::time_passed() {
     confirm_needed_ = true;
 }
 
+// Voters that started a moment ago vote for the tenure and grant no lease: found decided, and lost again at once. Until the lease is there, one
+// round in a while is enough.
+bool Membership::confirm_due() const {
+  return confirm_needed_ && (lease_.valid(adopted()->voters, r_.ctx.now, broken_tie()) || r_.ctx.now >= next_confirm_at_);
+}
+
 // While it hands over it is not frozen, as long as it has its lease. If the command ends, and what it proposed is not decided, it is.
 Reason Membership::why_frozen() const {
   const bool leased = !confirm_needed_ && lease_.valid(adopted()->voters, r_.ctx.now, broken_tie());

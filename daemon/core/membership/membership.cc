@@ -94,6 +94,7 @@ Instant Membership::next_deadline() const {
   if (holds_tenure()) {
     if (!adopting_) due = std::min(due, next_lease_request_);
     if (serving()) due = std::min(due, lease_until());
+    if (confirm_needed_ && next_confirm_at_ > r_.ctx.now) due = std::min(due, next_confirm_at_);
     if (next_win_over_at_ > r_.ctx.now && serving() && everybody_is_here() && without_a_seat(*adopted(), false))
       due = std::min(due, next_win_over_at_);
     for (const Voter& voter : adopted()->voters) {

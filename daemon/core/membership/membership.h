@@ -208,6 +208,7 @@ class Membership {
   void lease_answer(Seat from, const LeaseRefused& refusal);
   bool tenure_given_up() const;  // one without this node as its Primary is proposed or being adopted
   Reason why_frozen() const;
+  bool confirm_due() const;
   void update_serving();
 
   ReplicaImpl& r_;
@@ -254,6 +255,7 @@ class Membership {
   LeaseKeeper lease_;
   Instant next_lease_request_ = kLongAgo;
   bool was_serving_ = false;
+  Instant next_confirm_at_ = kLongAgo;
   bool confirm_needed_ = false;  // the lease was lost: a round must find our tenure decided before we go on
   bool rebase_needed_ = false;   // a voter lacks our tenure or promised somebody else
   Reason frozen_ = Reason::none;

@@ -108,7 +108,7 @@ bool Membership::something_to_decide() const {
   if (!adopted()) return r_.admin.wants_creation();
   if (undecided_ || rumoured_) return true;
   if (!holds_tenure() && accepted_unsettled() && (r_.admin.wants_promotion() || primary_away())) return true;
-  if (holds_tenure()) return confirm_needed_ || rebase_needed_ || win_over_due() || change_desired(*adopted());
+  if (holds_tenure()) return confirm_due() || rebase_needed_ || win_over_due() || change_desired(*adopted());
   if (r_.admin.wants_promotion()) return r_.admin.promotion_obstacle() == Reason::none;
   if (caretaker_due() && caretaker_wanted()) return true;
   return is_resync_source() && change_desired(*adopted());
@@ -212,6 +212,7 @@ void Membership::decided(const Tenure& value) {
   round_forcing_ = false;
   if (adopted() == value) {
     confirm_needed_ = false;
+    next_confirm_at_ = r_.ctx.now + r_.ctx.config.retry;
     return;
   }
   adopt(value);

@@ -168,14 +168,13 @@ void WritePath::abandon() {
 void WritePath::became_primary() {
   ++last_position_;  // never restarts in a run: a peer that missed the tenure between must not take new positions for settled ones
   next_settle_ = r_.ctx.now + r_.ctx.config.settle_interval;
-  r_.intents.rebase(last_position_);
-  // What was written before, by whomever: whole extents, until they are settled.
+  // What was written before, by whomever: whole extents, until they are settled. None after a clean hand-over.
   recent_.clear();
-  const BitVector& hot = r_.intents.bits();
-  for (uint64_t i = hot.next_set(0); i < hot.size(); i = hot.next_set(i + 1)) {
-    const uint64_t offset = i * kExtentBytes;
+  for (const uint64_t extent : r_.intents.unsettled()) {
+    const uint64_t offset = extent * kExtentBytes;
     recent_.add(last_position_, {offset, std::min(kExtentBytes, r_.ctx.record.size_bytes - offset)});
   }
+  r_.intents.rebase(last_position_);
 }
 
 }  // namespace lockstep

@@ -53,7 +53,7 @@ TEST(AttachMetadata, ResizedDeviceIsNotTakenForEmptySilently) {
   f.image.resize(f.image.size() + 65536);
   const AttachOutcome outcome = f.attach();
   EXPECT_EQ(outcome.error.status, MetaStatus::no_metadata);
-  EXPECT_THAT(outcome.error.text, HasSubstr("resized"));
+  EXPECT_THAT(outcome.error.text, HasSubstr("move-md"));
 }
 
 TEST(AttachMetadata, UnreadableCopyIsRewritten) {

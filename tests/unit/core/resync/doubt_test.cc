@@ -94,6 +94,15 @@ TEST_F(Doubt, APrimaryThatStartedAnewKnowsNoBlocks) {
   EXPECT_GE(copied(), 2 * kBlocksPerExtent);
 }
 
+TEST_F(Doubt, NothingThatWasWrittenBeforeACleanHandOverIsInDoubt) {
+  for (uint64_t extent = 0; extent < 3; ++extent) write(extent);
+  ASSERT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::secondary)));
+  lab_.promote(kB);
+  ASSERT_EQ(lab_.answer(kB, lab_.write(kB, block(5))), IoStatus::ok);
+  lab_.cut(kA, kB);
+  EXPECT_EQ(marked(kB, kA), 1U);
+}
+
 class DoubtAboutMany : public Doubt {
  protected:
   DoubtAboutMany() : Doubt([](CoreConfig& config) { config.recent_writes = 2; }) {}

@@ -1,0 +1,47 @@
+// What the metadata tools share: a volume's devices, claimed, and the words in which they are refused.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "meta/superblock.h"
+#include "shell/metadata_io.h"
+#include "shell/metadata_tool.h"
+
+namespace lockstep {
+
+constexpr int kExitConfiguration = 10;
+constexpr int kExitNoDisk = 16;
+constexpr int kExitFailure = 20;
+
+ToolResult refuse(int exit_status, std::string err);
+ToolResult refuse_open(const std::string& path, const Error& error);
+ToolResult refuse_io(const std::string& path, int error);
+ToolResult refuse_layout(const MetadataTarget& target, MetaStatus status, const Layout& layout);
+
+// Both devices of a volume, claimed. Given up with it.
+class Claimed {
+ public:
+  Claimed() = default;
+  ~Claimed();
+  Claimed(const Claimed&) = delete;
+  Claimed& operator=(const Claimed&) = delete;
+
+  OpenedDevice& metadata(Placement placement) { return placement == Placement::internal ? data : meta; }
+
+  OpenedDevice data;
+  OpenedDevice meta;  // external only
+};
+
+// `create_with_slots`: a metadata file that is missing is created in the size that so many bitmaps need; 0: it is not.
+std::optional<ToolResult> claim(const MetadataTarget& target, uint8_t create_with_slots, Claimed& claimed);
+// The metadata device alone, where the data device has been claimed.
+std::optional<ToolResult> claim_meta(const MetadataTarget& target, uint8_t create_with_slots, Claimed& claimed);
+
+bool is_owned_by(const Superblock& superblock, const MetadataOwner& owner);
+// All four copies, where a device of this size has them. 0 or an errno.
+int clear_superblock(MetadataIo& io, Placement placement);
+
+}  // namespace lockstep

@@ -1,0 +1,220 @@
+#include "shell/metadata_move.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "shell/loop/device_open.h"
+#include "shell/metadata_attach.h"
+#include "tests/unit/meta/meta_samples.h"
+#include "tests/unit/shell/meta_fakes.h"
+
+namespace lockstep {
+namespace {
+
+using fakes::FakeMetadataIo;
+using fakes::Formatted;
+using testing::HasSubstr;
+
+constexpr uint64_t kMiB = 1024 * 1024;
+
+// A device whose maps say something, that grew to twice its size.
+struct Grown : Formatted {
+  Grown() {
+    bits = BitVector(layout.blocks());
+    for (const uint64_t block : {1, 77, 3000}) bits.set(block);
+    FakeMetadataIo io(image);
+    AlignedBytes sector(kSectorBytes);
+    encode_bit_page(bitmap_page_id({1}, 0, disk()), 0, bits.page(0), SectorSpan(sector.bytes()));
+    EXPECT_EQ(io.write_durable(layout.bitmap_page({1}, 0), sector.bytes()), 0);
+    BitVector hot(layout.extents());
+    hot.set(2);
+    encode_bit_page(intent_page_id(0, 6, disk()), 6, hot.page(0), SectorSpan(sector.bytes()));
+    EXPECT_EQ(io.write_durable(layout.intent_slot(0, 0), sector.bytes()), 0);
+    before = read_superblock(io, Placement::internal);
+    image.resize(2 * kBytes);
+    wanted = make_layout(Placement::internal, 2 * kBytes, 0, layout.bitmap_slots).layout;
+  }
+  Uuid disk() const { return Uuid::from_words(0xd, 1); }
+  // The first part of the image, as it was.
+  class Old : public FakeMetadataIo {
+   public:
+    using FakeMetadataIo::FakeMetadataIo;
+    uint64_t size_bytes() const override { return kBytes; }
+  };
+  AttachOutcome attach_grown(Placement placement = Placement::internal) {
+    FakeMetadataIo io(image);
+    MetadataExpectation e = expectation();
+    e.placement = placement;
+    e.data_device_bytes = image.size();
+    return attach_metadata(io, e);
+  }
+  void expect_all_there(const AttachOutcome& outcome) const {
+    ASSERT_TRUE(outcome.attached) << outcome.error.text;
+    const Loaded& loaded = outcome.attached->loaded;
+    EXPECT_EQ(loaded.record.disk, before.superblock.record.disk);
+    EXPECT_EQ(loaded.record.acceptor.acceptor, before.superblock.record.acceptor.acceptor);
+    EXPECT_EQ(loaded.bitmaps[1].count(), 3U);
+    for (const uint64_t block : {1, 77, 3000}) EXPECT_TRUE(loaded.bitmaps[1].test(block));
+    EXPECT_TRUE(loaded.intent.test(2));
+    EXPECT_EQ(loaded.intent.count(), 1U);
+    EXPECT_EQ(loaded.intent_sequences[0], 6U);
+    EXPECT_EQ(outcome.attached->unreadable_intent_pages + outcome.attached->unreadable_bitmap_pages, 0U);
+  }
+  BitVector bits;
+  Quorum before;
+  Layout wanted;
+};
+
+TEST(MoveMetadata, TakesAlongAllThatItSaysToTheEndOfADeviceThatGrew) {
+  Grown f;
+  ASSERT_FALSE(f.attach_grown().attached);
+  Grown::Old from(f.image);
+  FakeMetadataIo to(f.image);
+  ASSERT_EQ(move_metadata(from, f.before, to, f.wanted), 0);
+  const AttachOutcome outcome = f.attach_grown();
+  f.expect_all_there(outcome);
+  EXPECT_EQ(outcome.attached->loaded.record.size_bytes, f.wanted.data_bytes);
+  EXPECT_EQ(read_superblock(from, Placement::internal).status, MetaStatus::no_metadata);
+}
+
+// Wherever it stops, one of the two places has everything, and the same again finishes it.
+TEST(MoveMetadata, MayBeInterruptedAnywhere) {
+  for (int writes = 0;; ++writes) {
+    SCOPED_TRACE(writes);
+    Grown f;
+    Grown::Old from(f.image);
+    FakeMetadataIo to(f.image);
+    to.writes_left = writes;
+    from.writes_left = 0;
+    const bool all_written = move_metadata(from, f.before, to, f.wanted) != 0 && to.writes_left > 0;
+    const Quorum there = read_superblock(to, Placement::internal);
+    FakeMetadataIo well(f.image);
+    Grown::Old old(f.image);
+    const Quorum here = read_superblock(old, Placement::internal);
+    ASSERT_EQ(here.status, MetaStatus::ok);
+    EXPECT_EQ(here.superblock, f.before.superblock);
+    if (there.status == MetaStatus::ok) {
+      Grown copy = f;
+      copy.expect_all_there(copy.attach_grown());
+    }
+    ASSERT_EQ(move_metadata(old, here, well, f.wanted), 0);
+    f.expect_all_there(f.attach_grown());
+    if (all_written) break;
+    ASSERT_LT(writes, 100);
+  }
+}
+
+TEST(MoveMetadata, WhereADeviceEndedBeforeItGrewIsFound) {
+  Grown f;
+  FakeMetadataIo io(f.image);
+  EXPECT_EQ(find_former_size(io), Formatted::kBytes);
+  f.image.resize(f.image.size() + 3 * kMiB + 512);
+  FakeMetadataIo odd(f.image);
+  EXPECT_EQ(find_former_size(odd), Formatted::kBytes);
+  std::vector<std::byte> nothing(5 * kMiB);
+  FakeMetadataIo empty(nothing);
+  EXPECT_EQ(find_former_size(empty), std::nullopt);
+}
+
+class MoveMd : public testing::Test {
+ protected:
+  MoveMd() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "lockstep-move-XXXXXX").string();
+    EXPECT_NE(mkdtemp(pattern.data()), nullptr);
+    directory = pattern;
+    disk = (directory / "disk").string();
+    meta = (directory / "meta").string();
+    resize(64 * kMiB);
+  }
+  ~MoveMd() override { std::filesystem::remove_all(directory); }
+  void resize(uint64_t bytes) const {
+    std::ofstream(disk, std::ios::app).close();
+    std::filesystem::resize_file(disk, bytes);
+  }
+  MetadataTarget internal() const { return {disk, {}}; }
+  MetadataTarget external() const { return {disk, meta}; }
+  Quorum look(const MetadataTarget& target) const {
+    OpenedDevice device = open_device(target.meta_path()).value();
+    FdMetadataIo io(device);
+    const Quorum quorum = read_superblock(io, target.placement());
+    close_device(device);
+    return quorum;
+  }
+  std::filesystem::path directory;
+  std::string disk;
+  std::string meta;
+  MetadataOwner owner{Uuid::from_words(0x77, 1), {1}, 0};
+};
+
+TEST_F(MoveMd, ToAFileOfItsOwnAndBack) {
+  ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+  const Superblock before = look(internal()).superblock;
+  const ToolResult out = move_md(external(), owner, {});
+  ASSERT_EQ(out.exit_status, 0) << out.err;
+  EXPECT_THAT(out.out, HasSubstr("data area has 67108864 bytes"));
+  EXPECT_EQ(look(internal()).status, MetaStatus::no_metadata);
+  EXPECT_EQ(look(external()).superblock.record.disk, before.record.disk);
+  const ToolResult back = move_md(internal(), owner, {.from = meta});
+  ASSERT_EQ(back.exit_status, 0) << back.err;
+  EXPECT_EQ(look(internal()).superblock.layout, before.layout);
+  EXPECT_EQ(look(external()).status, MetaStatus::no_metadata);
+}
+
+TEST_F(MoveMd, ToTheEndOfAFileThatGrewAndOnlyOnce) {
+  ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+  resize(96 * kMiB);
+  const ToolResult done = move_md(internal(), owner, {});
+  ASSERT_EQ(done.exit_status, 0) << done.err;
+  const Superblock there = look(internal()).superblock;
+  EXPECT_GT(there.record.size_bytes, 64 * kMiB);
+  EXPECT_EQ(move_md(internal(), owner, {}).exit_status, 0) << "there is nothing left to do";
+  EXPECT_EQ(look(internal()).superblock, there);
+  resize(128 * kMiB);
+  EXPECT_EQ(move_md(internal(), owner, {{}, 64 * kMiB}).exit_status, 20);
+  EXPECT_EQ(move_md(internal(), owner, {{}, 96 * kMiB}).exit_status, 0);
+}
+
+TEST_F(MoveMd, RefusesWhatWouldLoseSomething) {
+  EXPECT_THAT(move_md(external(), owner, {}).err, HasSubstr("meta-disk"));
+  ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+  const MetadataOwner other{Uuid::from_words(0x78, 1), {1}, 0};
+  EXPECT_THAT(move_md(external(), other, {}).err, HasSubstr("belongs to resource id"));
+  EXPECT_FALSE(std::filesystem::exists(meta)) << "nothing is made before it is known what for";
+  std::ofstream(meta).close();
+  std::filesystem::resize_file(meta, kMiB);
+  EXPECT_THAT(move_md(external(), other, {}).err, HasSubstr("belongs to resource id"));
+  resize(64 * kMiB + 8192);
+  EXPECT_THAT(move_md(internal(), owner, {}).err, HasSubstr("grown by less"));
+  EXPECT_THAT(move_md(external(), owner, {.from = meta}).err, HasSubstr("the new place"));
+  resize(64 * kMiB);
+  ASSERT_EQ(look(internal()).status, MetaStatus::ok) << "it is untouched";
+  const MetadataTarget small{disk, meta};
+  std::filesystem::resize_file(meta, 8192);
+  EXPECT_EQ(move_md(small, owner, {}).exit_status, 20);
+  EXPECT_EQ(look(internal()).status, MetaStatus::ok);
+}
+
+TEST_F(MoveMd, AVolumeThatWouldNotFitStaysWhereItIs) {
+  ASSERT_EQ(create_md(external(), owner, {}).exit_status, 0);
+  OpenedDevice device = open_device(meta).value();
+  FdMetadataIo io(device);
+  const Quorum quorum = read_superblock(io, Placement::external);
+  NodeRecord record = quorum.superblock.record;
+  record.adopted = samples::tenure(1);
+  record.adopted->volumes.clear();
+  record.adopted->volumes.push_back({0, 64 * kMiB});
+  ASSERT_EQ(write_superblock(io, next_superblock({quorum.superblock, quorum.checksum}, record)), 0);
+  close_device(device);
+  EXPECT_THAT(move_md(internal(), owner, {.from = meta}).err, HasSubstr("the resource has 67108864"));
+  EXPECT_EQ(look(external()).status, MetaStatus::ok);
+  resize(80 * kMiB);
+  const ToolResult done = move_md(internal(), owner, {.from = meta});
+  EXPECT_EQ(done.exit_status, 0) << done.err;
+}
+
+}  // namespace
+}  // namespace lockstep
