@@ -34,7 +34,7 @@ const std::map<std::string, Node::Handler, std::less<>>& Node::handlers() {
       {"verify", &Node::verify},
       {"pause-sync", &Node::pause_sync},
       {"resume-sync", &Node::resume_sync},
-      {"resize", &Node::not_built},
+      {"resize", &Node::resize},
       {"suspend-io", &Node::suspend_io},
       {"resume-io", &Node::resume_io},
       {"status", &Node::status},
@@ -168,7 +168,7 @@ void Node::closed(const std::string& name, const AdminReply& reply) {
   tell({0, "", fmt::format("{}: stopped without handing over, as after a crash. {}\n", name, text_of(reply.reason))});
 }
 
-void Node::run_admin(Up& up, AdminOp op, Seat peer, Shared responder, const Range& range) {
+void Node::run_admin(Up& up, AdminOp op, Seat peer, Shared responder, const Range& range, bool assume_clean) {
   const std::string name = up.config.name;
   up.resource->admin(
       op, peer,
@@ -179,7 +179,7 @@ void Node::run_admin(Up& up, AdminOp op, Seat peer, Shared responder, const Rang
           responder->finish({0, "", reply.reason == Reason::different_history ? new_history_text(name) : ""});
         });
       },
-      range);
+      range, assume_clean);
 }
 
 void Node::shut_down(std::function<void()> done) {

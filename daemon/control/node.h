@@ -61,6 +61,7 @@ class Node final : public ControlHandler {
   void verify(const ControlRequest& request, Shared responder);
   void repair(const ControlRequest& request, Shared responder);
   void pause_sync(const ControlRequest& request, Shared responder);
+  void resize(const ControlRequest& request, Shared responder);
   void suspend_io(const ControlRequest& request, Shared responder);
   void resume_io(const ControlRequest& request, Shared responder);
   void resume_sync(const ControlRequest& request, Shared responder);
@@ -91,7 +92,7 @@ class Node final : public ControlHandler {
   // Of a resource that is up. One that goes down already is not asked again; its end is the answer.
   void close(const std::string& name, Closed then);
   void closed(const std::string& name, const AdminReply& reply);
-  void run_admin(Up& up, AdminOp op, Seat peer, Shared responder, const Range& range = {});
+  void run_admin(Up& up, AdminOp op, Seat peer, Shared responder, const Range& range = {}, bool assume_clean = false);
   void with_status(const std::string& name, std::function<void(std::vector<ResourceStatus>)> then);
   std::vector<ResourceStatus> statuses_of(const std::map<std::string, ResourceView>& views) const;
   void show_one(const ControlRequest& request, const Shared& responder, std::function<std::string(const ResourceStatus&)> text);

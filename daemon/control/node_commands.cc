@@ -245,6 +245,17 @@ void Node::resume_sync(const ControlRequest& request, Shared responder) {
   on_peers(request, AdminOp::resume_sync, {}, std::move(responder));
 }
 
+void Node::resize(const ControlRequest& request, Shared responder) {
+  const std::string size = request.text("size");
+  const int64_t bytes = size.empty() ? 0 : config::parse_size(size, 1).value_or(-1);
+  if (bytes < 0 || (bytes == 0 && !size.empty()))
+    return responder->finish(
+        {1, "", fmt::format("resize: --size {}: a number of bytes is expected, as in 1073741824 or 1G\n", size)});
+  Up* up = need(request, responder);
+  if (up == nullptr) return;
+  run_admin(*up, AdminOp::resize, kNoSeat, std::move(responder), {0, static_cast<uint64_t>(bytes)}, request.flag("assume-clean"));
+}
+
 void Node::suspend_io(const ControlRequest& request, Shared responder) {
   if (Up* up = need(request, responder)) run_admin(*up, AdminOp::suspend_io, kNoSeat, std::move(responder));
 }

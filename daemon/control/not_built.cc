@@ -17,7 +17,6 @@ constexpr auto kInstead = std::to_array<Row>({
     {"attach", "lockstep down {0} and lockstep up {0} attach the disk anew."},
     {"detach", "lockstep down {0} releases the disk."},
     {"outdate", "Nothing has to be marked: a copy that may lack an acknowledged write is never promoted."},
-    {"resize", "The disks beneath may grow (lockstep move-md {0}, one node after the other); the volume keeps its size for now."},
 });
 
 }  // namespace

@@ -31,6 +31,7 @@ void Admin::request(const AdminRequest& request) {
   given_up_ = false;
   demoting_ready_ = false;
   creating_ = false;
+  growing_to_ = 0;
   forced_ = request.op == AdminOp::primary_force && r_.ctx.record.adopted;
   new_history_ = false;
   deadline_ = r_.ctx.now + (request.op == AdminOp::primary ? r_.ctx.config.promote_patience : kPatience);
@@ -74,6 +75,8 @@ void Admin::pump() {
       return pump_stop();
     case AdminOp::suspend_io:
       return pump_suspend_io();
+    case AdminOp::resize:
+      return pump_resize();
     case AdminOp::pause_sync:
     case AdminOp::resume_sync:
     case AdminOp::verify:
@@ -114,6 +117,7 @@ std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
     case AdminOp::discard_history:
     case AdminOp::stop:
     case AdminOp::suspend_io:
+    case AdminOp::resize:
       return std::nullopt;
   }
   UNREACHABLE("a command");
@@ -223,15 +227,53 @@ void Admin::pump_secondary() {
 // What an operator then does with the disks beneath (a snapshot, say) finds them equal, and the same as what clients were told.
 void Admin::pump_suspend_io() {
   if (!r_.membership.serves_clients()) return finish(false, Reason::not_primary);
-  if (!std::exchange(asked_, true)) r_.write_path.suspend();
+  if (!std::exchange(asked_, true)) {
+    was_suspended_ = r_.write_path.suspended();
+    r_.write_path.suspend();
+  }
   if (!r_.write_path.suspended()) return finish(false, Reason::operator_request);  // resume-io came in between
+  // Also what writes without a client: a heal, or a request whose client was answered with an error.
   if (r_.write_path.requests_under_way() == 0 && r_.membership.serving()) {
-    if (r_.write_path.everything_settled()) return finish(true);
-    r_.write_path.flush_soon();
+    if (!r_.write_path.everything_settled()) {
+      r_.write_path.flush_soon();
+    } else if (r_.write_path.quiet()) {
+      return finish(true);
+    }
   }
   if (r_.ctx.now < deadline_) return;
-  r_.write_path.resume();
+  if (!was_suspended_) r_.write_path.resume();
   finish(false, r_.membership.serving() ? Reason::io_pending : Reason::no_quorum);
+}
+
+// To what size; none is refused. All copies have to have room for it, and to be current: one that is behind would be shut out.
+Reason Admin::choose_size(uint64_t volume) {
+  if (!r_.disk_usable) return Reason::no_disk;
+  uint64_t room = r_.ctx.record.size_bytes;
+  for (Seat seat : r_.data_peers()) {
+    if (!r_.peer(seat).met || !r_.membership.member(seat)) return Reason::not_all_current;
+    room = std::min(room, r_.peer(seat).hello->size_bytes);
+  }
+  if (!r_.membership.member(r_.self())) return Reason::not_all_current;
+  uint64_t wanted = current_->range.length;
+  if (wanted == 0) wanted = std::max(room, volume);
+  wanted -= wanted % kBlockBytes;
+  if (wanted < volume) return Reason::would_shrink;
+  if (wanted > room) return Reason::disks_too_small;
+  growing_to_ = wanted;
+  return Reason::none;
+}
+
+// A tenure says the new size, and that this copy alone is current: what is new may differ elsewhere, and is copied as anything else that
+// a copy lacks (Membership::desired, grown_marked).
+void Admin::pump_resize() {
+  if (!r_.membership.serves_clients()) return finish(false, Reason::not_primary);
+  const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
+  if (growing_to_ == 0) {
+    const Reason refused = choose_size(volume);
+    if (refused != Reason::none) return finish(false, refused);
+  }
+  if (volume >= growing_to_) return finish(true);
+  if (r_.ctx.now >= deadline_) finish(false, r_.membership.serving() ? Reason::timed_out : Reason::no_quorum);
 }
 
 Reason Admin::creation_obstacle() const {

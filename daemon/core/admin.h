@@ -1,6 +1,8 @@
 // Operators' commands: one at a time, those aside that are done at once. Each ends in exactly one AdminReply.
 #pragma once
 
+#include <algorithm>
+
 #include <optional>
 
 #include "base/time.h"
@@ -28,6 +30,13 @@ class Admin {
   bool forced() const { return forced_; }
   bool wants_demotion() const { return demoting_ready_; }
   bool wants_creation() const { return creating_; }
+  // The size of the volume that is being created: no more than the disk has.
+  uint64_t size_to_create(uint64_t disk) const {
+    return current_ && current_->range.length > 0 ? std::min(current_->range.length, disk) : disk;
+  }
+  // The volume is to grow to so many bytes; zero: it is not.
+  uint64_t wants_size() const { return running(AdminOp::resize) ? growing_to_ : 0; }
+  bool assumes_clean() const { return current_ && current_->assume_clean; }
   bool create_as_primary() const { return current_ && current_->op == AdminOp::primary_force; }
   const Uuid& fresh() const { return current_->fresh; }
   // An operator paused resyncs with this peer, until the other word or the end of this run.
@@ -67,6 +76,8 @@ class Admin {
   void pump_invalidate_remote();
   void pump_stop();
   void pump_suspend_io();
+  Reason choose_size(uint64_t volume);
+  void pump_resize();
   std::optional<Reason> done_at_once(const AdminRequest& request);
   void answer(const AdminRequest& request, bool ok, Reason reason);
   void pause(Seat peer, bool on);
@@ -85,6 +96,8 @@ class Admin {
   bool new_history_ = false;
   Uuid left_;  // by a command that begins another history
   bool asked_ = false;
+  uint64_t growing_to_ = 0;
+  bool was_suspended_ = false;
   bool recording_ = false;  // the answer waits for a durable record
   bool given_up_ = false;   // invalidate-remote: the peer is out of the set, and nothing is left of what was known of its copy
   bool stopped_ = false;

@@ -67,15 +67,18 @@ enum class AdminOp : uint8_t {
   allow_resync,  // the shell's: what had to happen before a resync from `peer` is done (Notice::resync_wanted)
   suspend_io,  // on the Primary: requests wait from now on; answered when those before are done and flushed on every copy of the set
   resume_io,
+  resize,  // on the Primary: the volume grows to `range.length`, or as far as the smallest disk allows (zero)
 };
 
 struct AdminRequest {
   AdminId id;
   AdminOp op = AdminOp::primary;
-  Seat peer;    // invalidate_remote, discard_history, repair; pause_sync, resume_sync, verify, verify_stop: kNoSeat is all
-  Uuid fresh;   // randomness for operations that begin a history or a voter
-  Range range;  // verify: empty is everything
-  uint64_t episode = 0;  // allow_resync: which time of waiting (Note::a of Notice::resync_wanted)
+  Seat peer;   // invalidate_remote, discard_history, repair; pause_sync, resume_sync, verify, verify_stop: kNoSeat is all
+  Uuid fresh;  // randomness for operations that begin a history or a voter
+  // verify: empty is everything. resize: see there. new_current_uuid, primary_force: the size of a new volume, empty is all of the disk
+  Range range;
+  uint64_t episode = 0;       // allow_resync: which time of waiting (Note::a of Notice::resync_wanted)
+  bool assume_clean = false;  // resize: what is new is the same on all disks, says the operator
 };
 
 // The fence-peer handler ended. `evidence` is the boot that was known when it was started.

@@ -120,6 +120,12 @@ constexpr auto kTable = std::to_array<Row>({
      kRefused},
     {Reason::not_primary, "not-primary", "This node is not Primary: it serves no I/O.", "Give the command on the Primary.",
      kRefused},
+    {Reason::would_shrink, "would-shrink", "The volume is larger than that: it would lose its end.",
+     "A volume can only grow. To make one smaller, copy its data to a new resource.", kRefused},
+    {Reason::disks_too_small, "disks-too-small", "The data area of some node's disk is smaller than that.",
+     "Let that disk grow: on its node down, move-md, up; then resize again.", kRefused},
+    {Reason::not_all_current, "not-all-current", "Some copy is not current, or not connected.",
+     "Wait until all disks are UpToDate (wait-sync), then repeat the command.", kRefused},
 });
 static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 

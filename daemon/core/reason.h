@@ -53,9 +53,12 @@ enum class Reason : uint8_t {
   verify_active,       // they are being compared already
   io_suspended,        // an operator suspended I/O
   not_primary,
+  would_shrink,     // a volume does not become smaller
+  disks_too_small,  // some copy's disk has no room for that
+  not_all_current,  // some copy is not in the set
 };
 
-constexpr size_t kReasons = static_cast<size_t>(Reason::not_primary) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::not_all_current) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

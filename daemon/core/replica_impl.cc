@@ -405,8 +405,8 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
     peer(from).whole = !condition->inconsistent;
     if (!condition->usable) {
       source.abort(from);
-      write_path.leg_lost(from);
       peer(from).replicating = false;
+      write_path.leg_lost(from);
     }
     return;
   }

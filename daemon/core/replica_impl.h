@@ -47,6 +47,7 @@ class ReplicaImpl {
   // --- shared by the parts ---
   Peer& peer(Seat seat) { return peers_[seat.value]; }
   const Peer& peer(Seat seat) const { return peers_[seat.value]; }
+  bool another_copy() const;  // good, and in the set
   SeatSet data_peers() const { return ctx.config.data_nodes - SeatSet{ctx.config.self}; }
   Seat self() const { return ctx.config.self; }
   void send(Seat to, Message message, PayloadId payload = {});  // dropped when the link is down
@@ -98,7 +99,6 @@ class ReplicaImpl {
   void look_around();
   void give_up_a_hanging_disk();
   void abandon_metadata();
-  bool another_copy() const;
   bool now_past(Instant started) const;
   void settle();  // what follows from the new state, until nothing does
 

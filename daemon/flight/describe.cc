@@ -271,6 +271,8 @@ std::string_view name_of(AdminOp op) {
       return "suspend-io";
     case AdminOp::resume_io:
       return "resume-io";
+    case AdminOp::resize:
+      return "resize";
     case AdminOp::resume_sync:
       return "resume-sync";
     case AdminOp::verify:

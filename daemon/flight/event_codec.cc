@@ -291,13 +291,14 @@ void pass_event(A& a, E& e) {
 }
 template <class A, Like<AdminRequest> E>
 void pass_event(A& a, E& e) {
-  auto& [id, op, peer, fresh, range, episode] = e;
-  unflagged(a, op, AdminOp::resume_io);
+  auto& [id, op, peer, fresh, range, episode, assume_clean] = e;
+  unflagged(a, op, AdminOp::resize);
   a.delta(id.value, a.base.admin);
   a.seat(peer);
   a.uuid(fresh);
   a.range(range);
   if (op == AdminOp::allow_resync) a.count(episode);
+  if (op == AdminOp::resize) a.flag(assume_clean);
 }
 template <class A, Like<FenceDone> E>
 void pass_event(A& a, E& e) {

@@ -18,7 +18,7 @@ Words words_of(MetaStatus status) {
       return {"ok", "the metadata is intact", ""};
     case MetaStatus::no_metadata:
       return {"no-metadata", "no Lockstep metadata was found",
-              "Run create-md, or, if the device has grown, move-md; if it was made smaller, give it back its former size."};
+              "If the device has grown: move-md; if it was made smaller: give it back its former size; if it is new: create-md."};
     case MetaStatus::damaged:
       return {"damaged", "there is Lockstep metadata, but no superblock copy passes its checksum",
               "Look for a failing disk; then create-md --force and a full resync from a peer."};

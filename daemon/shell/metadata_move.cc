@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
+#include <memory>
 
 #include "meta/bit_page.h"
 #include "shell/loop/device_open.h"
@@ -72,9 +74,10 @@ std::string place_name(const MetadataTarget& target) {
 
 // Where it is now.
 struct Source {
+  std::string place;
   OpenedDevice own;  // a metadata device that is not the configured one; else unused
   std::unique_ptr<FdMetadataIo> whole;
-  std::unique_ptr<FirstPart> part;
+  std::unique_ptr<FirstPart> part;  // null: there is no other place than the new one
   Quorum found;
 
   Source() = default;
@@ -82,33 +85,74 @@ struct Source {
   Source(const Source&) = delete;
   Source& operator=(const Source&) = delete;
   MetadataIo& io() { return *part; }
+  bool known() const { return found.status == MetaStatus::ok; }
 };
+
+// The copies of a superblock that are intact, whether or not they are enough.
+struct Copies {
+  uint32_t intact = 0;
+  bool of_one_disk = true;
+  Uuid disk;
+  uint64_t newest = 0;
+};
+
+Copies look_at_copies(MetadataIo& io, Placement placement) {
+  Copies copies;
+  const SuperblockPlace place = find_superblock(placement, io.size_bytes());
+  AlignedBytes sector(kSectorBytes);
+  for (uint64_t copy = 0; place.fits && copy < kSuperblockCopies; ++copy) {
+    if (io.read(place.offset + copy * kSectorBytes, sector.bytes()) != 0) continue;
+    const DecodedSuperblock decoded = decode_superblock(SectorView(sector.data(), kSectorBytes));
+    if (decoded.status != MetaStatus::ok) continue;
+    const Uuid& disk = decoded.superblock.record.disk;
+    copies.of_one_disk = copies.intact == 0 || (copies.of_one_disk && disk == copies.disk);
+    copies.disk = disk;
+    copies.newest = std::max(copies.newest, decoded.superblock.sequence);
+    ++copies.intact;
+  }
+  return copies;
+}
+
+// Internal metadata is looked for at the end, unless that is where it shall be, and then before.
+int find_internal(const MetadataTarget& target, uint64_t former_bytes, Source& source) {
+  const uint64_t now = source.whole->size_bytes();
+  if (former_bytes != 0 || target.placement() == Placement::external) {
+    source.part = std::make_unique<FirstPart>(*source.whole, former_bytes != 0 ? former_bytes : now);
+    source.found = read_superblock(source.io(), Placement::internal);
+    if (former_bytes != 0 || source.found.status != MetaStatus::no_metadata) return 0;
+  }
+  std::optional<uint64_t> former;
+  const int error = find_former_size(*source.whole, former);
+  if (!former) return error;
+  source.part = std::make_unique<FirstPart>(*source.whole, *former);
+  source.found = read_superblock(source.io(), Placement::internal);
+  return 0;
+}
 
 std::optional<ToolResult> open_source(const MetadataTarget& target, const MoveOptions& options, Claimed& claimed,
                                       Source& source) {
-  const bool internal = options.from.empty();
-  if (!internal) {
-    Result<OpenedDevice> opened = open_device(options.from);
-    if (!opened.ok()) return refuse_open(options.from, opened.error());
-    source.own = opened.value();
+  source.place = options.from.empty() ? target.disk : options.from;
+  if (options.from.empty()) {
+    source.whole = std::make_unique<FdMetadataIo>(claimed.data);
+    const int error = find_internal(target, options.former_bytes, source);
+    return error == 0 ? std::nullopt : std::optional(refuse_io(source.place, error));
   }
-  source.whole = std::make_unique<FdMetadataIo>(internal ? claimed.data : source.own);
-  const uint64_t now = source.whole->size_bytes();
-  const Placement placement = internal ? Placement::internal : Placement::external;
-  source.part = std::make_unique<FirstPart>(*source.whole, options.former_bytes != 0 ? options.former_bytes : now);
-  source.found = read_superblock(source.io(), placement);
-  const bool may_be_elsewhere = internal && options.former_bytes == 0 && target.placement() == Placement::internal;
-  if (!may_be_elsewhere) return std::nullopt;
-  // At the end: that is where it shall be. Before it: where it was.
-  const auto former = find_former_size(*source.whole);
-  source.part = std::make_unique<FirstPart>(*source.whole, former.value_or(now));
-  source.found = former ? read_superblock(source.io(), placement) : Quorum{};
+  Result<OpenedDevice> opened = open_device(options.from);
+  if (!opened.ok()) return refuse_open(options.from, opened.error());
+  source.own = opened.value();
+  source.whole = std::make_unique<FdMetadataIo>(source.own);
+  source.part = std::make_unique<FirstPart>(*source.whole, source.whole->size_bytes());
+  source.found = read_superblock(source.io(), Placement::external);
   return std::nullopt;
 }
 
-ToolResult refuse_quorum(const std::string& place, const Quorum& quorum) {
+ToolResult refuse_quorum(const std::string& place, MetaStatus status) {
+  const std::string advice = status == MetaStatus::no_metadata
+                                 ? "Say with --from where the metadata is, or give the former size of a device that has "
+                                   "grown (--former-size)."
+                                 : "dump-md shows what is left of it.";
   return refuse(kExitFailure,
-                fmt::format("{}: move-md refused: {}.\n  {}\n", place, text_of(quorum.status), remedy_of(quorum.status)));
+                fmt::format("{}: move-md refused: {}.\n  Nothing was written. {}\n", place, text_of(status), advice));
 }
 
 ToolResult refuse_owner(const std::string& place, const Superblock& superblock) {
@@ -126,6 +170,12 @@ std::string misfit(const Superblock& old, const Layout& layout, bool same_device
         "metadata on a device of its own",
         layout.data_bytes, volume_bytes(old.record));
   }
+  const auto& peers = old.record.peers;
+  const bool levelled = std::any_of(peers.begin(), peers.end(), [](const auto& peer) { return !peer.disk.is_nil(); });
+  if (!old.record.adopted && levelled && layout.data_bytes < old.record.size_bytes) {
+    return "how large the volume is cannot be told, since its history was given up, and the data area would become smaller.\n  Nothing was "
+           "written. Let it be copied from a peer first (up), or use a larger device";
+  }
   if (same_device && layout.bitmap_offset < old_end) {
     return fmt::format(
         "the new metadata would lie upon the old: the device has grown by less than the {} bytes that it takes.\n  Nothing was "
@@ -139,42 +189,60 @@ ToolResult moved(const MetadataTarget& target, const Layout& layout) {
   return {0, fmt::format("The metadata is at {} now; the data area has {} bytes.\n", place_name(target), layout.data_bytes), {}};
 }
 
-// The new place has it already: only the old superblock was left to be cleared, or nothing.
-std::optional<ToolResult> finish_interrupted(const MetadataTarget& target, const MetadataOwner& owner, const Quorum& there,
-                                             Source& source, Placement from) {
-  if (there.status != MetaStatus::ok || !is_owned_by(there.superblock, owner)) return std::nullopt;
-  const bool gone = source.found.status == MetaStatus::no_metadata;
-  const Superblock& old = source.found.superblock;
-  const bool same = source.found.status == MetaStatus::ok && old.record.disk == there.superblock.record.disk &&
-                    there.superblock.sequence > old.sequence;
-  if (!gone && !same) return std::nullopt;
-  const int error = gone ? 0 : clear_superblock(source.io(), from);
-  return error == 0 ? moved(target, there.superblock.layout) : refuse_io(target.meta_path(), error);
+// The last step, and the only one when the new place has it all already.
+ToolResult clear_source(const MetadataTarget& target, const Layout& layout, Source& source, Placement from) {
+  const int error = clear_superblock(source.io(), from);
+  if (error == 0) return moved(target, layout);
+  return refuse(kExitFailure, fmt::format("{}: the metadata is at {} now, but clearing what was here failed: {}.\n"
+                                          "  Run move-md once more before the resource goes up.\n",
+                                          source.place, place_name(target), std::strerror(error)));
+}
+
+// There is metadata of this very volume at the new place: left by a move that was interrupted, or of another life of the disk.
+std::optional<ToolResult> already_there(const MetadataTarget& target, const Superblock& there, Source& source, Placement from,
+                                        bool force) {
+  const Copies left = source.part ? look_at_copies(source.io(), from) : Copies{};
+  if (left.intact == 0) return moved(target, there.layout);
+  if (left.of_one_disk && left.disk == there.record.disk && left.newest < there.sequence)
+    return clear_source(target, there.layout, source, from);
+  if (force && source.known()) return std::nullopt;
+  return refuse(
+      kExitFailure,
+      fmt::format("{}: move-md refused: the new place has metadata of this volume already, of disk {}, and {} has some of "
+                  "disk {}.\n  Nothing was written. wipe-md removes what is at the new place, if that is the wrong one.\n",
+                  target.meta_path(), there.record.disk.to_string(), source.place, left.disk.to_string()));
 }
 
 }  // namespace
 
-std::optional<uint64_t> find_former_size(MetadataIo& io) {
+int find_former_size(MetadataIo& io, std::optional<uint64_t>& size) {
   constexpr uint64_t kStep = uint64_t{4} << 20;
   AlignedBytes buffer(kStep);
   const uint64_t end = io.size_bytes() / kSectorBytes * kSectorBytes;
   for (uint64_t top = end; top > 0;) {
     const uint64_t bottom = top > kStep ? top - kStep : 0;
     const auto bytes = buffer.bytes().first(top - bottom);
-    if (io.read(bottom, bytes) != 0) return std::nullopt;
+    const int error = io.read(bottom, bytes);
+    if (error != 0) return error;
     for (uint64_t at = top - bottom; at > 0; at -= kSectorBytes) {
-      const uint64_t size = bottom + at;  // the last copy would lie right before it
+      const uint64_t here = bottom + at;  // the last copy would lie right before it
       const DecodedSuperblock last = decode_superblock(SectorView(bytes.data() + at - kSectorBytes, kSectorBytes));
-      if (size == end || last.status != MetaStatus::ok || last.copy != kSuperblockCopies - 1) continue;
-      FirstPart part(io, size);
-      if (read_superblock(part, Placement::internal).status == MetaStatus::ok) return size;
+      const Layout& layout = last.superblock.layout;
+      const bool candidate = here != end && last.status == MetaStatus::ok && last.copy == kSuperblockCopies - 1 &&
+                             layout.placement == Placement::internal &&
+                             layout.data_device_bytes / kSectorBytes * kSectorBytes == here;
+      if (!candidate) continue;
+      FirstPart part(io, here);
+      if (read_superblock(part, Placement::internal).status != MetaStatus::ok) continue;
+      size = here;
+      return 0;
     }
     top = bottom;
   }
-  return std::nullopt;
+  return 0;
 }
 
-int move_metadata(MetadataIo& from, const Quorum& old, MetadataIo& to, const Layout& layout) {
+int copy_metadata(MetadataIo& from, const Quorum& old, MetadataIo& to, const Layout& layout) {
   SuperblockChain chain{old.superblock, old.checksum};
   NodeRecord record = old.superblock.record;
   record.size_bytes = layout.data_bytes;
@@ -184,37 +252,42 @@ int move_metadata(MetadataIo& from, const Quorum& old, MetadataIo& to, const Lay
   if (error == 0) error = move_intent(read_intent(from, old.superblock), to, layout, record.disk);
   if (error == 0) error = move_bitmaps(from, old.superblock, to, layout);
   if (error == 0) error = write_superblock(to, next);
-  if (error == 0) error = clear_superblock(from, old.superblock.layout.placement);
   return error;
 }
 
 ToolResult move_md(const MetadataTarget& target, const MetadataOwner& owner, const MoveOptions& options) {
   const Placement from = options.from.empty() ? Placement::internal : Placement::external;
-  const std::string place = options.from.empty() ? target.disk : options.from;
   if (!options.from.empty() && options.from == target.meta_disk)
     return refuse(kExitConfiguration,
-                  fmt::format("{}: it is to be there. Name the new place as meta-disk in the configuration.\n", place));
+                  fmt::format("{}: it is to be there. Name the new place as meta-disk in the configuration.\n", options.from));
   Claimed claimed;
   if (auto refused = claim({target.disk, {}}, 0, claimed)) return *refused;
   Source source;
   if (auto refused = open_source(target, options, claimed, source)) return *refused;
-  const bool known = source.found.status == MetaStatus::ok;
-  if (known && !is_owned_by(source.found.superblock, owner)) return refuse_owner(place, source.found.superblock);
-  const uint8_t slots = known ? source.found.superblock.layout.bitmap_slots : 0;
+  const Superblock& old = source.found.superblock;
+  if (source.known() && !is_owned_by(old, owner)) return refuse_owner(source.place, old);
   if (target.placement() == Placement::external) {
-    if (auto refused = claim_meta(target, slots, claimed)) return *refused;
+    auto refused = claim_meta(target, source.known() ? old.layout.bitmap_slots : 0, claimed);
+    if (refused) return source.known() ? *refused : refuse_quorum(source.place, source.found.status);
   }
   FdMetadataIo to(claimed.metadata(target.placement()));
   const Quorum there = read_superblock(to, target.placement());
-  if (auto done = finish_interrupted(target, owner, there, source, from)) return *done;
-  if (!known) return refuse_quorum(place, source.found);
-  const LayoutResult made = make_layout(target.placement(), claimed.data.size_bytes, claimed.meta.size_bytes, slots);
+  if (there.status == MetaStatus::ok && is_owned_by(there.superblock, owner)) {
+    if (auto done = already_there(target, there.superblock, source, from, options.force)) return *done;
+  }
+  if (!source.known()) return refuse_quorum(source.place, source.found.status);
+  const LayoutResult made =
+      make_layout(target.placement(), claimed.data.size_bytes, claimed.meta.size_bytes, old.layout.bitmap_slots);
   if (made.status != MetaStatus::ok) return refuse_layout(target, made.status, made.layout);
   const bool same_device = options.from.empty() && target.placement() == Placement::internal;
-  const std::string wrong = misfit(source.found.superblock, made.layout, same_device, source.io().size_bytes());
+  const std::string wrong = misfit(old, made.layout, same_device, source.io().size_bytes());
   if (!wrong.empty()) return refuse(kExitFailure, fmt::format("{}: move-md refused: {}.\n", target.meta_path(), wrong));
   if (!options.force) {
-    const Result<std::string> obstacles = find_obstacles(target, made.layout, options.from.empty());
+    const Copies copies = look_at_copies(to, target.placement());
+    const bool begun =
+        copies.intact > 0 && copies.of_one_disk && copies.disk == old.record.disk && copies.newest <= old.sequence + 1;
+    const Moving moving{volume_bytes(old.record) > 0, options.from.empty() && !same_device, begun};
+    const Result<std::string> obstacles = find_obstacles(target, made.layout, moving);
     if (!obstacles.ok()) return refuse_io(target.meta_path(), obstacles.error().os);
     if (!obstacles.value().empty()) {
       return refuse(kExitFailure, fmt::format("move-md refused: there is something on the device already.\n{}"
@@ -222,9 +295,8 @@ ToolResult move_md(const MetadataTarget& target, const MetadataOwner& owner, con
                                               obstacles.value()));
     }
   }
-  const int error = move_metadata(source.io(), source.found, to, made.layout);
-  if (error != 0) return refuse_io(target.meta_path(), error);
-  return moved(target, made.layout);
+  const int error = copy_metadata(source.io(), source.found, to, made.layout);
+  return error == 0 ? clear_source(target, made.layout, source, from) : refuse_io(target.meta_path(), error);
 }
 
 }  // namespace lockstep

@@ -21,11 +21,12 @@ struct MoveOptions {
 // done again by the same command. Exit statuses are create-md's.
 ToolResult move_md(const MetadataTarget& target, const MetadataOwner& owner, const MoveOptions& options);
 
-// The steps: the new place is emptied, its maps are written, then its superblock, and at last the old superblock is cleared. Whenever that
-// stops, one of the two places has it all. The two areas must not overlap. 0 or an errno.
-int move_metadata(MetadataIo& from, const Quorum& old, MetadataIo& to, const Layout& layout);
+// The steps: the new place is emptied, its maps are written, then its superblock. Until the old superblock is cleared, which is the caller's,
+// both places have it all. The two areas must not overlap. 0 or an errno.
+int copy_metadata(MetadataIo& from, const Quorum& old, MetadataIo& to, const Layout& layout);
 
-// Internal metadata that is no longer at the device's end: the size that the device had. Nothing if there is none, or it cannot be opened.
-std::optional<uint64_t> find_former_size(MetadataIo& io);
+// Internal metadata that is no longer at the device's end: the size that the device had; nothing if there is none, or it cannot be opened. Only
+// what says itself that it was made for a device of that size: an image of metadata among the data is none. 0 or an errno.
+int find_former_size(MetadataIo& io, std::optional<uint64_t>& size);
 
 }  // namespace lockstep

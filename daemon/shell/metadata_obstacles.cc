@@ -29,6 +29,14 @@ bool stands_in_the_way(const Found& found, const Layout& layout, bool on_data_de
   UNREACHABLE("FoundKind");
 }
 
+bool belongs_to_the_move(const Found& found, const Layout& layout, bool on_data_device, const Moving& moving) {
+  const bool content = found.kind == FoundKind::filesystem || found.kind == FoundKind::container;
+  if (content && on_data_device) return moving.volume_known;
+  const bool internal = layout.placement == Placement::internal;
+  if (found.kind == FoundKind::own_internal && on_data_device) return internal ? moving.begun_before : moving.from_data_device;
+  return found.kind == FoundKind::own_external && !on_data_device && moving.begun_before;
+}
+
 std::string describe(const Found& found, const Layout& layout) {
   if (found.kind != FoundKind::filesystem || layout.placement != Placement::internal) return found.name;
   if (found.bytes == 0) return fmt::format("{} of unknown size", found.name);
@@ -37,13 +45,13 @@ std::string describe(const Found& found, const Layout& layout) {
 
 }  // namespace
 
-Result<std::string> find_obstacles(const MetadataTarget& target, const Layout& layout, bool moving) {
+Result<std::string> find_obstacles(const MetadataTarget& target, const Layout& layout, const Moving& moving) {
   std::string text;
   const auto look_at = [&](const std::string& path, bool on_data_device) -> Result<void> {
     const Result<std::vector<Found>> found = probe_device(path);
     if (!found.ok()) return found.error();
     for (const Found& item : found.value()) {
-      if (moving && on_data_device && item.kind == FoundKind::own_internal) continue;
+      if (belongs_to_the_move(item, layout, on_data_device, moving)) continue;
       if (stands_in_the_way(item, layout, on_data_device)) text += fmt::format("  {}: {}\n", path, describe(item, layout));
     }
     return {};

@@ -43,6 +43,7 @@ enum class Fault : uint8_t {
   blunder,              // an operator's command at a moment when it has to be refused
   earlier_life,         // the resource is created anew, and a witness remembers the one before
   suspend_io,           // an operator suspends I/O, and lets it go on some time later
+  grow,                 // an operator has the volume grow
   pause_sync,           // an operator pauses resyncs, and lets them go on some time later
   verify,               // an operator has the copies compared, and may change his mind
 };
@@ -80,7 +81,7 @@ struct Coverage {
   uint64_t frames_split = 0, frames_joined = 0, frames_cut = 0;
   uint64_t disk_errors = 0, meta_errors = 0;
   uint64_t witness_begins_anew = 0, levelled_unattended = 0;
-  uint64_t copies_compared = 0, differing_covered = 0, differing_to_copy = 0;
+  uint64_t copies_compared = 0, differing_covered = 0, differing_to_copy = 0, volumes_grown = 0;
 
   void hit(Fault fault) { ++faults[static_cast<size_t>(fault)]; }
   void hit(Notice notice) { ++notices[static_cast<size_t>(notice)]; }

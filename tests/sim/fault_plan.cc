@@ -91,6 +91,16 @@ void draw_watchers(uint64_t seed, Plan& plan) {
   if (prng.chance(20)) plan.core.recent_writes = static_cast<uint32_t>(prng.between(1, 12));
 }
 
+// Not where a volume is created a second time.
+void draw_growth(uint64_t seed, Plan& plan) {
+  Prng prng(seed ^ 0x517cc1b727220a95);
+  const bool once = plan.start == Start::smooth &&
+                    std::find(plan.faults.begin(), plan.faults.end(), Fault::forced_history) == plan.faults.end();
+  if (!once || !prng.chance(20)) return;
+  plan.manager.volume_bytes = (plan.extents - prng.between(1, 4)) * kExtentBytes - prng.below(2) * 5 * kBlockBytes;
+  plan.faults.insert(plan.faults.end(), 2, Fault::grow);
+}
+
 }  // namespace
 
 Plan plan_for(uint64_t seed, const PlanWish& wish) {
@@ -126,6 +136,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   draw_start(prng, plan);
   draw_copying(prng, plan);
   draw_watchers(seed, plan);
+  draw_growth(seed, plan);
   return plan;
 }
 

@@ -56,7 +56,7 @@ History::Writer History::writer_of(uint64_t block, uint64_t value) const {
     whole.torn = true;
     return whole;
   }
-  if (value == kFirstVersion) return {};
+  if (value == initial(block)) return {};
   if (value == kZeroVersion) {
     const auto found = zeroed_.find(block);
     if (found == zeroed_.end()) return {false, std::nullopt};
@@ -190,7 +190,7 @@ Verdict History::check_era(uint64_t block, const std::vector<Access>& accesses, 
   if (!any_read) return {};
   // A value never read, whose write was not acknowledged, may not have taken effect at all.
   std::erase_if(zones, [](const auto& entry) { return entry.second.first_response == kNever; });
-  if (era == 0) zones.emplace(kFirstVersion, Zone{kLongAgo, kLongAgo});
+  if (era == 0) zones.emplace(initial(block), Zone{kLongAgo, kLongAgo});
   return {"P6", check_zones(block, zones)};
 }
 

@@ -52,6 +52,9 @@ class History {
   // The content that the operator chose by that: until the next loss, what was written before is as it was there.
   void chose(std::vector<uint64_t> content);
 
+  // What the block held when it became a part of the volume, as the copy that was current then has it.
+  void began_with(uint64_t block, uint64_t value) { initial_[block] = value; }
+
   const ClientOp& op(uint64_t index) const { return ops_[index]; }
   size_t size() const { return ops_.size(); }
   bool zeroed(uint64_t block) const { return zeroed_.count(block) != 0; }
@@ -95,8 +98,14 @@ class History {
   bool may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const;
   bool flushed_before(const ClientOp& write, Instant loss) const;
 
+  uint64_t initial(uint64_t block) const {
+    const auto found = initial_.find(block);
+    return found == initial_.end() ? kFirstVersion : found->second;
+  }
+
   std::vector<ClientOp> ops_;
-  std::map<uint64_t, uint64_t> zeroed_;  // block -> op
+  std::map<uint64_t, uint64_t> initial_;  // where it is not kFirstVersion
+  std::map<uint64_t, uint64_t> zeroed_;   // block -> op
   std::vector<Instant> losses_;
   std::set<Instant> forced_;                         // those of them that were an operator's doing
   std::set<Instant> crossed_;                        // those of them that requests in flight outlived

@@ -144,6 +144,9 @@ void Injector::inject(Fault fault) {
     case Fault::suspend_io:
       suspend_io();
       break;
+    case Fault::grow:
+      grow();
+      break;
     case Fault::pause_sync:
       pause_sync();
       break;

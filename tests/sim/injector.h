@@ -61,6 +61,7 @@ class Injector {
   void slow_disk(SimNode& node, Duration length);
   void meddle(SimNode& node, AdminOp op, const Range& range = {}, Seat peer = kNoSeat);
   void suspend_io();
+  void grow();
   void pause_sync();
   void verify();
   bool blunder();

@@ -52,7 +52,8 @@ SimNode* Manager::other(const SimNode& than) const {
 
 void Manager::send(SimNode& node, AdminOp op, Then then, Seat peer) {
   command_ = Command{AdminId{next_admin_++}, node.seat(), op, context_.queue.now(), std::move(then)};
-  node.post(AdminRequest{command_->id, op, peer, prng_.uuid(), {}});
+  const bool creates = op == AdminOp::new_current_uuid || op == AdminOp::primary_force;
+  node.post(AdminRequest{command_->id, op, peer, prng_.uuid(), {0, creates ? shape_.volume_bytes : 0}, 0, false});
 }
 
 bool Manager::command(SimNode& node, AdminOp op, std::function<void(bool)> then, Seat peer) {
@@ -178,7 +179,7 @@ void Manager::rival(SimNode& node, Duration patience) { rival_try(node, context_
 void Manager::promote_anyway(SimNode& node) {
   const AdminId id{next_admin_++};
   rivals_.insert(id);
-  node.post(AdminRequest{id, AdminOp::primary, {}, prng_.uuid(), {}});
+  node.post(AdminRequest{id, AdminOp::primary, {}, prng_.uuid(), {}, 0, false});
 }
 
 void Manager::rival_try(SimNode& node, Instant until) {
@@ -195,7 +196,7 @@ void Manager::resync_wanted(Seat seat, Seat peer, uint64_t episode) {
   if (!calm_ && prng_.chance(20)) return;
   context_.queue.after(prng_.between(milliseconds(20), seconds(2)), [this, seat, peer, episode] {
     const AdminId id{(uint64_t{1} << 41) + ++resyncs_allowed_};  // apart from operators' commands
-    if (node(seat).alive()) node(seat).post(AdminRequest{id, AdminOp::allow_resync, peer, {}, {}, episode});
+    if (node(seat).alive()) node(seat).post(AdminRequest{id, AdminOp::allow_resync, peer, {}, {}, episode, false});
   });
 }
 

@@ -22,6 +22,7 @@ struct ManagerShape {
   int report_late = 20;
   int report_twice = 10;
   Duration patience = seconds(4);  // with a Primary that does not answer, before another is promoted
+  uint64_t volume_bytes = 0;       // of what is created; 0: as large as the disk
   bool hasty = false;              // creates the resource before everybody is connected
 };
 

@@ -26,6 +26,18 @@ void Injector::suspend_io() {
   later(milliseconds(1), seconds(3), [this, &node] { meddle(node, AdminOp::resume_io); });
 }
 
+// To all that the disks have, or to a part of it; sometimes to what must be refused.
+void Injector::grow() {
+  SimNode* primary = world_.manager().primary();
+  SimNode& node = primary != nullptr && prng_.chance(90) ? *primary : any_node();
+  if (!node.alive()) return;
+  world_.coverage().hit(Fault::grow);
+  const uint64_t extents = world_.plan().extents;
+  Range range;
+  if (prng_.chance(50)) range = {0, prng_.between(extents / 2, extents) * kExtentBytes + prng_.below(3) * kBlockBytes};
+  meddle(node, AdminOp::resize, range);
+}
+
 void Injector::verify() {
   SimNode* primary = world_.manager().primary();
   SimNode& node = primary != nullptr && prng_.chance(85) ? *primary : any_node();

@@ -44,6 +44,8 @@
   X(P4, copy_marks_nothing, three_nodes, "a write that an absent node misses is marked by the Primary alone")                  \
   X(P4, lost_peer_not_marked, any, "what a lost peer may lack is not marked, neither as its link breaks nor as it is dropped") \
   X(P6, read_from_dropped_copy, any, "a read is answered by a copy that is not in the set")                                    \
+  X(P4, growth_not_marked, any, "what a volume grew by is not marked for the other copies")                                    \
+  X(P4, growth_adopted_unmarked, any, "a larger volume is recorded before what is new is marked")                              \
   X(P4, forgotten_writes_unnoticed, any,                                                                                       \
     "more writes than are remembered, and those that were forgotten are not marked for a lost peer")                           \
   X(P5, unflushed_not_marked, volatile_caches, "what was answered and not flushed everywhere is not marked for a lost peer")   \

@@ -183,6 +183,7 @@ void Oracle::record_durable(Seat node, const NodeRecord& record) {
       for (auto& [op, lost] : *risks) lost.erase(node);
     }
   }
+  if (record.adopted) volume_adopted(node, *record.adopted);
   const std::optional<Tenure> before = tenures_.latest();
   if (record.adopted) report(tenures_.adopted(node, *record.adopted));
   check_join(before);
@@ -218,6 +219,7 @@ void Oracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {
 }
 
 void Oracle::promoted(Seat node, uint64_t start, const std::optional<Tenure>& tenure) {
+  promoted_[node] = queue_.now();
   report(tenures_.promoted(node, start, tenure));
 }
 

@@ -38,6 +38,8 @@ class Oracle : public DiskObserver {
   // `tenure`: adopted by the answering node; `start`: of its daemon.
   void answered(uint64_t op, Seat node, uint64_t start, const std::optional<Tenure>& tenure, IoStatus status, Payload seen);
   const History& history() const { return history_; }
+  // How large the volume is, by the record of a current copy; 0: not known, and nothing lies beyond.
+  uint64_t volume_blocks() const { return volume_.blocks; }
 
   // --- what nodes do
   void block_written(Seat node, uint64_t block, uint64_t before, uint64_t after) override;
@@ -53,10 +55,7 @@ class Oracle : public DiskObserver {
   void fence_completed(Seat by, Seat fenced, const Boot& boot) { tenures_.fence_completed(by, fenced, boot); }
   void fence_told(Seat by, Seat fenced) { tenures_.fence_told(by, fenced); }
   void met(Seat node, Seat peer, const Boot& boot) { tenures_.met(node, peer, boot); }
-  void started(Seat node) {
-    tenures_.started(node);
-    started_[node] = queue_.now();
-  }
+  void started(Seat node) { tenures_.started(node); }
   // `known`: the blocks that the source is about to copy, all others being equal to its belief.
   void resync_begins(Seat source, Seat target, const BitVector& known);
   void round_started(const Ballot& ballot) { tenures_.round_started(ballot); }
@@ -100,6 +99,9 @@ class Oracle : public DiskObserver {
   void compare(Pair& pair);
   // False when the next meeting copies everything anyway.
   bool common_ground(const Pair& pair) const;
+  static bool counts_for(const SimDisk& disk, uint64_t block);
+  void volume_adopted(Seat node, const Tenure& tenure);
+  bool in_volume(uint64_t block) const { return volume_.blocks == 0 || block < volume_.blocks; }
   void check_covered(const Pair& pair, uint64_t block);
   void note_difference(Seat node, uint64_t block);
   bool being_written(Seat node, uint64_t block) const;
@@ -114,14 +116,20 @@ class Oracle : public DiskObserver {
   std::vector<SeatSet> owed_;               // by operation: the set when it was answered
   std::map<uint64_t, SeatSet> at_risk_;     // by operation: who lost its cache or its disk since, and was not levelled yet
   std::map<uint64_t, SeatSet> unanswered_;  // by operation without an answer: who had it in its cache, and lost that
-  std::map<Seat, Instant> started_;
-  std::map<Seat, Uuid> histories_;     // as last recorded; none: never used, or given up
-  std::map<Seat, bool> doubtful_;      // as last recorded
-  std::map<Seat, bool> inconsistent_;  // as last recorded
-  Instant flushed_until_ = kLongAgo;   // what was answered before is on stable storage everywhere: a FLUSH, or a clean hand-over
+  std::map<Seat, Instant> promoted_;        // when it last became Primary
+  std::map<Seat, Uuid> histories_;          // as last recorded; none: never used, or given up
+  std::map<Seat, bool> doubtful_;           // as last recorded
+  std::map<Seat, bool> inconsistent_;       // as last recorded
+  Instant flushed_until_ = kLongAgo;  // what was answered before is on stable storage everywhere: a FLUSH, or a clean hand-over
   std::map<Ballot, Instant> reductions_;  // smaller sets, by origin: when they were first proposed
   std::map<Seat, Instant> own_flush_;   // what was answered before is on this node's stable storage: its smaller set was decided
   std::map<Seat, Instant> cache_lost_;  // when this node last lost what was in its cache
+  struct Volume {
+    uint64_t blocks = 0;
+    Uuid history;
+    uint64_t number = 0;  // of the tenure that says so
+  };
+  Volume volume_;
   std::vector<Pair> pairs_;
   std::vector<Violation> violations_;
   std::function<bool(Seat, Seat)> connected_;

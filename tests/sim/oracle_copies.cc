@@ -41,9 +41,30 @@ bool Oracle::common_ground(const Pair& pair) const {
   return one.peers[pair.b.value].disk == two.disk && two.peers[pair.a.value].disk == one.disk;
 }
 
+// What a volume has grown by may differ anywhere until then, and counts from then on as the first current copy has it.
+void Oracle::volume_adopted(Seat node, const Tenure& tenure) {
+  if (tenure.volumes.empty() || !tenure.members.contains(node)) return;
+  const uint64_t blocks = tenure.volumes[0].size_bytes / kBlockBytes;
+  const bool same = volume_.history == tenure.history;
+  if (same && tenure.number <= volume_.number) return;
+  if (same && blocks < volume_.blocks) fail("P7", fmt::format("the volume shrinks from {} to {} blocks", volume_.blocks, blocks));
+  if (same && blocks > volume_.blocks) {
+    ++coverage_.volumes_grown;
+    for (uint64_t block = volume_.blocks; block < blocks; ++block) history_.began_with(block, disks_.at(node)->read_block(block));
+  }
+  volume_ = {blocks, tenure.history, tenure.number};
+}
+
+// What a volume has grown by, each marks before it records that.
+bool Oracle::counts_for(const SimDisk& disk, uint64_t block) {
+  const auto& adopted = disk.record().adopted;
+  return !adopted || adopted->volumes.empty() || block < adopted->volumes[0].size_bytes / kBlockBytes;
+}
+
 void Oracle::check_covered(const Pair& pair, uint64_t block) {
   const SimDisk& one = *disks_.at(pair.a);
   const SimDisk& two = *disks_.at(pair.b);
+  if (!counts_for(one, block) || !counts_for(two, block)) return;
   ++coverage_.differing_covered;
   if (one.marked(pair.b, block) || two.marked(pair.a, block)) return;
   fail("P4", fmt::format("block {}: {} has {}, {} has {}, and no durable bit says so", block, describe(pair.a),
@@ -55,8 +76,9 @@ void Oracle::compare_identical() {
     for (auto b = std::next(a); b != disks_.end(); ++b) {
       const auto& one = a->second->data();
       const auto& two = b->second->data();
-      const auto [x, y] = std::mismatch(one.begin(), one.end(), two.begin());
-      if (x == one.end()) continue;
+      const auto end = one.begin() + static_cast<ptrdiff_t>(volume_.blocks == 0 ? one.size() : volume_.blocks);
+      const auto [x, y] = std::mismatch(one.begin(), end, two.begin());
+      if (x == end) continue;
       fail("P9", fmt::format("after healing, block {} differs: {} has {}, {} has {}", x - one.begin(), describe(a->first), *x,
                              describe(b->first), *y));
     }
@@ -71,7 +93,7 @@ void Oracle::resync_begins(Seat source, Seat target, const BitVector& known) {
     if (!these || !common_ground(pair)) continue;
     for (uint64_t block : pair.differing) {
       ++coverage_.differing_to_copy;
-      if (known.test(block) || being_written(source, block)) continue;
+      if (!in_volume(block) || known.test(block) || being_written(source, block)) continue;
       fail("P4",
            fmt::format("block {}: {} has {}, {} has {}, and the resync that begins will not copy it", block, describe(source),
                        disks_.at(source)->read_block(block), describe(target), disks_.at(target)->read_block(block)));
@@ -79,11 +101,13 @@ void Oracle::resync_begins(Seat source, Seat target, const BitVector& known) {
   }
 }
 
+// As far as anybody outside can tell: one that was answered with an error may go on. What it was asked before it was promoted is over.
 bool Oracle::being_written(Seat node, uint64_t block) const {
-  const auto since = started_.find(node);
+  const auto since = promoted_.find(node);
+  if (since == promoted_.end()) return false;
   for (uint64_t index = history_.size(); index-- > 0;) {
     const ClientOp& op = history_.op(index);
-    if (since != started_.end() && op.invoked < since->second) break;
+    if (op.invoked < since->second) break;
     const bool here = op.node == node && is_change(op.kind) && op.answered == kNever;
     if (here && op.range.offset / kBlockBytes <= block && block < op.range.end() / kBlockBytes) return true;
   }

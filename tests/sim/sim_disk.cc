@@ -25,6 +25,12 @@ void SimDisk::create(const NodeRecord& record, uint64_t content) {
   observer_.disk_replaced(node_);
 }
 
+void SimDisk::scribble(uint64_t from, uint64_t content) {
+  CHECK(!busy());
+  for (uint64_t block = from; block < cached_.size(); ++block) cached_[block] = content;
+  observer_.disk_replaced(node_);
+}
+
 std::shared_ptr<const SimDisk::Image> SimDisk::image() const {
   auto image = std::make_shared<Image>(Image{cached_, record_, superblock_, intent_, bitmaps_});
   for (const auto& [block, versions] : unflushed_) image->blocks[block] = versions.front().version;

@@ -79,6 +79,8 @@ class SimDisk {
   std::shared_ptr<const Image> image() const;
   void restore(const Image& image);
   bool set_back() const { return set_back_; }
+  // As no client wrote it: what is there from this block on before any of it belongs to a volume.
+  void scribble(uint64_t from, uint64_t content);
 
   void submit(const DiskIo& io, Payload payload, DataDone done);
   void write(const WriteRecord& effect, MetaWritten done);

@@ -110,6 +110,7 @@ void Workload::read_back(Seat seat, std::function<void(bool)> done) {
   read_back_ok_ = true;
   std::vector<Range> ranges;
   for (uint64_t first : windows_) {
+    if (!in_reach(first + 2 * shape_.window_blocks)) continue;
     for (uint64_t at = 0; at < 2 * shape_.window_blocks; at += kStep) {
       const Range range{(first + at) * kBlockBytes, kStep * kBlockBytes};
       if (range.end() <= sessions_.at(seat).node->disk().blocks() * kBlockBytes) ranges.push_back(range);
@@ -123,6 +124,9 @@ void Workload::read_back(Seat seat, std::function<void(bool)> done) {
   }
 }
 
+// Of the volume as it is now.
+bool Workload::in_reach(uint64_t end) const { return oracle_.volume_blocks() == 0 || end <= oracle_.volume_blocks(); }
+
 uint64_t Workload::draw_window() {
   if (shape_.focus.ns == 0) return windows_[prng_.below(windows_.size())];
   const auto turn = static_cast<uint64_t>(queue_.now().ns / shape_.focus.ns);
@@ -130,7 +134,8 @@ uint64_t Workload::draw_window() {
 }
 
 Range Workload::draw_range() {
-  const uint64_t window = draw_window();
+  uint64_t window = draw_window();
+  if (!in_reach(window + 2 * shape_.window_blocks) && !prng_.chance(5)) window = windows_.front();
   const uint64_t offset = prng_.below(shape_.window_blocks);
   uint64_t length = 1 + prng_.below(prng_.chance(20) ? shape_.window_blocks : 3);
   const uint64_t blocks = sessions_.begin()->second.node->disk().blocks();

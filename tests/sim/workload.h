@@ -61,6 +61,7 @@ class Workload {
   void client(Seat seat, uint64_t generation, bool reader);
   ClientOp draw(bool reader);
   Range draw_range();
+  bool in_reach(uint64_t end) const;
   uint64_t draw_window();
   bool any_zeroed(const Range& range) const;
   void start_clients(Session& session, Seat seat);

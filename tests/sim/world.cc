@@ -33,6 +33,8 @@ World::World(const Plan& plan, TraceDetail trace, RecordingSink recordings)
     node.disk().behaviour = plan.disk;
     node.disk().behaviour.volatile_cache = plan.volatile_cache;
     node.create_metadata(resource, kFirstVersion);
+    if (plan.manager.volume_bytes > 0)
+      node.disk().scribble(plan.manager.volume_bytes / kBlockBytes, kGarbage + 1 + node.seat().value);
     workload_.add_node(&node);
     manager_.add_node(&node);
     watch_.add_node(&node);

@@ -31,7 +31,7 @@ const std::vector<CommandSpec> kCommands = {
   {"verify", required, Runs::in_daemon, "start=|stop=|cancel|wait|repair|from=", "compare the copies, block by block", true},
   {"pause-sync", required, Runs::in_daemon, "", "pause a resync", true},
   {"resume-sync", required, Runs::in_daemon, "", "let a paused resync go on", true},
-  {"resize", required, Runs::in_daemon, "", "use a grown disk"},
+  {"resize", required, Runs::in_daemon, "size=|assume-clean", "let the volume grow to --size, or as far as the disks allow"},
   {"suspend-io", required, Runs::in_daemon, "", "freeze I/O"},
   {"resume-io", required, Runs::in_daemon, "", "let I/O go on"},
   {"status", optional, Runs::in_daemon, "json", "show resources, disks, peers"},

@@ -51,6 +51,7 @@ void Membership::finish_adopting() {
   // Whoever writes on stays the same: its own writes go on. Everybody else first drains what came under the older tenure.
   const bool drained = (r_.disk.changes_in_flight() == 0 && r_.secondary.waiting() == 0) || MUTANT(older_writes_not_awaited);
   if (!same_primary && !drained) return;
+  if (!grown_marked(*adopting_)) return;
   const std::optional<Tenure> old = adopted();
   apply_set_change(old, *adopting_);
   r_.dirty.pump();
@@ -62,6 +63,28 @@ void Membership::finish_adopting() {
   tell_peers();  // before the first frame that is stamped with it
   if (r_.records.failed()) return adopted_now();
   r_.records.changed([this] { adopted_now(); });
+}
+
+uint64_t Membership::volume_bytes() const {
+  const uint64_t now = adopted() ? adopted()->volumes[0].size_bytes : 0;
+  return adopting_ ? std::max(now, adopting_->volumes[0].size_bytes) : now;
+}
+
+// A volume has grown: what lies beyond its old end belonged to nobody and may differ anywhere. That it is copied to everybody whom this tenure
+// does not count as current is recorded before the tenure is. False: not yet.
+bool Membership::grown_marked(const Tenure& next) {
+  if (!adopted() || adopted()->history != next.history || MUTANT(growth_not_marked)) return true;
+  const uint64_t before = adopted()->volumes[0].size_bytes;
+  const uint64_t now = std::min(next.volumes[0].size_bytes, r_.ctx.record.size_bytes);
+  if (now <= before || !r_.disk_usable) return true;
+  bool durable = true;
+  for (Seat seat : r_.data_peers() - next.members) {
+    r_.dirty.mark(seat, {before, now - before});
+    for (uint64_t extent = before / kExtentBytes; extent * kExtentBytes < now; ++extent)
+      durable = durable && r_.dirty.durable(seat, extent);
+  }
+  if (!durable) r_.dirty.pump();
+  return durable || MUTANT(growth_adopted_unmarked);
 }
 
 // Whoever is promoted says by that what the content is. And a clean hand-over waits for a flush of every member.

@@ -137,12 +137,16 @@ bool Membership::hand_over_desired(const Tenure& from) const {
   return from.primary == r_.ctx.self_holder() && (r_.admin.wants_demotion() || hand_back_);
 }
 
+bool Membership::growth_desired(const Tenure& from) const {
+  return from.primary == r_.ctx.self_holder() && r_.admin.wants_size() > from.volumes[0].size_bytes;
+}
+
 // One seat at a time. A broken tie seats nobody.
 bool Membership::may_seat() const { return serving() && votes_answering() >= votes_needed(); }
 
 // Asked after every step: without making the tenure that it asks about.
 bool Membership::change_desired(const Tenure& from) const {
-  if (desired_members(from) != from.members || hand_over_desired(from)) return true;
+  if (desired_members(from) != from.members || hand_over_desired(from) || growth_desired(from)) return true;
   return may_seat() && (seat_to_fill(from) || seat_to_drop(from) || seat_to_add(from));
 }
 
@@ -171,6 +175,10 @@ Tenure Membership::desired(const Tenure& from) const {
   if (hand_over_desired(from)) {
     next.primary.reset();
     next.clean = true;
+  }
+  if (growth_desired(from)) {
+    next.volumes[0].size_bytes = r_.admin.wants_size();
+    if (!r_.admin.assumes_clean()) next.members = SeatSet{r_.self()};
   }
   if (next == from && may_seat()) change_a_seat(next);
   if (next == from) return from;
@@ -201,7 +209,7 @@ Tenure Membership::created() const {
   first.origin = round_->ballot();
   first.voter_set = 1;
   first.voters = configured_voters();
-  first.volumes.push_back({0, r_.ctx.record.size_bytes});
+  first.volumes.push_back({0, r_.admin.size_to_create(r_.ctx.record.size_bytes)});
   if (r_.admin.create_as_primary()) {
     first.primary = r_.ctx.self_holder();
     first.members = SeatSet{r_.self()};

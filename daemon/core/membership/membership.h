@@ -28,6 +28,8 @@ class Membership {
   const std::optional<Tenure>& adopted() const;
   Stamp stamp() const { return adopted() ? stamp_of(*adopted()) : Stamp{}; }
   bool adopting() const { return adopting_.has_value(); }
+  // What lies beyond belongs to nobody. The larger one while a tenure with another size is being adopted.
+  uint64_t volume_bytes() const;
   bool is_primary() const { return role_ == Standing::primary; }
   // Primary for clients: one that only levels the copies serves nobody.
   bool serves_clients() const { return is_primary() && !caretaker_; }
@@ -148,6 +150,7 @@ class Membership {
   Tenure desired(const Tenure& from) const;
   SeatSet desired_members(const Tenure& from) const;
   bool hand_over_desired(const Tenure& from) const;
+  bool growth_desired(const Tenure& from) const;
   bool may_seat() const;
   void change_a_seat(Tenure& next) const;
   Tenure promoted(const Tenure& from) const;
@@ -166,6 +169,7 @@ class Membership {
   void adopt_hearsay();
   void adopt(const Tenure& tenure);
   void finish_adopting();
+  bool grown_marked(const Tenure& next);
   void mark_dropped(Seat seat, const Tenure& old);
   void apply_set_change(const std::optional<Tenure>& old, const Tenure& next);
   void adopted_now();

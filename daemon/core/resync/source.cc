@@ -109,7 +109,7 @@ void ResyncSource::map_received(Seat from, const ResyncMap& map) {
 void ResyncSource::copy(Seat peer) {
   Run& run = runs_[peer.value];
   // A larger disk than the volume needs: what lies beyond belongs to nobody.
-  const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
+  const uint64_t volume = r_.membership.volume_bytes();
   if (volume < r_.ctx.record.size_bytes) r_.dirty.clear(peer, {volume, r_.ctx.record.size_bytes - volume});
   if (MUTANT(join_with_bits_left) && run.copied > 0) run.cursor = r_.dirty.of(peer).size();
   while (!paused(peer) && run.chunks.size() < r_.ctx.config.resync_window && pace_.may_begin(r_.ctx.now) && next_chunk(peer)) {

@@ -123,9 +123,14 @@ void Secondary::read(Seat from, const ReadRequest& request) {
                              status == IoStatus::ok ? payload : PayloadId{});
                    }
                    r_.release(payload);
-                   const bool told = status != IoStatus::ok && ++failed_reads_ <= r_.ctx.config.max_failed_reads;
-                   if (told) r_.ctx.note(Notice::read_failed, from, request.range.offset);
+                   if (status != IoStatus::ok) could_not_read(from, request.range);
                  });
+}
+
+// What cannot be read is looked at once more, block by block, and written anew: so each incident counts twice at least.
+void Secondary::could_not_read(Seat asked, const Range& range) {
+  if (++failed_reads_ <= 2 * r_.ctx.config.max_failed_reads) return r_.ctx.note(Notice::read_failed, asked, range.offset);
+  if (r_.another_copy()) r_.disk_failed(Reason::disk_failed);
 }
 
 // Nothing writes to this range: who asks holds it on the Primary's side.

@@ -37,6 +37,7 @@ void WritePath::retire(Op& op) {
   const bool in_gate = op.in_gate;
   if (op.intent_held) r_.intents.let_go(op.range);
   if (op.intent_held && op.status == IoStatus::ok) r_.verifier.written(op.range);
+  if (op.looks_at != kNoSeat) --looks_;
   if (op.heals_from != kNoSeat) {
     --heals_;
     if (op.status == IoStatus::ok) healed_ += (op.range.length + kBlockBytes - 1) / kBlockBytes;

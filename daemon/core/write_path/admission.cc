@@ -156,7 +156,7 @@ void WritePath::abandon() {
   waiting_for_intent_.clear();
   parked_reads_.clear();
   suspended_ = false;
-  heals_ = 0;
+  heals_ = looks_ = 0;
   flush_running_ = false;
   flush_wanted_ = false;
   answers_wait_ = false;

@@ -9,7 +9,7 @@ constexpr size_t kMostHeals = 64;
 constexpr uint64_t kMostProbes = 1024;  // blocks; what lies behind them is found when it is read again
 }  // namespace
 
-bool WritePath::heal(const Range& range, Seat from, Seat suspect) {
+bool WritePath::heal(const Range& range, Seat from) {
   if (!r_.membership.serving() || heals_ >= kMostHeals) return false;
   const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
   const uint64_t begin = range.offset / kBlockBytes * kBlockBytes;
@@ -17,7 +17,6 @@ bool WritePath::heal(const Range& range, Seat from, Seat suspect) {
   if (begin >= end) return false;
   Op& op = make_op(OpKind::write, {begin, end - begin});
   op.heals_from = from;
-  op.suspect = suspect;
   ++heals_;
   run_if_free(op, RangeGate::Mode::exclusive);
   return true;
@@ -32,11 +31,7 @@ bool WritePath::look_for_bad_blocks(const Range& range, Seat at, Seat from) {
   for (uint64_t block = first; block < end; ++block) {
     const uint64_t offset = block * kBlockBytes;
     const Range one{offset, std::min(kBlockBytes, r_.ctx.record.size_bytes - offset)};
-    if (here) {
-      heal_if_bad_here(one, from);
-    } else if (!heal(one, from, at)) {
-      break;
-    }
+    here ? heal_if_bad_here(one, from) : heal_if_bad_there(one, at, from);
   }
   return true;
 }
@@ -50,10 +45,30 @@ void WritePath::heal_if_bad_here(const Range& block, Seat from) {
   });
 }
 
+void WritePath::heal_if_bad_there(const Range& block, Seat at, Seat from) {
+  if (looks_ >= kMostProbes) return;  // they are looked at when they are read again
+  ++looks_;
+  Op& op = make_op(OpKind::read, block);
+  op.stage = OpStage::running;
+  op.looks_at = at;
+  op.heals_from_then = from;
+  op.waiting = SeatSet{at};
+  r_.send(at, ReadRequest{r_.membership.stamp(), op.id, block});
+}
+
+void WritePath::looked_there(Op& op, IoStatus status) {
+  const Range block = op.range;
+  const Seat at = op.looks_at;
+  const Seat from = op.heals_from_then;
+  retire(op);
+  if (status != IoStatus::ok && readable_copies().contains(at)) heal(block, from);
+}
+
 void WritePath::fetch(Op& op) {
   op.stage = OpStage::fetching;
   op.started = r_.ctx.now;
-  if (op.suspect != kNoSeat) return fetch_from(op, op.suspect);
+  // It waited for its turn: the copy that was right may have left the set meanwhile, and lack what was written since.
+  if (!readable_copies().contains(op.heals_from)) return retire_unhealed(op, IoStatus::io_error);
   if (op.heals_from == r_.self()) {
     op.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
     op.local_pending = true;
@@ -65,13 +80,8 @@ void WritePath::fetch(Op& op) {
       fetched(*waiting, status, payload);
     });
   }
-  fetch_from(op, op.heals_from);
-}
-
-void WritePath::fetch_from(Op& op, Seat seat) {
-  if (!readable_copies().contains(seat)) return retire_unhealed(op, IoStatus::io_error);
-  op.waiting = SeatSet{seat};
-  r_.send(seat, ReadRequest{r_.membership.stamp(), op.id, op.range});
+  op.waiting = SeatSet{op.heals_from};
+  r_.send(op.heals_from, ReadRequest{r_.membership.stamp(), op.id, op.range});
 }
 
 void WritePath::retire_unhealed(Op& op, IoStatus status) {
@@ -81,13 +91,6 @@ void WritePath::retire_unhealed(Op& op, IoStatus status) {
 
 void WritePath::fetched(Op& op, IoStatus status, PayloadId payload) {
   op.waiting = op.lost = {};
-  if (op.suspect != kNoSeat) {
-    r_.release(payload);
-    const Seat suspect = op.suspect;
-    op.suspect = kNoSeat;
-    if (status != IoStatus::ok && readable_copies().contains(suspect)) return fetch(op);
-    return retire_unhealed(op, IoStatus::invalid);  // it could be read, or is out of the set
-  }
   if (status != IoStatus::ok) {
     r_.release(payload);
     return retire_unhealed(op, status);

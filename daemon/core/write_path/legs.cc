@@ -64,9 +64,9 @@ void WritePath::leg_lost(Seat peer) {
   for (Op& op : ops_) {
     if (op.id.value == 0 || !op.waiting.contains(peer)) continue;
     op.lost.insert(peer);
-    const bool elsewhere = op.kind == OpKind::read && op.stage == OpStage::running && !(readable_copies() - op.failed).empty();
-    if (!elsewhere) continue;  // a copy that does not answer may still come back
-    op.waiting = {};
+    const bool reads = op.kind == OpKind::read && op.stage == OpStage::running && op.looks_at == kNoSeat;
+    if (!reads || (readable_copies() - op.failed).empty()) continue;  // a copy that does not answer may still come back
+    op.waiting = op.lost = {};
     start_read(op);
   }
 }
@@ -91,7 +91,8 @@ void WritePath::release_lost() {
     }
     if (op.stage == OpStage::running && op.kind != OpKind::read) try_finish(op);
     // A read whose peer is out of the set is read from another copy, this one included.
-    if (op.stage == OpStage::running && op.kind == OpKind::read && asked && op.waiting.empty()) start_read(op);
+    if (op.stage == OpStage::running && op.kind == OpKind::read && asked && op.waiting.empty())
+      op.looks_at != kNoSeat ? retire(op) : start_read(op);
     if (op.stage == OpStage::fetching && op.waiting.empty() && !op.local_pending) fetched(op, IoStatus::io_error, {});
   }
 }

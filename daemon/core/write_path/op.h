@@ -30,10 +30,11 @@ struct Op {
   bool local_pending = false;
   bool local_failed = false;
   Seat heals_from = kNoSeat;  // of a heal: whose copy of the range is right
-  Seat suspect = kNoSeat;     // of a heal: whose copy may not be readable there; nothing is written if it is
-  SeatSet failed;             // of a read: copies that could not be read
-  SeatSet waiting;            // peers whose acknowledgement is missing
-  SeatSet lost;               // of those, the ones whose link broke: they count as missing until they are out of the set
+  Seat looks_at = kNoSeat;    // of a read: whether that copy can be read at all, and if not ...
+  Seat heals_from_then = kNoSeat;
+  SeatSet failed;   // of a read: copies that could not be read
+  SeatSet waiting;  // peers whose acknowledgement is missing
+  SeatSet lost;     // of those, the ones whose link broke: they count as missing until they are out of the set
   IoStatus status = IoStatus::ok;
   Instant started;
 };

@@ -53,7 +53,10 @@ void WritePath::start_read(Op& op) {
   op.stage = OpStage::running;
   SeatSet copies = readable_copies();
   if (MUTANT(read_from_dropped_copy)) copies = r_.data_peers();
-  if (copies.empty()) return parked_reads_.push_back(op.id);  // frozen until a copy comes back
+  if (copies.empty()) {  // frozen until a copy comes back, which may be well again
+    op.failed = {};
+    return parked_reads_.push_back(op.id);
+  }
   if ((copies - op.failed).empty()) {
     op.status = IoStatus::io_error;
     return try_finish(op);
@@ -85,6 +88,10 @@ void WritePath::read_reply(Seat from, OpId id, IoStatus status, PayloadId payloa
   if (op == nullptr || !op->waiting.contains(from)) return r_.release(payload);
   if (op->stage == OpStage::fetching) return fetched(*op, status, payload);
   if (op->kind != OpKind::read) return r_.release(payload);
+  if (op->looks_at != kNoSeat) {
+    r_.release(payload);
+    return looked_there(*op, status);
+  }
   op->waiting = {};
   op->lost = {};
   if (status == IoStatus::ok) {

@@ -57,8 +57,7 @@ class WritePath {
 
   // Writes a range anew on every copy of the set, from that member's: as a write of a client, in its turn among them, and nobody is
   // answered. Given up when that copy cannot be read. False: too many are under way, or this node does not serve.
-  // `suspect`: only if that copy of it cannot be read.
-  bool heal(const Range& range, Seat from, Seat suspect = kNoSeat);
+  bool heal(const Range& range, Seat from);
   // A read of the copy `at` failed, and the member `from` has what it should have given. Each block is read once more, and those that cannot be
   // read are healed: the others may be the only good ones. False: the disk here fails too often, and is to be given up.
   bool look_for_bad_blocks(const Range& range, Seat at, Seat from);
@@ -107,8 +106,9 @@ class WritePath {
   size_t reads_under_way(Seat seat) const;
   Seat choose_copy(SeatSet copies);
   void heal_if_bad_here(const Range& block, Seat from);
+  void heal_if_bad_there(const Range& block, Seat at, Seat from);
+  void looked_there(Op& op, IoStatus status);
   void fetch(Op& op);
-  void fetch_from(Op& op, Seat seat);
   void fetched(Op& op, IoStatus status, PayloadId payload);
   void retire_unhealed(Op& op, IoStatus status);
   void begin_flush();
@@ -140,6 +140,7 @@ class WritePath {
   uint64_t settled_ = 0;
   RecentWrites recent_;  // since this node became Primary
   size_t heals_ = 0;
+  size_t looks_ = 0;  // at blocks of peers that may be bad
   uint64_t healed_ = 0;
   uint32_t failed_reads_ = 0;  // of the local disk, since it was attached
   Instant next_settle_ = kLongAgo;

@@ -55,7 +55,7 @@ class Resource final : public LinkOwner {
 
   // What is asked while the resource goes down may be dropped without an answer.
   using AdminDone = std::function<void(const AdminReply&)>;
-  void admin(AdminOp op, Seat peer, AdminDone done, Range range = {});
+  void admin(AdminOp op, Seat peer, AdminDone done, Range range = {}, bool assume_clean = false);
   void view(std::function<void(ResourceView)> done);
   void connect(Seat peer);
   void disconnect(Seat peer);
@@ -107,7 +107,6 @@ class Resource final : public LinkOwner {
   void metadata_done(MetaToken token, int error);
 
   // commands (resource_commands.cc)
-  void begin_admin(AdminOp op, Seat peer, AdminDone done, Range range = {});
   void begin_admin(AdminRequest request, AdminDone done);  // which gets its id here
   void when_clients_left(Instant deadline, std::function<void(bool left)> then);
   nbd::Lookup look_up(std::string_view name);

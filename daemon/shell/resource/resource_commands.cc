@@ -19,25 +19,22 @@ Uuid random_uuid() {
 
 }  // namespace
 
-void Resource::admin(AdminOp op, Seat peer, AdminDone done, Range range) {
-  loop_->post([this, op, peer, range, done = std::move(done)]() mutable {
+void Resource::admin(AdminOp op, Seat peer, AdminDone done, Range range, bool assume_clean) {
+  const AdminRequest request{{}, op, peer, random_uuid(), range, 0, assume_clean};
+  loop_->post([this, op, request, done = std::move(done)]() mutable {
     if (ending_) return;
     // Clients first: a Primary that they use does not step down.
     const bool leaves = op == AdminOp::secondary || op == AdminOp::stop;
-    if (!leaves || !primary_) return begin_admin(op, peer, std::move(done), range);
-    when_clients_left(loop_->now() + settings_.client_leave_time, [this, op, peer, done = std::move(done)](bool left) mutable {
+    if (!leaves || !primary_) return begin_admin(request, std::move(done));
+    when_clients_left(loop_->now() + settings_.client_leave_time, [this, request, done = std::move(done)](bool left) mutable {
       if (!left) return done(AdminReply{{}, false, Reason::device_in_use});
       closing_to_clients_ = true;
-      begin_admin(op, peer, [this, done = std::move(done)](const AdminReply& reply) {
+      begin_admin(request, [this, done = std::move(done)](const AdminReply& reply) {
         closing_to_clients_ = false;
         done(reply);
       });
     });
   });
-}
-
-void Resource::begin_admin(AdminOp op, Seat peer, AdminDone done, Range range) {
-  begin_admin(AdminRequest{{}, op, peer, random_uuid(), range}, std::move(done));
 }
 
 void Resource::begin_admin(AdminRequest request, AdminDone done) {

@@ -51,7 +51,7 @@ void Resource::before_resync(const Note& wanted) {
   const Seat peer = wanted.seat;
   const HandlerCommand command = handler_command(Handler::before_resync_target, peer);
   handlers_->start(Handler::before_resync_target, kNoSeat, command, [this, peer, episode = wanted.a](int exit_status) {
-    if (exit_status == 0) return begin_admin({{}, AdminOp::allow_resync, peer, {}, {}, episode}, [](const AdminReply&) {});
+    if (exit_status == 0) return begin_admin({{}, AdminOp::allow_resync, peer, {}, {}, episode, false}, [](const AdminReply&) {});
     log_format(
         LogLevel::error, settings_.name, "",
         "{}: before-resync-target ended with {}: the resync waits; it is run again, and lockstep resume-sync {} goes on without it",

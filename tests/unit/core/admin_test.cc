@@ -549,6 +549,32 @@ TEST_F(SuspendedIo, ACommandThatCannotDrainLetsRequestsGoOn) {
   EXPECT_EQ(lab_.answer(kA, write), IoStatus::ok);
 }
 
+TEST_F(SuspendedIo, ACommandThatFailsTakesNothingBackThatWasSuspendedBefore) {
+  suspend();
+  lab_.cut(kA, kB);
+  lab_.cut(kA, kW);
+  lab_.advance(seconds(6));
+  const AdminId again = lab_.admin(kA, AdminOp::suspend_io);
+  lab_.advance(seconds(20));
+  EXPECT_FALSE(lab_.ok(kA, again));
+  EXPECT_TRUE(lab_.show(kA).suspended_by_operator);
+}
+
+TEST_F(SuspendedIo, WaitsForWhatIsBeingHealed) {
+  lab_.node(kA).disk_status = [](const DiskIo& io) { return io.kind == OpKind::read ? IoStatus::io_error : IoStatus::ok; };
+  int reads = 0;
+  lab_.node(kB).hold_disk = [&reads](const DiskIo& io) { return io.kind == OpKind::read && ++reads > 1; };
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::ok);
+  const AdminId command = lab_.admin(kA, AdminOp::suspend_io);
+  lab_.advance(seconds(1));
+  EXPECT_FALSE(lab_.result(kA, command)) << "the heal has not written yet";
+  lab_.node(kB).hold_disk = [](const DiskIo&) { return false; };
+  lab_.run();
+  lab_.advance(seconds(1));
+  EXPECT_TRUE(lab_.ok(kA, command));
+  EXPECT_EQ(lab_.show(kA).healed_blocks, 1U);
+}
+
 TEST_F(SuspendedIo, IsNoBusinessOfASecondary) {
   EXPECT_EQ(lab_.result(kB, lab_.admin(kB, AdminOp::suspend_io))->reason, Reason::not_primary);
 }
@@ -587,6 +613,72 @@ TEST_F(SuspendedIo, AFreezeForWantOfVotesIsToldBesides) {
   lab_.connect(kA, kW);
   lab_.advance(seconds(5));
   EXPECT_EQ(lab_.answer(kA, write), IoStatus::ok);
+}
+
+class Growing : public testing::Test {
+ protected:
+  static constexpr uint64_t kSmall = 3 * kExtentBytes;
+  void SetUp() override {
+    lab_.connect_all();
+    ASSERT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::new_current_uuid, kNoSeat, {0, kSmall})));
+    lab_.promote(kA);
+    ASSERT_EQ(size(), kSmall);
+  }
+  uint64_t size(Seat seat = kA) { return lab_.node(seat).tenure().volumes[0].size_bytes; }
+  Reason refused(Seat seat, const Range& range = {}) {
+    return lab_.result(seat, lab_.admin(seat, AdminOp::resize, kNoSeat, range))->reason;
+  }
+  Lab lab_;
+};
+
+TEST_F(Growing, ToWhatTheDisksHaveAndWhatIsNewIsCopied) {
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kSmall, 4096})), IoStatus::no_space);
+  const AdminId command = lab_.admin(kA, AdminOp::resize);
+  EXPECT_TRUE(lab_.ok(kA, command));
+  EXPECT_EQ(size(), kLabBytes);
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kSmall, 4096})), IoStatus::ok);
+  lab_.advance(seconds(2));
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+  EXPECT_EQ(size(kB), kLabBytes);
+  uint64_t copied = 0;
+  for (const Note& note : lab_.node(kA).notes) copied = note.notice == Notice::resync_finished ? note.a : copied;
+  EXPECT_EQ(copied, (kLabBytes - kSmall) / kBlockBytes);
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::resize))) << "nothing to do";
+}
+
+TEST_F(Growing, ToASizeThatIsNamed) {
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::resize, kNoSeat, {0, kSmall + 2 * 4096 + 512})));
+  EXPECT_EQ(size(), kSmall + 2 * 4096);
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA, {kSmall + 4096, 4096})), IoStatus::ok);
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA, {kSmall + 8192, 4096})), IoStatus::invalid);
+}
+
+TEST_F(Growing, WhatTheOperatorKnowsToBeEqualIsNotCopied) {
+  lab_.admin(kA, AdminOp::resize, kNoSeat, {}, 0, true);
+  EXPECT_EQ(size(), kLabBytes);
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+  EXPECT_FALSE(lab_.node(kA).noted(Notice::resync_started));
+}
+
+TEST_F(Growing, RefusesWhatCannotBe) {
+  EXPECT_EQ(refused(kB), Reason::not_primary);
+  EXPECT_EQ(refused(kA, {0, kSmall - 4096}), Reason::would_shrink);
+  EXPECT_EQ(refused(kA, {0, kLabBytes + 4096}), Reason::disks_too_small);
+  lab_.cut(kA, kB);
+  EXPECT_EQ(refused(kA), Reason::not_all_current);
+  EXPECT_EQ(size(), kSmall);
+}
+
+// What is new is marked before the tenure that says so is recorded: whoever stops in between knows of neither or of both.
+TEST_F(Growing, IsRecordedAfterTheMarks) {
+  lab_.node(kA).hold_meta_of = [](LabNode::Meta meta) { return meta == LabNode::Meta::bitmap; };
+  const AdminId command = lab_.admin(kA, AdminOp::resize);
+  lab_.advance(milliseconds(100));
+  EXPECT_FALSE(lab_.result(kA, command));
+  EXPECT_EQ(lab_.node(kA).record.adopted->volumes[0].size_bytes, kSmall);
+  lab_.node(kA).hold_meta_of = [](LabNode::Meta) { return false; };
+  lab_.run();
+  EXPECT_TRUE(lab_.ok(kA, command));
 }
 
 }  // namespace

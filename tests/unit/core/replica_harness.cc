@@ -111,9 +111,9 @@ std::optional<IoStatus> Lab::answer(Seat seat, ClientIo io) {
   return at == answered.end() ? std::nullopt : std::optional(at->second);
 }
 
-AdminId Lab::admin(Seat seat, AdminOp op, Seat peer, const Range& range, uint64_t episode) {
+AdminId Lab::admin(Seat seat, AdminOp op, Seat peer, const Range& range, uint64_t episode, bool assume_clean) {
   const AdminId id{++last_admin_};
-  step(seat, AdminRequest{id, op, peer, uuid(1000 + id.value), range, episode});
+  step(seat, AdminRequest{id, op, peer, uuid(1000 + id.value), range, episode, assume_clean});
   run();
   return id;
 }

@@ -106,7 +106,8 @@ class Lab {
   ClientIo write(Seat seat, Range range = {0, 4096}) { return request(seat, OpKind::write, range); }
   ClientIo read(Seat seat, Range range = {0, 4096}) { return request(seat, OpKind::read, range); }
   std::optional<IoStatus> answer(Seat seat, ClientIo io);
-  AdminId admin(Seat seat, AdminOp op, Seat peer = kNoSeat, const Range& range = {}, uint64_t episode = 0);
+  AdminId admin(Seat seat, AdminOp op, Seat peer = kNoSeat, const Range& range = {}, uint64_t episode = 0,
+                bool assume_clean = false);
   std::optional<AdminReply> result(Seat seat, AdminId id);
   bool ok(Seat seat, AdminId id) { return result(seat, id) && result(seat, id)->ok; }
   Reason reason(Seat seat, AdminId id) { return result(seat, id) ? result(seat, id)->reason : Reason::none; }

@@ -236,5 +236,65 @@ TEST_F(LeastPending, TheCopyThatHasLeastToDoAnswers) {
   EXPECT_GE(read_[2], 1);
 }
 
+// The copy here was right when the heal was asked for; then its disk refused a write that the other copy has, and it left the set. (A review
+// had it written over the only good copy.)
+TEST_F(ReadPathTest, NothingIsWrittenAnewFromACopyThatLeftTheSetMeanwhile) {
+  lab_.write(kA);
+  lab_.node(kB).disk_finds = [](const DiskIo&) { return BlockMask{1}; };
+  lab_.admin(kA, AdminOp::verify, kNoSeat, {0, 4096});
+  lab_.advance(seconds(2));
+  lab_.node(kA).hold_disk = [](const DiskIo& io) { return is_change(io.kind); };
+  const ClientIo write = lab_.write(kA);
+  ASSERT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::repair, kA)));
+  int written = 0;
+  lab_.node(kB).disk_status = [&written](const DiskIo& io) {
+    written += io.kind == OpKind::write ? 1 : 0;
+    return IoStatus::ok;
+  };
+  lab_.node(kA).disk_status = [](const DiskIo& io) { return is_change(io.kind) ? IoStatus::io_error : IoStatus::ok; };
+  lab_.node(kA).hold_disk = [](const DiskIo&) { return false; };
+  lab_.run();
+  lab_.advance(seconds(3));
+  EXPECT_EQ(lab_.answer(kA, write), IoStatus::ok);
+  EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kB});
+  EXPECT_EQ(written, 0);
+  EXPECT_EQ(lab_.show(kA).healed_blocks, 0U);
+}
+
+// It was asked, and its disk failed; then it comes back well.
+TEST_F(ReadPathTest, ACopyThatIsWellAgainAnswersWhatItCouldNotReadBefore) {
+  lab_.node(kA).disk_status = [](const DiskIo&) { return IoStatus::io_error; };
+  lab_.write(kA);
+  lab_.advance(seconds(1));
+  lab_.node(kB).hold_disk = is_read;
+  const ClientIo read = lab_.read(kA);
+  lab_.node(kB).meta_ok = false;
+  lab_.write(kA, {32 << 20, 4096});
+  lab_.advance(seconds(1));
+  EXPECT_FALSE(lab_.answer(kA, read));
+  lab_.kill(kB);
+  lab_.node(kB).meta_ok = true;
+  lab_.node(kB).hold_disk = [](const DiskIo&) { return false; };
+  lab_.start(kB);
+  lab_.connect_all();
+  lab_.advance(seconds(8));
+  EXPECT_EQ(lab_.answer(kA, read), IoStatus::ok);
+}
+
+TEST_F(Balanced, ABadBlockFarBehindTheBeginningIsFoundToo) {
+  lab_.node(kB).disk_status = [](const DiskIo& io) {
+    return is_read(io) && io.range.overlaps({100 * 4096, 4096}) ? IoStatus::io_error : IoStatus::ok;
+  };
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(lab_.answer(kA, lab_.read(kA, {0, 512 * 1024})), IoStatus::ok);
+  EXPECT_EQ(lab_.show(kA).healed_blocks, 1U);
+}
+
+TEST_F(Balanced, APeerWhoseDiskFailsTimeAndAgainGivesItUp) {
+  bad_ = {kB};
+  for (int i = 0; i < 150; ++i) EXPECT_EQ(lab_.answer(kA, lab_.read(kA)), IoStatus::ok);
+  EXPECT_EQ(lab_.show(kB).disk, DiskState::diskless);
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kC}));
+}
+
 }  // namespace
 }  // namespace lockstep
