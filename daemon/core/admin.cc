@@ -273,6 +273,7 @@ void Admin::pump_resize() {
     if (refused != Reason::none) return finish(false, refused);
   }
   if (volume >= growing_to_) return finish(true);
+  if (!r_.disk_usable) return finish(false, Reason::no_disk);
   if (r_.ctx.now >= deadline_) finish(false, r_.membership.serving() ? Reason::timed_out : Reason::no_quorum);
 }
 

@@ -137,7 +137,9 @@ bool Membership::hand_over_desired(const Tenure& from) const {
   return from.primary == r_.ctx.self_holder() && (r_.admin.wants_demotion() || hand_back_);
 }
 
+// This copy is to be the only current one: never if its disk has failed meanwhile.
 bool Membership::growth_desired(const Tenure& from) const {
+  if (!r_.disk_usable || !from.members.contains(r_.self())) return false;
   return from.primary == r_.ctx.self_holder() && r_.admin.wants_size() > from.volumes[0].size_bytes;
 }
 

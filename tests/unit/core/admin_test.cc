@@ -669,6 +669,20 @@ TEST_F(Growing, RefusesWhatCannotBe) {
   EXPECT_EQ(size(), kSmall);
 }
 
+// The disk that was to be the only current one fails while the voters are being asked.
+TEST_F(Growing, IsGivenUpWithTheDisk) {
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Promise>(letter.send.message); };
+  const AdminId command = lab_.admin(kA, AdminOp::resize);
+  lab_.node(kA).disk_status = [](const DiskIo& io) { return is_change(io.kind) ? IoStatus::io_error : IoStatus::ok; };
+  lab_.write(kA);
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  lab_.run();
+  lab_.advance(seconds(2));
+  EXPECT_EQ(lab_.result(kA, command)->reason, Reason::no_disk);
+  EXPECT_EQ(size(), kSmall);
+  EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kB});
+}
+
 // What is new is marked before the tenure that says so is recorded: whoever stops in between knows of neither or of both.
 TEST_F(Growing, IsRecordedAfterTheMarks) {
   lab_.node(kA).hold_meta_of = [](LabNode::Meta meta) { return meta == LabNode::Meta::bitmap; };
