@@ -250,10 +250,10 @@ Reason Admin::choose_size(uint64_t volume) {
   if (!r_.disk_usable) return Reason::no_disk;
   uint64_t room = r_.ctx.record.size_bytes;
   for (Seat seat : r_.data_peers()) {
-    if (!r_.peer(seat).met || !r_.membership.member(seat)) return Reason::not_all_current;
+    if (!r_.peer(seat).met) return Reason::not_all_current;
     room = std::min(room, r_.peer(seat).hello->size_bytes);
   }
-  if (!r_.membership.member(r_.self())) return Reason::not_all_current;
+  if (!r_.membership.all_current()) return Reason::not_all_current;
   uint64_t wanted = current_->range.length;
   if (wanted == 0) wanted = std::max(room, volume);
   wanted -= wanted % kBlockBytes;
@@ -267,6 +267,8 @@ Reason Admin::choose_size(uint64_t volume) {
 // a copy lacks (Membership::desired, grown_marked).
 void Admin::pump_resize() {
   if (!r_.membership.serves_clients()) return finish(false, Reason::not_primary);
+  // An image of the disks is being taken: what grows would be copied into it.
+  if (r_.write_path.suspended()) return finish(false, Reason::io_suspended);
   const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
   if (growing_to_ == 0) {
     const Reason refused = choose_size(volume);
@@ -274,6 +276,7 @@ void Admin::pump_resize() {
   }
   if (volume >= growing_to_) return finish(true);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
+  if (!r_.membership.all_current() && !r_.membership.changing()) return finish(false, Reason::not_all_current);
   if (r_.ctx.now >= deadline_) finish(false, r_.membership.serving() ? Reason::timed_out : Reason::no_quorum);
 }
 

@@ -203,6 +203,9 @@ std::optional<ToolResult> already_there(const MetadataTarget& target, const Supe
                                         bool force) {
   const Copies left = source.part ? look_at_copies(source.io(), from) : Copies{};
   if (left.intact == 0) return moved(target, there.layout);
+  // The volume has grown over it since: it is content.
+  const bool content = from == Placement::internal && source.io().size_bytes() <= volume_bytes(there.record);
+  if (content) return moved(target, there.layout);
   if (left.of_one_disk && left.disk == there.record.disk && left.newest < there.sequence)
     return clear_source(target, there.layout, source, from);
   if (force && source.known()) return std::nullopt;

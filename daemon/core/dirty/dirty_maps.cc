@@ -70,6 +70,11 @@ bool DirtyMaps::durable(Seat peer, uint64_t extent) const {
   return true;
 }
 
+bool DirtyMaps::durable(Seat peer) const {
+  const auto& pages = maps_[peer.value].pages;
+  return std::none_of(pages.begin(), pages.end(), [](const Page& page) { return page.dirty || page.writing; });
+}
+
 void DirtyMaps::pump() {
   if (failed_) return;
   for (Seat peer : ctx_.config.data_nodes) {

@@ -26,6 +26,7 @@ class DirtyMaps {
   void clear_all(Seat peer);
   // What is marked for this peer in this extent is on stable storage.
   bool durable(Seat peer, uint64_t extent) const;
+  bool durable(Seat peer) const;  // in any extent
 
   void pump();
   bool done(MetaToken token, bool ok);  // true if the token was ours

@@ -76,13 +76,13 @@ bool Membership::grown_marked(const Tenure& next) {
   if (!adopted() || adopted()->history != next.history || MUTANT(growth_not_marked)) return true;
   const uint64_t before = adopted()->volumes[0].size_bytes;
   const uint64_t now = std::min(next.volumes[0].size_bytes, r_.ctx.record.size_bytes);
-  if (now <= before || !r_.disk_usable) return true;
+  if (now <= before || r_.records.failed()) return true;
   bool durable = true;
   for (Seat seat : r_.data_peers() - next.members) {
-    r_.dirty.mark(seat, {before, now - before});
-    for (uint64_t extent = before / kExtentBytes; extent * kExtentBytes < now; ++extent)
-      durable = durable && r_.dirty.durable(seat, extent);
+    if (growth_marked_ != next.number) r_.dirty.mark(seat, {before, now - before});
+    durable = durable && r_.dirty.durable(seat);
   }
+  growth_marked_ = next.number;
   if (!durable) r_.dirty.pump();
   return durable || MUTANT(growth_adopted_unmarked);
 }

@@ -137,9 +137,22 @@ bool Membership::hand_over_desired(const Tenure& from) const {
   return from.primary == r_.ctx.self_holder() && (r_.admin.wants_demotion() || hand_back_);
 }
 
-// This copy is to be the only current one: never if its disk has failed meanwhile.
+// Every data node is in the set, is there, and has what is written.
+bool Membership::all_current() const {
+  if (!adopted() || adopting_ || undecided_ || adopted()->members != r_.ctx.config.data_nodes || !r_.disk_usable) return false;
+  for (Seat seat : r_.data_peers()) {
+    if (!r_.peer(seat).replicating || !r_.good_copy(seat) || r_.admin.wants_dropped(seat)) return false;
+  }
+  return true;
+}
+
+// This copy is to be the only current one: never if its disk has failed meanwhile. And no resync is under way, which would not look at what is
+// marked then: it is about the volume as it was (found by a review: a copy that was about to join lacked all that was new).
 bool Membership::growth_desired(const Tenure& from) const {
-  if (!r_.disk_usable || !from.members.contains(r_.self())) return false;
+  if (!r_.disk_usable || from.members != r_.ctx.config.data_nodes) return false;
+  for (Seat seat : r_.data_peers()) {
+    if (r_.source.active(seat)) return false;
+  }
   return from.primary == r_.ctx.self_holder() && r_.admin.wants_size() > from.volumes[0].size_bytes;
 }
 

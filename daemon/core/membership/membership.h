@@ -28,6 +28,9 @@ class Membership {
   const std::optional<Tenure>& adopted() const;
   Stamp stamp() const { return adopted() ? stamp_of(*adopted()) : Stamp{}; }
   bool adopting() const { return adopting_.has_value(); }
+  bool all_current() const;
+  // Another tenure is being decided or adopted.
+  bool changing() const { return adopting_ || undecided_ || round_; }
   // What lies beyond belongs to nobody. The larger one while a tenure with another size is being adopted.
   uint64_t volume_bytes() const;
   bool is_primary() const { return role_ == Standing::primary; }
@@ -218,6 +221,7 @@ class Membership {
   ReplicaImpl& r_;
   Standing role_ = Standing::secondary;
   std::optional<Tenure> adopting_;
+  uint64_t growth_marked_ = 0;  // number of the tenure that is being adopted, once what is new in it has been marked
   bool adopting_recorded_ = false;
   bool doubt_ended_ = false;  // by what is being adopted; to be told to the peers
   std::optional<Tenure> adopt_next_;

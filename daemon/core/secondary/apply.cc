@@ -7,7 +7,8 @@ namespace lockstep {
 
 namespace {
 constexpr Duration kHot = seconds(3);
-}
+constexpr Duration kIncident = milliseconds(100);
+}  // namespace
 
 Secondary::Secondary(ReplicaImpl& replica) : r_(replica), recent_(replica.ctx.config.recent_writes) {}
 
@@ -127,9 +128,11 @@ void Secondary::read(Seat from, const ReadRequest& request) {
                  });
 }
 
-// What cannot be read is looked at once more, block by block, and written anew: so each incident counts twice at least.
+// What cannot be read is looked at once more, block by block, and written anew: all that counts as one.
 void Secondary::could_not_read(Seat asked, const Range& range) {
-  if (++failed_reads_ <= 2 * r_.ctx.config.max_failed_reads) return r_.ctx.note(Notice::read_failed, asked, range.offset);
+  if (r_.ctx.now < read_failed_at_ + kIncident) return;
+  read_failed_at_ = r_.ctx.now;
+  if (++failed_reads_ <= r_.ctx.config.max_failed_reads) return r_.ctx.note(Notice::read_failed, asked, range.offset);
   if (r_.another_copy()) r_.disk_failed(Reason::disk_failed);
 }
 

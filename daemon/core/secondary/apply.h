@@ -60,6 +60,7 @@ class Secondary {
   uint64_t settled_ = 0;
   RecentWrites recent_;
   uint32_t failed_comparisons_ = 0;
+  Instant read_failed_at_ = kLongAgo;
   uint32_t failed_reads_ = 0;  // that the Primary asked for
 };
 

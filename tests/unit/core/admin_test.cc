@@ -695,5 +695,26 @@ TEST_F(Growing, IsRecordedAfterTheMarks) {
   EXPECT_TRUE(lab_.ok(kA, command));
 }
 
+// B is back before it is decided that it was lost: it is dropped, resynced and about to join while the volume would grow.
+TEST_F(Growing, NotWhileACopyIsAboutToBeDropped) {
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Accepted>(letter.send.message); };
+  lab_.cut(kA, kB);
+  lab_.connect(kA, kB);
+  lab_.run();
+  const AdminId command = lab_.admin(kA, AdminOp::resize);
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  lab_.run();
+  lab_.advance(seconds(3));
+  EXPECT_EQ(lab_.result(kA, command)->reason, Reason::not_all_current);
+  EXPECT_EQ(size(), kSmall);
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::resize)));
+}
+
+TEST_F(Growing, NotWhileIoIsSuspended) {
+  lab_.admin(kA, AdminOp::suspend_io);
+  EXPECT_EQ(refused(kA), Reason::io_suspended);
+}
+
 }  // namespace
 }  // namespace lockstep
