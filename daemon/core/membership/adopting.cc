@@ -39,6 +39,7 @@ void Membership::adopt(const Tenure& tenure) {
   }
   adopting_ = tenure;
   adopting_recorded_ = false;
+  growth_marked_ = 0;  // numbers begin anew with a history
   if (holds_tenure() && tenure.primary != r_.ctx.self_holder() && tenure.primary) depose(tenure.primary->node);
 }
 

@@ -1,0 +1,111 @@
+// resize: a volume grows.
+#include <gtest/gtest.h>
+
+#include "tests/unit/core/replica_harness.h"
+
+namespace lockstep {
+namespace {
+
+class Growing : public testing::Test {
+ protected:
+  static constexpr uint64_t kSmall = 3 * kExtentBytes;
+  void SetUp() override {
+    lab_.connect_all();
+    ASSERT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::new_current_uuid, kNoSeat, {0, kSmall})));
+    lab_.promote(kA);
+    ASSERT_EQ(size(), kSmall);
+  }
+  uint64_t size(Seat seat = kA) { return lab_.node(seat).tenure().volumes[0].size_bytes; }
+  Reason refused(Seat seat, const Range& range = {}) {
+    return lab_.result(seat, lab_.admin(seat, AdminOp::resize, kNoSeat, range))->reason;
+  }
+  Lab lab_;
+};
+
+TEST_F(Growing, ToWhatTheDisksHaveAndWhatIsNewIsCopied) {
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kSmall, 4096})), IoStatus::no_space);
+  const AdminId command = lab_.admin(kA, AdminOp::resize);
+  EXPECT_TRUE(lab_.ok(kA, command));
+  EXPECT_EQ(size(), kLabBytes);
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kSmall, 4096})), IoStatus::ok);
+  lab_.advance(seconds(2));
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+  EXPECT_EQ(size(kB), kLabBytes);
+  uint64_t copied = 0;
+  for (const Note& note : lab_.node(kA).notes) copied = note.notice == Notice::resync_finished ? note.a : copied;
+  EXPECT_EQ(copied, (kLabBytes - kSmall) / kBlockBytes);
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::resize))) << "nothing to do";
+}
+
+TEST_F(Growing, ToASizeThatIsNamed) {
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::resize, kNoSeat, {0, kSmall + 2 * 4096 + 512})));
+  EXPECT_EQ(size(), kSmall + 2 * 4096);
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA, {kSmall + 4096, 4096})), IoStatus::ok);
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA, {kSmall + 8192, 4096})), IoStatus::invalid);
+}
+
+TEST_F(Growing, WhatTheOperatorKnowsToBeEqualIsNotCopied) {
+  lab_.admin(kA, AdminOp::resize, kNoSeat, {}, 0, true);
+  EXPECT_EQ(size(), kLabBytes);
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+  EXPECT_FALSE(lab_.node(kA).noted(Notice::resync_started));
+}
+
+TEST_F(Growing, RefusesWhatCannotBe) {
+  EXPECT_EQ(refused(kB), Reason::not_primary);
+  EXPECT_EQ(refused(kA, {0, kSmall - 4096}), Reason::would_shrink);
+  EXPECT_EQ(refused(kA, {0, kLabBytes + 4096}), Reason::disks_too_small);
+  lab_.cut(kA, kB);
+  EXPECT_EQ(refused(kA), Reason::not_all_current);
+  EXPECT_EQ(size(), kSmall);
+}
+
+// The disk that was to be the only current one fails while the voters are being asked.
+TEST_F(Growing, IsGivenUpWithTheDisk) {
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Promise>(letter.send.message); };
+  const AdminId command = lab_.admin(kA, AdminOp::resize);
+  lab_.node(kA).disk_status = [](const DiskIo& io) { return is_change(io.kind) ? IoStatus::io_error : IoStatus::ok; };
+  lab_.write(kA);
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  lab_.run();
+  lab_.advance(seconds(2));
+  EXPECT_EQ(lab_.result(kA, command)->reason, Reason::no_disk);
+  EXPECT_EQ(size(), kSmall);
+  EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kB});
+}
+
+// What is new is marked before the tenure that says so is recorded: whoever stops in between knows of neither or of both.
+TEST_F(Growing, IsRecordedAfterTheMarks) {
+  lab_.node(kA).hold_meta_of = [](LabNode::Meta meta) { return meta == LabNode::Meta::bitmap; };
+  const AdminId command = lab_.admin(kA, AdminOp::resize);
+  lab_.advance(milliseconds(100));
+  EXPECT_FALSE(lab_.result(kA, command));
+  EXPECT_EQ(lab_.node(kA).record.adopted->volumes[0].size_bytes, kSmall);
+  lab_.node(kA).hold_meta_of = [](LabNode::Meta) { return false; };
+  lab_.run();
+  EXPECT_TRUE(lab_.ok(kA, command));
+}
+
+// B is back before it is decided that it was lost: it is dropped, resynced and about to join while the volume would grow.
+TEST_F(Growing, NotWhileACopyIsAboutToBeDropped) {
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Accepted>(letter.send.message); };
+  lab_.cut(kA, kB);
+  lab_.connect(kA, kB);
+  lab_.run();
+  const AdminId command = lab_.admin(kA, AdminOp::resize);
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  lab_.run();
+  lab_.advance(seconds(3));
+  EXPECT_EQ(lab_.result(kA, command)->reason, Reason::not_all_current);
+  EXPECT_EQ(size(), kSmall);
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::resize)));
+}
+
+TEST_F(Growing, NotWhileIoIsSuspended) {
+  lab_.admin(kA, AdminOp::suspend_io);
+  EXPECT_EQ(refused(kA), Reason::io_suspended);
+}
+
+}  // namespace
+}  // namespace lockstep
