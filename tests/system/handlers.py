@@ -56,8 +56,9 @@ def around_a_resync():
         wait_until(lambda: "before-resync-target ended with 1" in beta.daemon.tail(100), "its failure to be told")
         write(alpha, 3)
         expect(beta.disk.read_bytes()[:MIB] == bytes([1]) * MIB, "the copy was overwritten before the handler succeeded")
-        device = alpha.status()["connections"][0]["peer_devices"][0]
-        expect(device["replication-state"] == "PausedSyncS" and device["peer-disk-state"] == "Outdated", f"what waits is not shown: {device}")
+        # The Primary holds back what could begin: not before the copy has told which tenure it adopted, and confirmed it.
+        device = lambda: alpha.status()["connections"][0]["peer_devices"][0]
+        wait_until(lambda: device()["replication-state"] == "PausedSyncS" and device()["peer-disk-state"] == "Outdated", "what waits to be shown")
         expect(beta.status()["connections"][0]["peer_devices"][0]["resync-suspended"] == "handler", "what it waits for is not shown")
         expect("Waits for the handler before-resync-target" in beta.do("explain", "r0", "resync"), "what it waits for is not explained")
         handlers.fails.unlink()
