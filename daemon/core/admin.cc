@@ -32,6 +32,7 @@ void Admin::request(const AdminRequest& request) {
   demoting_ready_ = false;
   creating_ = false;
   growing_to_ = 0;
+  if (request.op == AdminOp::change_nodes) nodes_.begin(request.nodes);
   forced_ = request.op == AdminOp::primary_force && r_.ctx.record.adopted;
   new_history_ = false;
   deadline_ = r_.ctx.now + (request.op == AdminOp::primary ? r_.ctx.config.promote_patience : kPatience);
@@ -45,6 +46,7 @@ void Admin::answer(const AdminRequest& request, bool ok, Reason reason) {
 
 void Admin::finish(bool ok, Reason reason) {
   answer(*current_, ok, reason);
+  if (running(AdminOp::change_nodes)) nodes_.end();
   current_.reset();
   demoting_ready_ = false;
   creating_ = false;
@@ -77,6 +79,8 @@ void Admin::pump() {
       return pump_suspend_io();
     case AdminOp::resize:
       return pump_resize();
+    case AdminOp::change_nodes:
+      return pump_change_nodes();
     case AdminOp::pause_sync:
     case AdminOp::resume_sync:
     case AdminOp::verify:
@@ -118,6 +122,7 @@ std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
     case AdminOp::stop:
     case AdminOp::suspend_io:
     case AdminOp::resize:
+    case AdminOp::change_nodes:
       return std::nullopt;
   }
   UNREACHABLE("a command");
@@ -278,6 +283,14 @@ void Admin::pump_resize() {
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   if (!r_.membership.all_current() && !r_.membership.changing()) return finish(false, Reason::not_all_current);
   if (r_.ctx.now >= deadline_) finish(false, r_.membership.serving() ? Reason::timed_out : Reason::no_quorum);
+}
+
+// What was given up already when it ends for want of votes comes back by itself: the configuration still names it.
+void Admin::pump_change_nodes() {
+  if (const auto end = nodes_.pump()) return finish(*end == Reason::none, *end);
+  if (r_.ctx.now < deadline_) return;
+  const bool can = !r_.membership.holds_tenure() || r_.membership.serving();
+  finish(false, can ? Reason::timed_out : Reason::no_quorum);
 }
 
 Reason Admin::creation_obstacle() const {

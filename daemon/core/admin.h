@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "core/event.h"
+#include "core/node_change.h"
 #include "core/promotion.h"
 #include "core/reason.h"
 
@@ -16,7 +17,7 @@ class ReplicaImpl;
 
 class Admin {
  public:
-  explicit Admin(ReplicaImpl& replica) : r_(replica) {}
+  explicit Admin(ReplicaImpl& replica) : r_(replica), nodes_(replica) {}
 
   void request(const AdminRequest& request);
   void pump();  // progress of the running command
@@ -41,7 +42,9 @@ class Admin {
   const Uuid& fresh() const { return current_->fresh; }
   // An operator paused resyncs with this peer, until the other word or the end of this run.
   bool paused(Seat peer) const { return paused_.contains(peer); }
-  bool wants_dropped(Seat peer) const { return drop_.contains(peer); }
+  bool wants_dropped(Seat peer) const { return drop_.contains(peer) || nodes_.leaving(peer); }
+  NodeChange& nodes() { return nodes_; }
+  const NodeChange& nodes() const { return nodes_; }
   void drop_requested(Seat peer) { drop_.insert(peer); }
   void drop_done(Seat peer) { drop_.erase(peer); }
   // A fence handler says that the peer is Primary (6): a promotion that runs is over.
@@ -78,6 +81,7 @@ class Admin {
   void pump_suspend_io();
   Reason choose_size(uint64_t volume);
   void pump_resize();
+  void pump_change_nodes();
   std::optional<Reason> done_at_once(const AdminRequest& request);
   void answer(const AdminRequest& request, bool ok, Reason reason);
   void pause(Seat peer, bool on);
@@ -87,6 +91,7 @@ class Admin {
   PromotionFacts promotion_facts() const;
 
   ReplicaImpl& r_;
+  NodeChange nodes_;
   std::optional<AdminRequest> current_;
   Instant since_;
   Instant deadline_ = kNever;

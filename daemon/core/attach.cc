@@ -15,6 +15,13 @@ bool may_lack_writes(const NodeRecord& record, const BitVector& intent, const Bo
   return !(tenure && tenure->clean && tenure->members.contains(record.node));
 }
 
+// No bitmap is kept against a node that is not configured: the one on disk is worth nothing from here on, also when the node comes back.
+void forget_strangers(NodeRecord& record, SeatSet data_nodes) {
+  for (uint8_t i = 0; i < kMaxDataNodes; ++i) {
+    if (!data_nodes.contains(Seat{i}) && !MUTANT(stranger_remembered)) record.peers[i].disk = {};
+  }
+}
+
 }  // namespace
 
 void begin_attach(NodeRecord& record, const BitVector& intent, const Attach& attach) {
@@ -22,6 +29,7 @@ void begin_attach(NodeRecord& record, const BitVector& intent, const Attach& att
   if (attach.volatile_cache && may_lack_writes(record, intent, attach.boot) && !MUTANT(lost_cache_not_marked))
     record.doubtful = true;
   record.boot = attach.boot;
+  forget_strangers(record, attach.data_nodes);
 }
 
 }  // namespace lockstep

@@ -129,6 +129,8 @@ enum class Notice : uint8_t {
   disk_hangs,       // and is given up; a: for how many seconds
   resync_wanted,    // from that peer, and held until AdminOp::allow_resync; a: which time of waiting
   joined,           // this copy is in the current set again
+  node_added,       // to the configuration, and to what runs
+  node_removed,
 };
 struct Note {
   Notice notice = Notice::peer_connected;

@@ -67,7 +67,8 @@ enum class AdminOp : uint8_t {
   allow_resync,  // the shell's: what had to happen before a resync from `peer` is done (Notice::resync_wanted)
   suspend_io,  // on the Primary: requests wait from now on; answered when those before are done and flushed on every copy of the set
   resume_io,
-  resize,  // on the Primary: the volume grows to `range.length`, or as far as the smallest disk allows (zero)
+  resize,        // on the Primary: the volume grows to `range.length`, or as far as the smallest disk allows (zero)
+  change_nodes,  // the configuration names other data nodes or witnesses now: `nodes`
 };
 
 struct AdminRequest {
@@ -79,6 +80,7 @@ struct AdminRequest {
   Range range;
   uint64_t episode = 0;       // allow_resync: which time of waiting (Note::a of Notice::resync_wanted)
   bool assume_clean = false;  // resize: what is new is the same on all disks, says the operator
+  SeatSet nodes{};            // change_nodes: every data node, this one among them, and every witness
 };
 
 // The fence-peer handler ended. `evidence` is the boot that was known when it was started.

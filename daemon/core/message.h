@@ -347,12 +347,18 @@ struct ResyncPaused {
   friend bool operator==(const ResyncPaused&, const ResyncPaused&) = default;
 };
 
+// Which data nodes the sender's configuration has (control lane): a data node gets a vote when all of them know it.
+struct NodesConfigured {
+  SeatSet data_nodes;
+  friend bool operator==(const NodesConfigured&, const NodesConfigured&) = default;
+};
+
 using Message =
     std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused, LeaseReleased,
                  BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition, WriteRequest, WriteReply,
                  FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin, ResyncMap, ResyncWrite, JoinPrepare,
                  JoinReady, DropMe, VoterHello, Superseded, Caretaking, YieldRequest, Differences, ResyncDeclined, DiskRemembered,
-                 CompareRequest, CompareReply, ResyncPaused>;
+                 CompareRequest, CompareReply, ResyncPaused, NodesConfigured>;
 
 constexpr size_t kLastRegisterMessage = 10;  // alternatives 0..10 of Message belong to the register
 static_assert(std::is_same_v<std::variant_alternative_t<kLastRegisterMessage, Message>, AcceptanceCounted>);

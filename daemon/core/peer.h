@@ -33,6 +33,8 @@ struct Peer {
   Uuid told;                    // what we said of that
   bool paused = false;          // its operator paused resyncs with this node
   bool told_paused = false;     // what we said of ours
+  SeatSet configured;           // the data nodes of its configuration, as it said on this link; empty: it said nothing
+  SeatSet told_configured;      // what we said of ours
   Instant compared = kLongAgo;  // when it last asked for a comparison
   bool met = false;             // both hellos exchanged and judged
   Stamp adopted;                // newest tenure that it said it adopted

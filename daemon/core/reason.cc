@@ -126,6 +126,10 @@ constexpr auto kTable = std::to_array<Row>({
      "Let that disk grow: on its node down, move-md, up; then resize again.", kRefused},
     {Reason::not_all_current, "not-all-current", "Some copy is not current, or not connected.",
      "Wait until all disks are UpToDate (wait-sync), then repeat the command.", kRefused},
+    {Reason::still_named, "still-named",
+     "A node that the configuration has no more still belongs to the resource: only the Primary gives up its copy and its vote.",
+     "Bring the configuration of the Primary up to date and run adjust there (without a Primary: promote a node first), then here.",
+     kRefused},
 });
 static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 

@@ -56,9 +56,10 @@ enum class Reason : uint8_t {
   would_shrink,     // a volume does not become smaller
   disks_too_small,  // some copy's disk has no room for that
   not_all_current,  // some copy is not in the set
+  still_named,      // the tenure names a node that is to go
 };
 
-constexpr size_t kReasons = static_cast<size_t>(Reason::not_all_current) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::still_named) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

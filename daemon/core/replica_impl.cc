@@ -191,6 +191,7 @@ void ReplicaImpl::settle() {
   records.pump();
   tell_remembered();
   tell_paused();
+  admin.nodes().tell_peers();
   intents.pump();
 }
 
@@ -275,6 +276,9 @@ void ReplicaImpl::metadata_done(const MetaDone& said) {
 }
 
 void ReplicaImpl::link_up(const LinkUp& event) {
+  // Of who was taken out of the configuration a moment ago.
+  if (!(ctx.config.data_nodes | ctx.config.witnesses).contains(event.peer))
+    return ctx.emit(CloseLink{event.peer, event.link, Reason::operator_request, false});
   if (peer(event.peer).link_up) link_down(event.peer);
   Peer& p = peer(event.peer);
   p.link_up = true;
@@ -327,6 +331,10 @@ void ReplicaImpl::message_received(const MessageReceived& event) {
   if (const auto* theirs = std::get_if<Differences>(&message)) return split_brain.differences(event.from, *theirs);
   if (const auto* care = std::get_if<Caretaking>(&message)) {
     p.caretaker = care->on;
+    return;
+  }
+  if (const auto* theirs = std::get_if<NodesConfigured>(&message)) {
+    p.configured = theirs->data_nodes;
     return;
   }
   if (std::holds_alternative<YieldRequest>(message)) return membership.yield(event.from);

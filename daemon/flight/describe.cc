@@ -105,6 +105,7 @@ struct MessageText {
     return fmt::format("CompareReply {} op {} {} differing {:#x}", stamp(m.stamp), m.op.value, name_of(m.status), m.differing);
   }
   std::string operator()(const ResyncPaused& m) const { return fmt::format("ResyncPaused {}", m.on); }
+  std::string operator()(const NodesConfigured& m) const { return fmt::format("NodesConfigured {}", describe(m.data_nodes)); }
   std::string operator()(const YieldRequest& m) const { return "YieldRequest " + stamp(m.stamp); }
   std::string operator()(const Superseded& m) const {
     return fmt::format("Superseded acc {} start {} token {:x}", describe(m.known.acceptor), m.known.start, m.known.token);
@@ -273,6 +274,8 @@ std::string_view name_of(AdminOp op) {
       return "resume-io";
     case AdminOp::resize:
       return "resize";
+    case AdminOp::change_nodes:
+      return "change-nodes";
     case AdminOp::resume_sync:
       return "resume-sync";
     case AdminOp::verify:
@@ -349,6 +352,10 @@ std::string_view name_of(Notice notice) {
       return "resync-wanted";
     case Notice::joined:
       return "joined";
+    case Notice::node_added:
+      return "node-added";
+    case Notice::node_removed:
+      return "node-removed";
     case Notice::disk_hangs:
       return "disk-hangs";
     case Notice::verify_aborted:

@@ -34,6 +34,7 @@ struct Writing {
   void mask(BlockMask v) { out.varint(v); }
   void count(uint64_t v) { out.varint(v); }
   void seat(Seat v) { out.byte(v.value); }
+  void seats(SeatSet v) { out.varint(v.bits()); }
   void flag(bool v) { out.byte(v ? 1 : 0); }
   template <class E>
   void kind(E v, bool flagged, E) {
@@ -87,6 +88,11 @@ struct Reading {
   void seat(Seat& v) {
     v.value = in.byte();
     if (v.value >= kMaxSeats && v != kNoSeat) in.fail();
+  }
+  void seats(SeatSet& v) {
+    const uint64_t bits = in.varint();
+    v = SeatSet(static_cast<uint32_t>(bits));
+    if (bits >> kMaxSeats != 0) in.fail();
   }
   void flag(bool& v) {
     const uint8_t n = in.byte();
@@ -291,14 +297,15 @@ void pass_event(A& a, E& e) {
 }
 template <class A, Like<AdminRequest> E>
 void pass_event(A& a, E& e) {
-  auto& [id, op, peer, fresh, range, episode, assume_clean] = e;
-  unflagged(a, op, AdminOp::resize);
+  auto& [id, op, peer, fresh, range, episode, assume_clean, nodes] = e;
+  unflagged(a, op, AdminOp::change_nodes);
   a.delta(id.value, a.base.admin);
   a.seat(peer);
   a.uuid(fresh);
   a.range(range);
   if (op == AdminOp::allow_resync) a.count(episode);
   if (op == AdminOp::resize) a.flag(assume_clean);
+  if (op == AdminOp::change_nodes) a.seats(nodes);
 }
 template <class A, Like<FenceDone> E>
 void pass_event(A& a, E& e) {

@@ -94,7 +94,7 @@ int open_start(MetadataIo& io, const Quorum& quorum, const BitVector& intent, co
                SuperblockChain& chain) {
   chain = {quorum.superblock, quorum.checksum};
   NodeRecord record = quorum.superblock.record;
-  begin_attach(record, intent, {expected.boot, draw_run_token(), expected.volatile_cache});
+  begin_attach(record, intent, {expected.boot, draw_run_token(), expected.peers, expected.volatile_cache});
   chain.last = next_superblock(chain, record);
   chain.checksum = checksum_of(chain.last);
   return write_superblock(io, chain.last);

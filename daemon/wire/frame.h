@@ -62,6 +62,7 @@ enum class FrameType : uint8_t {
   compare_request,
   compare_reply,
   resync_paused,
+  nodes_configured,
   // the transport's own
   hello = 128,
   challenge,
@@ -72,7 +73,7 @@ enum class FrameType : uint8_t {
   pong,
 };
 
-constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::resync_paused);
+constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::nodes_configured);
 constexpr bool is_message_type(uint8_t type) { return type >= 1 && type <= kLastMessageType; }
 constexpr bool is_transport_type(uint8_t type) {
   return type >= static_cast<uint8_t>(FrameType::hello) && type <= static_cast<uint8_t>(FrameType::pong);

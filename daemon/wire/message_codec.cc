@@ -186,6 +186,11 @@ auto fields(M& m) {
   return std::tie(m.on);
 }
 
+template <Like<NodesConfigured> M>
+auto fields(M& m) {
+  return std::tie(m.data_nodes);
+}
+
 template <Like<Differences> M>
 auto fields(M& m) {
   return std::tie(m.runs, m.last);
@@ -205,6 +210,7 @@ struct Encoder {
 
   void operator()(const Uuid& v) { out.put(v); }
   void operator()(const Seat& v) { encode_seat(out, v); }
+  void operator()(const SeatSet& v) { out.put(v.bits()); }
   void operator()(const OpId& v) { out.put(v.value); }
   void operator()(const Duration& v) { encode_duration(out, v); }
   void operator()(const Ballot& v) { encode_ballot(out, v); }
@@ -238,6 +244,7 @@ struct Decoder {
 
   void operator()(Uuid& v) { v = in.get_uuid(); }
   void operator()(Seat& v) { v = decode_seat(in); }
+  void operator()(SeatSet& v) { v = SeatSet(in.get<uint32_t>()); }
   void operator()(OpId& v) { v.value = in.get<uint64_t>(); }
   void operator()(Duration& v) { v = decode_duration(in); }
   void operator()(Ballot& v) { v = decode_ballot(in); }
@@ -309,6 +316,7 @@ bool sane(const InplaceVector<BlockRun, kRunsPerMessage>& runs) {
 bool sane(const ResyncMap& m) { return sane(m.runs); }
 bool sane(const CompareRequest& m) { return !m.range.empty() && sane(m.range) && m.range.length <= kLookBlocks * kBlockBytes; }
 bool sane(const Differences& m) { return sane(m.runs); }
+bool sane(const NodesConfigured& m) { return !m.data_nodes.empty() && m.data_nodes.bits() >> kMaxDataNodes == 0; }
 
 // Types are numbered from 1 in the order of the variant; a test pins every number.
 static_assert(std::variant_size_v<Message> == kLastMessageType);

@@ -72,6 +72,8 @@ std::string_view name_of(Fault fault) {
       return "misfit";
     case Fault::suspend_io:
       return "suspend-io";
+    case Fault::change_nodes:
+      return "change-nodes";
     case Fault::grow:
       return "grow";
     case Fault::pause_sync:

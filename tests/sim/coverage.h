@@ -43,6 +43,7 @@ enum class Fault : uint8_t {
   blunder,              // an operator's command at a moment when it has to be refused
   earlier_life,         // the resource is created anew, and a witness remembers the one before
   suspend_io,           // an operator suspends I/O, and lets it go on some time later
+  change_nodes,         // a configuration gains or loses a data node, at one node or at all
   grow,                 // an operator has the volume grow
   pause_sync,           // an operator pauses resyncs, and lets them go on some time later
   verify,               // an operator has the copies compared, and may change his mind
@@ -50,7 +51,7 @@ enum class Fault : uint8_t {
 constexpr size_t kFaults = static_cast<size_t>(Fault::verify) + 1;
 std::string_view name_of(Fault fault);
 
-constexpr size_t kNotices = static_cast<size_t>(Notice::joined) + 1;
+constexpr size_t kNotices = static_cast<size_t>(Notice::node_removed) + 1;
 
 // What two nodes make of each other's hellos, when they do not refuse (core/meeting.h).
 constexpr size_t kMeetings = static_cast<size_t>(lockstep::Verdict::refuse);

@@ -101,6 +101,17 @@ void draw_growth(uint64_t seed, Plan& plan) {
   plan.faults.insert(plan.faults.end(), 2, Fault::grow);
 }
 
+// A third node comes and goes.
+void draw_change_of_nodes(uint64_t seed, Plan& plan) {
+  Prng prng(seed ^ 0x2545f4914f6cdd1d);
+  const bool may = plan.data_nodes == 3 && plan.start == Start::smooth &&
+                   std::find(plan.faults.begin(), plan.faults.end(), Fault::forced_history) == plan.faults.end();
+  if (!may || !prng.chance(35)) return;
+  plan.faults.insert(plan.faults.end(), static_cast<size_t>(prng.between(1, 4)), Fault::change_nodes);
+  plan.late_node = prng.chance(60);
+  if (plan.late_node) plan.manager.founders = 2;
+}
+
 }  // namespace
 
 Plan plan_for(uint64_t seed, const PlanWish& wish) {
@@ -137,6 +148,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   draw_copying(prng, plan);
   draw_watchers(seed, plan);
   draw_growth(seed, plan);
+  draw_change_of_nodes(seed, plan);
   return plan;
 }
 

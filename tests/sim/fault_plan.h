@@ -30,6 +30,7 @@ struct Plan {
   bool every_fault = true;
   std::vector<uint32_t> only;
   Start start = Start::smooth;
+  bool late_node = false;       // the last data node is in no configuration but its own, until an operator adds it
   bool unattended = false;      // when everything is healed, nobody is promoted until the copies are equal
   bool volatile_cache = false;  // with blackouts that lose what was not flushed
   WorkloadShape workload;

@@ -144,6 +144,9 @@ void Injector::inject(Fault fault) {
     case Fault::suspend_io:
       suspend_io();
       break;
+    case Fault::change_nodes:
+      change_nodes();
+      break;
     case Fault::grow:
       grow();
       break;

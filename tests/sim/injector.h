@@ -62,6 +62,9 @@ class Injector {
   void meddle(SimNode& node, AdminOp op, const Range& range = {}, Seat peer = kNoSeat);
   void suspend_io();
   void grow();
+  void change_nodes();
+  void reconfigure(SimNode& node, bool with_the_last);
+  void adjust(SimNode& node, int tries);
   void pause_sync();
   void verify();
   bool blunder();

@@ -86,14 +86,15 @@ void Manager::process_ended(Seat node) {
 
 // new-current-uuid as soon as everybody is connected.
 void Manager::create() {
-  for (SimNode* n : nodes_) {
+  for (size_t i = 0; i < founders(); ++i) {
+    const SimNode* n = nodes_[i];
     if (!n->alive()) return;
     if (shape_.hasty) continue;
     const Snapshot status = n->inspect();
     const auto met = std::count_if(status.peers.begin(), status.peers.end(), [](const PeerSnapshot& p) { return p.connected; });
-    if (static_cast<size_t>(met) + 1 < nodes_.size()) return;
+    if (static_cast<size_t>(met) + 1 < founders()) return;
   }
-  send(*nodes_[prng_.below(nodes_.size())], AdminOp::new_current_uuid, [this](bool ok, Reason reason) {
+  send(*nodes_[prng_.below(founders())], AdminOp::new_current_uuid, [this](bool ok, Reason reason) {
     if (ok) created_ = true;
     if (!ok) ++context_.coverage.command_refused[static_cast<size_t>(reason)];
     context_.trace.note(kNoSeat, fmt::format("new-current-uuid: {} {}", ok, code_of(reason)));

@@ -23,6 +23,7 @@ struct ManagerShape {
   int report_twice = 10;
   Duration patience = seconds(4);  // with a Primary that does not answer, before another is promoted
   uint64_t volume_bytes = 0;       // of what is created; 0: as large as the disk
+  size_t founders = 0;             // with how many of the nodes the resource is created; 0: all
   bool hasty = false;              // creates the resource before everybody is connected
 };
 
@@ -93,6 +94,7 @@ class Manager {
   void tell(const FenceReport& report, int status);
   SimNode& node(Seat seat);
   SimNode* other(const SimNode& than) const;
+  size_t founders() const { return shape_.founders == 0 ? nodes_.size() : shape_.founders; }
 
   SimContext context_;
   Prng prng_;

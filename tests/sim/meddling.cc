@@ -38,6 +38,39 @@ void Injector::grow() {
   meddle(node, AdminOp::resize, range);
 }
 
+// The last node comes or goes: everywhere, one node after the other, or at one only. The operator who was refused tries again.
+void Injector::change_nodes() {
+  world_.coverage().hit(Fault::change_nodes);
+  const size_t others = world_.node_count() - 1;
+  const size_t first = prng_.below(others);
+  const bool comes = prng_.chance(55);
+  const size_t told = prng_.chance(60) ? others : 1;
+  for (size_t i = 0; i < told; ++i) {
+    SimNode& node = world_.node((first + i) % others);
+    later(microseconds(1), i == 0 ? milliseconds(1) : seconds(2), [this, &node, comes] {
+      if (!stopped_) reconfigure(node, comes);
+    });
+  }
+  if (!prng_.chance(25)) return;
+  // Written back, and whether that is taken over or the process starts anew meanwhile is left to chance.
+  SimNode& node = world_.node(first);
+  later(milliseconds(1), milliseconds(400), [this, &node, comes] {
+    if (!stopped_) reconfigure(node, !comes);
+  });
+}
+
+void Injector::reconfigure(SimNode& node, bool with_the_last) {
+  const Seat last = world_.node(world_.node_count() - 1).seat();
+  node.configure(with_the_last ? node.configured() | SeatSet{last} : node.configured() - SeatSet{last});
+  if (!prng_.chance(15)) adjust(node, 6);  // or at the next start
+}
+
+void Injector::adjust(SimNode& node, int tries) {
+  if (stopped_ || tries == 0 || node.adjusted()) return;
+  node.adjust(AdminId{kMeddling + ++meddled_});
+  later(milliseconds(300), seconds(2), [this, &node, tries] { adjust(node, tries - 1); });
+}
+
 void Injector::verify() {
   SimNode* primary = world_.manager().primary();
   SimNode& node = primary != nullptr && prng_.chance(85) ? *primary : any_node();

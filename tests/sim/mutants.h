@@ -22,6 +22,9 @@
   X(P6, doubtful_promoted, volatile_caches, "a doubtful copy may be promoted though another one may be better")                \
   X(P6, reduced_without_flush, volatile_caches, "the set is reduced to a copy that was not flushed")                           \
   X(P6, proposer_flushes_alone, story, "the set is reduced to copies of which only the proposer's was flushed")                \
+  X(P4, stranger_remembered, three_nodes, "the bitmap against a node that is not configured counts when the node comes back")  \
+  X(P4, removed_copy_remembered, three_nodes,                                                                                  \
+    "a node that leaves the configuration is not forgotten before its bitmap is kept no more")                                 \
   X(P2, vote_under_lease, any, "a voter neither refuses promises nor acceptances while it keeps its word")                     \
   X(P2, vote_at_once_after_start, any, "a voter that forgot its grants votes as soon as it starts")                            \
   X(P2, lease_overstayed, any, "the Primary counts a lease for longer than the voters keep it")                                \

@@ -71,7 +71,7 @@ void SimNode::attach(uint64_t life) {
     return;
   }
   auto record = std::make_shared<NodeRecord>(disk_.open());
-  begin_attach(*record, disk_.durable_intent(), {boot_, prng_.next(), disk_.behaviour.volatile_cache});
+  begin_attach(*record, disk_.durable_intent(), {boot_, prng_.next(), config_.data_nodes, disk_.behaviour.volatile_cache});
   disk_.write(WriteRecord{MetaToken{0}, record}, [this, life, record](bool ok) {
     if (life != life_ || state_ != State::starting) return;
     if (ok) {
@@ -89,6 +89,8 @@ void SimNode::attached(uint64_t life, const NodeRecord& record) {
   start_ = record.start();
   context_.oracle.started(seat());
   state_ = State::running;
+  known_ = config_.data_nodes;
+  asked_.clear();
   leaving_ = false;
   primary_ = false;
   timer_ = kNever;
@@ -160,6 +162,18 @@ void SimNode::resume() {
     inbox_.pop_front();
     step(event);
   }
+}
+
+void SimNode::configure(SeatSet data_nodes) {
+  if (config_.data_nodes == data_nodes) return;
+  config_.data_nodes = data_nodes;
+  context_.trace.note(seat(), fmt::format("its configuration has the data nodes {}", describe(data_nodes)));
+}
+
+void SimNode::adjust(AdminId id) {
+  if (!alive() || known_ == config_.data_nodes) return;
+  asked_[id] = config_.data_nodes;
+  post(AdminRequest{id, AdminOp::change_nodes, kNoSeat, {}, {}, 0, false, config_.data_nodes | config_.witnesses});
 }
 
 void SimNode::set_stand_alone(Seat peer, bool on) {
@@ -399,6 +413,10 @@ void SimNode::execute(const ClientReply& effect) {
 
 void SimNode::execute(const AdminReply& effect) {
   if (!effect.ok) context_.oracle.refused(seat(), fmt::format("command {}", effect.id.value), effect.reason);
+  if (const auto change = asked_.find(effect.id); change != asked_.end()) {
+    if (effect.ok) known_ = change->second;
+    asked_.erase(change);
+  }
   context_.listener.admin_answered(seat(), effect.id, effect.ok, effect.reason);
 }
 

@@ -67,6 +67,11 @@ class SimNode : public Endpoint {
   void pause();  // SIGSTOP: the clock runs on, what the disk does is done
   void resume();
   void set_stand_alone(Seat peer, bool on);
+  // What is written in its configuration; it counts from the next start, or when it was taken over (`adjust`, a command).
+  void configure(SeatSet data_nodes);
+  SeatSet configured() const { return config_.data_nodes; }
+  void adjust(AdminId id);
+  bool adjusted() const { return state_ != State::running || known_ == config_.data_nodes; }
   // Its hellos say something else for a while.
   void mishear(Seat peer, Misfit kind) { misfits_[peer.value] = kind; }
 
@@ -92,7 +97,7 @@ class SimNode : public Endpoint {
   // Endpoint
   bool running() const override { return state_ == State::running; }
   bool silent() const override { return paused_ || state_ == State::off; }
-  bool refuses(Seat peer) const override { return stand_alone_.contains(peer); }
+  bool refuses(Seat peer) const override { return stand_alone_.contains(peer) || (!peer.is_witness() && !known_.contains(peer)); }
   void link_up(Seat peer, LinkId link) override { post(LinkUp{peer, link}); }
   void link_down(Seat peer, LinkId link) override { post(LinkDown{peer, link}); }
   void receive(Seat from, LinkId link, const Message& message, Payload payload) override;
@@ -153,6 +158,8 @@ class SimNode : public Endpoint {
   uint64_t number_before_ = 0;            // of this node's tenure, before the step
   std::array<Misfit, kMaxSeats> misfits_{};
   SeatSet stand_alone_;
+  SeatSet known_;                     // the data nodes that the running process is configured with
+  std::map<AdminId, SeatSet> asked_;  // what `adjust` is about to make of that
   std::optional<Replica> replica_;
   std::unique_ptr<RunRecording> recording_;
   std::deque<Event> inbox_;  // while frozen

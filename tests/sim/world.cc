@@ -28,6 +28,7 @@ World::World(const Plan& plan, TraceDetail trace, RecordingSink recordings)
   for (uint8_t i = 0; i < plan.data_nodes; ++i) {
     CoreConfig config = plan.core;
     config.self = Seat{i};
+    if (plan.late_node && i + 1 < plan.data_nodes) config.data_nodes.erase(Seat{static_cast<uint8_t>(plan.data_nodes - 1)});
     nodes_.push_back(std::make_unique<SimNode>(context(), prng_.fork(), config, plan.extents * kBlocksPerExtent));
     SimNode& node = *nodes_.back();
     node.disk().behaviour = plan.disk;
@@ -145,6 +146,7 @@ void World::heal() {
     n->disk().behaviour.volatile_cache = plan_.volatile_cache;
     n->resume();
     n->kill();  // a failed disk is attached anew only by a new process
+    n->configure(plan_.core.data_nodes);
     for (const auto& other : nodes_) n->set_stand_alone(other->seat(), false);
     queue_.after(prng_.between(milliseconds(10), seconds(2)), [n] {
       n->power_on();

@@ -28,6 +28,19 @@ DirtyMaps::DirtyMaps(Context& context, std::array<BitVector, kMaxDataNodes> load
   }
 }
 
+void DirtyMaps::add(Seat peer) {
+  Map& map = maps_[peer.value];
+  map.bits = BitVector(blocks_, true);
+  map.pages.resize(map.bits.pages());
+  touch(map, 0, blocks_);
+}
+
+void DirtyMaps::remove(Seat peer) {
+  Map& map = maps_[peer.value];
+  map.bits = {};
+  for (Page& page : map.pages) page.dirty = false;  // those that are being written stay, until they are
+}
+
 void DirtyMaps::touch(Map& map, uint64_t first, uint64_t count) {
   if (count == 0) return;
   const uint64_t last = std::min(blocks_, first + count) - 1;
@@ -36,7 +49,7 @@ void DirtyMaps::touch(Map& map, uint64_t first, uint64_t count) {
 
 void DirtyMaps::mark_blocks(Seat peer, uint64_t first, uint64_t count) {
   Map& map = maps_[peer.value];
-  if (first >= blocks_) return;
+  if (first >= blocks_ || map.bits.size() == 0) return;
   if (map.bits.set_range(first, count) != 0) touch(map, first, count);
 }
 
@@ -53,8 +66,8 @@ void DirtyMaps::clear(Seat peer, const Range& range) {
   const uint64_t first = (range.offset + kBlockBytes - 1) / kBlockBytes;
   const bool to_the_end = (range.end() + kBlockBytes - 1) / kBlockBytes >= blocks_;
   const uint64_t end = to_the_end ? blocks_ : range.end() / kBlockBytes;
-  if (first >= end) return;
   Map& map = maps_[peer.value];
+  if (first >= end || map.bits.size() == 0) return;
   if (map.bits.clear_range(first, end - first) != 0) touch(map, first, end - first);
 }
 
@@ -62,6 +75,7 @@ void DirtyMaps::clear_all(Seat peer) { clear(peer, {0, blocks_ * kBlockBytes}); 
 
 bool DirtyMaps::durable(Seat peer, uint64_t extent) const {
   const Map& map = maps_[peer.value];
+  if (map.bits.size() == 0) return true;
   const uint64_t first = extent * kBlocksPerExtent;
   const uint64_t last = std::min(blocks_, first + kBlocksPerExtent) - 1;
   for (uint64_t page = first / kBitsPerPage; page <= last / kBitsPerPage; ++page) {

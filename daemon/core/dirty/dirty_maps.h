@@ -16,6 +16,11 @@ class DirtyMaps {
  public:
   DirtyMaps(Context& context, std::array<BitVector, kMaxDataNodes> loaded, uint64_t blocks);
 
+  // A node that the configuration has now: everything is in doubt there. One that it has no more: nothing is kept against it from here on, and
+  // the record must not say that its disk is remembered. Of a node without a map every question is answered as if nothing were marked.
+  void add(Seat peer);
+  void remove(Seat peer);
+
   const BitVector& of(Seat peer) const { return maps_[peer.value].bits; }
   void mark(Seat peer, const Range& range);
   void mark_blocks(Seat peer, uint64_t first, uint64_t count);

@@ -156,6 +156,7 @@ void Membership::learn_disks() {
   for (Seat seat : r_.data_peers()) {
     const Peer& peer = r_.peer(seat);
     if (!member(seat)) unlearned_.erase(seat);
+    if (r_.admin.nodes().leaving(seat)) continue;  // it is being forgotten
     if (!member(seat) || !peer.met || !peer.whole || peer.doubtful || !peer.disk_usable || peer.adopted != stamp()) continue;
     if (unlearned_.contains(seat) && !holds_tenure()) r_.dirty.clear_all(seat);
     unlearned_.erase(seat);
@@ -240,7 +241,7 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
     for (Seat seat : next.members - before - SeatSet{self}) {
       const Peer& peer = r_.peer(seat);
       if (old && !is_what_was_taken_in(seat, next)) continue;
-      if (peer.met && peer.hello) r_.ctx.record.peers[seat.value].disk = peer.hello->disk;
+      if (peer.met && peer.hello && !r_.admin.nodes().leaving(seat)) r_.ctx.record.peers[seat.value].disk = peer.hello->disk;
     }
   }
 }

@@ -84,7 +84,7 @@ void Membership::force_refused(Seat from, const VoteRefused& refusal, Duration w
 bool Membership::everybody_is_here() const {
   if (!adopted()) return false;
   for (Seat seat : r_.data_peers()) {
-    if (!r_.peer(seat).met) return false;
+    if (!r_.peer(seat).met && !r_.admin.nodes().leaving(seat)) return false;
   }
   return true;
 }

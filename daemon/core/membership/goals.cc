@@ -48,7 +48,7 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
   const bool primary = from.primary == r_.ctx.self_holder();
   SeatSet healthy;
   for (Seat seat : from.members) {
-    if (r_.admin.wants_dropped(seat)) continue;
+    if (r_.admin.wants_dropped(seat) || !r_.ctx.config.data_nodes.contains(seat)) continue;
     if (seat == r_.self()) {
       // A promotion is carried through first: a Primary may then go on without its own disk.
       if (r_.disk_usable || role_ == Standing::becoming_primary) healthy.insert(seat);
@@ -88,17 +88,19 @@ Instant Membership::unseated_at(Seat witness) const {
   return r_.peer(witness).since + config.witness_timeout;
 }
 
-// A witness that the configuration has no more, or that is silent, while every data node is here to decide that.
+// Who the configuration has no more, or a witness that is silent, while every data node that stays is here to decide that.
 std::optional<Seat> Membership::seat_to_drop(const Tenure& from) const {
   if (!everybody_is_here()) return std::nullopt;
+  const SeatSet configured = r_.ctx.config.data_nodes | r_.ctx.config.witnesses;
   for (const Voter& voter : from.voters) {
-    if (!voter.seat.is_witness()) continue;
-    if (!r_.ctx.config.witnesses.contains(voter.seat) || r_.ctx.now >= unseated_at(voter.seat)) return voter.seat;
+    const bool goes = !configured.contains(voter.seat) || r_.admin.nodes().leaving(voter.seat);
+    if (goes || (voter.seat.is_witness() && r_.ctx.now >= unseated_at(voter.seat))) return voter.seat;
   }
   return std::nullopt;
 }
 
-// A configured voter that can be reached and has no seat: it was away when a history was forced, or is new.
+// A configured voter that can be reached and has no seat: it was away when a history was forced, or is new. Not one that some data node
+// does not know: that one could not ask it, and would count it all the same.
 std::optional<Voter> Membership::without_a_seat(const Tenure& from, bool accepting) const {
   for (Seat seat : r_.ctx.config.data_nodes | r_.ctx.config.witnesses) {
     const AcceptorRecord& own = r_.ctx.record.acceptor;
@@ -106,7 +108,8 @@ std::optional<Voter> Membership::without_a_seat(const Tenure& from, bool accepti
     const Uuid& acceptor = self ? own.acceptor : r_.peer(seat).seen_acceptor;
     const bool accepts = self ? own.tenure && own.tenure->history == from.history : r_.peer(seat).accepts;
     const bool seated = std::any_of(from.voters.begin(), from.voters.end(), [seat](const Voter& v) { return v.seat == seat; });
-    if (!seated && reachable(seat) && !acceptor.is_nil() && accepts == accepting) return Voter{seat, acceptor};
+    const bool stays = !r_.admin.nodes().leaving(seat) && r_.admin.nodes().known_everywhere(seat);
+    if (!seated && stays && reachable(seat) && !acceptor.is_nil() && accepts == accepting) return Voter{seat, acceptor};
   }
   return std::nullopt;
 }
@@ -212,6 +215,7 @@ Tenure Membership::promoted(const Tenure& from) const {
   if (!from.clean && !MUTANT(unclean_set_kept)) next.members = SeatSet{r_.self()};
   for (Seat seat : from.members - SeatSet{r_.self()}) {
     if (r_.peer(seat).met && !r_.good_copy(seat)) next.members.erase(seat);
+    if (!r_.ctx.config.data_nodes.contains(seat)) next.members.erase(seat);
   }
   next.clean = false;
   return next;

@@ -25,7 +25,7 @@ bool ResyncSource::can_begin(Seat peer) const {
   const Peer& p = r_.peer(peer);
   // Not while a join may have been decided: that must be known first, and undone if this node lost the peer meanwhile.
   return runs_[peer.value].phase == Phase::none && r_.ctx.now >= ask_again_[peer.value] && p.met && p.disk_usable &&
-         !r_.membership.completions_need(peer) && p.adopted == r_.membership.stamp();
+         !r_.membership.completions_need(peer) && p.adopted == r_.membership.stamp() && !r_.admin.nodes().leaving(peer);
 }
 
 void ResyncSource::pump() {

@@ -71,6 +71,10 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
       return {LogLevel::notice, fmt::format("{}: a resync waits for before-resync-target", who), {}};
     case Notice::joined:
       return {LogLevel::notice, "this copy is UpToDate", {}};
+    case Notice::node_added:
+      return {LogLevel::notice, fmt::format("{}: belongs to the configuration now", who), {}};
+    case Notice::node_removed:
+      return {LogLevel::notice, fmt::format("{}: belongs to the configuration no more", who), {}};
     case Notice::peer_joined:
       return {LogLevel::notice, fmt::format("{}: UpToDate", who), {}};
     case Notice::disk_failed:

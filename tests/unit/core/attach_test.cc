@@ -17,7 +17,7 @@ struct AttachTest : testing::Test {
   }
   bool doubtful_after(const Boot& boot, bool volatile_cache = true) {
     NodeRecord attached = record;
-    begin_attach(attached, intent, {boot, 77, volatile_cache});
+    begin_attach(attached, intent, {boot, 77, {Seat{0}, Seat{1}}, volatile_cache});
     EXPECT_EQ(attached.boot, boot);
     EXPECT_EQ(attached.start(), record.start() + 1);
     EXPECT_EQ(attached.memory.lineage.tokens[0], 77u);

@@ -29,6 +29,7 @@ std::vector<Event> sample_events() {
       AdminRequest{{7}, AdminOp::allow_resync, Seat{1}, sample_uuid(3), {}, 300},
       AdminRequest{{6}, AdminOp::verify, Seat{1}, sample_uuid(3), {4096, 8192}},
       AdminRequest{{8}, AdminOp::resize, kNoSeat, {}, {0, 1 << 20}, 0, true},
+      AdminRequest{{9}, AdminOp::change_nodes, kNoSeat, {}, {}, 0, false, {Seat{0}, Seat{1}, witness_seat(0)}},
       AdminRequest{{5}, AdminOp::invalidate_remote, Seat{1}, sample_uuid(3), {}},
       FenceDone{Seat{1}, sample_uuid(9), -1},
       FenceDone{Seat{0}, sample_uuid(9), 7},
@@ -106,7 +107,7 @@ TEST_F(EventCodec, UnknownValuesAreRefused) {
   EXPECT_TRUE(refused(DiskDone{}, 1, 0x80));                // a mask that is not there
   EXPECT_TRUE(refused(MetaDone{}, 1, 2));                   // flag
   EXPECT_TRUE(refused(LinkUp{Seat{1}, {}}, 1, kMaxSeats));  // seat
-  EXPECT_TRUE(refused(AdminRequest{}, 1, 17));              // command
+  EXPECT_TRUE(refused(AdminRequest{}, 1, 18));              // command
   EXPECT_FALSE(decode({}, std::variant_size_v<Event>)) << "an event that there is not";
 }
 

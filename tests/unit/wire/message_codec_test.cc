@@ -69,6 +69,7 @@ TEST(MessageCodec, TypeNumbersArePinned) {
   EXPECT_EQ(static_cast<int>(FrameType::compare_request), 36);
   EXPECT_EQ(static_cast<int>(FrameType::compare_reply), 37);
   EXPECT_EQ(static_cast<int>(FrameType::resync_paused), 38);
+  EXPECT_EQ(static_cast<int>(FrameType::nodes_configured), 39);
 }
 
 TEST(MessageCodec, EveryTruncationAndEveryExcessIsRefused) {

@@ -88,6 +88,7 @@ inline std::vector<Message> sample_messages() {
       CompareRequest{sample_stamp(), op, {0, 2 * 4096 + 512}},
       CompareReply{sample_stamp(), op, IoStatus::io_error, 0x8000000000000001},
       ResyncPaused{true},
+      NodesConfigured{{Seat{0}, Seat{2}}},
   };
 }
 
