@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <set>
 
+#include "control/config/schema.h"
+
 namespace lockstep {
 
 namespace {
@@ -18,15 +20,10 @@ SeatSet voters_of(const config::Resource& resource) {
   return seats;
 }
 
-std::string voter_name(Seat seat, const config::Resource* first, const config::Resource& second) {
-  const config::Resource* known = first != nullptr && voters_of(*first).contains(seat) ? first : &second;
-  if (voters_of(*known).contains(seat)) return known->name_of(seat) + (seat.is_witness() ? " (witness)" : "");
-  return seat.is_witness() ? "a witness that the configuration has no more" : fmt::format("node {}", seat.value);
-}
-
-std::string voter_names(SeatSet seats, const config::Resource* first, const config::Resource& second) {
+std::string voter_names(const config::Resource& resource) {
   std::string out;
-  for (const Seat seat : seats) out += fmt::format("{}{}", out.empty() ? "" : ", ", voter_name(seat, first, second));
+  for (const Seat seat : voters_of(resource))
+    out += fmt::format("{}{}{}", out.empty() ? "" : ", ", resource.name_of(seat), seat.is_witness() ? " (witness)" : "");
   return out;
 }
 
@@ -54,41 +51,37 @@ void add_words(const std::multiset<std::string>& lines, const std::multiset<std:
 
 }  // namespace
 
-ControlReply voters_unchanged(const config::Resource& wanted, const config::Resource* before, const Tenure& tenure) {
-  SeatSet had;
-  for (const Voter& voter : tenure.voters) had.insert(voter.seat);
-  const SeatSet want = voters_of(wanted);
-  // A witness that joins or leaves is the Primary's business; so is a seat that a forced history lacks (membership/goals.cc).
-  const auto names_data = [](SeatSet seats) {
-    for (const Seat seat : seats) {
-      if (!seat.is_witness()) return true;
-    }
-    return false;
-  };
-  const SeatSet gone = had - want;
-  const SeatSet added = want - had;
-  const bool same_nodes = !names_data(gone) && (!tenure.parent.is_nil() || !names_data(added));
-  if (same_nodes) return {};
-  return {
-      11, "",
-      fmt::format(
-          "{0}: {1}\n  Its voters are {2}; the configuration names {3}.\n"
-          "  Changing the data nodes of a resource that has been used is not built yet [not-built].\n"
-          "  Put the configuration back. If the resource's data may be lost: lockstep down {0} and create-md --force {0} on all\n"
-          "  nodes, remove its file in the state directory of each witness, and create it anew.\n",
-          wanted.name, kRefused, voter_names(had, before, wanted), voter_names(want, nullptr, wanted))};
-}
-
 ControlReply voters_as_running(const config::Resource& wanted, const config::Resource& running) {
   if (voters_of(wanted) == voters_of(running)) return {};
   return {
       11, "",
       fmt::format("{0}: {1}\n  It runs with the voters {2}; the configuration names {3}. lockstep adjust {0} takes that over.\n",
-                  wanted.name, kRefused, voter_names(voters_of(running), nullptr, running),
-                  voter_names(voters_of(wanted), nullptr, wanted))};
+                  wanted.name, kRefused, voter_names(running), voter_names(wanted))};
+}
+
+ControlReply id_unchanged(const config::Resource& running, const config::Resource& wanted) {
+  if (running.id == wanted.id) return {};
+  return {
+      11, "",
+      fmt::format(
+          "{0}: {1}\n  The resource's id is {2} and would become {3}: it is derived from the names and node-ids of the nodes.\n"
+          "  To keep it, write on every node, new ones too: resource {0} {{ options {{ resource-uuid {2}; }} ... }}\n",
+          wanted.name, kRefused, running.id.to_string(), wanted.id.to_string())};
+}
+
+bool only_nodes_differ(const config::Resource& before, const config::Resource& wanted, std::string_view node) {
+  const auto alone = [node](const config::Resource& resource) {
+    config::Resource left = as_seen_by(resource, node);
+    std::erase_if(left.hosts, [node](const config::Host& host) { return host.name != node; });
+    left.witnesses.clear();
+    return config::dump(left);
+  };
+  return alone(before) == alone(wanted);
 }
 
 config::Resource as_seen_by(config::Resource resource, std::string_view node) {
+  // The id is the same or not, wherever it comes from (id_unchanged).
+  resource.settings.erase(config::find_option(config::Section::options, "resource-uuid"));
   for (config::Host& host : resource.hosts) {
     if (host.name == node) continue;
     host.nbd.clear();

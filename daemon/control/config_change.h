@@ -6,15 +6,14 @@
 
 #include "control/config/model.h"
 #include "control/control_protocol.h"
-#include "core/tenure.h"
 
 namespace lockstep {
 
-// Refuses (11) a configuration whose data nodes are not those that the tenure names; exit status 0 when they are. Witnesses may join and
-// leave: the Primary seats them when every data node is there. For data nodes that is not built: such a configuration is refused and not
-// half believed. A history that was forced lacks the seats of nodes that were away.
-// `before` (or null) is what the resource runs with: it may know the name of a voter that `wanted` has no more.
-ControlReply voters_unchanged(const config::Resource& wanted, const config::Resource* before, const Tenure& tenure);
+// Refuses (11) a configuration that makes another resource of this one: nodes were added, replaced or renamed, and the id was derived from them.
+ControlReply id_unchanged(const config::Resource& running, const config::Resource& wanted);
+
+// Nothing is different but which other nodes and witnesses there are, and where: that is taken over while the resource runs.
+bool only_nodes_differ(const config::Resource& before, const config::Resource& wanted, std::string_view node);
 
 // Refuses (11) a configuration that names other voters than the resource runs with: `up` on a resource that is up takes nothing over.
 ControlReply voters_as_running(const config::Resource& wanted, const config::Resource& running);

@@ -111,10 +111,25 @@ std::optional<Seat> silent_primary(const ResourceStatus& status) {
   return tenure->primary->node;
 }
 
+// Configured, and no vote yet.
+void explain_who_has_no_vote(const ResourceStatus& status, std::string& out) {
+  if (!status.snapshot.tenure) return;
+  for (const VoterSnapshot& voter : status.snapshot.without_seat) {
+    const std::string who = labelled(status, voter.seat);
+    add_line(out,
+             voter.answers
+                 ? fmt::format("{} has no vote yet: the Primary gives it one when every data node is connected and has it in its "
+                               "configuration (lockstep adjust {} there).",
+                               who, status.name)
+                 : fmt::format("{} has no vote, and does not answer.", who));
+  }
+}
+
 void explain_promote(const ResourceStatus& status, std::string& out) {
   const Snapshot& snapshot = status.snapshot;
   out += fmt::format("{} promote:\n", status.name);
   add_line(out, votes_text(status));
+  explain_who_has_no_vote(status, out);
   add_line(out, tenure_text(status));
   add_line(out, fmt::format("This copy: {}{}.", to_text(snapshot.disk),
                             snapshot.tenure && snapshot.tenure->members.contains(status.self) ? ", in the current set"

@@ -130,11 +130,7 @@ ControlReply Node::open(const config::Resource& wanted, const ControlRequest& re
   settings.value().handler_environment = {"LOCKSTEP_NODE=" + self->name, "LOCKSTEP_CONFIG=" + options_.config_path,
                                           "LOCKSTEP_RUN_DIR=" + options_.run_dir};
   OpenFailure failure;
-  const auto objection = [resource](const NodeRecord& record) {
-    const ControlReply changed = record.adopted ? voters_unchanged(*resource, nullptr, *record.adopted) : ControlReply{};
-    return OpenFailure{changed.exit_status, changed.err};
-  };
-  auto opened = Resource::open(std::move(settings).value(), objection, failure);
+  auto opened = Resource::open(std::move(settings).value(), failure);
   if (opened == nullptr) return {failure.exit_status, "", failure.text};
   up_[name] = Up{*resource, std::move(opened), {}};
   const std::string weak = config::secret_warnings(name, self->net);

@@ -86,6 +86,7 @@ class Node final : public ControlHandler {
   ControlReply open(const config::Resource& wanted, const ControlRequest& request);
   ControlReply reopen(const config::Resource& before, const ControlRequest& request);
   void up_already(const ControlRequest& request, Shared responder);
+  void change_nodes(const config::Resource& wanted, Shared responder);
   void restart(const ControlRequest& request, std::optional<config::Resource> wanted, Shared responder);
   void restart_seen(const ControlRequest& request, const std::optional<config::Resource>& wanted, const ResourceStatus& status,
                     const Shared& responder);

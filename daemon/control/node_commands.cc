@@ -8,6 +8,7 @@
 #include "control/explain.h"
 #include "control/node.h"
 #include "control/not_built.h"
+#include "control/resource_settings.h"
 
 namespace lockstep {
 
@@ -46,14 +47,7 @@ void Node::up_already(const ControlRequest& request, Shared responder) {
   const config::Loaded loaded = config::load(options_.config_path);
   const config::Resource* wanted = loaded.ok() ? loaded.config.resource(request.resource) : nullptr;
   if (wanted == nullptr) return responder->finish({});
-  with_status(request.resource, [this, request, responder, wanted = *wanted](const std::vector<ResourceStatus>& all) {
-    if (all.empty()) return up(request, responder);  // somebody took it down meanwhile
-    const std::optional<Tenure>& tenure = all.front().snapshot.tenure;
-    const Up* running = find(wanted.name);
-    if (!tenure || running == nullptr) return responder->finish({});
-    const ControlReply changed = voters_unchanged(wanted, &running->config, *tenure);
-    responder->finish(changed.exit_status != 0 ? changed : voters_as_running(wanted, running->config));
-  });
+  responder->finish(voters_as_running(*wanted, find(request.resource)->config));
 }
 
 void Node::down(const ControlRequest& request, Shared responder) {
@@ -75,11 +69,37 @@ void Node::adjust(const ControlRequest& request, Shared responder) {
   if (!loaded.ok()) return responder->finish({10, "", loaded.errors()});
   const config::Resource* wanted = loaded.config.resource(request.resource);
   const auto seen = [this](const config::Resource& resource) { return config::dump(as_seen_by(resource, options_.node)); };
+  if (wanted != nullptr) {
+    if (const ControlReply other = id_unchanged(running->config, *wanted); other.exit_status != 0)
+      return responder->finish(other);
+    if (only_nodes_differ(running->config, *wanted, options_.node)) return change_nodes(*wanted, std::move(responder));
+  }
   if (wanted == nullptr || seen(*wanted) != seen(running->config))
     return restart(request, wanted != nullptr ? std::optional(*wanted) : std::nullopt, std::move(responder));
   running->config = *wanted;
-  for (const PeerSettings& peer : running->resource->settings().links.peers) running->resource->connect(peer.seat);
+  for (const PeerSettings& peer : lockstep::peers_of(*wanted, running->resource->settings().core.self))
+    running->resource->connect(peer.seat);
   responder->finish({});
+}
+
+// While it runs: whoever comes is connected, and who goes gives its copy and its vote back first.
+void Node::change_nodes(const config::Resource& wanted, Shared responder) {
+  Resource& resource = *up_.at(wanted.name).resource;
+  const auto peers = lockstep::peers_of(wanted, resource.settings().core.self);
+  const auto taken_over = [this, wanted, peers, responder](const AdminReply& reply, const OpenFailure& failure) {
+    if (failure.exit_status != 0) return responder->finish({failure.exit_status, "", failure.text});
+    if (!reply.ok) return refuse(wanted.name, reply.reason, responder);
+    Up* const up = find(wanted.name);
+    if (up == nullptr) return responder->finish({20, "", "the resource went down\n"});
+    up->config = wanted;
+    for (const PeerSettings& peer : peers) up->resource->connect(peer.seat);
+    responder->finish({});
+  };
+  resource.change_nodes(peers, [this, taken_over, alive = alive_](const AdminReply& reply, const OpenFailure& failure) {
+    loop_.post([taken_over, reply, failure, alive] {
+      if (*alive) taken_over(reply, failure);
+    });
+  });
 }
 
 void Node::restart(const ControlRequest& request, std::optional<config::Resource> wanted, Shared responder) {
@@ -93,10 +113,6 @@ void Node::restart(const ControlRequest& request, std::optional<config::Resource
 void Node::restart_seen(const ControlRequest& request, const std::optional<config::Resource>& wanted,
                         const ResourceStatus& status, const Shared& responder) {
   const config::Resource before = as_seen_by(up_.at(request.resource).config, options_.node);
-  if (wanted && status.snapshot.tenure) {
-    const ControlReply changed = voters_unchanged(*wanted, &before, *status.snapshot.tenure);
-    if (changed.exit_status != 0) return responder->finish(changed);
-  }
   if (status.snapshot.role == Role::primary) {
     const config::Resource after = wanted ? as_seen_by(*wanted, options_.node) : config::Resource{};
     return responder->finish(restart_refused(before, wanted ? &after : nullptr));

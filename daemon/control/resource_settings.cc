@@ -64,13 +64,7 @@ LinkSettings link_settings(const config::Resource& resource, const config::Host&
   links.self = self.seat();
   links.listen = host_port(self.address);
   for (char c : secret) links.secret.push_back(static_cast<std::byte>(c));
-  for (const config::Host& host : resource.hosts) {
-    if (host.seat() != self.seat()) links.peers.push_back({host.seat(), host.name, host_port(host.address)});
-  }
-  for (size_t i = 0; i < resource.witnesses.size(); ++i) {
-    const config::Witness& witness = resource.witnesses[i];
-    links.peers.push_back({witness_seat(static_cast<uint8_t>(i)), witness.name, host_port(witness.address)});
-  }
+  links.peers = peers_of(resource, self.seat());
   links.ping_int = self.net.ping_int;
   links.ping_timeout = self.net.ping_timeout;
   links.connect_int = self.net.connect_int;
@@ -79,6 +73,18 @@ LinkSettings link_settings(const config::Resource& resource, const config::Host&
 }
 
 }  // namespace
+
+std::vector<PeerSettings> peers_of(const config::Resource& resource, Seat self) {
+  std::vector<PeerSettings> peers;
+  for (const config::Host& host : resource.hosts) {
+    if (host.seat() != self) peers.push_back({host.seat(), host.name, host_port(host.address)});
+  }
+  for (size_t i = 0; i < resource.witnesses.size(); ++i) {
+    const config::Witness& witness = resource.witnesses[i];
+    peers.push_back({witness_seat(static_cast<uint8_t>(i)), witness.name, host_port(witness.address)});
+  }
+  return peers;
+}
 
 Result<ResourceSettings> settings_for(const config::Resource& resource, const config::Host& self, Boot boot, IoEngine engine) {
   auto secret = config::read_secret(self.net);

@@ -41,8 +41,10 @@ Words words_of(MetaStatus status) {
       return {"layout-mismatch", "the metadata was made for a device of another size",
               "Check that the configured disk and meta-disk are the ones that belong together."};
     case MetaStatus::other_resource:
-      return {"other-resource", "the metadata belongs to another resource",
-              "Check the configured disk; its resource id is shown by dump-md."};
+      return {
+          "other-resource", "the metadata belongs to another resource",
+          "Check the configured disk; its resource id is shown by dump-md. If nodes were added, replaced or renamed since, write that id into "
+          "the configuration of every node: options { resource-uuid ID; }."};
     case MetaStatus::other_node:
       return {"other-node", "the metadata belongs to another node",
               "Check node-id and disk; a copied disk needs create-md --force."};

@@ -17,6 +17,7 @@ namespace lockstep {
 struct HostPort {
   std::string host;  // without brackets; empty: any
   std::string port;  // a number
+  friend bool operator==(const HostPort&, const HostPort&) = default;
 };
 std::optional<HostPort> split_host_port(std::string_view text);
 

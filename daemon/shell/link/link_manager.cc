@@ -14,33 +14,57 @@ constexpr Duration kResolvePause = seconds(10);
 }  // namespace
 
 LinkManager::LinkManager(EventLoop& loop, BufferPool& pool, LinkSettings settings, LinkOwner& owner)
-    : loop_(loop), settings_(std::move(settings)), owner_(owner), keys_(settings_.secret, settings_.resource) {
+    : loop_(loop), pool_(pool), settings_(std::move(settings)), owner_(owner), keys_(settings_.secret, settings_.resource) {
   sodium_memzero(settings_.secret.data(), settings_.secret.size());
   settings_.secret.clear();
-  for (const PeerSettings& peer : settings_.peers) {
-    CHECK(peer.seat != settings_.self);
-    links_.push_back(
-        std::make_unique<PeerLink>(loop, pool, settings_, peer, keys_, owner, [this] { return LinkId{++last_link_}; }));
-  }
+  for (const PeerSettings& peer : settings_.peers) add_link(peer);
 }
 
 LinkManager::~LinkManager() = default;
 
+void LinkManager::add_link(const PeerSettings& peer) {
+  CHECK(peer.seat != settings_.self);
+  links_.push_back(
+      std::make_unique<PeerLink>(loop_, pool_, settings_, peer, keys_, owner_, [this] { return LinkId{++last_link_}; }));
+}
+
 Result<void> LinkManager::start() {
-  const bool listens =
-      std::any_of(settings_.peers.begin(), settings_.peers.end(), [this](const PeerSettings& peer) { return calls_us(peer); });
-  if (listens) {
-    ListenerSettings where;
-    where.where = settings_.listen;
-    where.deadline = settings_.handshake_timeout;
-    where.versions = settings_.versions;
-    listener_ = std::make_unique<Listener>(
-        loop_, std::move(where), *this, [this](HandshakeResult result) { arrived(std::move(result)); }, [this] { crowded(); });
-    if (auto started = listener_->start(); !started.ok()) return started;
-    favour_peers();
-  }
+  if (auto listening = listen_for(settings_.peers); !listening.ok()) return listening;
+  if (listener_) favour_peers();
   for (const auto& link : links_) link->start();
   return {};
+}
+
+Result<void> LinkManager::listen_for(const std::vector<PeerSettings>& peers) {
+  const bool listens = std::any_of(peers.begin(), peers.end(), [this](const PeerSettings& peer) { return calls_us(peer); });
+  if (!listens || listener_) return {};
+  ListenerSettings where;
+  where.where = settings_.listen;
+  where.deadline = settings_.handshake_timeout;
+  where.versions = settings_.versions;
+  auto listener = std::make_unique<Listener>(
+      loop_, std::move(where), *this, [this](HandshakeResult result) { arrived(std::move(result)); }, [this] { crowded(); });
+  if (auto started = listener->start(); !started.ok()) return started;
+  listener_ = std::move(listener);
+  return {};
+}
+
+void LinkManager::set_peers(const std::vector<PeerSettings>& peers) {
+  const auto stays = [&peers](const std::unique_ptr<PeerLink>& link) {
+    return std::find(peers.begin(), peers.end(), link->peer()) != peers.end();
+  };
+  // Told first, while every link is in its place: whoever hears of it may use the others.
+  for (const auto& link : links_) {
+    if (!stays(link)) link->leave("the configuration has it no more");
+  }
+  std::erase_if(links_, [&stays](const auto& link) { return !stays(link); });
+  settings_.peers = peers;
+  for (const PeerSettings& peer : settings_.peers) {
+    if (find(peer.seat) != nullptr) continue;
+    add_link(peer);
+    links_.back()->start();
+  }
+  if (listener_) favour_peers();
 }
 
 bool LinkManager::calls_us(const PeerSettings& peer) const { return !peer.seat.is_witness() && peer.seat > settings_.self; }
@@ -64,8 +88,8 @@ void LinkManager::crowded() {
 }
 
 PeerLink* LinkManager::find(Seat seat) const {
-  for (size_t i = 0; i < links_.size(); ++i) {
-    if (settings_.peers[i].seat == seat) return links_[i].get();
+  for (const auto& link : links_) {
+    if (link->peer().seat == seat) return link.get();
   }
   return nullptr;
 }

@@ -40,6 +40,12 @@ class LinkManager final : public Doorkeeper {
   // Listens and begins to connect. Fails when the own address cannot be bound.
   Result<void> start();
 
+  // Listens, if one of these is to call and nobody was before. To be asked before set_peers().
+  Result<void> listen_for(const std::vector<PeerSettings>& peers);
+  // Other peers and witnesses than before. A link to one that is gone, or that has another name or address now, ends: link_down() comes before
+  // this returns. Not from within a callback.
+  void set_peers(const std::vector<PeerSettings>& peers);
+
   // Queues a message; it leaves at the end of this turn. False: that link is no more (link_down was or will
   // be called).
   bool send(Seat peer, LinkId link, const Message& message, BufferRef payload);
@@ -58,10 +64,12 @@ class LinkManager final : public Doorkeeper {
   void arrived(HandshakeResult result);
   void crowded();
   void favour_peers();
+  void add_link(const PeerSettings& peer);
   bool calls_us(const PeerSettings& peer) const;
   PeerLink* find(Seat seat) const;
 
   EventLoop& loop_;
+  BufferPool& pool_;
   LinkSettings settings_;
   LinkOwner& owner_;
   LinkKeys keys_;
@@ -70,7 +78,7 @@ class LinkManager final : public Doorkeeper {
   std::vector<std::unique_ptr<Resolver>> resolvers_;  // of those who call us
   Instant resolved_ = kLongAgo;
   std::unique_ptr<Listener> listener_;
-  std::vector<std::unique_ptr<PeerLink>> links_;  // as settings_.peers
+  std::vector<std::unique_ptr<PeerLink>> links_;
 };
 
 }  // namespace lockstep

@@ -18,6 +18,7 @@ struct PeerSettings {
   Seat seat;         // a data node's, or a witness's
   std::string name;  // for texts
   HostPort where;
+  friend bool operator==(const PeerSettings&, const PeerSettings&) = default;
 };
 
 struct LinkSettings {

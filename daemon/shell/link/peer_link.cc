@@ -303,6 +303,12 @@ void PeerLink::set_stand_alone(const std::string& why) {
   dial_later();
 }
 
+void PeerLink::leave(const std::string& why) {
+  set_stand_alone(why);
+  stop_dialing();
+  tell_down();
+}
+
 void PeerLink::connect() {
   if (!stand_alone_) return;
   stand_alone_ = false;

@@ -14,11 +14,12 @@ namespace lockstep {
 
 class PeerLink final : public ConnectionOwner {
  public:
-  // All references outlive it. `draw_id` gives the next LinkId of the resource.
+  // All references outlive it, but for `peer`, which is copied. `draw_id` gives the next LinkId of the resource.
   PeerLink(EventLoop& loop, BufferPool& pool, const LinkSettings& settings, const PeerSettings& peer, const LinkKeys& keys,
            LinkOwner& owner, std::function<LinkId()> draw_id);
   ~PeerLink() override;
 
+  const PeerSettings& peer() const { return peer_; }
   void start();
   // A connection that this peer made to us, proved and paused.
   void offer(HandshakeResult result);
@@ -29,6 +30,8 @@ class PeerLink final : public ConnectionOwner {
   void close(LinkId link, const std::string& why);
   void set_stand_alone(const std::string& why);
   void connect();
+  // For good: nothing comes from it any more when this returns, link_down() before.
+  void leave(const std::string& why);
   bool stand_alone() const { return stand_alone_; }
   LinkStatus status() const;
 
@@ -73,7 +76,7 @@ class PeerLink final : public ConnectionOwner {
   EventLoop& loop_;
   BufferPool& pool_;
   const LinkSettings& settings_;
-  const PeerSettings& peer_;
+  const PeerSettings peer_;
   LinkOwner& owner_;
   std::function<LinkId()> draw_id_;
   Dialer dialer_;

@@ -66,7 +66,7 @@ bool Resource::claim(const ResourceSettings& settings, Disks& disks, OpenFailure
   return true;
 }
 
-bool Resource::attach(const ResourceSettings& settings, const Objection& objection, Disks& disks, OpenFailure& failure) {
+bool Resource::attach(const ResourceSettings& settings, Disks& disks, OpenFailure& failure) {
   const bool internal = settings.meta_disk.empty();
   FdMetadataIo io(internal ? disks.data : disks.meta);
   MetadataExpectation expected;
@@ -77,12 +77,6 @@ bool Resource::attach(const ResourceSettings& settings, const Objection& objecti
   expected.peers = settings.core.data_nodes - SeatSet{settings.core.self};
   expected.boot = settings.boot;
   expected.volatile_cache = has_volatile_cache(disks.data);
-  // Metadata that is not this resource's is told as such below, whatever its record says.
-  const Quorum seen = read_superblock(io, expected.placement);
-  if (seen.status == MetaStatus::ok && seen.superblock.record.resource == settings.id) {
-    failure = objection(seen.superblock.record);
-    if (failure.exit_status != 0) return false;
-  }
   AttachOutcome outcome = attach_metadata(io, expected);
   if (!outcome.attached) {
     failure = {16, settings.name + ": " + outcome.error.text};
@@ -93,9 +87,9 @@ bool Resource::attach(const ResourceSettings& settings, const Objection& objecti
   return true;
 }
 
-std::unique_ptr<Resource> Resource::open(ResourceSettings settings, const Objection& objection, OpenFailure& failure) {
+std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure& failure) {
   Disks disks;
-  if (!claim(settings, disks, failure) || !attach(settings, objection, disks, failure)) return nullptr;
+  if (!claim(settings, disks, failure) || !attach(settings, disks, failure)) return nullptr;
   auto loop = EventLoop::create(settings.engine);
   if (!loop) {
     failure = {20, settings.name + ": no I/O engine can be had: " + std::strerror(loop.error().os) + "\n"};

@@ -44,10 +44,8 @@ struct OpenFailure {
 
 class Resource final : public LinkOwner {
  public:
-  // What speaks against opening a resource with this record; exit status 0 when nothing does. Asked before anything is written.
-  using Objection = std::function<OpenFailure(const NodeRecord&)>;
   // Claims the disks, reads and repairs the metadata, listens. On failure nothing is left open.
-  static std::unique_ptr<Resource> open(ResourceSettings settings, const Objection& objection, OpenFailure& failure);
+  static std::unique_ptr<Resource> open(ResourceSettings settings, OpenFailure& failure);
   // Stops the loop and waits for its thread. Ask for AdminOp::stop before, where there is time.
   ~Resource() override;
 
@@ -59,6 +57,10 @@ class Resource final : public LinkOwner {
   void view(std::function<void(ResourceView)> done);
   void connect(Seat peer);
   void disconnect(Seat peer);
+  // The configuration has other nodes or witnesses, or has them elsewhere: all of them but this node. Like any command, it may be refused; with a
+  // text when that is the shell's doing.
+  using NodesDone = std::function<void(const AdminReply&, const OpenFailure&)>;
+  void change_nodes(std::vector<PeerSettings> peers, NodesDone done);
 
  private:
   struct Disks;
@@ -67,7 +69,7 @@ class Resource final : public LinkOwner {
     BufferRef digests;  // that it is compared with: the core may give it up, and release them, before it ends
   };
   static bool claim(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
-  static bool attach(const ResourceSettings& settings, const Objection& objection, Disks& disks, OpenFailure& failure);
+  static bool attach(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
   Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop);
   void adopt(Disks disks);
   void start_thread();
@@ -108,6 +110,8 @@ class Resource final : public LinkOwner {
 
   // commands (resource_commands.cc)
   void begin_admin(AdminRequest request, AdminDone done);  // which gets its id here
+  OpenFailure cannot_have(const std::vector<PeerSettings>& peers);
+  void take_over(const std::vector<PeerSettings>& peers);
   void when_clients_left(Instant deadline, std::function<void(bool left)> then);
   nbd::Lookup look_up(std::string_view name);
 

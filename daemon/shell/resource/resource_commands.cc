@@ -2,6 +2,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "shell/resource/resource.h"
 
@@ -74,6 +75,43 @@ void Resource::disconnect(Seat peer) {
   loop_->post([this, peer] {
     if (!ending_) links_->set_stand_alone(peer, "disconnected by an operator");
   });
+}
+
+OpenFailure Resource::cannot_have(const std::vector<PeerSettings>& peers) {
+  const uint8_t slots = meta_->layout().bitmap_slots;
+  for (const PeerSettings& peer : peers) {
+    if (peer.seat.is_witness() || peer.seat.value < slots) continue;
+    return {16, settings_.name + ": the metadata has bitmaps for node ids 0 to " + std::to_string(slots - 1) + ", and " +
+                    peer.name + " has node-id " + std::to_string(peer.seat.value) +
+                    ".\n  Give it a node-id that is free, or create-md " +
+                    "again with a larger --max-peers, one node after the other.\n"};
+  }
+  const auto listening = links_->listen_for(peers);
+  if (listening.ok()) return {0, ""};
+  return {20, settings_.name + ": cannot listen on its replication address " + settings_.links.listen.host + ":" +
+                  settings_.links.listen.port + ": " + std::strerror(listening.error().os) + " (" + listening.error().where +
+                  ").\n"};
+}
+
+void Resource::change_nodes(std::vector<PeerSettings> peers, NodesDone done) {
+  loop_->post([this, peers = std::move(peers), done = std::move(done)]() mutable {
+    if (ending_) return;
+    if (const OpenFailure wrong = cannot_have(peers); wrong.exit_status != 0) return done({}, wrong);
+    AdminRequest request;
+    request.op = AdminOp::change_nodes;
+    request.nodes.insert(settings_.core.self);
+    for (const PeerSettings& peer : peers) request.nodes.insert(peer.seat);
+    begin_admin(request, [this, peers = std::move(peers), done = std::move(done)](const AdminReply& reply) {
+      if (reply.ok) loop_->defer([this, peers] { take_over(peers); });
+      done(reply, {0, ""});
+    });
+  });
+}
+
+void Resource::take_over(const std::vector<PeerSettings>& peers) {
+  if (ending_) return;
+  settings_.links.peers = peers;
+  links_->set_peers(peers);
 }
 
 nbd::Lookup Resource::look_up(std::string_view name) {

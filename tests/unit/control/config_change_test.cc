@@ -12,45 +12,35 @@ config::Resource resource(const std::string& extra) {
   return config::load_text(config::resource_with(extra)).config.resources.at(0);
 }
 
-Tenure tenure_of(std::initializer_list<Seat> seats) {
-  Tenure tenure;
-  for (const Seat seat : seats) tenure.voters.push_back({seat, {}});
-  return tenure;
-}
-
-const Seat kAlpha{0};
-const Seat kBeta{1};
 const std::string kGamma = "witness gamma { address w:1; }";
 
-TEST(ConfigChange, TheSameVotersAreNoMatter) {
-  EXPECT_EQ(voters_unchanged(resource(kGamma), nullptr, tenure_of({kAlpha, kBeta, witness_seat(0)})).exit_status, 0);
-  EXPECT_EQ(voters_unchanged(resource("witness other { address w:2; }"), nullptr, tenure_of({kAlpha, kBeta, witness_seat(0)}))
-                .exit_status,
-            0);
+// As `resource_with` writes it, with a third node.
+std::string with_a_third(const std::string& extra) {
+  std::string text = config::resource_with(extra);
+  return text.insert(text.rfind('}'), "on delta { node-id 2; address 10.0.0.3:7800; volume 0 { disk /dev/d; } } ");
 }
 
-TEST(ConfigChange, WitnessesMayJoinAndLeave) {
-  EXPECT_EQ(voters_unchanged(resource(kGamma), nullptr, tenure_of({kAlpha, kBeta})).exit_status, 0);
-  EXPECT_EQ(voters_unchanged(resource(""), nullptr, tenure_of({kAlpha, kBeta, witness_seat(0)})).exit_status, 0);
+config::Resource parsed(const std::string& text) {
+  const config::Loaded loaded = config::load_text(text);
+  EXPECT_TRUE(loaded.ok()) << loaded.errors();
+  return loaded.config.resources.at(0);
 }
 
-TEST(ConfigChange, AForcedHistoryLacksTheSeatsOfNodesThatWereAway) {
-  Tenure forced = tenure_of({kAlpha});
-  EXPECT_EQ(voters_unchanged(resource(kGamma), nullptr, forced).exit_status, 11);
-  forced.parent = Uuid::from_words(1, 2);
-  EXPECT_EQ(voters_unchanged(resource(kGamma), nullptr, forced).exit_status, 0);
+TEST(ConfigChange, NodesAndWitnessesAreTakenOverWhileItRuns) {
+  const std::string id = " options { resource-uuid 01234567-89ab-4def-8123-456789abcdef; }";
+  EXPECT_TRUE(only_nodes_differ(resource(kGamma + id), parsed(with_a_third(kGamma + id)), "alpha"));
+  EXPECT_TRUE(only_nodes_differ(resource(kGamma), resource("witness other { address w:2; }"), "alpha"));
+  EXPECT_FALSE(only_nodes_differ(resource(kGamma), parsed(with_a_third("net { ping-int 3; }")), "alpha"));
 }
 
-TEST(ConfigChange, AnotherDataNodeIsRefused) {
+TEST(ConfigChange, AnIdThatIsWrittenDownWhenNodesChangeIsNoOtherSetting) {
   const config::Resource before = resource(kGamma);
-  const ControlReply reply = voters_unchanged(before, &before, tenure_of({kAlpha, Seat{2}, witness_seat(0)}));
-  EXPECT_EQ(reply.exit_status, 11);
-  EXPECT_EQ(reply.err.find("r0: State change failed: (-10) State change was refused\n"), 0u);
-  EXPECT_NE(
-      reply.err.find("Its voters are alpha, node 2, gamma (witness); the configuration names alpha, beta, gamma (witness).\n"),
-      std::string::npos)
-      << reply.err;
-  EXPECT_NE(reply.err.find("Put the configuration back."), std::string::npos);
+  const ControlReply other = id_unchanged(before, parsed(with_a_third(kGamma)));
+  EXPECT_EQ(other.exit_status, 11);
+  EXPECT_NE(other.err.find("options { resource-uuid " + before.id.to_string() + "; }"), std::string::npos) << other.err;
+  const config::Resource kept = parsed(with_a_third(kGamma + " options { resource-uuid " + before.id.to_string() + "; }"));
+  EXPECT_EQ(id_unchanged(before, kept).exit_status, 0);
+  EXPECT_TRUE(only_nodes_differ(before, kept, "alpha"));
 }
 
 TEST(ConfigChange, WordsNameWhatDiffersAndNeverASecret) {

@@ -289,6 +289,11 @@ TEST(Status, ShowsAVoterWithoutAVote) {
   status.snapshot.without_seat[0].answers = false;
   status.snapshot.voters.pop_back();
   EXPECT_NE(status_text({status}).find("  gamma witness votes:no answers:no\n"), std::string::npos) << status_text({status});
+  const std::string silent = explain_text(status, ExplainTopic::promote);
+  EXPECT_NE(silent.find("gamma (witness) has no vote, and does not answer."), std::string::npos) << silent;
+  status.snapshot.without_seat[0].answers = true;
+  const std::string unknown = explain_text(status, ExplainTopic::promote);
+  EXPECT_NE(unknown.find("gamma (witness) has no vote yet:"), std::string::npos) << unknown;
   EXPECT_EQ(status_json(status)["voters-without-seat"][0]["name"], "gamma");
 }
 

@@ -48,5 +48,13 @@ TEST_F(AttachTest, DoubtOutlivesFurtherStarts) {
   EXPECT_TRUE(doubtful_after(record.boot));
 }
 
+TEST_F(AttachTest, WhomTheConfigurationLacksIsForgotten) {
+  record.peers[kB.value].disk = disk_of(kB);
+  record.peers[kC.value].disk = disk_of(kC);
+  begin_attach(record, intent, {next, 77, {kA, kB}, false});
+  EXPECT_EQ(record.peers[kB.value].disk, disk_of(kB));
+  EXPECT_TRUE(record.peers[kC.value].disk.is_nil()) << "its bitmap is kept no more";
+}
+
 }  // namespace
 }  // namespace lockstep
