@@ -48,6 +48,7 @@ CoreConfig core_config(const config::Resource& resource, const config::Host& sel
   core.resync_min_rate = disk.c_min_rate;
   core.metadata_on_disk = self.volumes.front().internal();
   core.disk_timeout = disk.disk_timeout;
+  if (disk.bear_bad_reads) core.max_failed_reads = UINT32_MAX;
   core.resync_latency_target = disk.resync_latency_target;
   core.resync_digests = self.net.compare_first;
   core.fence_handler = !self.handlers.fence_peer.empty();

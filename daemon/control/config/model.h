@@ -68,6 +68,7 @@ struct Disk {
   Duration disk_timeout;           // zero: a disk is waited for
   Duration resync_latency_target;  // zero: by what requests take alone
   bool tell_of_errors = false;     // on-io-error call-local-io-error
+  bool bear_bad_reads = false;     // on-io-error pass_on: reads that fail never make the disk be given up
   Duration verify_interval;        // zero: only by command
   ReadBalancing read_balancing = ReadBalancing::prefer_local;
   friend bool operator==(const Disk&, const Disk&) = default;

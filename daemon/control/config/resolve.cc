@@ -71,6 +71,7 @@ Disk disk_of(const Scope& scope) {
           tenths(scope, Section::disk, "disk-timeout"),
           microseconds(100 * target),
           effective(scope, Section::disk, "on-io-error") == "call-local-io-error",
+          effective(scope, Section::disk, "on-io-error") == "pass_on",
           whole_seconds(scope, Section::disk, "verify-interval"),
           read_balancing_of(effective(scope, Section::disk, "read-balancing"))};
 }
@@ -167,7 +168,7 @@ void Resolver::check_io_error(const Scope& scope) {
   const auto found = scope.values.find(find_option(section, name));
   complaints_.warning(found == scope.values.end() ? Location{} : found->second.at,
                       "resource " + draft_.name.value +
-                          (handler ? ": local-io-error never runs while disk { on-io-error } is detach"
+                          (handler ? ": local-io-error never runs unless disk { on-io-error } is call-local-io-error"
                                    : ": on-io-error call-local-io-error without handlers { local-io-error } only detaches"));
 }
 

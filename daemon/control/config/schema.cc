@@ -78,7 +78,7 @@ const std::vector<OptionSpec> kOptions = {
   {disk, "c-min-rate", size, "bytes/s", 64 << 10, int64_t{4} << 30, "4M", "", "", B::yes, "what a resync or verify takes beside clients, however slow they become by it", 1024},
   {disk, "resync-latency-target", number, "0.1 ms", 0, 100000, "0", "", "", B::yes, "what a client's request may take beside a resync; 0: twice of what it takes alone"},
   {disk, "disk-timeout", number, "0.1 s", 0, 36000, "300", "", "", B::yes, "a disk that does not answer for so long is given up while there is another current copy; 0 waits"},
-  {disk, "on-io-error", choice, "", 0, 0, "detach", "detach|call-local-io-error", "pass_on", B::yes, "a disk that fails is given up; the handler local-io-error is told of it"},
+  {disk, "on-io-error", choice, "", 0, 0, "detach", "detach|pass_on|call-local-io-error", "", B::yes, "a disk that fails is given up (pass_on: not for reads that fail, however many); the handler local-io-error is told of it"},
   {disk, "read-balancing", choice, "", 0, 0, "prefer-local", "prefer-local|round-robin|least-pending", "prefer-remote|when-congested-remote|32K-striping|64K-striping|128K-striping|256K-striping|512K-striping|1M-striping", B::yes, "which copy answers a read on the Primary; all of them have every acknowledged write"},
   {disk, "verify-interval", number, "s", 0, 31536000, "0", "", "", B::yes, "the Primary compares all copies so often; 0 is only by command"},
   not_yet(disk, "size", "a volume is as large as its smallest disk"),

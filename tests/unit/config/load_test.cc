@@ -94,6 +94,13 @@ TEST(Load, Handlers) {
   EXPECT_EQ(host.disk.verify_interval, seconds(604800));
 }
 
+TEST(Load, ADiskMayBeKeptHoweverManyReadsFail) {
+  const Loaded loaded = load_text(resource_with("disk { on-io-error pass_on; }"));
+  ASSERT_TRUE(loaded.ok()) << loaded.errors();
+  EXPECT_TRUE(loaded.config.resources[0].hosts[0].disk.bear_bad_reads);
+  EXPECT_FALSE(loaded.config.resources[0].hosts[0].disk.tell_of_errors);
+}
+
 TEST(Load, ReadBalancing) {
   const auto loaded = [](const std::string& word) { return load_text(resource_with("disk { read-balancing " + word + "; }")); };
   EXPECT_EQ(load_text(resource_with("")).config.resources[0].hosts[0].disk.read_balancing, ReadBalancing::prefer_local);
@@ -108,7 +115,10 @@ TEST(Load, ALocalIoErrorHandlerNeedsItsPolicy) {
   EXPECT_NE(load_text(resource_with("handlers { local-io-error /bin/tell; }")).warnings().find("never runs"), std::string::npos);
   EXPECT_NE(load_text(resource_with("disk { on-io-error call-local-io-error; }")).warnings().find("only detaches"),
             std::string::npos);
-  EXPECT_NE(load_text(resource_with("disk { on-io-error pass_on; }")).errors().find("not built yet"), std::string::npos);
+  EXPECT_NE(load_text(resource_with("handlers { local-io-error /bin/tell; } disk { on-io-error pass_on; }"))
+                .warnings()
+                .find("never runs"),
+            std::string::npos);
 }
 
 TEST(Load, DumpReadsBackTheSame) {
