@@ -24,19 +24,19 @@ def client_of(node):
 
 
 class SickFile:
-    """A file that answers EIO from an offset on while `switch` exists."""
+    """A file that answers EIO from an offset on while `switch` exists, or only to reads."""
 
-    def __init__(self, cluster, path, size, switch, sick_from=0):
+    def __init__(self, cluster, path, size, switch, sick_from=0, only_reads=False):
         self.path = path
         store = path.with_name(path.name + ".store")
         with store.open("wb") as file:
             file.truncate(size)
         plugin = ["--filter=error", "file", store, "error=EIO", "error-rate=100%", f"error-file={switch}"]
-        if sick_from > 0:
+        if sick_from > 0 or only_reads:
             check = f"if [ -e {switch} ] && [ $(($3 + $4)) -gt {sick_from} ]; then echo EIO >&2; exit 1; fi;"
             plugin = ["eval", f"get_size=echo {size}", "can_flush=exit 0", "flush=exit 0",
                       f"pread={check} dd if={store} iflag=skip_bytes,count_bytes skip=$4 count=$3 status=none",
-                      f"pwrite={check} dd of={store} oflag=seek_bytes conv=notrunc seek=$4 status=none"]
+                      f"pwrite={'' if only_reads else check} dd of={store} oflag=seek_bytes conv=notrunc seek=$4 status=none"]
         path.unlink(missing_ok=True)
         path.touch()
         cluster.spawn(f"{path.parent.name}-{path.name}", "nbdfuse", path, "--command", "nbdkit", "-s", *plugin)
@@ -54,6 +54,8 @@ class Sickness:
         if where == "external metadata":
             use_external_metadata(cluster)
             self.file = SickFile(cluster, node.meta_disk, MIB, self.switch)
+        elif where == "data, only to read":
+            self.file = SickFile(cluster, node.disk, SIZE, self.switch, only_reads=True)
         else:  # internal metadata lies in the last MiB
             self.file = SickFile(cluster, node.disk, SIZE, self.switch, SIZE - MIB if where == "internal metadata" else 0)
 
@@ -135,6 +137,29 @@ def disk_fails(where, words):
 
 def failing_disk():
     disk_fails("everywhere", ["failed", "Input/output error"])
+
+
+def unreadable():
+    """A disk that fails to read, time and again: the peer answers. It is given up after a number of reads, or never (pass_on)."""
+    need_fuse()
+    for policy in ("detach", "pass_on"):
+        with Cluster(size=SIZE) as cluster:
+            alpha = cluster.alpha
+            with Sickness(cluster, alpha, "data, only to read") as sickness:
+                text = cluster.config.read_text(encoding="utf-8")
+                cluster.config.write_text(text.replace("  net {", f"  disk {{ on-io-error {policy}; }}\n  net {{"), encoding="utf-8")
+                cluster.bring_up(primary=alpha)
+                handle = client_of(alpha)
+                for number in range(40):
+                    handle.pwrite(content(number), number * MIB)
+                handle.flush()
+                sickness.switch.touch()
+                for number in range(40):
+                    expect(handle.pread(SECTOR, number * MIB) == content(number), "the peer's answer is wrong")
+                handle.shutdown()
+                state = alpha.do("dstate", "r0").split("/")[0]
+                step(f"{policy}: after 40 reads that failed the disk is {state}")
+                expect((state == "UpToDate") == (policy == "pass_on"), alpha.daemon.tail())
 
 
 def failing_internal_metadata():
@@ -249,7 +274,7 @@ def hanging_disk():
             beta.do("verify", "r0", "--wait")
 
 
-SCENARIOS = [failing_disk, hanging_disk, failing_internal_metadata, failing_external_metadata, full_metadata_disk]
+SCENARIOS = [failing_disk, hanging_disk, unreadable, failing_internal_metadata, failing_external_metadata, full_metadata_disk]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}
