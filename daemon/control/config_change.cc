@@ -69,6 +69,23 @@ ControlReply id_unchanged(const config::Resource& running, const config::Resourc
           wanted.name, kRefused, running.id.to_string(), wanted.id.to_string())};
 }
 
+ControlReply one_place_at_a_time(const config::Resource& running, const config::Resource& wanted) {
+  std::string replaced;
+  int count = 0;
+  for (const Seat seat : voters_of(running) & voters_of(wanted)) {
+    if (running.name_of(seat) == wanted.name_of(seat)) continue;
+    ++count;
+    replaced += fmt::format("{}{} by {}", replaced.empty() ? "" : ", ", running.name_of(seat), wanted.name_of(seat));
+  }
+  if (count < 2) return {};
+  return {
+      11, "",
+      fmt::format(
+          "{0}: {1}\n  It would replace {2}. The place of a node is its node-id, that of a witness its rank in the file, and each\n"
+          "  has a vote: change one place at a time, keep the order of the witnesses, and take out the last of them first.\n",
+          wanted.name, kRefused, replaced)};
+}
+
 bool only_nodes_differ(const config::Resource& before, const config::Resource& wanted, std::string_view node) {
   const auto alone = [node](const config::Resource& resource) {
     config::Resource left = as_seen_by(resource, node);

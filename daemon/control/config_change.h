@@ -12,6 +12,10 @@ namespace lockstep {
 // Refuses (11) a configuration that makes another resource of this one: nodes were added, replaced or renamed, and the id was derived from them.
 ControlReply id_unchanged(const config::Resource& running, const config::Resource& wanted);
 
+// Refuses (11) a configuration in which more than one node or witness has the place of another: a place (a node-id, or the rank of a witness in the
+// file) is a vote, and a majority has to know one who votes there before the next is replaced.
+ControlReply one_place_at_a_time(const config::Resource& running, const config::Resource& wanted);
+
 // Nothing is different but which other nodes and witnesses there are, and where: that is taken over while the resource runs.
 bool only_nodes_differ(const config::Resource& before, const config::Resource& wanted, std::string_view node);
 

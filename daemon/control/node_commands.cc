@@ -72,7 +72,12 @@ void Node::adjust(const ControlRequest& request, Shared responder) {
   if (wanted != nullptr) {
     if (const ControlReply other = id_unchanged(running->config, *wanted); other.exit_status != 0)
       return responder->finish(other);
-    if (only_nodes_differ(running->config, *wanted, options_.node)) return change_nodes(*wanted, std::move(responder));
+    const Seat self = running->resource->settings().core.self;
+    const bool same_nodes = lockstep::peers_of(running->config, self) == lockstep::peers_of(*wanted, self);
+    if (!same_nodes && only_nodes_differ(running->config, *wanted, options_.node)) {
+      const ControlReply too_many = one_place_at_a_time(running->config, *wanted);
+      return too_many.exit_status != 0 ? responder->finish(too_many) : change_nodes(*wanted, std::move(responder));
+    }
   }
   if (wanted == nullptr || seen(*wanted) != seen(running->config))
     return restart(request, wanted != nullptr ? std::optional(*wanted) : std::nullopt, std::move(responder));

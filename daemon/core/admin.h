@@ -47,6 +47,11 @@ class Admin {
   const NodeChange& nodes() const { return nodes_; }
   void drop_requested(Seat peer) { drop_.insert(peer); }
   void drop_done(Seat peer) { drop_.erase(peer); }
+  // It belongs to the configuration no more.
+  void forget(Seat peer) {
+    drop_.erase(peer);
+    paused_.erase(peer);
+  }
   // A fence handler says that the peer is Primary (6): a promotion that runs is over.
   void peer_found_primary();
   // A handler ended: what it brought gets its time, however long it took.

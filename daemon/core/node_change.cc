@@ -20,9 +20,9 @@ SeatSet data_nodes_of(SeatSet seats) {
 }  // namespace
 
 void NodeChange::begin(SeatSet wanted) {
+  end();
+  ++command_;
   wanted_ = wanted | SeatSet{r_.self()};
-  leaving_ = {};
-  recording_ = recorded_ = false;
 }
 
 void NodeChange::end() {
@@ -30,32 +30,35 @@ void NodeChange::end() {
   recording_ = recorded_ = false;
 }
 
-// By the tenure that this node has adopted, as a member or a voter.
+// By the tenure that this node has adopted, as a member, a voter, or its Primary.
 bool NodeChange::named(SeatSet seats) const {
   const auto& tenure = r_.membership.adopted();
   if (!tenure) return false;
   const auto among = [&seats](const Voter& voter) { return seats.contains(voter.seat); };
-  return !(tenure->members & seats).empty() || std::any_of(tenure->voters.begin(), tenure->voters.end(), among);
+  return !(tenure->members & seats).empty() || std::any_of(tenure->voters.begin(), tenure->voters.end(), among) ||
+         (tenure->primary && seats.contains(tenure->primary->node));
 }
 
 std::optional<Reason> NodeChange::pump() {
-  const SeatSet gone = r_.ctx.config.data_nodes - wanted_;
+  const CoreConfig& config = r_.ctx.config;
+  const SeatSet copies = config.data_nodes - wanted_;
+  const SeatSet gone = r_.membership.holds_tenure() ? (config.data_nodes | config.witnesses) - wanted_ : copies;
   if (!gone.empty()) {
     if (r_.membership.changing()) return std::nullopt;
     if (named(gone) && !r_.membership.holds_tenure()) return Reason::still_named;
     leaving_ = gone;
-    if (named(gone) || !forgotten()) return std::nullopt;
+    if (named(gone) || !forgotten(copies)) return std::nullopt;
   }
   take_over();
   return Reason::none;
 }
 
-bool NodeChange::forgotten() {
-  if (MUTANT(removed_copy_remembered)) return true;
+bool NodeChange::forgotten(SeatSet copies) {
+  if (copies.empty() || MUTANT(removed_copy_remembered)) return true;
   if (!recording_) {
     recording_ = true;
-    for (Seat seat : leaving_) r_.ctx.record.peers[seat.value].disk = {};
-    r_.records.changed([this, wanted = wanted_] { recorded_ = recorded_ || wanted == wanted_; });
+    for (Seat seat : copies) r_.ctx.record.peers[seat.value].disk = {};
+    r_.records.changed([this, command = command_] { recorded_ = recorded_ || (recording_ && command == command_); });
   }
   return recorded_ || r_.records.failed();
 }
@@ -68,7 +71,11 @@ void NodeChange::take_over() {
     r_.peer(seat).refused = Reason::none;
     r_.ctx.note(Notice::node_removed, seat);
   }
-  for (Seat seat : config.data_nodes - wanted_) r_.dirty.remove(seat);
+  for (Seat seat : config.data_nodes - wanted_) {
+    r_.dirty.remove(seat);
+    r_.split_brain.over(seat);
+    r_.admin.forget(seat);
+  }
   for (Seat seat : data_nodes_of(wanted_) - config.data_nodes) {
     r_.ctx.record.peers[seat.value].disk = {};
     r_.dirty.add(seat);
@@ -91,11 +98,12 @@ void NodeChange::tell_peers() {
 }
 
 bool NodeChange::known_everywhere(Seat seat) const {
-  if (seat.is_witness()) return true;
-  for (Seat other : r_.data_peers() - leaving_) {
-    if (other != seat && !r_.peer(other).configured.contains(seat)) return false;
+  if (seat.is_witness() || seat == r_.self()) return true;
+  const SeatSet others = r_.ctx.config.data_nodes - leaving_ - SeatSet{seat};
+  for (Seat other : others - SeatSet{r_.self()}) {
+    if (!r_.peer(other).configured.contains(seat)) return false;
   }
-  return true;
+  return (others - r_.peer(seat).configured).empty();
 }
 
 }  // namespace lockstep

@@ -101,14 +101,13 @@ void draw_growth(uint64_t seed, Plan& plan) {
   plan.faults.insert(plan.faults.end(), 2, Fault::grow);
 }
 
-// A third node comes and goes.
+// Nodes come and go.
 void draw_change_of_nodes(uint64_t seed, Plan& plan) {
   Prng prng(seed ^ 0x2545f4914f6cdd1d);
-  const bool may = plan.data_nodes == 3 && plan.start == Start::smooth &&
-                   std::find(plan.faults.begin(), plan.faults.end(), Fault::forced_history) == plan.faults.end();
-  if (!may || !prng.chance(35)) return;
-  plan.faults.insert(plan.faults.end(), static_cast<size_t>(prng.between(1, 4)), Fault::change_nodes);
-  plan.late_node = prng.chance(60);
+  const bool forced = std::find(plan.faults.begin(), plan.faults.end(), Fault::forced_history) != plan.faults.end();
+  if (plan.data_nodes != 3 || plan.start != Start::smooth || !prng.chance(45)) return;
+  plan.faults.insert(plan.faults.end(), static_cast<size_t>(prng.between(1, 6)), Fault::change_nodes);
+  plan.late_node = !forced && prng.chance(50);
   if (plan.late_node) plan.manager.founders = 2;
 }
 

@@ -63,7 +63,7 @@ class Injector {
   void suspend_io();
   void grow();
   void change_nodes();
-  void reconfigure(SimNode& node, bool with_the_last);
+  void reconfigure(SimNode& node, Seat who, bool with);
   void adjust(SimNode& node, int tries);
   void pause_sync();
   void verify();

@@ -38,30 +38,34 @@ void Injector::grow() {
   meddle(node, AdminOp::resize, range);
 }
 
-// The last node comes or goes: everywhere, one node after the other, or at one only. The operator who was refused tries again.
+// A node comes or goes: in every configuration, one after the other, or in one only, or not the same one everywhere. Also the Primary goes, and what
+// was written is written back. The operator who was refused tries again.
 void Injector::change_nodes() {
   world_.coverage().hit(Fault::change_nodes);
-  const size_t others = world_.node_count() - 1;
-  const size_t first = prng_.below(others);
-  const bool comes = prng_.chance(55);
-  const size_t told = prng_.chance(60) ? others : 1;
+  const size_t count = world_.node_count();
+  const size_t first = prng_.below(count);
+  const size_t victim = prng_.chance(60) ? count - 1 : prng_.below(count);
+  const bool comes = prng_.chance(50);
+  const size_t told = prng_.chance(50) ? count : 1;
   for (size_t i = 0; i < told; ++i) {
-    SimNode& node = world_.node((first + i) % others);
-    later(microseconds(1), i == 0 ? milliseconds(1) : seconds(2), [this, &node, comes] {
-      if (!stopped_) reconfigure(node, comes);
-    });
+    const size_t at = (first + i) % count;
+    const size_t who = prng_.chance(85) ? victim : prng_.below(count);
+    if (who == at) continue;
+    SimNode& node = world_.node(at);
+    const Seat seat = world_.node(who).seat();
+    later(microseconds(1), i == 0 ? milliseconds(1) : seconds(2), [this, &node, comes, seat] { reconfigure(node, seat, comes); });
+    if (!prng_.chance(30)) continue;
+    later(milliseconds(1), milliseconds(600), [this, &node, comes, seat] { reconfigure(node, seat, !comes); });
   }
-  if (!prng_.chance(25)) return;
-  // Written back, and whether that is taken over or the process starts anew meanwhile is left to chance.
-  SimNode& node = world_.node(first);
-  later(milliseconds(1), milliseconds(400), [this, &node, comes] {
-    if (!stopped_) reconfigure(node, !comes);
-  });
 }
 
-void Injector::reconfigure(SimNode& node, bool with_the_last) {
-  const Seat last = world_.node(world_.node_count() - 1).seat();
-  node.configure(with_the_last ? node.configured() | SeatSet{last} : node.configured() - SeatSet{last});
+void Injector::reconfigure(SimNode& node, Seat who, bool with) {
+  if (stopped_) return;
+  node.configure(with ? node.configured() | SeatSet{who} : node.configured() - SeatSet{who});
+  if (prng_.chance(20)) {
+    node.kill();
+    return later(milliseconds(1), milliseconds(500), [&node] { node.start(); });
+  }
   if (!prng_.chance(15)) adjust(node, 6);  // or at the next start
 }
 

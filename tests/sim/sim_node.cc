@@ -71,25 +71,26 @@ void SimNode::attach(uint64_t life) {
     return;
   }
   auto record = std::make_shared<NodeRecord>(disk_.open());
-  begin_attach(*record, disk_.durable_intent(), {boot_, prng_.next(), config_.data_nodes, disk_.behaviour.volatile_cache});
-  disk_.write(WriteRecord{MetaToken{0}, record}, [this, life, record](bool ok) {
+  const CoreConfig config = config_;  // as it is read now, whatever an operator writes meanwhile
+  begin_attach(*record, disk_.durable_intent(), {boot_, prng_.next(), config.data_nodes, disk_.behaviour.volatile_cache});
+  disk_.write(WriteRecord{MetaToken{0}, record}, [this, life, record, config](bool ok) {
     if (life != life_ || state_ != State::starting) return;
     if (ok) {
-      attached(life, *record);
+      attached(life, *record, config);
     } else {
       context_.queue.after(milliseconds(300), [this, life] { attach(life); });
     }
   });
 }
 
-void SimNode::attached(uint64_t life, const NodeRecord& record) {
+void SimNode::attached(uint64_t life, const NodeRecord& record, const CoreConfig& config) {
   CHECK(life == life_);
   Loaded loaded = disk_.load();
   CHECK(loaded.record == record);
   start_ = record.start();
   context_.oracle.started(seat());
   state_ = State::running;
-  known_ = config_.data_nodes;
+  known_ = config.data_nodes;
   asked_.clear();
   leaving_ = false;
   primary_ = false;
@@ -100,8 +101,8 @@ void SimNode::attached(uint64_t life, const NodeRecord& record) {
   context_.trace.note(seat(), fmt::format("starts, start {} boot {}", start_, describe(boot_)));
   if (context_.trace.printing()) context_.trace.note(seat(), describe(record));
   const Instant now = clock_.local(context_.queue.now());
-  if (context_.recordings) recording_ = std::make_unique<RunRecording>(flight::Beginning{config_, loaded, now});
-  replica_.emplace(config_, std::move(loaded), now);
+  if (context_.recordings) recording_ = std::make_unique<RunRecording>(flight::Beginning{config, loaded, now});
+  replica_.emplace(config, std::move(loaded), now);
   step(Tick{});
 }
 

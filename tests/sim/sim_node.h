@@ -104,7 +104,7 @@ class SimNode : public Endpoint {
 
  private:
   void attach(uint64_t life);
-  void attached(uint64_t life, const NodeRecord& record);
+  void attached(uint64_t life, const NodeRecord& record, const CoreConfig& config);
   void end_process();
   void end_recording();
   void step(const Event& event);

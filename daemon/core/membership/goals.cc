@@ -48,7 +48,8 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
   const bool primary = from.primary == r_.ctx.self_holder();
   SeatSet healthy;
   for (Seat seat : from.members) {
-    if (r_.admin.wants_dropped(seat) || !r_.ctx.config.data_nodes.contains(seat)) continue;
+    // Whom the configuration lacks is put out by a Primary, and by nobody else: a start with a wrong file costs no copy its place.
+    if (r_.admin.wants_dropped(seat) || (primary && !r_.ctx.config.data_nodes.contains(seat))) continue;
     if (seat == r_.self()) {
       // A promotion is carried through first: a Primary may then go on without its own disk.
       if (r_.disk_usable || role_ == Standing::becoming_primary) healthy.insert(seat);

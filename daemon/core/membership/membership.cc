@@ -27,6 +27,7 @@ bool Membership::is_resync_source() const {
     return false;
   if (role_ == Standing::primary) return true;
   if (adopted()->primary || !adopted()->clean || r_.admin.stopping()) return false;
+  if (!(adopted()->members - r_.ctx.config.data_nodes).empty()) return false;  // it does not see them all
   return leader_without_primary({}) == r_.self();
 }
 

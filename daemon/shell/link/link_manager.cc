@@ -149,7 +149,8 @@ Welcome LinkManager::welcome(const Hello&, const Transcript& transcript) { retur
 void LinkManager::arrived(HandshakeResult result) {
   PeerLink* const peer = find(result.hello.from);
   if (result.connection) {
-    CHECK(peer != nullptr);  // admit() let it in
+    // admit() let it in, and the configuration has it no more by now.
+    if (peer == nullptr) return result.connection->close();
     return peer->offer(std::move(result));
   }
   if (!result.refused) return;

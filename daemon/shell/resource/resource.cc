@@ -51,6 +51,18 @@ std::string cannot_open(const std::string& resource, const std::string& path, co
   return text + std::strerror(error.os) + " (" + error.where + ").\n";
 }
 
+// Whom a promotion here would put out of the resource.
+void warn_of_strangers(const ResourceSettings& settings, const NodeRecord& record) {
+  if (!record.adopted) return;
+  SeatSet named = record.adopted->members;
+  for (const Voter& voter : record.adopted->voters) named.insert(voter.seat);
+  for (const Seat seat : named - settings.core.data_nodes - settings.core.witnesses) {
+    const std::string who = seat.is_witness() ? "a witness" : "node-id " + std::to_string(seat.value);
+    log_format(LogLevel::warning, settings.name, "",
+               "{} belongs to the resource, and the configuration lacks it: as Primary this node takes it out", who);
+  }
+}
+
 }  // namespace
 
 bool Resource::claim(const ResourceSettings& settings, Disks& disks, OpenFailure& failure) {
@@ -132,6 +144,7 @@ void Resource::adopt(Disks disks) {
                attached.unreadable_intent_pages + attached.unreadable_bitmap_pages);
   if (attached.loaded.record.doubtful)
     log_format(LogLevel::warning, settings_.name, "", "{} [{}]", text_of(Reason::copy_doubtful), code_of(Reason::copy_doubtful));
+  warn_of_strangers(settings_, attached.loaded.record);
   if (!disks.data.direct)
     log_format(LogLevel::warning, settings_.name, "", "{} does not do direct I/O: the page cache is used", disks.data.path);
   disk_ = loop_->adopt_device(std::exchange(disks.data, OpenedDevice{}));

@@ -43,6 +43,16 @@ TEST(ConfigChange, AnIdThatIsWrittenDownWhenNodesChangeIsNoOtherSetting) {
   EXPECT_TRUE(only_nodes_differ(before, kept, "alpha"));
 }
 
+TEST(ConfigChange, OnePlaceIsReplacedAtATime) {
+  const std::string delta = "witness delta { address w:3; }";
+  const auto two = [&](const std::string& witnesses) { return resource(witnesses); };
+  EXPECT_EQ(one_place_at_a_time(two(kGamma), two(delta)).exit_status, 0);
+  EXPECT_EQ(one_place_at_a_time(two(kGamma + delta), two(delta)).exit_status, 0);
+  const ControlReply swapped = one_place_at_a_time(two(kGamma + delta), two(delta + kGamma));
+  EXPECT_EQ(swapped.exit_status, 11);
+  EXPECT_NE(swapped.err.find("gamma by delta, delta by gamma"), std::string::npos) << swapped.err;
+}
+
 TEST(ConfigChange, WordsNameWhatDiffersAndNeverASecret) {
   EXPECT_EQ(changed_words(resource("net { ping-int 2; }"), resource("net { ping-int 2; }")), "");
   EXPECT_EQ(changed_words(resource("net { ping-int 2; }"), resource("net { ping-int 3; shared-secret hush; }")),

@@ -160,6 +160,73 @@ TEST_F(NodeChanging, AWitnessComesAndGoes) {
   EXPECT_EQ(voters(), kPair);
 }
 
+// Found by a review: its link was gone before its vote, and I/O froze.
+TEST_F(NodeChanging, AWitnessThatIsNeededIsNotTakenAway) {
+  lab_.kill(kB);
+  lab_.advance(seconds(3));
+  ASSERT_EQ(lab_.answer(kA, lab_.write(kA)), IoStatus::ok);
+  const AdminId command = change(kA, {kA, kB});
+  lab_.advance(seconds(20));
+  EXPECT_EQ(lab_.reason(kA, command), Reason::timed_out) << "beta is not there to do without it";
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA)), IoStatus::ok);
+  EXPECT_EQ(voters(), kPair);
+}
+
+// Found by a review: the seat of a witness is its place in the list.
+TEST_F(NodeChanging, ASecondaryTakesAWitnessOutAtOnce) {
+  EXPECT_TRUE(lab_.ok(kB, change(kB, {kA, kB})));
+  EXPECT_FALSE(lab_.linked(kB, kW));
+  EXPECT_EQ(voters(), kPair);
+}
+
+// Found by a review: the leader of a set without a Primary put out whom its file lacked.
+TEST_F(NodeChanging, AStartWithAnotherFilePutsNobodyOut) {
+  add_everywhere();
+  ASSERT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::secondary)));
+  lab_.advance(seconds(1));
+  lab_.kill(kA);
+  lab_.node(kA).config.data_nodes = {kA, kB};
+  lab_.start(kA);
+  for (Seat other : {kB, kW}) lab_.connect(kA, other);
+  lab_.advance(seconds(5));
+  EXPECT_EQ(lab_.node(kB).tenure().members, (SeatSet{kA, kB, kC}));
+}
+
+TEST(NodeChangeOfTwo, AFileThatLacksThePeerDoesNotShutItOut) {
+  Lab lab;
+  lab.create();
+  lab.kill(kA);
+  lab.node(kA).config.data_nodes = {kA};
+  lab.start(kA);
+  lab.connect(kA, kW);
+  lab.advance(seconds(5));
+  lab.kill(kA);
+  lab.advance(seconds(2));
+  lab.promote(kB);
+  EXPECT_EQ(lab.answer(kB, lab.write(kB)), IoStatus::ok);
+}
+
+// Found by a review, by reading: the first command's record counted for the second.
+TEST_F(NodeChanging, WhatAnEarlierCommandRecordedDoesNotCount) {
+  add_everywhere();
+  const auto forgetting = [this](LabNode::Meta of) {
+    const NodeRecord& record = lab_.node(kA).replica->record();
+    return of == LabNode::Meta::record && record.peers[kC.value].disk.is_nil() && !record.adopted->members.contains(kC);
+  };
+  lab_.node(kA).hold_meta_of = forgetting;
+  const AdminId first = change(kA, kPair);
+  lab_.advance(seconds(16));
+  EXPECT_EQ(lab_.reason(kA, first), Reason::timed_out);
+  EXPECT_TRUE(lab_.linked(kA, kC));
+  lab_.node(kA).config.data_nodes = {kA, kB, kC};
+  const AdminId second = change(kA, kPair);
+  EXPECT_FALSE(lab_.result(kA, second));
+  lab_.node(kA).hold_meta_of = [](LabNode::Meta) { return false; };
+  lab_.run();
+  EXPECT_TRUE(lab_.ok(kA, second));
+  EXPECT_FALSE(remembers_c());
+}
+
 // It was taken out of the file while the node was down, and the tenure names it yet.
 TEST_F(NodeChanging, APromotionLeavesOutWhomTheConfigurationLacks) {
   add_everywhere();

@@ -251,6 +251,24 @@ TEST_P(LinkTest, AnExhaustedPoolStopsReadingAndLosesNothing) {
   EXPECT_EQ(at_lower.downs, 0);
 }
 
+// Whatever of the handshake has been done by then.
+TEST_P(LinkTest, APeerThatIsTakenOutWhileItComesIn) {
+  for (int turns = 0; turns < 60; ++turns) {
+    at_lower = Recorder();
+    at_upper = Recorder();
+    start_lower(settings(0, 1));
+    start_upper(settings(1, 0));
+    for (int i = 0; i < turns; ++i) loop->run_once(milliseconds(2));
+    lower->set_peers({});
+    EXPECT_FALSE(at_lower.up);
+    run_for(milliseconds(30));
+    EXPECT_FALSE(at_lower.up);
+    upper.reset();
+    lower.reset();
+    relay.reset();
+  }
+}
+
 TEST_P(LinkTest, LosingOneLaneLosesTheLinkAndItComesBack) {
   start_both();
   const LinkId first = at_upper.link;
