@@ -172,7 +172,7 @@ TEST_F(NodeChanging, AWitnessThatIsNeededIsNotTakenAway) {
   EXPECT_EQ(voters(), kPair);
 }
 
-// Found by a review: the seat of a witness is its place in the list.
+// Its vote is the affair of whoever holds the tenure.
 TEST_F(NodeChanging, ASecondaryTakesAWitnessOutAtOnce) {
   EXPECT_TRUE(lab_.ok(kB, change(kB, {kA, kB})));
   EXPECT_FALSE(lab_.linked(kB, kW));
