@@ -4,6 +4,8 @@
 // that half knows, in this boot, that an acceptance of its own was one of a real majority, and the fenced node is in the other half.
 // Built for the half that is this node alone (two data nodes without a witness); a half of several voters is refused for now.
 // Evidence names the boot that was known when the handler was started; a later boot of that node voids it.
+#include <algorithm>
+
 #include "base/mutation.h"
 #include "core/replica_impl.h"
 
@@ -59,6 +61,14 @@ void Membership::count_acceptances(const Round& round) {
   }
 }
 
+// A node with neither a vote nor a copy in this tenure cannot decide anything in its history: its end would gain nothing. It may well be
+// the one that serves, in another history (seed 538156545896: a node that had been forced shot those who were right, again and again).
+bool Membership::has_part(Seat peer) const {
+  const Voters& voters = adopted()->voters;
+  const bool votes = std::any_of(voters.begin(), voters.end(), [peer](const Voter& v) { return v.seat == peer; });
+  return votes || adopted()->members.contains(peer);
+}
+
 bool Membership::fence_wanted(Seat peer) const {
   const CoreConfig& config = r_.ctx.config;
   if (!config.fence_handler || config.fencing == FencingPolicy::dont_care || !adopted() || r_.peer(peer).link_up) return false;
@@ -66,12 +76,12 @@ bool Membership::fence_wanted(Seat peer) const {
   const Tenure& tenure = *adopted();
   const bool always = config.fencing == FencingPolicy::resource_and_stonith;
   // Nobody waits for a caretaker, unless its node is to be Primary by a command.
-  if (caretaking() && holds_tenure()) return r_.admin.wants_promotion() && !may_decide();
+  if (caretaking() && holds_tenure()) return r_.admin.wants_promotion() && !may_decide() && has_part(peer);
   if (holds_tenure()) return tenure.members.contains(peer) && (always || !may_decide());
   // A candidate: the Primary before may be alive, and its lease with it.
   const bool was_primary = tenure.primary && tenure.primary->node == peer;
   if (!r_.admin.wants_promotion() || r_.ctx.record.inconsistent || !tenure.members.contains(r_.self())) return false;
-  return !may_decide() || (always && was_primary);
+  return (!may_decide() && has_part(peer)) || (always && was_primary);
 }
 
 void Membership::pump_fences() {

@@ -204,6 +204,7 @@ class Membership {
   SeatSet broken_tie() const;  // the seats that decide as one half; none without a completed fence
   void count_acceptances(const Round& round);
   void pump_fences();
+  bool has_part(Seat peer) const;
   bool fence_wanted(Seat peer) const;
   void known_boot(Seat seat, const Boot& boot);
 

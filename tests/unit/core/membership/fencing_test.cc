@@ -187,6 +187,47 @@ TEST(Fencing, ACompletedFenceEndsTheLeaseAtTheWitness) {
   EXPECT_TRUE(lab.ok(kB, id)) << "without waiting for the lease";
 }
 
+// C was forced while A and B were gone, and the witness got a vote in its history before it was cut off again. A and B are back in theirs, and
+// C cannot decide anything: who has neither a vote nor a copy in C's tenure is not to be shot for that.
+TEST(Fencing, ACandidateDoesNotFenceWhoHasNoPartInItsTenure) {
+  LabOptions options = with_witness();
+  options.data_nodes = {kA, kB, kC};
+  Lab lab(options);
+  lab.create();
+  lab.promote(kA);
+  lab.kill(kA);
+  lab.kill(kB);
+  lab.cut(kC, kW);
+  lab.advance(seconds(15));
+  const AdminId force = lab.admin(kC, AdminOp::primary_force);
+  for (Seat gone : {kA, kB}) fence_ends(lab, kC, gone, 5, boot_of(gone));
+  lab.advance(seconds(10));
+  ASSERT_TRUE(lab.ok(kC, force)) << code_of(lab.reason(kC, force));
+  lab.kill(kC);
+  lab.node(kC).config.data_nodes = SeatSet{kC};  // and the operator wrote the others off, for a while
+  lab.start(kC);
+  lab.connect(kC, kW);
+  lab.advance(seconds(5));
+  lab.promote(kC);
+  lab.advance(seconds(5));
+  ASSERT_EQ(lab.node(kC).tenure().voters.size(), 2u);
+
+  lab.kill(kC);
+  lab.node(kC).config.data_nodes = SeatSet{kA, kB, kC};
+  lab.start(kC);
+  for (Seat back : {kA, kB}) {
+    lab.start(back);
+    lab.connect(back, kC);
+    lab.run();
+    if (lab.linked(back, kC)) lab.cut(back, kC);
+  }
+  lab.node(kC).fences.clear();
+  const AdminId id = lab.admin(kC, AdminOp::primary);
+  lab.advance(seconds(10));
+  EXPECT_TRUE(lab.node(kC).fences.empty());
+  EXPECT_EQ(lab.reason(kC, id), Reason::no_quorum);
+}
+
 TEST(Fencing, WithAQuorumTheMilderPolicyFencesNobody) {
   Lab lab(with_witness(FencingPolicy::resource_only));
   lab.create();
