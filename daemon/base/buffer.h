@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -11,6 +12,7 @@
 namespace lockstep {
 
 class BufferPool;
+class Slab;
 
 class Buffer {
  public:
@@ -24,6 +26,7 @@ class Buffer {
   friend class BufferPool;
   friend class BufferRef;
   BufferPool* pool_ = nullptr;
+  Slab* slab_ = nullptr;  // that it is a piece of; none: memory of its own
   std::byte* data_ = nullptr;
   size_t size_ = 0;
   size_t capacity_ = 0;
@@ -56,7 +59,8 @@ class BufferRef {
 };
 
 // Hands out buffers and takes them back. `limit_bytes` bounds what is out at once: allocate() gives an empty reference when
-// it would be exceeded, and the caller stops reading from its client or peer until wait-for-space is over (P10).
+// it would be exceeded, and the caller stops reading from its client or peer until wait-for-space is over (P10). Buffers of 64 KiB to 1 MiB
+// are cut from slabs, which together are not larger than the limit either.
 class BufferPool {
  public:
   static constexpr size_t kAlignment = 4096;
@@ -69,15 +73,21 @@ class BufferPool {
   BufferRef allocate(size_t bytes);
   size_t bytes_out() const { return bytes_out_; }
   size_t limit_bytes() const { return limit_bytes_; }
+  size_t slab_bytes() const;  // what is held for large buffers, out or not
 
  private:
   friend class BufferRef;
   void give_back(Buffer* buffer);
   static size_t class_of(size_t bytes);
+  bool cut_slab(size_t size_class);
+  Buffer* fresh(size_t capacity);
+  void forget(const Slab& slab, size_t size_class);
+  static void destroy(Buffer* buffer);
 
   size_t limit_bytes_;
   size_t bytes_out_ = 0;
   std::vector<std::vector<Buffer*>> free_;  // by power-of-two size class, kept for reuse
+  std::vector<std::unique_ptr<Slab>> slabs_;
 };
 
 }  // namespace lockstep

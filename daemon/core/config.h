@@ -47,13 +47,17 @@ struct CoreConfig {
   Duration settle_interval = milliseconds(500);  // background flush of what was acknowledged and not flushed
   uint64_t resync_chunk_bytes = 256 * 1024;
   uint32_t resync_window = 64;                 // chunks in flight
+  uint32_t resync_ahead = 64;                  // extents that its target marks before they are copied; at most kMostAhead
   uint64_t resync_max_rate = 0;                // bytes a second of a resync or comparison; 0: no limit
   uint64_t resync_min_rate = 4 * 1024 * 1024;  // what it gets beside clients, whatever that costs them
-  Duration resync_latency_target;        // what an operation of a client may take beside it; zero: twice of what it takes alone
-  bool resync_digests = false;           // compare digests first, copy what differs
-  bool hold_resync = false;              // as its target, each resync waits until AdminOp::allow_resync
-  Duration verify_interval;              // the Primary compares all copies so often; zero: never by itself
-  uint64_t resync_flush_blocks = 16384;  // copied blocks between flushes of the target
+  Duration resync_latency_target;  // what an operation of a client may take beside it; zero: twice of what it takes alone
+  bool resync_digests = false;     // compare digests first, copy what differs
+  bool hold_resync = false;        // as its target, each resync waits until AdminOp::allow_resync
+  Duration verify_interval;        // the Primary compares all copies so often; zero: never by itself
+  // The target is flushed when so many blocks were copied since, and so much time has passed; or after eight times as many. A flush of a
+  // disk that is written as fast as it can takes long and holds the writes up; what is not flushed is copied again after an interruption.
+  uint64_t resync_flush_blocks = 16384;
+  Duration resync_flush_interval = seconds(1);
 };
 
 }  // namespace lockstep

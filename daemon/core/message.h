@@ -262,12 +262,15 @@ struct ResyncMap {
   friend bool operator==(const ResyncMap&, const ResyncMap&) = default;
 };
 
+constexpr uint32_t kMostAhead = 64;  // extents, as bits of ResyncWrite::ahead
+
 struct ResyncWrite {  // kind write carries a payload: the bytes of the blocks that are not in `zeroes`
   Stamp stamp;
   OpId op;
   OpKind kind = OpKind::write;
   Range range;
   BlockMask zeroes = 0;  // with any: the range has at most kLookBlocks blocks
+  uint64_t ahead = 0;    // bit i: the extent i + 1 behind that of `range` is about to be copied as well
   friend bool operator==(const ResyncWrite&, const ResyncWrite&) = default;
 };
 // Answered with WriteReply.

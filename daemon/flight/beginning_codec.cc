@@ -20,8 +20,8 @@ template <class C, class F>
 void each_setting(C& config, F&& f) {
   auto& [self, data_nodes, witnesses, lease, drift, round_timeout, retry, patience, caretaker_delay, ack_timeout, fail, fencing,
          handler, witness_timeout, max_op_bytes, max_client_ops, disk_timeout, metadata_on_disk, max_failed_reads, read_balancing,
-         max_hot_extents, recent_writes, settle_interval, chunk, window, max_rate, min_rate, latency_target, digests, hold_resync,
-         verify_interval, flush_blocks] = config;
+         max_hot_extents, recent_writes, settle_interval, chunk, window, ahead, max_rate, min_rate, latency_target, digests,
+         hold_resync, verify_interval, flush_blocks, flush_interval] = config;
   f(self);
   f(data_nodes);
   f(witnesses);
@@ -47,6 +47,7 @@ void each_setting(C& config, F&& f) {
   f(settle_interval);
   f(chunk);
   f(window);
+  f(ahead);
   f(max_rate);
   f(min_rate);
   f(latency_target);
@@ -54,6 +55,7 @@ void each_setting(C& config, F&& f) {
   f(hold_resync);
   f(verify_interval);
   f(flush_blocks);
+  f(flush_interval);
 }
 
 struct PutSetting {

@@ -81,8 +81,9 @@ struct MessageText {
     return text;
   }
   std::string operator()(const ResyncWrite& m) const {
-    return fmt::format("ResyncWrite {} op {} {} {}{}", stamp(m.stamp), m.op.value, name_of(m.kind), describe(m.range),
-                       m.zeroes != 0 ? fmt::format(" zeroes {:#x}", m.zeroes) : "");
+    return fmt::format("ResyncWrite {} op {} {} {}{}{}", stamp(m.stamp), m.op.value, name_of(m.kind), describe(m.range),
+                       m.zeroes != 0 ? fmt::format(" zeroes {:#x}", m.zeroes) : "",
+                       m.ahead != 0 ? fmt::format(" ahead {:#x}", m.ahead) : "");
   }
   std::string operator()(const JoinPrepare& m) const { return fmt::format("JoinPrepare {} op {}", stamp(m.stamp), m.op.value); }
   std::string operator()(const JoinReady& m) const {

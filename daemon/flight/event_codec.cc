@@ -181,10 +181,18 @@ void pass_fields(A& a, M& m) {
 }
 template <class A, Like<ResyncWrite> M>
 void pass_fields(A& a, M& m) {
-  auto& [stamp, op, kind, range, zeroes] = m;
+  auto& [stamp, op, kind, range, zeroes, ahead] = m;
   a.stamp(stamp);
   pass_op<M>(a, op);
-  pass_with_mask(a, kind, zeroes, OpKind::flush);
+  bool masks = zeroes != 0 || ahead != 0;  // most have neither
+  a.kind(kind, masks, OpKind::flush);
+  if (masks) {
+    a.count(zeroes);
+    a.count(ahead);
+    if constexpr (A::reading) {
+      if (zeroes == 0 && ahead == 0) a.in.fail();
+    }
+  }
   a.range(range);
 }
 template <class A, class M>

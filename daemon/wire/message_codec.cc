@@ -130,7 +130,7 @@ auto fields(M& m) {
 }
 template <Like<ResyncWrite> M>
 auto fields(M& m) {
-  return std::tie(m.stamp, m.op, m.kind, m.range, m.zeroes);
+  return std::tie(m.stamp, m.op, m.kind, m.range, m.zeroes, m.ahead);
 }
 template <Like<JoinPrepare> M>
 auto fields(M& m) {

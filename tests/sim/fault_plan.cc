@@ -101,6 +101,14 @@ void draw_growth(uint64_t seed, Plan& plan) {
   plan.faults.insert(plan.faults.end(), 2, Fault::grow);
 }
 
+// With few extents a whole map would be marked at once, and nothing would be learnt of what is marked on the way.
+void draw_pipeline(uint64_t seed, Plan& plan) {
+  Prng prng(seed ^ 0x9fb21c651e98df25);
+  constexpr uint32_t kAhead[] = {0, 1, 2, 5, kMostAhead};
+  plan.core.resync_ahead = kAhead[prng.below(5)];
+  plan.core.resync_flush_interval = prng.chance(60) ? Duration{} : milliseconds(prng.between(50, 2000));
+}
+
 // Nodes come and go.
 void draw_change_of_nodes(uint64_t seed, Plan& plan) {
   Prng prng(seed ^ 0x2545f4914f6cdd1d);
@@ -147,6 +155,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   draw_copying(prng, plan);
   draw_watchers(seed, plan);
   draw_growth(seed, plan);
+  draw_pipeline(seed, plan);
   draw_change_of_nodes(seed, plan);
   return plan;
 }

@@ -120,6 +120,16 @@ void IntentMap::pin(const Range& range) {
   for (uint64_t i = first; i < first + count_of(range); ++i) extents_[i].pinned = true;
 }
 
+void IntentMap::expect(const Range& range, uint64_t ahead) {
+  uint64_t i = first_of(range) + 1;
+  for (; ahead != 0 && i < wanted_.size(); ahead >>= 1, ++i) {
+    if ((ahead & 1) == 0) continue;
+    extents_[i].pinned = true;
+    extents_[i].touched = ctx_.now;
+    if (wanted_.set(i)) pages_[i / kBitsPerPage].dirty = true;
+  }
+}
+
 void IntentMap::pump() {
   if (failed_) return;
   for (uint32_t index = 0; index < pages_.size(); ++index) {

@@ -48,6 +48,9 @@ class IntentMap {
   // New Primary: extents set before count as written at `position`.
   void rebase(uint64_t position);
   void pin(const Range& range);
+  // Extents that will be written soon, and stay pinned: one page write for many of them, and none that a write waits for. Bit i of
+  // `ahead`: the extent i + 1 behind that of `range`.
+  void expect(const Range& range, uint64_t ahead);
 
   void pump();
   // True if the token was ours; then waiting operations should ask durable() again.

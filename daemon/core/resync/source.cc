@@ -78,7 +78,7 @@ Instant ResyncSource::next_deadline() const {
   for (Seat peer : r_.data_peers()) {
     if (ask_again_[peer.value] > r_.ctx.now) due = std::min(due, ask_again_[peer.value]);
     const Run& run = runs_[peer.value];
-    const bool waits = run.phase == Phase::copying && !paused(peer) && run.chunks.size() < r_.ctx.config.resync_window;
+    const bool waits = run.phase == Phase::copying && !paused(peer) && has_room(run);
     if (waits && !pace_.may_begin(r_.ctx.now)) due = std::min(due, pace_.next());
   }
   return due;
@@ -102,6 +102,7 @@ void ResyncSource::map_received(Seat from, const ResyncMap& map) {
   }
   if (!map.last) return;
   run.phase = Phase::copying;
+  run.flushed = r_.ctx.now;
   run.total = r_.dirty.of(from).count();
   r_.ctx.note(Notice::resync_started, from, run.total);
 }
@@ -112,15 +113,16 @@ void ResyncSource::copy(Seat peer) {
   const uint64_t volume = r_.membership.volume_bytes();
   if (volume < r_.ctx.record.size_bytes) r_.dirty.clear(peer, {volume, r_.ctx.record.size_bytes - volume});
   if (MUTANT(join_with_bits_left) && run.copied > 0) run.cursor = r_.dirty.of(peer).size();
-  while (!paused(peer) && run.chunks.size() < r_.ctx.config.resync_window && pace_.may_begin(r_.ctx.now) && next_chunk(peer)) {
-  }
+  // A quarter at a time, so that what is adjacent is submitted together: the block layer makes large requests of it on both nodes, with which
+  // a disk does up to twice as much.
+  run.filling = has_room(run);
+  while (run.filling && !paused(peer) && pace_.may_begin(r_.ctx.now) && next_chunk(peer)) run.filling = has_room(run);
   const bool pass_done = run.chunks.empty() && run.differing.empty() && run.cursor >= r_.dirty.of(peer).size();
   const bool stands = run.chunks.empty() && (pass_done || paused(peer));
-  if (run.flush.value == 0 && !run.written.empty() && (stands || run.written_blocks >= r_.ctx.config.resync_flush_blocks))
-    return flush(peer);
+  if (run.flush.value == 0 && !run.written.empty() && (stands || flush_due(run))) return flush(peer);
   if (!pass_done || run.flush.value != 0) return;
   if (r_.dirty.of(peer).count() > 0 && !MUTANT(join_with_bits_left)) {
-    run.cursor = 0;
+    run.cursor = run.told = 0;
   } else {
     finish(peer);
   }
@@ -188,12 +190,31 @@ void ResyncSource::read_done(Seat peer, OpId op, IoStatus status, BlockMask zero
     r_.send(peer, CompareRequest{r_.membership.stamp(), op, chunk.range}, chunk.payload);
   } else {
     const bool nothing_else = static_cast<uint64_t>(std::popcount(zeroes)) * kBlockBytes == chunk.range.length;
-    r_.send(peer, ResyncWrite{r_.membership.stamp(), op, OpKind::write, chunk.range, zeroes},
+    const uint64_t ahead = look_ahead(peer, chunk.range);
+    r_.send(peer, ResyncWrite{r_.membership.stamp(), op, OpKind::write, chunk.range, zeroes, ahead},
             nothing_else ? PayloadId{} : chunk.payload);
   }
   if (!MUTANT(resync_payload_kept)) r_.release(chunk.payload);
   chunk.payload = {};
   chunk.sent = true;
+}
+
+// The target writes nothing in an extent before its intent bit is durable, which takes two flushes of a busy disk. Told in time, it sets
+// many bits at once and no write waits (a resync spent three quarters of its time on that). Told again when half of it is behind.
+uint64_t ResyncSource::look_ahead(Seat peer, const Range& range) {
+  const uint64_t reach = std::min(r_.ctx.config.resync_ahead, kMostAhead);
+  const uint64_t extent = range.offset / kExtentBytes;
+  Run& run = runs_[peer.value];
+  if (reach == 0 || extent + reach / 2 < run.told) return 0;
+  run.told = extent + reach;
+  const BitVector& dirty = r_.dirty.of(peer);
+  uint64_t ahead = 0;
+  for (uint64_t i = 0; i < reach; ++i) {
+    const uint64_t first = (extent + 1 + i) * kBlocksPerExtent;
+    if (first >= dirty.size()) break;
+    if (dirty.next_set(first) < std::min(first + kBlocksPerExtent, dirty.size())) ahead |= uint64_t{1} << i;
+  }
+  return ahead;
 }
 
 bool ResyncSource::write_reply(Seat from, OpId op, IoStatus status) {
@@ -243,8 +264,21 @@ void ResyncSource::landed(Seat peer, OpId op, BlockMask differing) {
   if (!MUTANT(resync_without_gate)) r_.write_path.let_go(op);
 }
 
+bool ResyncSource::has_room(const Run& run) const {
+  const size_t window = r_.ctx.config.resync_window;
+  return run.chunks.size() + (run.filling ? 1 : std::max<size_t>(window / 4, 1)) <= window;
+}
+
+bool ResyncSource::flush_due(const Run& run) const {
+  const CoreConfig& config = r_.ctx.config;
+  constexpr uint64_t kMostTimes = 8;  // bounds what is remembered, and what an interruption costs
+  if (run.written_blocks >= config.resync_flush_blocks * kMostTimes) return true;
+  return run.written_blocks >= config.resync_flush_blocks && r_.ctx.now >= run.flushed + config.resync_flush_interval;
+}
+
 void ResyncSource::flush(Seat peer) {
   Run& run = runs_[peer.value];
+  run.flushed = r_.ctx.now;
   run.flush = {kResyncOpBit | r_.ctx.fresh_id()};
   run.flushing = run.written.size();
   run.progress = r_.ctx.now;

@@ -57,9 +57,11 @@ class ResyncSource {
   struct Run {
     Phase phase = Phase::none;
     Instant started;
-    Instant progress;     // last sign of the target, or first thing sent after a pause
-    uint64_t cursor = 0;  // next block to look at
-    uint64_t total = 0;   // blocks dirty when copying began
+    Instant progress;      // last sign of the target, or first thing sent after a pause
+    uint64_t cursor = 0;   // next block to look at
+    bool filling = false;  // the window, until it is full
+    uint64_t told = 0;     // up to this extent the target was told what is about to be copied
+    uint64_t total = 0;    // blocks dirty when copying began
     uint64_t copied = 0;
     std::map<OpId, Chunk> chunks;  // in flight; bounded by the window
     std::deque<Range> differing;   // compared and found to differ; bounded by what the window compares at once
@@ -67,6 +69,7 @@ class ResyncSource {
     uint64_t written_blocks = 0;
     size_t flushing = 0;  // how many of `written` the running flush covers
     OpId flush;           // zero: none
+    Instant flushed;      // when one was last begun; until then, when copying began
     OpId join;
   };
   bool can_begin(Seat peer) const;
@@ -75,9 +78,12 @@ class ResyncSource {
   void copy(Seat peer);
   bool next_chunk(Seat peer);
   Range next_range(Seat peer);
+  uint64_t look_ahead(Seat peer, const Range& range);
   void read_done(Seat peer, OpId op, IoStatus status, BlockMask zeroes);
   void landed(Seat peer, OpId op, BlockMask differing);
   void refused(Seat peer);
+  bool has_room(const Run& run) const;
+  bool flush_due(const Run& run) const;
   void flush(Seat peer);
   void finish(Seat peer);
 

@@ -41,7 +41,10 @@ void Secondary::resync_write(Seat from, const ResyncWrite& request, PayloadId pa
   if (!r_.target.active() || r_.target.source() != from) return r_.release(payload);
   r_.target.heard_from_source(r_.ctx.now);
   // What a resync writes stays in the intent map until the copy has joined: position zero, pinned.
-  if (in_volume(request.range)) r_.intents.pin(request.range);
+  if (in_volume(request.range)) {
+    r_.intents.pin(request.range);
+    r_.intents.expect(request.range, request.ahead);
+  }
   take({from, r_.peer(from).link, request.stamp, request.op, request.kind, request.range, false, payload, request.zeroes}, 0);
 }
 

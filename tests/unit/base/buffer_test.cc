@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <vector>
+
+#include "base/slab.h"
 
 namespace lockstep {
 namespace {
@@ -53,6 +56,46 @@ TEST(BufferPool, HandsOutWhatCameBackWithTheNewSize) {
   EXPECT_EQ(again->data(), memory);
   EXPECT_EQ(again->size(), 200U);
   EXPECT_NE(pool.allocate(200)->data(), memory);
+}
+
+TEST(BufferPool, LargeBuffersAreCutFromSlabs) {
+  BufferPool pool(64 << 20);
+  std::vector<BufferRef> out;
+  for (int i = 0; i < 8; ++i) out.push_back(pool.allocate(256 * 1024));
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(out[0]->data()) % Slab::kBytes, 0U);
+  for (size_t i = 1; i < 8; ++i) EXPECT_EQ(out[i]->data(), out[i - 1]->data() + 256 * 1024);
+  EXPECT_EQ(pool.slab_bytes(), Slab::kBytes);
+  EXPECT_EQ(pool.bytes_out(), Slab::kBytes);
+  out.push_back(pool.allocate(64 * 1024));
+  EXPECT_EQ(pool.slab_bytes(), 2 * Slab::kBytes) << "a slab for each size";
+}
+
+TEST(BufferPool, SlabsTogetherAreNotLargerThanTheLimit) {
+  BufferPool pool(Slab::kBytes + (1 << 20));
+  const BufferRef cut = pool.allocate(1 << 20);
+  const BufferRef own = pool.allocate(1 << 19);
+  ASSERT_TRUE(cut && own);
+  EXPECT_EQ(pool.slab_bytes(), Slab::kBytes);
+  std::memset(own->data(), 1, own->capacity());
+}
+
+TEST(BufferPool, ASlabThatNobodyNeedsGoesBack) {
+  BufferPool pool(1 << 30);
+  std::vector<BufferRef> out;
+  for (int i = 0; i < 200; ++i) out.push_back(pool.allocate(1 << 20));
+  EXPECT_EQ(pool.slab_bytes(), 100 * Slab::kBytes);
+  std::vector<BufferRef> half;  // one of each slab stays out
+  for (size_t i = 0; i < out.size(); i += 2) half.push_back(out[i]);
+  out.clear();
+  EXPECT_EQ(pool.slab_bytes(), 100 * Slab::kBytes);
+  half.clear();
+  EXPECT_LE(pool.slab_bytes(), 33 * Slab::kBytes);
+  EXPECT_GT(pool.slab_bytes(), 0U);
+  for (int i = 0; i < 200; ++i) {
+    out.push_back(pool.allocate(1 << 20));
+    std::memset(out.back()->data(), i, out.back()->capacity());
+  }
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(out[static_cast<size_t>(i)]->data()[12345], static_cast<std::byte>(i));
 }
 
 TEST(BufferRef, TheLastOneGivesTheBufferBack) {

@@ -103,6 +103,7 @@ TEST(Recording, TheSetupComesBack) {
   const Beginning& beginning = back.beginning();
   EXPECT_EQ(beginning.config.lease_drift_permille, 51);
   EXPECT_EQ(beginning.config.resync_flush_blocks, run.beginning.config.resync_flush_blocks);
+  EXPECT_EQ(beginning.config.resync_flush_interval, run.beginning.config.resync_flush_interval);
   EXPECT_EQ(beginning.loaded.record, run.beginning.loaded.record);
   EXPECT_EQ(beginning.loaded.intent_sequences, run.beginning.loaded.intent_sequences);
   EXPECT_EQ(beginning.begun, run.beginning.begun);

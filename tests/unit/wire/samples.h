@@ -74,7 +74,7 @@ inline std::vector<Message> sample_messages() {
       Settled{sample_stamp(), 5555},
       ResyncBegin{sample_stamp(), true},
       map,
-      ResyncWrite{sample_stamp(), op, OpKind::write, {0, 3 * 4096}, 5},
+      ResyncWrite{sample_stamp(), op, OpKind::write, {0, 3 * 4096}, 5, 0x80000000000000f1},
       JoinPrepare{sample_stamp(), op},
       JoinReady{sample_stamp(), op, IoStatus::shut_down},
       DropMe{sample_stamp()},

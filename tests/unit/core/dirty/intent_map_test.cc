@@ -80,6 +80,29 @@ TEST_F(IntentMapTest, ABitSetWhileItsPageIsWrittenWaitsForTheNextWrite) {
   EXPECT_TRUE(map_.durable(extents(2)));
 }
 
+TEST_F(IntentMapTest, WhatIsExpectedTakesOnePageWriteAndStaysPinned) {
+  map_.hold({2 * kExtentBytes, 4096}, 0);
+  map_.expect({2 * kExtentBytes, 4096}, 0b1001);
+  const auto writes = pump();
+  ASSERT_EQ(writes.size(), 1u);
+  for (uint64_t extent : {3, 6}) EXPECT_TRUE(in_page(*writes[0].bits, extent));
+  EXPECT_TRUE(map_.done(writes[0].token, true));
+  EXPECT_EQ(map_.set_count(), 3u);
+  for (uint64_t extent : {3, 6}) EXPECT_TRUE(map_.hold(extents(extent), 0)) << "no write waits";
+  EXPECT_TRUE(pump().empty());
+  for (uint64_t extent : {2, 3, 6}) map_.let_go(extents(extent));
+  cool(100);
+  EXPECT_EQ(map_.set_count(), 2u) << "expected extents are pinned";
+  map_.unpin_all();
+  cool(100);
+  EXPECT_EQ(map_.set_count(), 0u);
+}
+
+TEST_F(IntentMapTest, WhatIsExpectedBeyondTheEndIsNothing) {
+  map_.expect(extents(kExtents - 2), ~uint64_t{0});
+  EXPECT_EQ(map_.set_count(), 1u);
+}
+
 TEST_F(IntentMapTest, EachPageIsWrittenOnItsOwn) {
   map_.hold(extents(kBitsPerPage - 1, 2), 1);
   const auto writes = pump();

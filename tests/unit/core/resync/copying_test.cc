@@ -228,6 +228,49 @@ TEST_F(Copying, StopsWhenPausedAndKeepsWhatItHas) {
   EXPECT_EQ(sent<ResyncWrite>(lab).size(), 8u);
 }
 
+// A resync would wait for two flushes of the target in every extent otherwise.
+TEST_F(Copying, TheTargetMarksAheadWhatItIsToldOf) {
+  Lab lab({.configure = [](CoreConfig& config) { config.resync_window = 1; }});
+  lose_b(lab, {3 * kExtentBytes, 4096});
+  for (uint64_t extent : {4, 9, 15}) lab.write(kA, {extent * kExtentBytes, 4096});
+  const auto intents_written = [&lab] { return lab.node(kB).intent_sequences[0]; };
+  const uint64_t before = intents_written();
+  lab.node(kB).hold_disk = [](const DiskIo& io) { return is_change(io.kind); };
+  lab.connect(kA, kB);
+  lab.advance(milliseconds(100));
+  ASSERT_EQ(sent<ResyncWrite>(lab).size(), 1u);
+  EXPECT_EQ(sent<ResyncWrite>(lab)[0].ahead, 1u | 1u << 5 | 1u << 11);
+  EXPECT_EQ(intents_written(), before + 1);
+  for (uint64_t extent : {3, 4, 9, 15}) EXPECT_TRUE(lab.node(kB).intent.test(extent));
+  EXPECT_FALSE(lab.node(kB).intent.test(5));
+  const uint64_t marked = intents_written();
+  lab.node(kB).hold_disk = [](const DiskIo&) { return false; };
+  lab.advance(milliseconds(300));
+  ASSERT_TRUE(joined(lab));
+  const auto writes = sent<ResyncWrite>(lab);
+  ASSERT_EQ(writes.size(), 4u);
+  for (size_t i = 1; i < 4; ++i) EXPECT_EQ(writes[i].ahead, 0u) << "said once";
+  EXPECT_EQ(intents_written(), marked);
+}
+
+TEST_F(Copying, WhatIsAheadIsSaidAgainOnTheWay) {
+  Lab lab({.configure = [](CoreConfig& config) {
+    config.resync_window = 1;
+    config.resync_ahead = 4;
+  }});
+  lose_b(lab, {0, 4096});
+  for (uint64_t extent = 1; extent < 16; ++extent) lab.write(kA, {extent * kExtentBytes, 4096});
+  lab.connect(kA, kB);
+  lab.advance(seconds(1));
+  ASSERT_TRUE(joined(lab));
+  const auto writes = sent<ResyncWrite>(lab);
+  ASSERT_EQ(writes.size(), 16u);
+  for (size_t i = 0; i < 16; ++i) {
+    const uint64_t left = (uint64_t{1} << (15 - i)) - 1;
+    EXPECT_EQ(writes[i].ahead, i % 2 == 0 ? left & 0b1111 : 0u) << i;
+  }
+}
+
 // Another command may be waiting for something at that time.
 TEST_F(Copying, APauseIsNoMatterOfTurns) {
   Lab lab;

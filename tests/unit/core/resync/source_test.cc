@@ -452,6 +452,7 @@ TEST_F(ResyncTest, TheFlushOfAnEarlierRunConcludesNoLaterOne) {
 TEST(ResyncFlush, ClearsOnlyWhatWasWrittenBeforeIt) {
   Lab lab({.configure = [](CoreConfig& config) {
     config.resync_flush_blocks = 1;
+    config.resync_flush_interval = {};
     config.resync_chunk_bytes = 16 * 1024;
     config.resync_window = 1;
   }});
