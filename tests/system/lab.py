@@ -251,14 +251,18 @@ class Node:
 
     def sent(self):
         """Bytes that this node's daemon has sent to its peer over the connections that are open now."""
+        return sum(self.sent_by_connection().values())
+
+    def sent_by_connection(self):
         ports = {self.port, self.cluster.peer(self).port}
         lines = tool("ss", "-tinpH").stdout.splitlines()
-        total = 0
+        sent = {}
         for head, detail in zip(lines, lines[1:]):
             ends = {int(word.rsplit(":", 1)[1]) for word in head.split()[3:5]} if f"pid={self.daemon.pid}," in head else set()
             found = re.search(r"bytes_sent:(\d+)", detail)
-            total += int(found[1]) if ends & ports and found else 0
-        return total
+            if ends & ports and found:
+                sent[tuple(sorted(ends))] = int(found[1])
+        return sent
 
     def promote(self, patience=PATIENCE):
         """Asks to become Primary until that is granted; returns the seconds it took."""
