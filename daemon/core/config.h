@@ -54,7 +54,8 @@ struct CoreConfig {
   bool resync_digests = false;     // compare digests first, copy what differs
   bool hold_resync = false;        // as its target, each resync waits until AdminOp::allow_resync
   Duration verify_interval;        // the Primary compares all copies so often; zero: never by itself
-  // The target is flushed when so many blocks were copied since, and so much time has passed; or after eight times as many. A flush of a
+  // The target is flushed when so many blocks were copied since, and so much time has passed; or after eight times as many; one that
+  // flushes slowly, each time. A flush of a
   // disk that is written as fast as it can takes long and holds the writes up; what is not flushed is copied again after an interruption.
   uint64_t resync_flush_blocks = 16384;
   Duration resync_flush_interval = seconds(1);

@@ -80,6 +80,19 @@ TEST_F(DiskTest, AVolatileCacheLosesWhatWasNotFlushed) {
   EXPECT_LT(lost, 64);
 }
 
+// A heal writes what is there already.
+TEST_F(DiskTest, WhatIsWrittenOverItselfIsNotTorn) {
+  disk_.behaviour.volatile_cache = true;
+  for (const bool flushed : {true, false}) {
+    for (uint64_t b = 0; b < 64; ++b) write(b, 10);
+    settle();
+    if (flushed) flush();
+    settle();
+  }
+  disk_.power_lost();
+  for (uint64_t b = 0; b < 64; ++b) EXPECT_EQ(disk_.read_block(b), 10U);
+}
+
 TEST_F(DiskTest, FlushAndFuaKeep) {
   disk_.behaviour.volatile_cache = true;
   for (uint64_t b = 0; b < 32; ++b) write(b, 10);

@@ -53,10 +53,10 @@ uint64_t BitVector::clear_range(uint64_t first, uint64_t n) {
   return changed;
 }
 
-bool BitVector::any_in(uint64_t first, uint64_t n) const { return next_set(first) < std::min(bits_, first + n); }
+bool BitVector::any_in(uint64_t first, uint64_t n) const { return next_set(first, first + n) < std::min(bits_, first + n); }
 
-uint64_t BitVector::next_set(uint64_t from) const {
-  while (from < bits_) {
+uint64_t BitVector::next_set(uint64_t from, uint64_t before) const {
+  while (from < std::min(bits_, before)) {
     const uint64_t rest = words_[from / 64] >> (from % 64);
     if (rest != 0) return from + static_cast<uint64_t>(std::countr_zero(rest));
     from = (from / 64 + 1) * 64;

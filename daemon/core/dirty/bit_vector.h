@@ -25,8 +25,8 @@ class BitVector {
   void set_all() { set_range(0, bits_); }
   void clear_all() { clear_range(0, bits_); }
   bool any_in(uint64_t first, uint64_t n) const;
-  // First set bit at or after `from`; size() when there is none.
-  uint64_t next_set(uint64_t from) const;
+  // First set bit at or after `from`; size() when there is none. Nothing is looked for beyond `before`: then that, or more, comes back.
+  uint64_t next_set(uint64_t from, uint64_t before = UINT64_MAX) const;
   // First clear bit at or after `from`; size() when there is none. Nothing is looked for beyond `before`: then that, or more, comes back.
   uint64_t next_clear(uint64_t from, uint64_t before = UINT64_MAX) const;
 

@@ -102,7 +102,6 @@ void ResyncSource::map_received(Seat from, const ResyncMap& map) {
   }
   if (!map.last) return;
   run.phase = Phase::copying;
-  run.flushed = r_.ctx.now;
   run.total = r_.dirty.of(from).count();
   r_.ctx.note(Notice::resync_started, from, run.total);
 }
@@ -200,19 +199,18 @@ void ResyncSource::read_done(Seat peer, OpId op, IoStatus status, BlockMask zero
 }
 
 // The target writes nothing in an extent before its intent bit is durable, which takes two flushes of a busy disk. Told in time, it sets
-// many bits at once and no write waits (a resync spent three quarters of its time on that). Told again when half of it is behind.
+// many bits at once and no write waits (a resync spent three quarters of its time on that). Told again when half of it is behind. Where digests
+// go first most of what is dirty may turn out to be equal, and is not written.
 uint64_t ResyncSource::look_ahead(Seat peer, const Range& range) {
   const uint64_t reach = std::min(r_.ctx.config.resync_ahead, kMostAhead);
   const uint64_t extent = range.offset / kExtentBytes;
   Run& run = runs_[peer.value];
-  if (reach == 0 || extent + reach / 2 < run.told) return 0;
+  if (reach == 0 || r_.ctx.config.resync_digests || extent + reach / 2 < run.told) return 0;
   run.told = extent + reach;
   const BitVector& dirty = r_.dirty.of(peer);
   uint64_t ahead = 0;
   for (uint64_t i = 0; i < reach; ++i) {
-    const uint64_t first = (extent + 1 + i) * kBlocksPerExtent;
-    if (first >= dirty.size()) break;
-    if (dirty.next_set(first) < std::min(first + kBlocksPerExtent, dirty.size())) ahead |= uint64_t{1} << i;
+    if (dirty.any_in((extent + 1 + i) * kBlocksPerExtent, kBlocksPerExtent)) ahead |= uint64_t{1} << i;
   }
   return ahead;
 }
@@ -264,15 +262,20 @@ void ResyncSource::landed(Seat peer, OpId op, BlockMask differing) {
   if (!MUTANT(resync_without_gate)) r_.write_path.let_go(op);
 }
 
+// Blocks that are remembered until they are flushed: no more than that, however long a flush takes.
+uint64_t ResyncSource::most_unflushed() const { return r_.ctx.config.resync_flush_blocks * 8; }
+
 bool ResyncSource::has_room(const Run& run) const {
   const size_t window = r_.ctx.config.resync_window;
+  if (run.flush.value != 0 && run.written_blocks >= most_unflushed()) return false;
   return run.chunks.size() + (run.filling ? 1 : std::max<size_t>(window / 4, 1)) <= window;
 }
 
 bool ResyncSource::flush_due(const Run& run) const {
   const CoreConfig& config = r_.ctx.config;
-  constexpr uint64_t kMostTimes = 8;  // bounds what is remembered, and what an interruption costs
-  if (run.written_blocks >= config.resync_flush_blocks * kMostTimes) return true;
+  // A target that flushes slowly is given little at a time: an answer that takes longer than ack_timeout ends the link.
+  const bool quick = run.flush_took && *run.flush_took <= config.ack_timeout / 16;
+  if (!quick || run.written_blocks >= most_unflushed()) return run.written_blocks >= config.resync_flush_blocks;
   return run.written_blocks >= config.resync_flush_blocks && r_.ctx.now >= run.flushed + config.resync_flush_interval;
 }
 
@@ -292,6 +295,7 @@ bool ResyncSource::flush_reply(Seat from, OpId op, IoStatus status) {
   Run& run = runs_[from.value];
   if (run.flush != op || run.phase == Phase::none) return true;
   run.flush = {};
+  run.flush_took = r_.ctx.now - run.flushed;
   run.progress = r_.ctx.now;
   if (status != IoStatus::ok) {
     r_.peer(from).disk_usable = false;

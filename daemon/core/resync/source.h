@@ -5,6 +5,7 @@
 #include <array>
 #include <deque>
 #include <map>
+#include <optional>
 
 #include "base/ids.h"
 #include "base/range.h"
@@ -69,7 +70,8 @@ class ResyncSource {
     uint64_t written_blocks = 0;
     size_t flushing = 0;  // how many of `written` the running flush covers
     OpId flush;           // zero: none
-    Instant flushed;      // when one was last begun; until then, when copying began
+    Instant flushed;      // when one was last begun
+    std::optional<Duration> flush_took;
     OpId join;
   };
   bool can_begin(Seat peer) const;
@@ -82,6 +84,7 @@ class ResyncSource {
   void read_done(Seat peer, OpId op, IoStatus status, BlockMask zeroes);
   void landed(Seat peer, OpId op, BlockMask differing);
   void refused(Seat peer);
+  uint64_t most_unflushed() const;
   bool has_room(const Run& run) const;
   bool flush_due(const Run& run) const;
   void flush(Seat peer);

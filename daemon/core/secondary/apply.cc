@@ -43,7 +43,7 @@ void Secondary::resync_write(Seat from, const ResyncWrite& request, PayloadId pa
   // What a resync writes stays in the intent map until the copy has joined: position zero, pinned.
   if (in_volume(request.range)) {
     r_.intents.pin(request.range);
-    r_.intents.expect(request.range, request.ahead);
+    if (request.stamp == r_.membership.stamp() && r_.disk_usable) r_.intents.expect(request.range, request.ahead);
   }
   take({from, r_.peer(from).link, request.stamp, request.op, request.kind, request.range, false, payload, request.zeroes}, 0);
 }

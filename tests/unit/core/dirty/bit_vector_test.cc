@@ -44,6 +44,8 @@ TEST(BitVector, AgreesWithAVectorOfBool) {
       const uint64_t from = random() % (size + 2);
       ASSERT_EQ(bits.next_set(from), next_of(model, from, true) < size ? next_of(model, from, true) : size);
       ASSERT_EQ(bits.next_clear(from), next_of(model, from, false) < size ? next_of(model, from, false) : size);
+      const uint64_t before = random() % (size + 70);
+      ASSERT_EQ(bits.next_set(from, before) < std::min(before, size), next_of(model, from, true) < std::min(before, size));
       ASSERT_EQ(bits.any_in(first, n), next_of(model, first, true) < end);
       expect_same(bits, model);
     }

@@ -271,6 +271,91 @@ TEST_F(Copying, WhatIsAheadIsSaidAgainOnTheWay) {
   }
 }
 
+// Small chunks of one extent, whose writes and flushes the target holds until they are let go.
+class Pipeline : public Copying {
+ protected:
+  Pipeline(uint32_t window, uint64_t flush_blocks)
+      : lab_({.configure = [=](CoreConfig& config) {
+          config.resync_chunk_bytes = 16 * kBlockBytes;
+          config.resync_window = window;
+          config.resync_flush_blocks = flush_blocks;
+        }}) {
+    lose_b(lab_, {0, 512 * kBlockBytes});
+    lab_.node(kB).hold_disk = [this](const DiskIo& io) {
+      int& left = io.kind == OpKind::flush ? flushes_ : writes_;
+      if (io.kind == OpKind::read || left == 0) return io.kind != OpKind::read;
+      --left;
+      return false;
+    };
+  }
+  void let(int writes, int flushes) {
+    writes_ = writes;
+    flushes_ = flushes;
+    lab_.run();
+  }
+  size_t chunks() { return sent<ResyncWrite>(lab_).size(); }
+  size_t flushes() { return sent<FlushRequest>(lab_).size(); }
+  Lab lab_;
+  int writes_ = 0;
+  int flushes_ = 0;
+};
+
+struct Batches : Pipeline {
+  Batches() : Pipeline(8, 1 << 20) {}
+};
+
+TEST_F(Batches, ChunksBeginAQuarterOfTheWindowAtATime) {
+  lab_.connect(kA, kB);
+  let(0, 0);
+  EXPECT_EQ(chunks(), 8u);
+  let(1, 0);
+  EXPECT_EQ(chunks(), 8u);
+  let(1, 0);
+  EXPECT_EQ(chunks(), 10u);
+  let(3, 0);
+  EXPECT_EQ(chunks(), 12u);
+}
+
+struct Flushes : Pipeline {
+  Flushes() : Pipeline(1, 16) {}
+};
+
+// 32 chunks, each as large as what is flushed at least; no time passes.
+TEST_F(Flushes, AreSpacedByTimeAndBySize) {
+  lab_.connect(kA, kB);
+  let(1, 1);
+  EXPECT_EQ(flushes(), 1u) << "the first one, that shows how fast it is";
+  let(7, 9);
+  EXPECT_EQ(flushes(), 1u) << "a moment ago";
+  let(1, 9);
+  EXPECT_EQ(flushes(), 2u) << "eight times as much";
+  let(1, 9);
+  EXPECT_EQ(flushes(), 2u);
+  lab_.advance(seconds(1));
+  let(1, 9);
+  EXPECT_EQ(flushes(), 3u) << "a second is over";
+}
+
+TEST_F(Flushes, ASlowTargetIsFlushedEachTime) {
+  lab_.connect(kA, kB);
+  let(2, 0);
+  lab_.advance(milliseconds(500));
+  EXPECT_EQ(flushes(), 1u);
+  let(0, 1);
+  EXPECT_EQ(flushes(), 2u);
+}
+
+TEST_F(Flushes, NoMoreIsCopiedThanMayWaitForOne) {
+  lab_.connect(kA, kB);
+  let(100, 0);
+  EXPECT_EQ(chunks(), 9u);
+  EXPECT_EQ(flushes(), 1u);
+  let(100, 100);
+  EXPECT_EQ(chunks(), 32u);
+  lab_.advance(seconds(1));
+  EXPECT_TRUE(joined(lab_));
+}
+
 // Another command may be waiting for something at that time.
 TEST_F(Copying, APauseIsNoMatterOfTurns) {
   Lab lab;
