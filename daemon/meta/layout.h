@@ -1,11 +1,11 @@
-// Where the parts of the metadata lie. A pure function of the device sizes and the number of bitmap slots;
-// the result is also stored in the superblock, and an attach refuses a superblock whose places are not the
-// ones that this function gives.
+// Where the parts of the metadata lie. A pure function of the device sizes, the number of bitmap slots and
+// whether there are block digests; the result is also stored in the superblock, and an attach refuses a
+// superblock whose places are not the ones that this function gives.
 //
 //   internal, at the end of the device that holds the data (data area at offset 0):
-//     [ data | unused | bitmaps | intent map | superblock x 4 ] < 4 KiB unused
+//     [ data | unused | digests | bitmaps | intent map | superblock x 4 ] < 4 KiB unused
 //   external, a file or device of its own:
-//     [ superblock x 4 | intent map | bitmaps ] rest unused
+//     [ superblock x 4 | intent map | bitmaps | digests ] rest unused
 //
 // The superblock is found from the size of the device alone. Offsets and sizes are in bytes, multiples of
 // 4096 except the two device sizes.
@@ -15,6 +15,7 @@
 
 #include "base/ids.h"
 #include "core/durable.h"
+#include "meta/digest_page.h"
 #include "meta/meta_status.h"
 #include "meta/sector.h"
 
@@ -39,7 +40,9 @@ struct Layout {
   uint64_t intent_offset = 0;
   uint64_t bitmap_offset = 0;
   uint32_t intent_pages = 0;
-  uint32_t bitmap_pages = 0;  // of one slot
+  uint32_t bitmap_pages = 0;   // of one slot
+  bool digests = false;        // chosen at create-md
+  uint64_t digest_offset = 0;  // not stored; 0 without digests
 
   uint64_t superblock_copy(uint32_t copy) const { return superblock_offset + uint64_t{copy} * kSectorBytes; }
   uint64_t intent_slot(uint32_t page, uint64_t slot) const {
@@ -48,6 +51,9 @@ struct Layout {
   uint64_t bitmap_page(Seat peer, uint32_t page) const {
     return bitmap_offset + (uint64_t{peer.value} * bitmap_pages + page) * kSectorBytes;
   }
+  uint64_t digest_page(uint64_t page) const { return digest_offset + page * kSectorBytes; }
+  uint64_t digest_pages() const { return digests ? kDigestPagesPerExtent * extents() : 0; }
+  uint64_t metadata_offset() const;  // of the part that lies first
   uint64_t metadata_bytes() const;
   uint64_t extents() const { return (data_bytes + kExtentBytes - 1) / kExtentBytes; }
   uint64_t blocks() const { return data_bytes / kBlockBytes; }
@@ -61,7 +67,8 @@ struct LayoutResult {
 };
 
 // The largest data area that fits. For `internal`, meta_device_bytes is ignored.
-LayoutResult make_layout(Placement placement, uint64_t data_device_bytes, uint64_t meta_device_bytes, uint8_t bitmap_slots);
+LayoutResult make_layout(Placement placement, uint64_t data_device_bytes, uint64_t meta_device_bytes, uint8_t bitmap_slots,
+                         bool digests = false);
 
 // Where the four copies must be on a device of this size; also what wipe-md clears. Nothing if the device is
 // too small.

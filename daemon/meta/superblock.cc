@@ -28,9 +28,11 @@ void encode_layout(ByteWriter& out, const Layout& layout) {
   out.put(layout.bitmap_pages);
 }
 
-// Only what make_layout gives is accepted, so that no later arithmetic on a layout can leave its device.
-Layout decode_layout(ByteReader& in) {
+// Only what make_layout gives is accepted, so that no later arithmetic on a layout can leave its device. Where
+// the digests lie is not stored: it follows.
+Layout decode_layout(ByteReader& in, bool digests) {
   Layout layout;
+  layout.digests = digests;
   const auto placement = in.get<uint8_t>();
   if (placement > static_cast<uint8_t>(Placement::external)) in.fail();
   layout.placement = placement == 0 ? Placement::internal : Placement::external;
@@ -44,7 +46,8 @@ Layout decode_layout(ByteReader& in) {
   layout.intent_pages = in.get<uint32_t>();
   layout.bitmap_pages = in.get<uint32_t>();
   const LayoutResult expected =
-      make_layout(layout.placement, layout.data_device_bytes, layout.meta_device_bytes, layout.bitmap_slots);
+      make_layout(layout.placement, layout.data_device_bytes, layout.meta_device_bytes, layout.bitmap_slots, digests);
+  layout.digest_offset = expected.layout.digest_offset;
   if (expected.status != MetaStatus::ok || !(expected.layout == layout)) in.fail();
   return layout;
 }
@@ -97,7 +100,7 @@ void encode_superblock(const Superblock& superblock, uint8_t copy, SectorSpan se
   bytes.reserve(kSectorPayloadBytes);
   ByteWriter out(bytes);
   out.put(superblock.parent_checksum);
-  out.put(superblock.features);
+  out.put(superblock.layout.digests ? kFeatureDigests : uint32_t{0});
   out.put(superblock.volume);
   encode_layout(out, superblock.layout);
   encode_record(out, superblock.record);
@@ -120,13 +123,13 @@ DecodedSuperblock decode_superblock(SectorView sector) {
   Superblock& superblock = decoded.superblock;
   superblock.sequence = opened.header.sequence;
   superblock.parent_checksum = in.get<uint32_t>();
-  superblock.features = in.get<uint32_t>();
-  if (superblock.features != 0) {
+  const auto features = in.get<uint32_t>();
+  if ((features & ~kFeatureDigests) != 0) {
     decoded.status = MetaStatus::unsupported_feature;
     return decoded;
   }
   superblock.volume = in.get<uint16_t>();
-  superblock.layout = decode_layout(in);
+  superblock.layout = decode_layout(in, (features & kFeatureDigests) != 0);
   superblock.record = decode_record(in);
   superblock.record.disk = opened.header.disk;
   // The exported size may only be smaller than the place that the layout has for data.

@@ -9,10 +9,12 @@
 
 namespace lockstep {
 
+// Bits of the field of features, which a reader must understand. They follow from what the superblock says.
+constexpr uint32_t kFeatureDigests = 1;  // the layout has pages of block digests
+
 struct Superblock {
   uint64_t sequence = 0;         // grows by one with each write; 0 is never written
   uint32_t parent_checksum = 0;  // superblock_checksum() of the write before; 0 for the first
-  uint32_t features = 0;         // bits that a reader must understand; none are defined (bit 0 is kept for block digests)
   uint16_t volume = 0;
   Layout layout;
   NodeRecord record;

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "meta/bit_page.h"
+#include "meta/digest_page.h"
 #include "meta/superblock_quorum.h"
 
 using namespace lockstep;
@@ -32,11 +33,23 @@ void check_page(const Sector& sector) {
   CHECK(std::equal(again.begin() + kSectorHeaderBytes, again.end(), sector.begin() + kSectorHeaderBytes));
 }
 
-// A valid sector to start from; the input is laid over its payload and the fields of its header that matter.
-Sector make_sector(uint8_t copy, const uint8_t* bytes, size_t size) {
+void check_digests(const Sector& sector) {
+  const OpenedSector opened = open_sector(SectorView(sector));
+  if (opened.status != MetaStatus::ok) return;
+  const uint64_t page = uint64_t{opened.header.page} * kDigestPagesPerExtent + opened.header.index;
+  const auto digests = decode_digest_page(page, opened.header.disk, SectorView(sector));
+  if (!digests) return;
+  Sector again;
+  encode_digest_page(page, opened.header.disk, *digests, SectorSpan(again));
+  CHECK(decode_digest_page(page, opened.header.disk, SectorView(again)) == digests);
+}
+
+// A valid sector to start from, of a volume with digests or without; the input is laid over its payload and the
+// fields of its header that matter.
+Sector make_sector(uint8_t copy, bool digests, const uint8_t* bytes, size_t size) {
   Superblock superblock;
   superblock.sequence = 2;
-  superblock.layout = make_layout(Placement::internal, 64 << 20, 0, kDefaultBitmapSlots).layout;
+  superblock.layout = make_layout(Placement::internal, 64 << 20, 0, kDefaultBitmapSlots, digests).layout;
   superblock.record.node = {0};
   superblock.record.disk = Uuid::from_words(1, 2);
   superblock.record.size_bytes = superblock.layout.data_bytes;
@@ -51,16 +64,18 @@ Sector make_sector(uint8_t copy, const uint8_t* bytes, size_t size) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
   const bool reseal = data[0] % 2 == 0;
+  const bool digests = data[0] % 4 >= 2;
   ++data;
   --size;
   std::array<CopyRead, kSuperblockCopies> reads;
   const size_t share = size / kSuperblockCopies;
   for (uint8_t copy = 0; copy < kSuperblockCopies; ++copy) {
-    Sector sector = make_sector(copy, data + copy * share, share);
+    Sector sector = make_sector(copy, digests, data + copy * share, share);
     if (reseal) reseal_sector(SectorSpan(sector));
     reads[copy].decoded = decode_superblock(SectorView(sector));
     check_round_trip(reads[copy].decoded);
     check_page(sector);
+    check_digests(sector);
   }
   const Quorum quorum = choose_superblock(reads);
   CHECK(quorum.repairs <= kSuperblockCopies);

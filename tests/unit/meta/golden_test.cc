@@ -46,6 +46,14 @@ TEST(Golden, ASuperblockFromBeforeRunsWereRemembered) {
   EXPECT_EQ(decoded.superblock.record, expected);
 }
 
+TEST(Golden, SuperblockWithDigests) {
+  Sector sector;
+  encode_superblock(samples::superblock_with_digests(), 2, SectorSpan(sector));
+  expect_golden("superblock_digests.bin", sector);
+  const DecodedSuperblock read = decode_superblock(SectorView(sector));
+  EXPECT_EQ(read.superblock, samples::superblock_with_digests());
+}
+
 TEST(Golden, FreshSuperblock) {
   Superblock fresh;
   fresh.sequence = 1;
@@ -68,6 +76,12 @@ TEST(Golden, BitmapPage) {
   Sector sector;
   encode_bit_page(bitmap_page_id({3}, 2, Uuid::from_words(1, 2)), 0, samples::bits(2), SectorSpan(sector));
   expect_golden("bitmap_page.bin", sector);
+}
+
+TEST(Golden, DigestPage) {
+  Sector sector;
+  encode_digest_page(5 * 6 + 4, Uuid::from_words(1, 2), samples::digests(3), SectorSpan(sector));
+  expect_golden("digest_page.bin", sector);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "meta/bit_page.h"
+#include "meta/digest_page.h"
 #include "meta/superblock.h"
 #include "meta/superblock_quorum.h"
 
@@ -59,6 +60,21 @@ inline Superblock superblock(uint64_t sequence = 5, uint32_t parent = 0xfeedbeef
   s.record = record();
   s.record.size_bytes = s.layout.data_bytes;
   return s;
+}
+
+inline Superblock superblock_with_digests() {
+  Superblock s = superblock();
+  s.layout = make_layout(Placement::internal, 64 * kMiB, 0, kDefaultBitmapSlots, true).layout;
+  s.record.size_bytes = s.layout.data_bytes;
+  return s;
+}
+
+inline DigestPage digests(uint64_t seed) {
+  DigestPage page{};
+  for (size_t i = 0; i < page.size(); ++i) {
+    for (size_t k = 0; k < kDigestBytes; ++k) page[i][k] = static_cast<std::byte>((seed + i) * 31 + k * 7);
+  }
+  return page;
 }
 
 inline BitPage bits(uint64_t seed) {
