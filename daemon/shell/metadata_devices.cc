@@ -12,8 +12,8 @@ namespace lockstep {
 namespace {
 
 // How large a missing metadata file has to be. 0: no layout fits this data device.
-uint64_t external_bytes_needed(uint64_t data_bytes, uint8_t slots) {
-  const LayoutResult made = make_layout(Placement::external, data_bytes, UINT64_MAX / 2, slots);
+uint64_t external_bytes_needed(uint64_t data_bytes, NewFile wanted) {
+  const LayoutResult made = make_layout(Placement::external, data_bytes, UINT64_MAX / 2, wanted.slots, wanted.digests);
   return made.status == MetaStatus::ok ? made.layout.metadata_bytes() : 0;
 }
 
@@ -46,23 +46,27 @@ ToolResult refuse_io(const std::string& path, int error) {
 }
 
 ToolResult refuse_layout(const MetadataTarget& target, MetaStatus status, const Layout& layout) {
-  return refuse(kExitFailure, fmt::format("{}: {}: disk of {} bytes, metadata device of {}; a data area has {} to {} bytes.\n"
+  // The disk is large enough: it is the metadata device that is not.
+  const bool needs_more =
+      layout.placement == Placement::external && status == MetaStatus::device_too_small && layout.data_bytes >= kMinDataBytes;
+  const std::string needed = needs_more ? fmt::format(", and the metadata of this one takes {}", layout.metadata_bytes()) : "";
+  return refuse(kExitFailure, fmt::format("{}: {}: disk of {} bytes, metadata device of {}; a data area has {} to {} bytes{}.\n"
                                           "  {}\n",
                                           target.meta_path(), text_of(status), layout.data_device_bytes, layout.meta_device_bytes,
-                                          kMinDataBytes, kMaxDataBytes, remedy_of(status)));
+                                          kMinDataBytes, kMaxDataBytes, needed, remedy_of(status)));
 }
 
-std::optional<ToolResult> claim(const MetadataTarget& target, uint8_t create_with_slots, Claimed& claimed) {
+std::optional<ToolResult> claim(const MetadataTarget& target, NewFile wanted, Claimed& claimed) {
   Result<OpenedDevice> data = open_device(target.disk);
   if (!data.ok()) return refuse_open(target.disk, data.error());
   claimed.data = data.value();
-  return target.placement() == Placement::internal ? std::nullopt : claim_meta(target, create_with_slots, claimed);
+  return target.placement() == Placement::internal ? std::nullopt : claim_meta(target, wanted, claimed);
 }
 
-std::optional<ToolResult> claim_meta(const MetadataTarget& target, uint8_t create_with_slots, Claimed& claimed) {
+std::optional<ToolResult> claim_meta(const MetadataTarget& target, NewFile wanted, Claimed& claimed) {
   Result<OpenedDevice> meta = open_device(target.meta_disk);
-  if (!meta.ok() && meta.error().os == ENOENT && create_with_slots > 0 && !among_devices(target.meta_disk)) {
-    const uint64_t bytes = external_bytes_needed(claimed.data.size_bytes, create_with_slots);
+  if (!meta.ok() && meta.error().os == ENOENT && wanted.slots > 0 && !among_devices(target.meta_disk)) {
+    const uint64_t bytes = external_bytes_needed(claimed.data.size_bytes, wanted);
     if (bytes > 0) meta = create_file(target.meta_disk, bytes);
   }
   if (!meta.ok()) return refuse_open(target.meta_disk, meta.error());

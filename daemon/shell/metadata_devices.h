@@ -35,10 +35,14 @@ class Claimed {
   OpenedDevice meta;  // external only
 };
 
-// `create_with_slots`: a metadata file that is missing is created in the size that so many bitmaps need; 0: it is not.
-std::optional<ToolResult> claim(const MetadataTarget& target, uint8_t create_with_slots, Claimed& claimed);
+// What a metadata file that is missing is created for: its size follows.
+struct NewFile {
+  uint8_t slots = 0;  // 0: none is created
+  bool digests = false;
+};
+std::optional<ToolResult> claim(const MetadataTarget& target, NewFile wanted, Claimed& claimed);
 // The metadata device alone, where the data device has been claimed.
-std::optional<ToolResult> claim_meta(const MetadataTarget& target, uint8_t create_with_slots, Claimed& claimed);
+std::optional<ToolResult> claim_meta(const MetadataTarget& target, NewFile wanted, Claimed& claimed);
 
 bool is_owned_by(const Superblock& superblock, const MetadataOwner& owner);
 // All four copies, where a device of this size has them. 0 or an errno.

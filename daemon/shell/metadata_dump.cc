@@ -50,16 +50,20 @@ Json json_of(const Tenure& tenure) {
 Json json_of(const std::optional<Tenure>& tenure) { return tenure ? json_of(*tenure) : Json(nullptr); }
 
 Json json_of(const Layout& layout) {
-  return {{"placement", layout.placement == Placement::internal ? "internal" : "external"},
-          {"bitmap-slots", layout.bitmap_slots},
-          {"data-device-size", layout.data_device_bytes},
-          {"meta-device-size", layout.meta_device_bytes},
-          {"data-size", layout.data_bytes},
-          {"superblock-offset", layout.superblock_offset},
-          {"intent-offset", layout.intent_offset},
-          {"intent-pages", layout.intent_pages},
-          {"bitmap-offset", layout.bitmap_offset},
-          {"bitmap-pages", layout.bitmap_pages}};
+  Json json{{"placement", layout.placement == Placement::internal ? "internal" : "external"},
+            {"bitmap-slots", layout.bitmap_slots},
+            {"data-device-size", layout.data_device_bytes},
+            {"meta-device-size", layout.meta_device_bytes},
+            {"data-size", layout.data_bytes},
+            {"superblock-offset", layout.superblock_offset},
+            {"intent-offset", layout.intent_offset},
+            {"intent-pages", layout.intent_pages},
+            {"bitmap-offset", layout.bitmap_offset},
+            {"bitmap-pages", layout.bitmap_pages}};
+  if (!layout.digests) return json;
+  json["digest-offset"] = layout.digest_offset;
+  json["digest-pages"] = layout.digest_pages();
+  return json;
 }
 
 Json json_of_peers(MetadataIo& io, const Superblock& superblock) {
@@ -85,6 +89,7 @@ Json json_of_record(MetadataIo& io, const Superblock& superblock) {
   json["node-id"] = record.node.value;
   json["disk"] = record.disk.to_string();
   json["size"] = record.size_bytes;
+  json["digests"] = superblock.layout.digests;
   json["start"] = record.start();
   json["boot"] = record.boot.is_nil() ? Json(nullptr) : Json(record.boot.to_string());
   json["inconsistent"] = record.inconsistent;

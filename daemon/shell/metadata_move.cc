@@ -264,13 +264,13 @@ ToolResult move_md(const MetadataTarget& target, const MetadataOwner& owner, con
     return refuse(kExitConfiguration,
                   fmt::format("{}: it is to be there. Name the new place as meta-disk in the configuration.\n", options.from));
   Claimed claimed;
-  if (auto refused = claim({target.disk, {}}, 0, claimed)) return *refused;
+  if (auto refused = claim({target.disk, {}}, {}, claimed)) return *refused;
   Source source;
   if (auto refused = open_source(target, options, claimed, source)) return *refused;
   const Superblock& old = source.found.superblock;
   if (source.known() && !is_owned_by(old, owner)) return refuse_owner(source.place, old);
   if (target.placement() == Placement::external) {
-    auto refused = claim_meta(target, source.known() ? old.layout.bitmap_slots : 0, claimed);
+    auto refused = claim_meta(target, source.known() ? NewFile{old.layout.bitmap_slots, old.layout.digests} : NewFile{}, claimed);
     if (refused) return source.known() ? *refused : refuse_quorum(source.place, source.found.status);
   }
   FdMetadataIo to(claimed.metadata(target.placement()));
@@ -279,8 +279,8 @@ ToolResult move_md(const MetadataTarget& target, const MetadataOwner& owner, con
     if (auto done = already_there(target, there.superblock, source, from, options.force)) return *done;
   }
   if (!source.known()) return refuse_quorum(source.place, source.found.status);
-  const LayoutResult made =
-      make_layout(target.placement(), claimed.data.size_bytes, claimed.meta.size_bytes, old.layout.bitmap_slots);
+  const LayoutResult made = make_layout(target.placement(), claimed.data.size_bytes, claimed.meta.size_bytes,
+                                        old.layout.bitmap_slots, old.layout.digests);
   if (made.status != MetaStatus::ok) return refuse_layout(target, made.status, made.layout);
   const bool same_device = options.from.empty() && target.placement() == Placement::internal;
   const std::string wrong = misfit(old, made.layout, same_device, source.io().size_bytes());

@@ -46,7 +46,7 @@ int write_clean_bitmaps(MetadataIo& io, const Layout& layout, const Uuid& disk) 
 }
 
 // Old superblock away, pages, new superblock: a crash in between leaves a device without metadata, never a
-// mixture.
+// mixture. Pages of digests need not be written: those of an earlier life name another disk.
 int write_everything(MetadataIo& io, const Superblock& superblock) {
   const Layout& layout = superblock.layout;
   const Uuid& disk = superblock.record.disk;
@@ -94,9 +94,9 @@ ToolResult write_new_metadata(const MetadataTarget& target, const MetadataOwner&
   const int error = write_everything(io, first_superblock(layout, owner, disk, acceptor));
   if (error != 0) return refuse_io(target.meta_path(), error);
   return {0,
-          fmt::format("New Lockstep metadata was written to {} ({}, {} bytes; data area of {} bytes, disk {}).\n",
+          fmt::format("New Lockstep metadata was written to {} ({}{}, {} bytes; data area of {} bytes, disk {}).\n",
                       target.meta_path(), target.placement() == Placement::internal ? "internal" : "external",
-                      layout.metadata_bytes(), layout.data_bytes, disk.to_string()),
+                      layout.digests ? ", with block digests" : "", layout.metadata_bytes(), layout.data_bytes, disk.to_string()),
           {}};
 }
 
@@ -121,8 +121,9 @@ ToolResult create_md(const MetadataTarget& target, const MetadataOwner& owner, c
   if (auto refused = check_arguments(target, owner, options.max_peers)) return *refused;
   const auto slots = static_cast<uint8_t>(options.max_peers + 1);
   Claimed claimed;
-  if (auto refused = claim(target, slots, claimed)) return *refused;
-  const LayoutResult made = make_layout(target.placement(), claimed.data.size_bytes, claimed.meta.size_bytes, slots);
+  if (auto refused = claim(target, {slots, options.digests}, claimed)) return *refused;
+  const LayoutResult made =
+      make_layout(target.placement(), claimed.data.size_bytes, claimed.meta.size_bytes, slots, options.digests);
   if (made.status != MetaStatus::ok) return refuse_layout(target, made.status, made.layout);
   if (!options.force) {
     const Result<std::string> obstacles = find_obstacles(target, made.layout);
@@ -140,7 +141,7 @@ ToolResult create_md(const MetadataTarget& target, const MetadataOwner& owner, c
 
 ToolResult wipe_md(const MetadataTarget& target, const MetadataOwner& owner, bool force) {
   Claimed claimed;
-  if (auto refused = claim(target, 0, claimed)) return *refused;
+  if (auto refused = claim(target, {}, claimed)) return *refused;
   FdMetadataIo io(claimed.metadata(target.placement()));
   const Quorum quorum = read_superblock(io, target.placement());
   if (quorum.status == MetaStatus::no_metadata) {

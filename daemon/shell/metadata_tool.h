@@ -40,6 +40,7 @@ struct ToolResult {
 struct CreateOptions {
   uint8_t max_peers = 7;  // bitmaps for node ids 0..max_peers
   bool force = false;     // overwrite whatever is there
+  bool digests = false;   // room for block digests: 0.49 % of the device
 };
 // Refuses without `force`: file systems that reach into the metadata, partition tables, LVM, RAID,
 // encryption, swap, DRBD's metadata, our own. A file system that ends before the metadata area stays as it is

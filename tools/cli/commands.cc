@@ -10,7 +10,7 @@ using enum Target;
 
 // clang-format off
 const std::vector<CommandSpec> kCommands = {
-  {"create-md", required, Runs::here, "force", "write fresh metadata"},
+  {"create-md", required, Runs::here, "force|digests", "write fresh metadata (--digests: with room for the digests of all blocks)"},
   {"dump-md", required, Runs::here, "json", "show the metadata"},
   {"wipe-md", required, Runs::here, "force", "remove the metadata"},
   {"move-md", required, Runs::here, "from=|former-size=|force", "move the metadata to where the configuration wants it, or to the end of a device that has grown"},

@@ -38,6 +38,7 @@ ToolResult run_one(const Arguments& arguments, const config::Resource& resource,
     CreateOptions options;
     for (const config::Host& one : resource.hosts) options.max_peers = std::max(options.max_peers, one.node_id);
     options.force = force;
+    options.digests = arguments.flag("digests");
     return create_md(target, owner, options);
   }
   if (arguments.command->name == "move-md") return move(arguments, target, owner);

@@ -105,6 +105,37 @@ TEST_F(MetadataTool, CreatesTheExternalFileInTheSizeNeeded) {
   EXPECT_EQ(std::filesystem::file_size(meta), outcome.attached->chain.last.layout.metadata_bytes());
 }
 
+TEST_F(MetadataTool, CreatesRoomForDigestsWhenAsked) {
+  const ToolResult made = create_md(internal(), owner, {.digests = true});
+  ASSERT_EQ(made.exit_status, 0) << made.err;
+  EXPECT_THAT(made.out, HasSubstr("internal, with block digests, "));
+  const AttachOutcome inside = attach(internal(), owner);
+  ASSERT_TRUE(inside.attached) << inside.error.text;
+  const Layout layout = inside.attached->chain.last.layout;
+  EXPECT_EQ(layout, make_layout(Placement::internal, 64 * kMiB, 0, 8, true).layout);
+  EXPECT_EQ(wipe_md(internal(), owner, false).exit_status, 0);
+
+  ASSERT_EQ(create_md(external(), owner, {.digests = true}).exit_status, 0);
+  const AttachOutcome outside = attach(external(), owner);
+  ASSERT_TRUE(outside.attached) << outside.error.text;
+  EXPECT_EQ(outside.attached->chain.last.layout.digest_pages(), 80u);
+  EXPECT_EQ(std::filesystem::file_size(meta), outside.attached->chain.last.layout.metadata_bytes());
+}
+
+TEST_F(MetadataTool, SaysWhatTheMetadataTakesWhenItsDeviceIsTooSmall) {
+  const uint64_t plain = make_layout(Placement::external, 64 * kMiB, kMiB, 8).layout.metadata_bytes();
+  const uint64_t rich = make_layout(Placement::external, 64 * kMiB, kMiB, 8, true).layout.metadata_bytes();
+  resize(meta, plain);
+  const ToolResult refused = create_md(external(), owner, {.digests = true});
+  EXPECT_EQ(refused.exit_status, 20);
+  EXPECT_THAT(refused.err, HasSubstr("too small"));
+  EXPECT_THAT(refused.err, HasSubstr("takes " + std::to_string(rich)));
+  EXPECT_EQ(create_md(external(), owner, {}).exit_status, 0);
+  resize(disk, 128 * 1024);
+  EXPECT_THAT(create_md(internal(), owner, {.digests = true}).err, HasSubstr("too small"));
+  EXPECT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+}
+
 TEST_F(MetadataTool, RefusesItsOwnMetadataWithoutForce) {
   ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
   const AttachOutcome first = attach(internal(), owner);
@@ -227,6 +258,19 @@ TEST_F(MetadataTool, DumpsTextAndJson) {
   EXPECT_EQ(json["superblock-copies"], nlohmann::json({"current", "current", "current", "current"}));
   EXPECT_TRUE(json["tenure"].is_null());
   EXPECT_EQ(json["intent"]["set-extents"], 0);
+}
+
+TEST_F(MetadataTool, DumpSaysWhetherThereAreDigests) {
+  ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
+  const auto plain = nlohmann::json::parse(dump_md(internal(), true).out);
+  EXPECT_EQ(plain["digests"], false);
+  EXPECT_FALSE(plain["layout"].contains("digest-offset"));
+  ASSERT_EQ(create_md(internal(), owner, {.force = true, .digests = true}).exit_status, 0);
+  const auto rich = nlohmann::json::parse(dump_md(internal(), true).out);
+  EXPECT_EQ(rich["digests"], true);
+  EXPECT_EQ(rich["layout"]["digest-pages"], 80);
+  EXPECT_EQ(rich["layout"]["digest-offset"], make_layout(Placement::internal, 64 * kMiB, 0, 8, true).layout.digest_offset);
+  EXPECT_THAT(dump_md(internal(), false).out, HasSubstr("\ndigests              true\n"));
 }
 
 TEST_F(MetadataTool, DumpTellsWhichCopiesAreDamaged) {
