@@ -30,6 +30,9 @@ using DigestPage = std::array<BlockDigest, kDigestsPerPage>;
 constexpr uint64_t digest_page_of(uint64_t block) {
   return block / kBlocksPerExtent * kDigestPagesPerExtent + block % kBlocksPerExtent / kDigestsPerPage;
 }
+constexpr uint64_t first_block_of_digest_page(uint64_t page) {
+  return page / kDigestPagesPerExtent * kBlocksPerExtent + page % kDigestPagesPerExtent * kDigestsPerPage;
+}
 constexpr uint64_t place_in_digest_page(uint64_t block) { return block % kBlocksPerExtent % kDigestsPerPage; }
 
 void encode_digest_page(uint64_t page, const Uuid& disk, const DigestPage& digests, SectorSpan sector);

@@ -8,6 +8,7 @@
 
 #include "core/attach.h"
 #include "meta/bit_page.h"
+#include "shell/metadata_pages.h"
 #include "wire/auth.h"
 
 namespace lockstep {
@@ -15,24 +16,6 @@ namespace lockstep {
 static_assert(std::tuple_size_v<decltype(Loaded::intent_sequences)> == kMaxIntentPages);
 
 namespace {
-
-constexpr size_t kReadAheadSectors = 256;
-
-// Reads `count` sectors a megabyte at a time. Where a batch fails, sector by sector, so that one bad sector
-// costs one page. each(index, nullptr) for a sector that cannot be read.
-template <class Each>
-void read_sectors(MetadataIo& io, uint64_t offset, uint64_t count, Each&& each) {
-  AlignedBytes buffer(static_cast<size_t>(std::min<uint64_t>(count, kReadAheadSectors)) * kSectorBytes);
-  for (uint64_t first = 0; first < count; first += kReadAheadSectors) {
-    const size_t batch = static_cast<size_t>(std::min<uint64_t>(count - first, kReadAheadSectors));
-    const bool whole = io.read(offset + first * kSectorBytes, buffer.bytes().first(batch * kSectorBytes)) == 0;
-    for (size_t i = 0; i < batch; ++i) {
-      const auto place = buffer.bytes().subspan(i * kSectorBytes, kSectorBytes);
-      const bool readable = whole || io.read(offset + (first + i) * kSectorBytes, place) == 0;
-      each(first + i, readable ? place.data() : nullptr);
-    }
-  }
-}
 
 MetadataError fail(MetaStatus status, std::string details, int os = 0) {
   std::string text = fmt::format("{}.\n", text_of(status));

@@ -10,6 +10,7 @@
 #include "shell/loop/device_open.h"
 #include "shell/metadata_attach.h"
 #include "shell/metadata_devices.h"
+#include "shell/metadata_digests.h"
 #include "shell/metadata_obstacles.h"
 #include "shell/metadata_pages.h"
 
@@ -176,7 +177,7 @@ std::string misfit(const Superblock& old, const Layout& layout, bool same_device
     return "how large the volume is cannot be told, since its history was given up, and the data area would become smaller.\n  Nothing was "
            "written. Let it be copied from a peer first (up), or use a larger device";
   }
-  if (same_device && layout.bitmap_offset < old_end) {
+  if (same_device && layout.metadata_offset() < old_end) {
     return fmt::format(
         "the new metadata would lie upon the old: the device has grown by less than the {} bytes that it takes.\n  Nothing was "
         "written. Let it grow further",
@@ -254,6 +255,7 @@ int copy_metadata(MetadataIo& from, const Quorum& old, MetadataIo& to, const Lay
   int error = clear_superblock(to, layout.placement);
   if (error == 0) error = move_intent(read_intent(from, old.superblock), to, layout, record.disk);
   if (error == 0) error = move_bitmaps(from, old.superblock, to, layout);
+  if (error == 0) error = move_digests(from, old.superblock, to, layout);
   if (error == 0) error = write_superblock(to, next);
   return error;
 }

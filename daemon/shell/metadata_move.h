@@ -21,8 +21,8 @@ struct MoveOptions {
 // done again by the same command. Exit statuses are create-md's.
 ToolResult move_md(const MetadataTarget& target, const MetadataOwner& owner, const MoveOptions& options);
 
-// The steps: the new place is emptied, its maps are written, then its superblock. Until the old superblock is cleared, which is the caller's,
-// both places have it all. The two areas must not overlap. 0 or an errno.
+// The steps: the new place is emptied, its maps and digests are written, then its superblock. Until the old superblock is cleared, which is the
+// caller's, both places have it all. The two areas must not overlap, and both have digests, or none has. 0 or an errno.
 int copy_metadata(MetadataIo& from, const Quorum& old, MetadataIo& to, const Layout& layout);
 
 // Internal metadata that is no longer at the device's end: the size that the device had; nothing if there is none, or it cannot be opened. Only

@@ -41,6 +41,7 @@ TEST(DigestPage, EachBlockHasAPlaceOfItsOwnAndNoPageHasBlocksOfTwoExtents) {
     const uint64_t page = digest_page_of(block);
     ASSERT_EQ(page / kDigestPagesPerExtent, block / kBlocksPerExtent);
     ASSERT_LT(place_in_digest_page(block), kDigestsPerPage);
+    ASSERT_EQ(first_block_of_digest_page(page) + place_in_digest_page(block), block);
     ASSERT_TRUE(places.emplace(page, place_in_digest_page(block)).second) << block;
   }
   EXPECT_EQ(digest_page_of(3 * kBlocksPerExtent - 1), 14u);

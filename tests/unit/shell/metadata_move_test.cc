@@ -100,6 +100,35 @@ TEST(CopyMetadata, MayBeInterruptedAnywhere) {
   }
 }
 
+// Any write may be the last: until the superblock is there, none of the pages at the new place counts.
+TEST(CopyMetadata, TheSuperblockComesAfterTheDigests) {
+  std::vector<std::byte> image(16 * kMiB);
+  FakeMetadataIo from(image);
+  Superblock first;
+  first.sequence = 1;
+  first.layout = make_layout(Placement::internal, image.size(), 0, 4, true).layout;
+  first.record.node = {0};
+  first.record.disk = Uuid::from_words(0xd, 1);
+  ASSERT_EQ(write_superblock(from, first), 0);
+  const Quorum old = read_superblock(from, Placement::internal);
+  const Layout wanted = make_layout(Placement::external, image.size(), kMiB, 4, true).layout;
+  int writes = 0;
+  for (int error = EIO; error != 0; ++writes) {
+    std::vector<std::byte> file(kMiB);
+    std::fill(file.begin(), file.end(), std::byte{0xee});
+    FakeMetadataIo to(file);
+    to.writes_left = writes;
+    error = copy_metadata(from, old, to, wanted);
+    const bool there = read_superblock(to, Placement::external).status == MetaStatus::ok;
+    const auto at = file.begin() + static_cast<std::ptrdiff_t>(wanted.digest_offset);
+    const bool written = std::none_of(at, at + static_cast<std::ptrdiff_t>(wanted.digest_pages() * kSectorBytes),
+                                      [](std::byte b) { return b == std::byte{0xee}; });
+    EXPECT_TRUE(written || !there) << writes;
+    EXPECT_EQ(error == 0, there && written && writes >= 6) << writes;
+    ASSERT_LT(writes, 100);
+  }
+}
+
 TEST(FormerSize, IsFoundFromTheEndBackwards) {
   Grown f;
   std::optional<uint64_t> size;
@@ -155,11 +184,82 @@ class MoveMd : public testing::Test {
     close_device(device);
     return quorum;
   }
+  // As a daemon writes it.
+  void put_digests(const MetadataTarget& target, uint64_t page, uint64_t seed) const {
+    const Superblock superblock = look(target).superblock;
+    OpenedDevice device = open_device(target.meta_path()).value();
+    AlignedBytes sector(kSectorBytes);
+    encode_digest_page(page, superblock.record.disk, samples::digests(seed), SectorSpan(sector.bytes()));
+    EXPECT_EQ(FdMetadataIo(device).write_durable(superblock.layout.digest_page(page), sector.bytes()), 0);
+    close_device(device);
+  }
+  std::optional<DigestPage> digests(const MetadataTarget& target, uint64_t page) const {
+    const Superblock superblock = look(target).superblock;
+    OpenedDevice device = open_device(target.meta_path()).value();
+    AlignedBytes sector(kSectorBytes);
+    EXPECT_EQ(FdMetadataIo(device).read(superblock.layout.digest_page(page), sector.bytes()), 0);
+    close_device(device);
+    return decode_digest_page(page, superblock.record.disk, SectorView(sector.bytes()));
+  }
   std::filesystem::path directory;
   std::string disk;
   std::string meta;
   MetadataOwner owner{Uuid::from_words(0x77, 1), {1}, 0};
 };
+
+TEST_F(MoveMd, DigestsGoAlongAndNoneOfAnEarlierStayIsBelieved) {
+  ASSERT_EQ(create_md(internal(), owner, {.digests = true}).exit_status, 0);
+  const Superblock before = look(internal()).superblock;
+  put_digests(internal(), 3, 1);
+  put_digests(internal(), 40, 2);
+  const ToolResult out = move_md(external(), owner, {});
+  ASSERT_EQ(out.exit_status, 0) << out.err;
+  const Layout there = look(external()).superblock.layout;
+  EXPECT_TRUE(there.digests);
+  EXPECT_EQ(std::filesystem::file_size(meta), there.metadata_bytes());
+  EXPECT_EQ(digests(external(), 3), samples::digests(1));
+  EXPECT_EQ(digests(external(), 40), samples::digests(2));
+  EXPECT_EQ(digests(external(), 41), std::nullopt);
+
+  // What is at the end of the disk still is intact and names this disk; one of the two pages is not the latest, one is lost.
+  put_digests(external(), 3, 7);
+  std::fstream file(meta, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(static_cast<std::streamoff>(there.digest_page(40) + 1000));
+  file << "rot";
+  file.close();
+  const ToolResult back = move_md(internal(), owner, {.from = meta});
+  ASSERT_EQ(back.exit_status, 0) << back.err;
+  EXPECT_EQ(look(internal()).superblock.layout, before.layout);
+  EXPECT_EQ(digests(internal(), 3), samples::digests(7));
+  EXPECT_EQ(digests(internal(), 40), std::nullopt);
+}
+
+TEST_F(MoveMd, DigestsGoToTheEndOfAFileThatGrewByEnough) {
+  ASSERT_EQ(create_md(internal(), owner, {.digests = true}).exit_status, 0);
+  put_digests(internal(), 12, 1);
+  resize(64 * kMiB + 128 * 1024);  // the maps would fit
+  EXPECT_THAT(move_md(internal(), owner, {}).err, HasSubstr("grown by less"));
+  resize(64 * kMiB);
+  EXPECT_EQ(digests(internal(), 12), samples::digests(1)) << "it is untouched";
+  resize(96 * kMiB);
+  const ToolResult done = move_md(internal(), owner, {});
+  ASSERT_EQ(done.exit_status, 0) << done.err;
+  const Layout layout = look(internal()).superblock.layout;
+  EXPECT_EQ(layout, make_layout(Placement::internal, 96 * kMiB, 0, 8, true).layout);
+  EXPECT_EQ(digests(internal(), 12), samples::digests(1));
+  EXPECT_EQ(digests(internal(), layout.digest_pages() - 1), std::nullopt);
+}
+
+TEST_F(MoveMd, TellsHowMuchTheMetadataTakesWithDigests) {
+  ASSERT_EQ(create_md(internal(), owner, {.digests = true}).exit_status, 0);
+  std::ofstream(meta).close();
+  std::filesystem::resize_file(meta, 256 * 1024);
+  const uint64_t needed = make_layout(Placement::external, 64 * kMiB, kMiB, 8, true).layout.metadata_bytes();
+  const ToolResult refused = move_md(external(), owner, {});
+  EXPECT_EQ(refused.exit_status, 20);
+  EXPECT_THAT(refused.err, HasSubstr("takes " + std::to_string(needed)));
+  EXPECT_EQ(look(internal()).status, MetaStatus::ok);
+}
 
 TEST_F(MoveMd, ToAFileOfItsOwnAndBack) {
   ASSERT_EQ(create_md(internal(), owner, {}).exit_status, 0);
