@@ -541,11 +541,10 @@ void Admin::pump_stop() {
   r_.source.abort_all();
   const bool late = r_.ctx.now >= deadline_;
   const bool quiet = r_.disk.in_flight() == 0 && (!r_.membership.adopting() || unclean != Reason::none);
-  if (quiet && !asked_ && r_.disk_usable) {
-    asked_ = true;
+  if (quiet && r_.disk_usable) {
     // An extent that stays set would count as out of sync after the next start, until there is a Primary to level it.
     r_.secondary.cool(Secondary::Heat::is_over);
-    r_.dirty.pump();
+    if (!std::exchange(asked_, true)) r_.dirty.pump();
   }
   if ((quiet && (!r_.disk_usable || (r_.records.idle() && r_.intents.idle() && r_.dirty.idle()))) || late) {
     gone_ = true;

@@ -39,6 +39,7 @@ struct CoreConfig {
   uint32_t max_client_ops = 1024;  // in flight and waiting; more is a bug of the shell
   Duration disk_timeout;           // a disk that does not answer for so long is given up, if there is another copy; zero: never
   bool metadata_on_disk = false;   // the metadata is on the same disk, and hangs with it
+  bool digests_at_rest = false;    // the disk keeps them: an extent leaves the intent map when its page is written (SealExtent)
   uint32_t max_failed_reads = 32;  // of the local disk, answered by a peer and healed; more, and it is given up
   ReadBalancing read_balancing = ReadBalancing::prefer_local;
   uint32_t max_hot_extents = 256;  // set intent bits (times 4 MiB: what a crash costs in resync)
@@ -55,8 +56,8 @@ struct CoreConfig {
   bool hold_resync = false;        // as its target, each resync waits until AdminOp::allow_resync
   Duration verify_interval;        // the Primary compares all copies so often; zero: never by itself
   // The target is flushed when so many blocks were copied since, and so much time has passed; or after eight times as many; one that
-  // flushes slowly, each time. A flush of a
-  // disk that is written as fast as it can takes long and holds the writes up; what is not flushed is copied again after an interruption.
+  // flushes slowly, each time. A flush of a disk that is written as fast as it can takes long and holds the writes up; what is not flushed
+  // is copied again after an interruption.
   uint64_t resync_flush_blocks = 16384;
   Duration resync_flush_interval = seconds(1);
 };

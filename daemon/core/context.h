@@ -24,7 +24,8 @@ struct Context {
   uint64_t fresh_id() { return ++last_id; }
   template <class E>
   void emit(E effect) {
-    if constexpr (std::is_same_v<E, WriteRecord> || std::is_same_v<E, WriteIntentPage> || std::is_same_v<E, WriteBitmapPage>)
+    if constexpr (std::is_same_v<E, WriteRecord> || std::is_same_v<E, WriteIntentPage> || std::is_same_v<E, WriteBitmapPage> ||
+                  std::is_same_v<E, SealExtent>)
       metadata.emplace(effect.token, looks);
     out->emplace_back(std::move(effect));
   }

@@ -47,6 +47,13 @@ struct WriteBitmapPage {
   std::shared_ptr<const BitPage> bits;
 };
 
+// With CoreConfig::digests_at_rest: makes durable what is known of the extent's blocks, so that its intent bit may be cleared. What is
+// written to it meanwhile need not be in it.
+struct SealExtent {
+  MetaToken token;
+  uint64_t extent = 0;
+};
+
 struct Send {
   Seat to;
   LinkId link;
@@ -131,6 +138,7 @@ enum class Notice : uint8_t {
   joined,           // this copy is in the current set again
   node_added,       // to the configuration, and to what runs
   node_removed,
+  rot_found,  // as read_failed: a block that was read does not have the digest that is kept of it
 };
 struct Note {
   Notice notice = Notice::peer_connected;
@@ -138,8 +146,8 @@ struct Note {
   uint64_t a = 0;
 };
 
-using Effect = std::variant<DiskIo, WriteRecord, WriteIntentPage, WriteBitmapPage, Send, CloseLink, ClientReply, Release,
-                            AdminReply, RoleChanged, RunFence, Note>;
+using Effect = std::variant<DiskIo, WriteRecord, WriteIntentPage, WriteBitmapPage, SealExtent, Send, CloseLink, ClientReply,
+                            Release, AdminReply, RoleChanged, RunFence, Note>;
 using Effects = std::vector<Effect>;
 
 }  // namespace lockstep

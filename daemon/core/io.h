@@ -13,6 +13,7 @@ enum class IoStatus : uint8_t {
   no_space,   // ENOSPC
   invalid,    // EINVAL: out of range or not aligned
   shut_down,  // ESHUTDOWN: this node is not, or no longer, Primary
+  corrupt,    // EIO: of a disk that keeps digests; a block that was read does not hold what was written
 };
 
 // What a read is to find out about its blocks besides, or instead of, their bytes. Of at most kLookBlocks blocks at once.

@@ -267,6 +267,10 @@ void ReplicaImpl::metadata_done(const MetaDone& said) {
     if (!event.ok) disk_failed(Reason::metadata_failed);
     return;
   }
+  if (intents.sealed(event.token, event.ok)) {
+    if (!event.ok) return disk_failed(Reason::metadata_failed);
+    return membership.holds_tenure() ? write_path.cool() : secondary.cool(Secondary::Heat::matters);
+  }
   const bool was_intent = intents.done(event.token, event.ok);
   CHECK(was_intent || dirty.done(event.token, event.ok));
   if (!event.ok) return disk_failed(Reason::metadata_failed);

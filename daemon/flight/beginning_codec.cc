@@ -19,9 +19,9 @@ constexpr uint8_t kWhole = 0, kDistances = 1;  // how a page is written
 template <class C, class F>
 void each_setting(C& config, F&& f) {
   auto& [self, data_nodes, witnesses, lease, drift, round_timeout, retry, patience, caretaker_delay, ack_timeout, fail, fencing,
-         handler, witness_timeout, max_op_bytes, max_client_ops, disk_timeout, metadata_on_disk, max_failed_reads, read_balancing,
-         max_hot_extents, recent_writes, settle_interval, chunk, window, ahead, max_rate, min_rate, latency_target, digests,
-         hold_resync, verify_interval, flush_blocks, flush_interval] = config;
+         handler, witness_timeout, max_op_bytes, max_client_ops, disk_timeout, metadata_on_disk, digests_at_rest,
+         max_failed_reads, read_balancing, max_hot_extents, recent_writes, settle_interval, chunk, window, ahead, max_rate,
+         min_rate, latency_target, digests, hold_resync, verify_interval, flush_blocks, flush_interval] = config;
   f(self);
   f(data_nodes);
   f(witnesses);
@@ -40,6 +40,7 @@ void each_setting(C& config, F&& f) {
   f(max_client_ops);
   f(disk_timeout);
   f(metadata_on_disk);
+  f(digests_at_rest);
   f(max_failed_reads);
   f(read_balancing);
   f(max_hot_extents);

@@ -158,6 +158,9 @@ struct EffectText {
     for (uint64_t word : *e.bits) count += __builtin_popcountll(word);
     return fmt::format("WriteBitmapPage token {} peer {} page {} {} bits", e.token.value, describe(e.peer), e.page, count);
   }
+  std::string operator()(const SealExtent& e) const {
+    return fmt::format("SealExtent token {} extent {}", e.token.value, e.extent);
+  }
   std::string operator()(const Send& e) const {
     return fmt::format("-> {} link {}: {}{}", describe(e.to), e.link.value, describe(e.message), payload(e.payload));
   }
@@ -244,6 +247,8 @@ std::string_view name_of(IoStatus status) {
       return "EINVAL";
     case IoStatus::shut_down:
       return "ESHUTDOWN";
+    case IoStatus::corrupt:
+      return "corrupt";
   }
   return "?";
 }
@@ -357,6 +362,8 @@ std::string_view name_of(Notice notice) {
       return "node-added";
     case Notice::node_removed:
       return "node-removed";
+    case Notice::rot_found:
+      return "rot-found";
     case Notice::disk_hangs:
       return "disk-hangs";
     case Notice::verify_aborted:

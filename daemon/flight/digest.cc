@@ -59,6 +59,7 @@ struct MixEffect {
     mix.numbers(e.token.value, e.peer, e.page);
     mix(crc32c(std::as_bytes(std::span(*e.bits))));
   }
+  void operator()(const SealExtent& e) const { mix.numbers(e.token.value, e.extent); }
   void operator()(const Send& e) const {
     mix.numbers(e.to, e.link.value, e.payload.value, e.message.index());
     if (const auto* write = std::get_if<WriteRequest>(&e.message)) {

@@ -200,7 +200,7 @@ requires(Like<M, WriteReply> || Like<M, FlushReply>) void pass_fields(A& a, M& m
   auto& [stamp, op, status] = m;
   a.stamp(stamp);
   pass_op<M>(a, op);
-  unflagged(a, status, IoStatus::shut_down);
+  unflagged(a, status, IoStatus::corrupt);
 }
 template <class A, Like<FlushRequest> M>
 void pass_fields(A& a, M& m) {
@@ -280,7 +280,7 @@ void pass_event(A& a, E& e) {
 template <class A, Like<DiskDone> E>
 void pass_event(A& a, E& e) {
   auto& [io, status, blocks] = e;
-  pass_with_mask(a, status, blocks, IoStatus::shut_down);
+  pass_with_mask(a, status, blocks, IoStatus::corrupt);
   a.delta(io.value, a.base.disk_io);
 }
 template <class A, Like<MetaDone> E>

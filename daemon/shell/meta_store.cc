@@ -36,6 +36,17 @@ struct MetaStore::State : std::enable_shared_from_this<MetaStore::State> {
     });
   }
 
+  void read(uint64_t offset, std::function<void(int error, SectorView sector)> done) {
+    ++outstanding;
+    BufferPtr buffer = take_sector();
+    auto self = shared_from_this();
+    device.submit(BlockOp::read, offset, kSectorBytes, buffer->data(), false, [self, buffer, done = std::move(done)](int error) {
+      --self->outstanding;
+      if (!self->closed) done(error, SectorView(buffer->bytes()));
+      if (self->spare.size() < kMaxSpare) self->spare.push_back(buffer);
+    });
+  }
+
   BufferPtr encode_half(uint8_t first) const {
     auto buffer = std::make_shared<AlignedBytes>(kCopiesPerHalf * kSectorBytes);
     for (uint8_t i = 0; i < kCopiesPerHalf; ++i) {
@@ -112,6 +123,25 @@ void MetaStore::write_bitmap_page(Seat peer, uint32_t page, std::shared_ptr<cons
   const PageId id = bitmap_page_id(peer, page, state.chain.last.record.disk);
   encode_bit_page(id, 0, *bits, SectorSpan(buffer->bytes()));
   state.write(layout().bitmap_page(peer, page), std::move(buffer), std::move(done));
+}
+
+void MetaStore::write_digest_page(uint64_t page, const DigestPage& digests, Done done) {
+  State& state = *state_;
+  if (state.failed) return done(EIO);
+  CHECK(page < layout().digest_pages());
+  auto buffer = state.take_sector();
+  encode_digest_page(page, state.chain.last.record.disk, digests, SectorSpan(buffer->bytes()));
+  state.write(layout().digest_page(page), std::move(buffer), std::move(done));
+}
+
+void MetaStore::read_digest_page(uint64_t page, std::function<void(const DigestPage*)> done) {
+  State& state = *state_;
+  CHECK(page < layout().digest_pages());
+  state.read(layout().digest_page(page),
+             [page, disk = state.chain.last.record.disk, done = std::move(done)](int error, SectorView sector) {
+               const auto found = error == 0 ? decode_digest_page(page, disk, sector) : std::nullopt;
+               done(found ? &*found : nullptr);
+             });
 }
 
 }  // namespace lockstep

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/durable.h"
+#include "meta/digest_page.h"
 #include "shell/block_device.h"
 #include "shell/metadata_attach.h"
 
@@ -40,9 +41,14 @@ class MetaStore {
   // EINVAL for a peer beyond the slots that create-md made.
   void write_bitmap_page(Seat peer, uint32_t page, std::shared_ptr<const BitPage> bits, Done done);
 
+  // Where create-md made room for digests. At most one write at a time for each page.
+  void write_digest_page(uint64_t page, const DigestPage& digests, Done done);
+  // Null: it cannot be read, or says nothing.
+  void read_digest_page(uint64_t page, std::function<void(const DigestPage* page)> done);
+
   const Layout& layout() const;
   bool failed() const;
-  size_t outstanding() const;  // sector writes that the device has
+  size_t outstanding() const;  // reads and writes of sectors that the device has
 
  private:
   struct State;

@@ -203,7 +203,7 @@ constexpr VoteRefusal kLast<VoteRefusal> = VoteRefusal::other_history;
 template <>
 constexpr OpKind kLast<OpKind> = OpKind::flush;
 template <>
-constexpr IoStatus kLast<IoStatus> = IoStatus::shut_down;
+constexpr IoStatus kLast<IoStatus> = IoStatus::corrupt;
 
 struct Encoder {
   ByteWriter out;

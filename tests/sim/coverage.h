@@ -47,11 +47,12 @@ enum class Fault : uint8_t {
   grow,                 // an operator has the volume grow
   pause_sync,           // an operator pauses resyncs, and lets them go on some time later
   verify,               // an operator has the copies compared, and may change his mind
+  rot,                  // blocks of a disk that keeps digests read as something else than was written
 };
-constexpr size_t kFaults = static_cast<size_t>(Fault::verify) + 1;
+constexpr size_t kFaults = static_cast<size_t>(Fault::rot) + 1;
 std::string_view name_of(Fault fault);
 
-constexpr size_t kNotices = static_cast<size_t>(Notice::node_removed) + 1;
+constexpr size_t kNotices = static_cast<size_t>(Notice::rot_found) + 1;
 
 // What two nodes make of each other's hellos, when they do not refuse (core/meeting.h).
 constexpr size_t kMeetings = static_cast<size_t>(lockstep::Verdict::refuse);
@@ -83,6 +84,7 @@ struct Coverage {
   uint64_t disk_errors = 0, meta_errors = 0;
   uint64_t witness_begins_anew = 0, levelled_unattended = 0;
   uint64_t copies_compared = 0, differing_covered = 0, differing_to_copy = 0, volumes_grown = 0;
+  uint64_t rotten_blocks = 0, rot_found = 0;
 
   void hit(Fault fault) { ++faults[static_cast<size_t>(fault)]; }
   void hit(Notice notice) { ++notices[static_cast<size_t>(notice)]; }

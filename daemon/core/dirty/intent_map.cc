@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
+
 namespace lockstep {
 
 IntentMap::IntentMap(Context& context, BitVector loaded, const std::array<uint64_t, 8>& sequences)
@@ -20,6 +22,8 @@ bool IntentMap::hold(const Range& range, uint64_t position) {
     ++extent.in_flight;
     extent.position = std::max(extent.position, position);
     extent.touched = ctx_.now;
+    if (!MUTANT(sealed_before_the_write)) extent.sealed = false;
+    if (!MUTANT(sealed_before_the_write)) extent.seal = {};  // it comes too early, whatever it says
     if (wanted_.set(i)) pages_[i / kBitsPerPage].dirty = true;
   }
   return durable(range);
@@ -53,7 +57,15 @@ bool IntentMap::may_clear(uint64_t i, uint64_t position, const std::function<boo
   return extent.in_flight == 0 && !extent.pinned && extent.position <= position && covered(i);
 }
 
-void IntentMap::clear(uint64_t i) {
+void IntentMap::clear_or_seal(uint64_t i) {
+  Extent& extent = extents_[i];
+  if (ctx_.config.digests_at_rest && !extent.sealed && !MUTANT(unsealed_extent_cleared)) {
+    if (extent.seal.value != 0 || failed_) return;
+    extent.seal = {ctx_.fresh_id()};
+    seals_.emplace(extent.seal, i);
+    return ctx_.emit(SealExtent{extent.seal, i});
+  }
+  extent.sealed = false;
   wanted_.clear(i);
   pages_[i / kBitsPerPage].dirty = true;
 }
@@ -67,12 +79,12 @@ void IntentMap::cool(uint64_t position, Instant idle_before, uint64_t room, cons
       young.push_back(i);
       continue;
     }
-    clear(i);
+    clear_or_seal(i);
     ++cleared;
   }
   if (cleared >= room) return;
   std::sort(young.begin(), young.end(), [this](uint64_t a, uint64_t b) { return extents_[a].touched < extents_[b].touched; });
-  for (size_t k = 0; k < young.size() && cleared < room; ++k, ++cleared) clear(young[k]);
+  for (size_t k = 0; k < young.size() && cleared < room; ++k, ++cleared) clear_or_seal(young[k]);
 }
 
 void IntentMap::settle_all() {
@@ -166,7 +178,20 @@ bool IntentMap::done(MetaToken token, bool ok) {
   return false;
 }
 
+bool IntentMap::sealed(MetaToken token, bool ok) {
+  const auto at = seals_.find(token);
+  if (at == seals_.end()) return false;
+  Extent& extent = extents_[at->second];
+  seals_.erase(at);
+  if (!ok) failed_ = true;
+  if (extent.seal != token) return true;  // written to since
+  extent.seal = {};
+  extent.sealed = ok;
+  return true;
+}
+
 bool IntentMap::idle() const {
+  if (!seals_.empty()) return false;
   for (const Page& page : pages_) {
     if (page.dirty || page.writing) return false;
   }

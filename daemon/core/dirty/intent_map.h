@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <vector>
 
 #include "base/range.h"
@@ -33,6 +34,7 @@ class IntentMap {
 
   // Clears what is settled up to `position`, covered and idle since `idle_before`. With `room` > 0, that many of the least
   // recently used ones go whatever their age. `covered` says whether an extent's dirty bits for absent peers are durable.
+  // On a disk that keeps digests an extent is sealed first, and goes the next time, if nothing was written to it meanwhile.
   void cool(uint64_t position, Instant idle_before, uint64_t room, const std::function<bool(uint64_t)>& covered);
 
   // Everything written so far is settled everywhere (a clean hand-over, a join): extents may be cleared when they idle.
@@ -55,6 +57,8 @@ class IntentMap {
   void pump();
   // True if the token was ours; then waiting operations should ask durable() again.
   bool done(MetaToken token, bool ok);
+  // True if the token was that of a seal; then cool() should be called again.
+  bool sealed(MetaToken token, bool ok);
   void stop() { failed_ = true; }
   bool idle() const;
 
@@ -64,6 +68,8 @@ class IntentMap {
     bool pinned = false;
     uint64_t position = 0;
     Instant touched;
+    bool sealed = false;  // its digests are durable, and nothing was written since that was begun
+    MetaToken seal;       // under way; none: 0
   };
   struct Page {
     uint64_t sequence = 0;
@@ -77,13 +83,14 @@ class IntentMap {
     return range.empty() ? 0 : (range.end() - 1) / kExtentBytes - first_of(range) + 1;
   }
   bool may_clear(uint64_t i, uint64_t position, const std::function<bool(uint64_t)>& covered) const;
-  void clear(uint64_t i);
+  void clear_or_seal(uint64_t i);
 
   Context& ctx_;
   BitVector wanted_;   // as the map should be
   BitVector certain_;  // set in every version of a page that a crash now could leave behind
   std::vector<Extent> extents_;
   std::vector<Page> pages_;
+  std::map<MetaToken, uint64_t> seals_;  // under way: of which extent
   bool failed_ = false;
 };
 

@@ -78,6 +78,7 @@ Instant ResyncSource::next_deadline() const {
   for (Seat peer : r_.data_peers()) {
     if (ask_again_[peer.value] > r_.ctx.now) due = std::min(due, ask_again_[peer.value]);
     const Run& run = runs_[peer.value];
+    if (run.phase == Phase::copying && run.next_pass > r_.ctx.now) due = std::min(due, run.next_pass);
     const bool waits = run.phase == Phase::copying && !paused(peer) && has_room(run);
     if (waits && !pace_.may_begin(r_.ctx.now)) due = std::min(due, pace_.next());
   }
@@ -121,6 +122,7 @@ void ResyncSource::copy(Seat peer) {
   if (run.flush.value == 0 && !run.written.empty() && (stands || flush_due(run))) return flush(peer);
   if (!pass_done || run.flush.value != 0) return;
   if (r_.dirty.of(peer).count() > 0 && !MUTANT(join_with_bits_left)) {
+    if (r_.ctx.now < run.next_pass) return;
     run.cursor = run.told = 0;
   } else {
     finish(peer);
@@ -182,7 +184,7 @@ void ResyncSource::read_done(Seat peer, OpId op, IoStatus status, BlockMask zero
   if (status != IoStatus::ok) {
     r_.release(chunk.payload);
     chunk.payload = {};
-    return r_.disk_failed(Reason::disk_failed);
+    return status == IoStatus::corrupt ? rot_found(peer, op) : r_.disk_failed(Reason::disk_failed);
   }
   if (waiting_since(peer) == kNever) runs_[peer.value].progress = r_.ctx.now;
   if (chunk.digests) {
@@ -213,6 +215,23 @@ uint64_t ResyncSource::look_ahead(Seat peer, const Range& range) {
     if (dirty.any_in((extent + 1 + i) * kBlocksPerExtent, kBlocksPerExtent)) ahead |= uint64_t{1} << i;
   }
   return ahead;
+}
+
+// Bytes that are known to be wrong go nowhere. Block by block all others are copied; a bad one is written anew from another copy of the set, or
+// waits here until a client writes it: the target is not taken in before.
+void ResyncSource::rot_found(Seat peer, OpId op) {
+  Run& run = runs_[peer.value];
+  const Range range = run.chunks.at(op).range;
+  over(peer, op);
+  if (range.length > kBlockBytes) {
+    for (uint64_t at = range.offset; at < range.end(); at += kBlockBytes)
+      run.differing.push_back({at, std::min(kBlockBytes, range.end() - at)});
+    return;
+  }
+  run.next_pass = r_.ctx.now + kDeclinedFor;
+  const SeatSet others = r_.write_path.other_copies();
+  r_.ctx.note(Notice::rot_found, others.empty() ? kNoSeat : *others.begin(), range.offset);
+  if (!others.empty()) static_cast<void>(r_.write_path.heal(range, *others.begin()));
 }
 
 bool ResyncSource::write_reply(Seat from, OpId op, IoStatus status) {
@@ -256,7 +275,12 @@ void ResyncSource::landed(Seat peer, OpId op, BlockMask differing) {
     run.written_blocks += blocks;
     run.copied += blocks;
   });
-  pace_.chunk_ended(r_.ctx.now, range.length);
+  over(peer, op);
+}
+
+void ResyncSource::over(Seat peer, OpId op) {
+  Run& run = runs_[peer.value];
+  pace_.chunk_ended(r_.ctx.now, run.chunks.at(op).range.length);
   run.chunks.erase(op);
   holders_.erase(op);
   if (!MUTANT(resync_without_gate)) r_.write_path.let_go(op);

@@ -73,6 +73,7 @@ class ResyncSource {
     Instant flushed;      // when one was last begun
     std::optional<Duration> flush_took;
     OpId join;
+    Instant next_pass = kLongAgo;  // not before: what is left could not be read just now
   };
   bool can_begin(Seat peer) const;
   bool paused(Seat peer) const;
@@ -82,7 +83,9 @@ class ResyncSource {
   Range next_range(Seat peer);
   uint64_t look_ahead(Seat peer, const Range& range);
   void read_done(Seat peer, OpId op, IoStatus status, BlockMask zeroes);
+  void rot_found(Seat peer, OpId op);
   void landed(Seat peer, OpId op, BlockMask differing);
+  void over(Seat peer, OpId op);
   void refused(Seat peer);
   uint64_t most_unflushed() const;
   bool has_room(const Run& run) const;

@@ -127,12 +127,13 @@ void Secondary::read(Seat from, const ReadRequest& request) {
                              status == IoStatus::ok ? payload : PayloadId{});
                    }
                    r_.release(payload);
-                   if (status != IoStatus::ok) could_not_read(from, request.range);
+                   if (status != IoStatus::ok) could_not_read(from, request.range, status);
                  });
 }
 
 // What cannot be read is looked at once more, block by block, and written anew: all that counts as one.
-void Secondary::could_not_read(Seat asked, const Range& range) {
+void Secondary::could_not_read(Seat asked, const Range& range, IoStatus status) {
+  if (status == IoStatus::corrupt) return r_.ctx.note(Notice::rot_found, asked, range.offset);
   if (r_.ctx.now < read_failed_at_ + kIncident) return;
   read_failed_at_ = r_.ctx.now;
   if (++failed_reads_ <= r_.ctx.config.max_failed_reads) return r_.ctx.note(Notice::read_failed, asked, range.offset);
@@ -155,6 +156,7 @@ void Secondary::compare(Seat from, const CompareRequest& request, PayloadId dige
     if (r_.peer(from).link_up && r_.peer(from).link == link)
       r_.send(from, CompareReply{request.stamp, request.op, said, differing});
     // Whoever asked writes the range anew; a disk that fails time and again is given up.
+    if (status == IoStatus::corrupt) return r_.ctx.note(Notice::rot_found, from, request.range.offset);
     if (status != IoStatus::ok && ++failed_comparisons_ > r_.ctx.config.max_failed_reads) r_.disk_failed(Reason::disk_failed);
   });
 }

@@ -53,7 +53,7 @@ class Secondary {
   void take(const Pending& pending, uint64_t position);
   void submit(const Pending& pending);
   void finished(const Pending& pending, IoStatus status);
-  void could_not_read(Seat asked, const Range& range);
+  void could_not_read(Seat asked, const Range& range, IoStatus status);
 
   ReplicaImpl& r_;
   std::vector<Pending> waiting_;

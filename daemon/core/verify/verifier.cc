@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kWindow = 4;       // chunks in flight
 constexpr size_t kHealsAtOnce = 8;  // of a repair
+constexpr size_t kMostHeals = 32;   // of what cannot be read; then it waits for them
 
 uint64_t blocks_of(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
 
@@ -128,7 +129,8 @@ void Verifier::pump() {
       abort(peer);
       continue;
     }
-    while (run.chunks.size() < kWindow && run.left() && pace_.may_begin(r_.ctx.now)) next_chunk(peer);
+    const bool healing = r_.write_path.heals() >= kMostHeals;
+    while (!healing && run.chunks.size() < kWindow && run.left() && pace_.may_begin(r_.ctx.now)) next_chunk(peer);
     if (run.chunks.empty() && !run.left()) end(peer, Notice::verify_finished, differing(peer));
   }
 }
@@ -172,6 +174,7 @@ void Verifier::read_done(Seat peer, OpId op, IoStatus status) {
   if (status != IoStatus::ok) {
     r_.release(chunk.payload);
     chunk.payload = {};
+    if (status == IoStatus::corrupt) r_.ctx.note(Notice::rot_found, peer, chunk.range.offset);
     return unreadable(peer, op, peer);
   }
   if (waiting_since(peer) == kNever) run.progress = r_.ctx.now;
@@ -199,7 +202,7 @@ bool Verifier::compare_reply(Seat from, const CompareReply& reply) {
 }
 
 // One of the two cannot read it: it is compared block by block, and what cannot be read alone is written anew from the other one. Where
-// nobody is Primary that cannot be done.
+// nobody is Primary that cannot be done: it is on the list of what differs.
 void Verifier::unreadable(Seat peer, OpId op, Seat healthy) {
   Run& run = runs_[peer.value];
   const Range range = run.chunks.at(op).range;
@@ -209,6 +212,9 @@ void Verifier::unreadable(Seat peer, OpId op, Seat healthy) {
     compared(peer, op);
     run.done -= blocks_of(range.length);
   } else if (r_.write_path.heal(range, healthy)) {
+    compared(peer, op);
+  } else if (!r_.membership.is_primary()) {
+    record(peer, range, 1);  // and is healed when there is a Primary, and reads it
     compared(peer, op);
   } else {
     abort(peer);

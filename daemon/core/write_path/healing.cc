@@ -22,10 +22,11 @@ bool WritePath::heal(const Range& range, Seat from) {
   return true;
 }
 
-bool WritePath::look_for_bad_blocks(const Range& range, Seat at, Seat from) {
+bool WritePath::look_for_bad_blocks(const Range& range, Seat at, Seat from, IoStatus failure) {
   const bool here = at == r_.self();
-  if (here && ++failed_reads_ > r_.ctx.config.max_failed_reads) return false;
-  if (here) r_.ctx.note(Notice::read_failed, from, range.offset);
+  const bool rot = failure == IoStatus::corrupt;
+  if (here && !rot && ++failed_reads_ > r_.ctx.config.max_failed_reads) return false;
+  if (here) r_.ctx.note(rot ? Notice::rot_found : Notice::read_failed, from, range.offset);
   const uint64_t first = range.offset / kBlockBytes;
   const uint64_t end = std::min((range.end() + kBlockBytes - 1) / kBlockBytes, first + kMostProbes);
   for (uint64_t block = first; block < end; ++block) {

@@ -16,6 +16,8 @@ SeatSet WritePath::readable_copies() const {
   return copies;
 }
 
+SeatSet WritePath::other_copies() const { return readable_copies() - SeatSet{r_.self()}; }
+
 size_t WritePath::reads_under_way(Seat seat) const {
   return static_cast<size_t>(std::count_if(ops_.begin(), ops_.end(), [this, seat](const Op& op) {
     const bool reads = op.id.value != 0 && op.kind == OpKind::read && op.stage == OpStage::running;
@@ -79,7 +81,7 @@ void WritePath::read_locally(Op& op) {
     if (status == IoStatus::ok) return try_finish(*reading);
     r_.release(payload);
     reading->payload = {};
-    could_not_read(id, r_.self());
+    could_not_read(id, r_.self(), status);
   });
 }
 
@@ -99,17 +101,17 @@ void WritePath::read_reply(Seat from, OpId id, IoStatus status, PayloadId payloa
     return try_finish(*op);
   }
   r_.release(payload);
-  could_not_read(id, from);
+  could_not_read(id, from, status);
 }
 
 // Another copy answers, and what cannot be read there is written anew from it; the last copy passes the error on. A disk here that fails time
-// and again is given up, as a peer does with its own.
-void WritePath::could_not_read(OpId id, Seat seat) {
+// and again is given up, as a peer does with its own; one that only gives wrong bytes is not, since they are found out.
+void WritePath::could_not_read(OpId id, Seat seat, IoStatus status) {
   Op* op = find(id);
   op->failed.insert(seat);
   const SeatSet others = readable_copies() - op->failed;
   // A heal waits behind this read, which holds the range.
-  if (!others.empty() && !look_for_bad_blocks(op->range, seat, *others.begin())) r_.disk_failed(Reason::disk_failed);
+  if (!others.empty() && !look_for_bad_blocks(op->range, seat, *others.begin(), status)) r_.disk_failed(Reason::disk_failed);
   op = find(id);
   if (op != nullptr) start_read(*op);
 }

@@ -41,6 +41,7 @@ class WritePath {
   void leg_lost(Seat peer);    // its link broke or its disk failed
   void refused_by(Seat peer);  // its disk failed, as a reply says
   void intents_progressed();   // a page became durable, or extents cooled
+  void cool();                 // extents that may leave the intent map do; then who waits for room is served
   void release_lost();         // legs whose peer is in no set any more
   void retry_waiting_for_room();
   void resend(Seat peer);  // a member that a Primary without a disk cannot do without is back
@@ -60,7 +61,9 @@ class WritePath {
   bool heal(const Range& range, Seat from);
   // A read of the copy `at` failed, and the member `from` has what it should have given. Each block is read once more, and those that cannot be
   // read are healed: the others may be the only good ones. False: the disk here fails too often, and is to be given up.
-  bool look_for_bad_blocks(const Range& range, Seat at, Seat from);
+  bool look_for_bad_blocks(const Range& range, Seat at, Seat from, IoStatus failure);
+  // From which a range may be healed that is bad here.
+  SeatSet other_copies() const;
   size_t heals() const { return heals_; }
   uint64_t healed() const { return healed_; }  // blocks, since this node came up
 
@@ -101,7 +104,7 @@ class WritePath {
   void leave_gate(OpId id);
   void start_read(Op& op);
   void read_locally(Op& op);
-  void could_not_read(OpId id, Seat seat);
+  void could_not_read(OpId id, Seat seat, IoStatus status);
   SeatSet readable_copies() const;
   size_t reads_under_way(Seat seat) const;
   Seat choose_copy(SeatSet copies);
@@ -113,7 +116,6 @@ class WritePath {
   void retire_unhealed(Op& op, IoStatus status);
   void begin_flush();
   void flush_done(Op& op);
-  void cool();
   void cool_intents();
   uint64_t watermark() const;
   SeatSet required_peers() const;

@@ -22,6 +22,7 @@ int error_number(IoStatus status) {
     case IoStatus::ok:
       return 0;
     case IoStatus::io_error:
+    case IoStatus::corrupt:
       return EIO;
     case IoStatus::no_space:
       return ENOSPC;

@@ -63,6 +63,18 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
       return {LogLevel::error,
               fmt::format("a read at {} failed here: {} goes on with another copy, and the place is written anew", note.a, who),
               "read-failed"};
+    case Notice::rot_found:
+      if (note.seat == kNoSeat) {
+        return {
+            LogLevel::error,
+            fmt::format("a block at {} does not hold what was written, and there is no other copy: write it anew (restore it)",
+                        note.a),
+            "rot-found"};
+      }
+      return {LogLevel::error,
+              fmt::format("a block at {} does not hold what was written: {} goes on with another copy, and it is written anew",
+                          note.a, who),
+              "rot-found"};
     case Notice::repair_finished:
       return {LogLevel::notice, fmt::format("repair done: {} blocks written anew from {}", note.a, who), {}};
     case Notice::disk_hangs:

@@ -150,6 +150,10 @@ void Resource::adopt(Disks disks) {
   disk_ = loop_->adopt_device(std::exchange(disks.data, OpenedDevice{}));
   if (disks.meta.fd >= 0) meta_device_ = loop_->adopt_device(std::exchange(disks.meta, OpenedDevice{}));
   meta_ = std::make_unique<MetaStore>(meta_device_ ? *meta_device_ : *disk_, attached.chain);
+  if (attached.chain.last.layout.digests) {
+    settings_.core.digests_at_rest = true;
+    checked_ = std::make_unique<CheckedDisk>(*meta_, attached.loaded.record.disk, attached.loaded.intent);
+  }
   const flight::Beginning beginning{settings_.core, attached.loaded, loop_->now()};
   flight_ = FlightRecorder::open(settings_, beginning);
   replica_ = std::make_unique<Replica>(beginning.config, beginning.loaded, beginning.begun);
@@ -188,6 +192,7 @@ void Resource::start_thread() {
     if (flight_) flight_->closed(loop_->now(), *replica_);
     flight_.reset();
     replica_.reset();
+    checked_.reset();
     meta_.reset();
     meta_device_.reset();
     disk_.reset();

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/replica.h"
+#include "shell/digests/checked_disk.h"
 #include "shell/event_loop.h"
 #include "shell/flight/flight_recorder.h"
 #include "shell/link/link_manager.h"
@@ -67,6 +68,7 @@ class Resource final : public LinkOwner {
   struct Read {
     DiskIo io;
     BufferRef digests;  // that it is compared with: the core may give it up, and release them, before it ends
+    BufferRef wanted;   // the bytes that the core asked for
   };
   static bool claim(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
   static bool attach(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
@@ -88,6 +90,7 @@ class Resource final : public LinkOwner {
   void run(const WriteRecord& effect);
   void run(const WriteIntentPage& effect);
   void run(const WriteBitmapPage& effect);
+  void run(const SealExtent& effect);
   void run(const Send& effect);
   void run(const CloseLink& effect);
   void run(const ClientReply& effect);
@@ -97,15 +100,21 @@ class Resource final : public LinkOwner {
   void run(const RunFence& effect);
   void run(const Note& effect);
 
+  void disk_done(DiskIoId io, int error, OpKind kind, BlockMask found = 0);
+
+  // reads (resource_reads.cc)
+  void start_read(Read read);
+  void retry_reads_soon();
+  void read_plainly(const Read& read);
+  void read_checked(const Read& read, BufferRef whole, const Range& blocks);
+  void read_judged(const Read& read, const BufferRef& whole, const DigestTable::Verdict& verdict);
+  BlockMask look_at(const Read& wanted, Buffer& read);
+
   // handlers (resource_handlers.cc)
   HandlerCommand handler_command(Handler kind, Seat peer) const;
   void run_handlers(const Note& note);
   void tell(Handler kind, Seat peer);
   void before_resync(const Note& wanted);
-  void start_read(const Read& read);
-  void retry_reads_soon();
-  BlockMask look_at(const Read& wanted, Buffer& read);
-  void disk_done(DiskIoId io, int error, OpKind kind, BlockMask found = 0);
   void metadata_done(MetaToken token, int error);
 
   // commands (resource_commands.cc)
@@ -124,6 +133,7 @@ class Resource final : public LinkOwner {
   std::unique_ptr<BlockDevice> disk_;
   std::unique_ptr<BlockDevice> meta_device_;  // external metadata only
   std::unique_ptr<MetaStore> meta_;
+  std::unique_ptr<CheckedDisk> checked_;  // null: no digests at rest
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<FlightRecorder> flight_;  // null: off
   std::unique_ptr<LinkManager> links_;

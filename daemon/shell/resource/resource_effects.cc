@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "shell/loop/log.h"
-#include "shell/resource/block_look.h"
 #include "shell/resource/notices.h"
 #include "shell/resource/resource.h"
 #include "shell/resource/sparse_write.h"
@@ -77,49 +76,14 @@ void Resource::arm_timer() {
 
 void Resource::run(const DiskIo& effect) {
   if (effect.kind == OpKind::read)
-    return start_read({effect, effect.look == Look::compare ? payloads_.get(effect.payload) : BufferRef()});
-  BufferRef payload = payloads_.get(effect.payload);
-  if (effect.zeroes != 0) {
-    return write_sparsely(*disk_, effect, std::move(payload),
-                          [this, io = effect.io](int error) { disk_done(io, error, OpKind::write); });
-  }
-  std::byte* data = payload ? payload->data() : nullptr;
+    return start_read({effect, effect.look == Look::compare ? payloads_.get(effect.payload) : BufferRef(), {}});
   // The buffer lives as long as the I/O may touch it.
-  disk_->submit(
-      block_op(effect.kind), effect.range.offset, effect.range.length, data, effect.fua,
-      [this, io = effect.io, kind = effect.kind, payload = std::move(payload)](int error) { disk_done(io, error, kind); });
-}
-
-void Resource::start_read(const Read& read) {
-  const DiskIo& effect = read.io;
-  BufferRef buffer = read_pool_.allocate(effect.range.length);
-  if (!buffer) {
-    reads_waiting_.push_back(read);
-    return retry_reads_soon();
-  }
-  std::byte* data = buffer->data();
-  if (effect.look != Look::compare) payloads_.put(effect.payload, buffer);
-  disk_->submit(BlockOp::read, effect.range.offset, effect.range.length, data, false,
-                [this, read, buffer = std::move(buffer)](int error) {
-                  const BlockMask found = error == 0 && read.io.look != Look::nothing ? look_at(read, *buffer) : 0;
-                  disk_done(read.io.io, error, OpKind::read, found);
-                });
-}
-
-// What the core wants to know of the blocks that were read for it.
-BlockMask Resource::look_at(const Read& wanted, Buffer& read) {
-  switch (wanted.io.look) {
-    case Look::nothing:
-      return 0;
-    case Look::zeroes:
-      return leave_out_zeroes(read.bytes());
-    case Look::digests:  // in place: the one of a block is never written over a block that is still to be read
-      digests_.write(read.bytes(), read.bytes().first(BlockDigests::bytes_for(read.size())));
-      return 0;
-    case Look::compare:
-      return digests_.differing(read.bytes(), wanted.digests->bytes());
-  }
-  UNREACHABLE("a look");
+  BufferRef payload = payloads_.get(effect.payload);
+  BlockDone done = [this, io = effect.io, kind = effect.kind, payload](int error) { disk_done(io, error, kind); };
+  if (checked_ && effect.kind != OpKind::flush) done = checked_->watch_change(effect, payload, std::move(done));
+  if (effect.zeroes != 0) return write_sparsely(*disk_, effect, std::move(payload), std::move(done));
+  std::byte* data = payload ? payload->data() : nullptr;
+  disk_->submit(block_op(effect.kind), effect.range.offset, effect.range.length, data, effect.fua, std::move(done));
 }
 
 void Resource::disk_done(DiskIoId io, int error, OpKind kind, BlockMask found) {
@@ -143,6 +107,10 @@ void Resource::run(const WriteIntentPage& effect) {
 void Resource::run(const WriteBitmapPage& effect) {
   meta_->write_bitmap_page(effect.peer, effect.page, effect.bits,
                            [this, token = effect.token](int error) { metadata_done(token, error); });
+}
+
+void Resource::run(const SealExtent& effect) {
+  checked_->seal(effect.extent, [this, token = effect.token](bool ok) { metadata_done(token, ok ? 0 : EIO); });
 }
 
 void Resource::metadata_done(MetaToken token, int error) {
@@ -175,29 +143,6 @@ void Resource::run(const CloseLink& effect) {
 }
 
 void Resource::run(const ClientReply& effect) { clients_->replied(effect.io, effect.status, payloads_.get(effect.payload)); }
-
-// A read that still waits for memory and was given up is not begun any more.
-void Resource::run(const Release& effect) {
-  payloads_.release(effect.payload);
-  const auto given_up = [&effect](const Read& read) { return read.io.payload == effect.payload; };
-  const auto at = std::find_if(reads_waiting_.begin(), reads_waiting_.end(), given_up);
-  if (at == reads_waiting_.end()) return;
-  const DiskIoId io = at->io.io;
-  reads_waiting_.erase(at);
-  happen(DiskDone{io, IoStatus::io_error, 0});
-}
-
-// Memory comes back when a peer or a client has taken its bytes, or is gone: nobody announces that, so it is asked for.
-void Resource::retry_reads_soon() {
-  if (retry_queued_) return;
-  retry_queued_ = true;
-  loop_->call_at(loop_->now() + milliseconds(2), [this] {
-    retry_queued_ = false;
-    std::deque<Read> waiting;
-    waiting.swap(reads_waiting_);
-    for (const Read& read : waiting) start_read(read);
-  });
-}
 
 void Resource::run(const AdminReply& effect) {
   for (auto at = admins_.begin(); at != admins_.end(); ++at) {

@@ -250,6 +250,10 @@ void Lab::carry_out(Seat, LabNode& at, const WriteIntentPage& write) {
                      }});
 }
 
+void Lab::carry_out(Seat, LabNode& at, const SealExtent& seal) {
+  at.meta.push_back({seal.token, LabNode::Meta::seal, [&at, seal] { at.sealed.push_back(seal.extent); }});
+}
+
 void Lab::carry_out(Seat, LabNode& at, const WriteBitmapPage& write) {
   at.meta.push_back({write.token, LabNode::Meta::bitmap, [&at, write] {
                        BitVector& bitmap = at.bitmaps.at(write.peer.value);

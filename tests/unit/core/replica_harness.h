@@ -43,7 +43,7 @@ struct LabNode {
   std::array<uint64_t, 8> intent_sequences{};
   std::array<BitVector, kMaxDataNodes> bitmaps;
 
-  enum class Meta { record, intent, bitmap };
+  enum class Meta { record, intent, bitmap, seal };
   struct MetaWrite {
     MetaToken token;
     Meta of;
@@ -64,6 +64,7 @@ struct LabNode {
   std::vector<Note> notes;
   std::vector<RunFence> fences;
   std::vector<PayloadId> released;
+  std::vector<uint64_t> sealed;  // extents
   bool primary = false;
 
   const Tenure& tenure() const { return *replica->record().adopted; }
@@ -142,6 +143,7 @@ class Lab {
   void carry_out(Seat, LabNode& at, const DiskIo& io) { at.disk.push_back(io); }
   void carry_out(Seat, LabNode& at, const WriteRecord& write);
   void carry_out(Seat, LabNode& at, const WriteIntentPage& write);
+  void carry_out(Seat, LabNode& at, const SealExtent& seal);
   void carry_out(Seat, LabNode& at, const WriteBitmapPage& write);
   void carry_out(Seat seat, LabNode&, const Send& send) { mail.push_back({seat, send}); }
   void carry_out(Seat seat, LabNode& at, const CloseLink& close);

@@ -270,5 +270,97 @@ TEST_F(IntentMapTest, ACrashAfterAnyStepFindsEveryExtentWithDataInFlight) {
   }
 }
 
+// On a disk that keeps digests an extent is sealed before its bit goes.
+class SealingTest : public IntentMapTest {
+ protected:
+  SealingTest() { context_.config.digests_at_rest = true; }
+  std::vector<SealExtent> seals(uint64_t position, Duration idle = {}, uint64_t room = 0) {
+    effects_.clear();
+    cool(position, idle, room);
+    std::vector<SealExtent> asked;
+    for (const Effect& effect : effects_) asked.push_back(std::get<SealExtent>(effect));
+    return asked;
+  }
+};
+
+TEST_F(SealingTest, ABitGoesWhenItsExtentIsSealed) {
+  use(extents(3), 1);
+  const auto asked = seals(1);
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].extent, 3u);
+  EXPECT_TRUE(map_.bits().test(3));
+  EXPECT_FALSE(map_.idle()) << "a stop waits for it";
+  EXPECT_TRUE(seals(1).empty()) << "one at a time";
+  EXPECT_FALSE(map_.sealed({asked[0].token.value + 100}, true));
+  EXPECT_TRUE(map_.sealed(asked[0].token, true));
+  EXPECT_TRUE(map_.bits().test(3)) << "what covers it is asked again";
+  EXPECT_TRUE(seals(1).empty());
+  EXPECT_FALSE(map_.bits().test(3));
+}
+
+TEST_F(SealingTest, AWriteMakesASealWorthlessThatWasBegunBefore) {
+  use(extents(3), 1);
+  const auto asked = seals(1);
+  use(extents(3), 2);
+  EXPECT_TRUE(map_.sealed(asked.at(0).token, true));
+  const auto again = seals(2);
+  ASSERT_EQ(again.size(), 1u) << "it is sealed anew";
+  EXPECT_TRUE(map_.bits().test(3));
+  EXPECT_TRUE(map_.sealed(again[0].token, true));
+  seals(2);
+  EXPECT_FALSE(map_.bits().test(3));
+}
+
+TEST_F(SealingTest, AWriteMakesASealWorthlessThatWasDone) {
+  use(extents(3), 1);
+  EXPECT_TRUE(map_.sealed(seals(1).at(0).token, true));
+  use(extents(3), 2);
+  EXPECT_EQ(seals(2).size(), 1u);
+  EXPECT_TRUE(map_.bits().test(3));
+}
+
+TEST_F(SealingTest, ASealThatWasOvertakenMayEndAfterTheNextOne) {
+  use(extents(3), 1);
+  const auto first = seals(1);
+  use(extents(3), 2);
+  const auto second = seals(2);
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_TRUE(map_.sealed(second[0].token, true));
+  EXPECT_TRUE(map_.sealed(first.at(0).token, true));
+  seals(2);
+  EXPECT_FALSE(map_.bits().test(3));
+}
+
+TEST_F(SealingTest, WhatIsSealedAndPinnedStays) {
+  use(extents(3), 1);
+  EXPECT_TRUE(map_.sealed(seals(1).at(0).token, true));
+  map_.pin_all();
+  EXPECT_TRUE(seals(1).empty());
+  EXPECT_TRUE(map_.bits().test(3));
+}
+
+TEST_F(SealingTest, RoomCostsSealsOfTheOldestAndNoMoreThanAsked) {
+  for (uint64_t i = 0; i < 4; ++i) {
+    context_.now = context_.now + seconds(1);
+    use(extents(i), i + 1);
+  }
+  const auto asked = seals(4, seconds(60), 2);
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[0].extent, 0u);
+  EXPECT_EQ(asked[1].extent, 1u);
+  EXPECT_TRUE(seals(4, seconds(60), 2).empty()) << "those that are under way count";
+}
+
+TEST_F(SealingTest, AfterASealThatFailedNothingMoreIsWritten) {
+  use(extents(3), 1);
+  use(extents(4), 1);
+  const auto asked = seals(1);
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_TRUE(map_.sealed(asked[0].token, false));
+  EXPECT_TRUE(map_.sealed(asked[1].token, true));
+  EXPECT_TRUE(seals(1).empty());
+  EXPECT_TRUE(pump().empty());
+}
+
 }  // namespace
 }  // namespace lockstep
