@@ -80,6 +80,8 @@ std::string_view name_of(Fault fault) {
       return "pause-sync";
     case Fault::verify:
       return "verify";
+    case Fault::rot:
+      return "rot";
     case Fault::blunder:
       return "blunder";
     case Fault::earlier_life:

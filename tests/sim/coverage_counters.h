@@ -48,6 +48,8 @@ constexpr Counter kCounters[] = {
     {"copies", "differing and covered", &Coverage::differing_covered},
     {"copies", "differing as a resync begins", &Coverage::differing_to_copy},
     {"volumes", "grown", &Coverage::volumes_grown},
+    {"rot", "blocks", &Coverage::rotten_blocks},
+    {"rot", "found", &Coverage::rot_found},
     {"copies", "given up by invalidate-remote", &Coverage::copies_given_up_remotely},
     {"copies", "levelled with nobody Primary", &Coverage::levelled_unattended},
     {"copies", "cache lost by every member", &Coverage::everywhere_lost},

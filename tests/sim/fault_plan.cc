@@ -109,6 +109,20 @@ void draw_pipeline(uint64_t seed, Plan& plan) {
   plan.core.resync_flush_interval = prng.chance(60) ? Duration{} : milliseconds(prng.between(50, 2000));
 }
 
+// No rot where histories are forced: what an operator gives up may be the only good copy of a block.
+void draw_digests(uint64_t seed, Plan& plan) {
+  Prng prng(seed ^ 0xd6e8feb86659fd93);
+  if (!prng.chance(35)) return;
+  for (uint8_t i = 0; i < plan.data_nodes; ++i) {
+    if (prng.chance(75)) plan.digests_at_rest.insert(Seat{i});
+  }
+  if (plan.digests_at_rest.empty()) return;
+  const bool forced = std::find(plan.faults.begin(), plan.faults.end(), Fault::forced_history) != plan.faults.end();
+  if (!forced) plan.faults.insert(plan.faults.end(), static_cast<size_t>(prng.between(1, 6)), Fault::rot);
+  if (prng.chance(50)) plan.faults.insert(plan.faults.end(), 2, Fault::verify);
+  if (prng.chance(50)) plan.core.max_hot_extents = static_cast<uint32_t>(prng.between(1, 5));
+}
+
 // Nodes come and go.
 void draw_change_of_nodes(uint64_t seed, Plan& plan) {
   Prng prng(seed ^ 0x2545f4914f6cdd1d);
@@ -157,6 +171,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   draw_growth(seed, plan);
   draw_pipeline(seed, plan);
   draw_change_of_nodes(seed, plan);
+  draw_digests(seed, plan);
   return plan;
 }
 

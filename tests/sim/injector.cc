@@ -156,6 +156,8 @@ void Injector::inject(Fault fault) {
     case Fault::verify:
       verify();
       break;
+    case Fault::rot:
+      return rot();
     case Fault::blunder:
       if (!blunder()) return;
       break;

@@ -67,6 +67,7 @@ class Injector {
   void adjust(SimNode& node, int tries);
   void pause_sync();
   void verify();
+  void rot();
   bool blunder();
   void forget_earlier_life();
   // forced_history.cc

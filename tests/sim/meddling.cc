@@ -88,4 +88,19 @@ void Injector::verify() {
   if (prng_.chance(15)) later(milliseconds(1), seconds(2), [this, &node] { meddle(node, AdminOp::verify_stop); });
 }
 
+// A block may be bad on one copy only: of two that are there is nothing left to give.
+void Injector::rot() {
+  SimNode& node = prng_.chance(50) ? likely_primary() : any_node();
+  if (!world_.plan().digests_at_rest.contains(node.seat())) return;
+  const auto good_elsewhere = [this](uint64_t block) {
+    for (size_t i = 0; i < world_.node_count(); ++i) {
+      if (world_.node(i).disk().rotten({block * kBlockBytes, kBlockBytes})) return false;
+    }
+    return true;
+  };
+  for (uint64_t left = prng_.between(1, 8); left > 0; --left) {
+    if (node.disk().rot(prng_, good_elsewhere)) world_.coverage().hit(Fault::rot);
+  }
+}
+
 }  // namespace lockstep::sim

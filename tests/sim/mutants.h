@@ -38,6 +38,8 @@
   X(P3, ack_before_loss_decided, any, "a write is answered without a lost peer before the tenure without it is decided")       \
   X(P3, ack_when_loss_proposed, any, "a write is answered without a lost peer as soon as the tenure without it is proposed")   \
   X(P3, undecided_set_ignored, story, "completions need only the adopted set while another one may be decided")                \
+  X(P7, unsealed_extent_cleared, any, "an extent leaves the intent map before its digests are durable")                        \
+  X(P7, sealed_before_the_write, any, "what was sealed before a write counts for what was written")                            \
   X(P4, data_before_intent, any, "the Primary writes data before its intent is durable")                                       \
   X(P4, secondary_data_before_intent, any, "a Secondary writes data before its intent is durable")                             \
   X(P4, absent_not_marked, any, "a write that a peer outside the set misses is not marked")                                    \

@@ -22,6 +22,8 @@ void SimDisk::create(const NodeRecord& record, uint64_t content) {
   superblock_.create(record, cached_.size() * kBlockBytes);
   intent_.clear();
   bitmaps_.clear();
+  digest_pages_.clear();
+  rot_.clear();
   unflushed_.clear();
   cached_.assign(cached_.size(), content);
   set_back_ = false;
@@ -35,7 +37,7 @@ void SimDisk::scribble(uint64_t from, uint64_t content) {
 }
 
 std::shared_ptr<const SimDisk::Image> SimDisk::image() const {
-  auto image = std::make_shared<Image>(Image{cached_, record_, superblock_, intent_, bitmaps_});
+  auto image = std::make_shared<Image>(Image{cached_, record_, superblock_, intent_, bitmaps_, digest_pages_, rot_});
   for (const auto& [block, versions] : unflushed_) image->blocks[block] = versions.front().version;
   return image;
 }
@@ -46,6 +48,8 @@ void SimDisk::restore(const Image& image) {
   superblock_ = image.superblock;
   intent_ = image.intent;
   bitmaps_ = image.bitmaps;
+  digest_pages_ = image.digest_pages;
+  rot_ = image.rot;
   unflushed_.clear();
   cached_ = image.blocks;
   set_back_ = true;
@@ -140,6 +144,7 @@ void SimDisk::apply_data(const DataOp& op, Landing landing) {
 
 void SimDisk::write_block(uint64_t block, uint64_t version, bool fua) {
   const uint64_t before = cached_[block];
+  rot_.erase(block);
   cached_[block] = version;
   ++write_order_;
   if (behaviour.volatile_cache && !fua) {
@@ -162,7 +167,10 @@ void SimDisk::flush_up_to(uint64_t mark) {
 
 Payload SimDisk::read(const Range& range) const {
   const auto first = cached_.begin() + static_cast<int64_t>(range.offset / kBlockBytes);
-  return std::make_shared<const std::vector<uint64_t>>(first, first + static_cast<int64_t>(range.length / kBlockBytes));
+  auto blocks = std::make_shared<std::vector<uint64_t>>(first, first + static_cast<int64_t>(range.length / kBlockBytes));
+  for (auto at = rot_.lower_bound(range.offset / kBlockBytes); at != rot_.end() && *at < range.end() / kBlockBytes; ++at)
+    (*blocks)[*at - range.offset / kBlockBytes] = kRotten | *at;
+  return blocks;
 }
 
 void SimDisk::apply_meta(const MetaOp& op) {
@@ -176,6 +184,8 @@ void SimDisk::apply_meta(const MetaOp& op) {
   } else if (const auto* bitmap = std::get_if<WriteBitmapPage>(&op.what)) {
     bitmaps_[{bitmap->peer.value, bitmap->page}] = {true, 0, *bitmap->bits, nullptr};
     observer_.bits_changed(node_);
+  } else if (const auto* digests = std::get_if<WriteDigestPage>(&op.what)) {
+    encode_digest_page(digests->page, record_.disk, *digests->digests, SectorSpan(digest_pages_[digests->page]));
   }
 }
 
@@ -189,6 +199,8 @@ void SimDisk::tear_meta(const MetaOp& op) {
     observer_.bits_changed(node_);
   } else if (const auto* bitmap = std::get_if<WriteBitmapPage>(&op.what)) {
     tear_page(bitmaps_[{bitmap->peer.value, bitmap->page}], bitmap_page_id(bitmap->peer, bitmap->page, disk), 0, *bitmap->bits);
+  } else if (const auto* digests = std::get_if<WriteDigestPage>(&op.what)) {
+    tear_digest_page(*digests);
   }
 }
 

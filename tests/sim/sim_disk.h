@@ -15,12 +15,15 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
 
 #include "core/effect.h"
 #include "core/replica.h"
+#include "meta/digest_page.h"
 #include "sim/event_queue.h"
 #include "sim/prng.h"
 #include "sim/sim_metadata.h"
@@ -39,6 +42,14 @@ constexpr uint64_t kGarbage = uint64_t{1} << 60;  // what a replaced disk holds:
 constexpr uint64_t kTornBit = uint64_t{1} << 59;
 constexpr bool is_torn(uint64_t version) { return (version & kTornBit) != 0; }
 constexpr uint64_t torn_from(uint64_t version) { return version & 0xffffffffU; }
+
+// A block that rotted reads as this and its number.
+constexpr uint64_t kRotten = uint64_t{1} << 58;
+
+struct WriteDigestPage {
+  uint64_t page = 0;
+  std::shared_ptr<const DigestPage> digests;
+};
 
 class DiskObserver {
  public:
@@ -86,6 +97,19 @@ class SimDisk {
   void write(const WriteRecord& effect, MetaWritten done);
   void write(const WriteIntentPage& effect, MetaWritten done);
   void write(const WriteBitmapPage& effect, MetaWritten done);
+  void write(const WriteDigestPage& effect, MetaWritten done);
+  void read_digest_page(uint64_t page, std::function<void(const DigestPage*)> done);  // null: there is none that counts
+
+  // A block reads as something else than was written; data() and read_block() go on saying what was. Only one whose digest is at rest, and that
+  // `may`. False: there was none.
+  bool rot(Prng& prng, const std::function<bool(uint64_t)>& may);
+  bool rotten(const Range& range) const;
+  size_t rotten_blocks() const { return rot_.size(); }
+  // What no digest can tell any more since a crash (docs/safety.md, "Assumptions"): it reads as it was written.
+  void excuse_rot();
+  void cure() { rot_.clear(); }
+  // A block whose digest at rest counts, and is not that of what was written.
+  std::optional<uint64_t> wrong_digest() const;
 
   // One sector of the metadata rots: a copy of the superblock, or a page of a bitmap. (A slot of the intent map is left out: its rot looks like
   // a write that was interrupted. docs/safety.md, "Assumptions".) Only while no process has the disk. False: there was none that may.
@@ -112,7 +136,7 @@ class SimDisk {
   DiskBehaviour behaviour;
   struct Counters {
     uint64_t data_errors = 0, meta_errors = 0, torn_blocks = 0, torn_pages = 0, strayed_pages = 0, orphans_landed = 0,
-             orphans_lost = 0, lost_blocks = 0;
+             orphans_lost = 0, lost_blocks = 0, rotten_blocks = 0;
     SimSuperblock::Counters superblock;
   } counters;
 
@@ -124,7 +148,7 @@ class SimDisk {
     uint64_t flush_mark = 0;
   };
   struct MetaOp {
-    std::variant<WriteRecord, WriteIntentPage, WriteBitmapPage> what;
+    std::variant<WriteRecord, WriteIntentPage, WriteBitmapPage, WriteDigestPage> what;
     MetaWritten done;
   };
   struct InFlight {
@@ -158,6 +182,9 @@ class SimDisk {
   void tear_page(Page& page, const PageId& id, uint64_t sequence, const BitPage& bits);
   void overwrite_by_another(Page& page, const PageId& id, const PageId& other);
   void interrupt_record(const NodeRecord& wanted, Remains remains);
+  void tear_digest_page(const WriteDigestPage& write);
+  std::optional<DigestPage> digest_page(uint64_t page) const;
+  bool would_be_noticed(uint64_t block) const;
   void check_meta(const std::string& wrong) const;
   SectorDevice sectors() const;
   Sector sector_of(const PageId& id, const Page& page) const;
@@ -182,6 +209,8 @@ class SimDisk {
   Prng tear_prng_;            // so for blocks
   std::map<uint32_t, IntentPage> intent_;
   std::map<std::pair<uint8_t, uint32_t>, Page> bitmaps_;
+  std::map<uint64_t, Sector> digest_pages_;
+  std::set<uint64_t> rot_;
   bool set_back_ = false;
 };
 
@@ -191,6 +220,8 @@ struct SimDisk::Image {
   SimSuperblock superblock;
   std::map<uint32_t, IntentPage> intent;
   std::map<std::pair<uint8_t, uint32_t>, Page> bitmaps;
+  std::map<uint64_t, Sector> digest_pages;
+  std::set<uint64_t> rot;
 };
 
 }  // namespace lockstep::sim

@@ -14,6 +14,7 @@ constexpr int kMaxStepsAtOnce = 20000;
 constexpr size_t kMaxEffects = 20000;
 constexpr size_t kMaxPayloads = 4096;
 constexpr size_t kMaxDiskIo = 4096;
+constexpr size_t kDigestPages = 12;  // in memory: a few, so that they come and go
 
 }  // namespace
 
@@ -98,6 +99,7 @@ void SimNode::attached(uint64_t life, const NodeRecord& record, const CoreConfig
   meta_outstanding_.clear();
   reads_.clear();
   metadata_failed_ = disk_failed_ = failing_step_ = false;
+  if (config.digests_at_rest) open_digests(loaded.intent);
   context_.trace.note(seat(), fmt::format("starts, start {} boot {}", start_, describe(boot_)));
   if (context_.trace.printing()) context_.trace.note(seat(), describe(record));
   const Instant now = clock_.local(context_.queue.now());
@@ -106,8 +108,18 @@ void SimNode::attached(uint64_t life, const NodeRecord& record, const CoreConfig
   step(Tick{});
 }
 
+void SimNode::open_digests(const BitVector& in_doubt) {
+  if (const auto block = disk_.wrong_digest())
+    context_.oracle.fail("P7", fmt::format("{}: the digest at rest of block {} is wrong", describe(seat()), *block));
+  disk_.excuse_rot();
+  digests_.emplace(disk_, in_doubt, kDigestPages, [this](const std::string& what) {
+    context_.oracle.fail("P7", fmt::format("{}: {}", describe(seat()), what));
+  });
+}
+
 void SimNode::end_process() {
   ++life_;
+  digests_.reset();
   end_recording();
   replica_.reset();
   inbox_.clear();
@@ -280,6 +292,7 @@ void SimNode::note_failure(const Event& event) {
   failing_step_ = disk || metadata;
   disk_failed_ = disk_failed_ || disk;
   metadata_failed_ = metadata_failed_ || metadata;
+  if (metadata && digests_) digests_->metadata_failed();
 }
 
 // P11: what failed is given up. No write of metadata after one that failed, no vote by such an acceptor; no change of a disk that
@@ -291,7 +304,7 @@ void SimNode::check_failed_storage(const Effect& effect) {
   const auto* send = std::get_if<Send>(&effect);
   if (metadata_failed_) {
     if (std::holds_alternative<WriteRecord>(effect) || std::holds_alternative<WriteIntentPage>(effect) ||
-        std::holds_alternative<WriteBitmapPage>(effect))
+        std::holds_alternative<WriteBitmapPage>(effect) || std::holds_alternative<SealExtent>(effect))
       give("metadata is written");
     if (send != nullptr && (std::holds_alternative<Promise>(send->message) || std::holds_alternative<Accepted>(send->message) ||
                             std::holds_alternative<LeaseGranted>(send->message)))
@@ -362,13 +375,16 @@ void SimNode::execute(const DiskIo& effect) {
   }
   if (disk_.in_flight() > kMaxDiskIo) context_.oracle.fail("P10", "too many disk operations in flight");
   Payload digests = effect.look == Look::compare ? std::exchange(payload, nullptr) : nullptr;
-  disk_.submit(effect, std::move(payload), [this, life = life_, io = effect, digests](IoStatus status, Payload read) {
+  const auto done = [this, life = life_, io = effect, digests](IoStatus status, Payload read) {
     disk_done(life, io, status, std::move(read), digests);
-  });
+  };
+  if (digests_) return digests_->submit(effect, std::move(payload), digests, done);
+  disk_.submit(effect, std::move(payload), done);
 }
 
 void SimNode::disk_done(uint64_t life, const DiskIo& io, IoStatus status, Payload payload, const Payload& digests) {
   if (life != life_) return;
+  if (status == IoStatus::corrupt) ++context_.coverage.rot_found;
   BlockMask found = 0;
   if (io.kind == OpKind::read && io.look == Look::compare) {
     if (status == IoStatus::ok) found = differing(*payload, *digests);
@@ -388,6 +404,16 @@ template <class Effect>
 void SimNode::write_meta(const Effect& effect) {
   disk_.write(effect, [this, life = life_, token = effect.token](bool ok) {
     if (life == life_) post(MetaDone{token, ok});
+  });
+}
+
+// As from the disk, whenever that is.
+void SimNode::execute(const SealExtent& effect) {
+  CHECK(digests_);
+  digests_->seal(effect.extent, [this, life = life_, token = effect.token](bool ok) {
+    context_.queue.after(microseconds(1), [this, life, token, ok] {
+      if (life == life_) post(MetaDone{token, ok});
+    });
   });
 }
 

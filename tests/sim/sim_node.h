@@ -16,6 +16,7 @@
 #include "sim/event_queue.h"
 #include "sim/oracle.h"
 #include "sim/recordings.h"
+#include "sim/sim_digests.h"
 #include "sim/sim_disk.h"
 #include "sim/sim_net.h"
 #include "sim/trace.h"
@@ -56,6 +57,8 @@ class SimNode : public Endpoint {
   SimNode(SimContext context, Prng prng, const CoreConfig& config, uint64_t blocks);
   ~SimNode() override { end_recording(); }
 
+  // Its disk keeps digests of its blocks, from the next start on.
+  void keep_digests() { config_.digests_at_rest = true; }
   // create-md: a disk that never belonged to anything.
   void create_metadata(ResourceId resource, uint64_t content);
   void restore(const SimDisk::Image& image);                       // while it does not run
@@ -105,6 +108,7 @@ class SimNode : public Endpoint {
  private:
   void attach(uint64_t life);
   void attached(uint64_t life, const NodeRecord& record, const CoreConfig& config);
+  void open_digests(const BitVector& in_doubt);
   void end_process();
   void end_recording();
   void step(const Event& event);
@@ -119,6 +123,7 @@ class SimNode : public Endpoint {
   void execute(const WriteRecord& effect) { write_meta(effect); }
   void execute(const WriteIntentPage& effect) { write_meta(effect); }
   void execute(const WriteBitmapPage& effect) { write_meta(effect); }
+  void execute(const SealExtent& effect);
   void execute(const Send& effect);
   void execute(const CloseLink& effect);
   void execute(const ClientReply& effect);
@@ -160,6 +165,7 @@ class SimNode : public Endpoint {
   SeatSet stand_alone_;
   SeatSet known_;                     // the data nodes that the running process is configured with
   std::map<AdminId, SeatSet> asked_;  // what `adjust` is about to make of that
+  std::optional<SimDigests> digests_;
   std::optional<Replica> replica_;
   std::unique_ptr<RunRecording> recording_;
   std::deque<Event> inbox_;  // while frozen

@@ -33,6 +33,7 @@ World::World(const Plan& plan, TraceDetail trace, RecordingSink recordings)
     SimNode& node = *nodes_.back();
     node.disk().behaviour = plan.disk;
     node.disk().behaviour.volatile_cache = plan.volatile_cache;
+    if (plan.digests_at_rest.contains(node.seat())) node.keep_digests();
     node.create_metadata(resource, kFirstVersion);
     if (plan.manager.volume_bytes > 0)
       node.disk().scribble(plan.manager.volume_bytes / kBlockBytes, kGarbage + 1 + node.seat().value);
@@ -127,6 +128,7 @@ void World::heal() {
   trace_.note(kNoSeat, "everything is healed");
   injector_.stop();
   manager_.calm();
+  for (const auto& node : nodes_) node->disk().cure();
   net_.behaviour.stall_permille = 0;
   for (size_t a = 0; a < nodes_.size(); ++a) {
     auto free_direction = [&](Seat one, Seat two) {
@@ -312,6 +314,7 @@ Coverage World::collect_coverage() const {
     all.orphans_landed += c.orphans_landed;
     all.orphans_lost += c.orphans_lost;
     all.lost_blocks += c.lost_blocks;
+    all.rotten_blocks += c.rotten_blocks;
     all.disk_errors += c.data_errors;
     all.meta_errors += c.meta_errors;
   }
