@@ -352,12 +352,12 @@ class Cluster:
         self.others.append(process)
         return process.start()
 
-    def bring_up(self, primary=None):
-        """From nothing to UpToDate disks without an initial copy; `primary` is promoted if given."""
+    def bring_up(self, primary=None, create=()):
+        """From nothing to UpToDate disks without an initial copy; `primary` is promoted if given. `create`: options of create-md."""
         if self.gamma:
             self.gamma.start()
         for node in self.nodes:
-            node.do("create-md", "r0")
+            node.do("create-md", *create, "r0")
             node.start()
             node.do("up", "r0")
         for node in self.nodes:
