@@ -218,10 +218,11 @@ void explain_verify(const ResourceStatus& status, const PeerSnapshot& peer, std:
     add_line(out, fmt::format("  {} to {}", verify.extents[i].offset, verify.extents[i].end() - 1));
   if (verify.extents.size() > kMostLines)
     add_line(out, fmt::format("  and {} more (status --json)", verify.extents.size() - kMostLines));
-  add_line(out, fmt::format(
-                    "Which copy is right cannot be told here. When it is known: lockstep verify {} --repair --from NODE, on the "
-                    "Primary, writes these blocks anew from that node's.",
-                    status.name));
+  add_line(
+      out,
+      fmt::format("Which copy is right cannot be told here{}. When it is known: lockstep verify {} --repair --from NODE, on the "
+                  "Primary, writes these blocks anew from that node's.",
+                  status.digests ? ": each has the digest that is kept of it here, or none is kept" : "", status.name));
 }
 
 void explain_resync(const ResourceStatus& status, std::string& out) {

@@ -1,6 +1,7 @@
 // Commands that change something.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "control/config/values.h"
@@ -307,6 +308,9 @@ void Node::repair(const ControlRequest& request, Shared responder) {
   }
   with_status(request.resource, [responder, name = request.resource](const std::vector<ResourceStatus>& all) {
     if (all.empty()) return responder->finish({20, "", "the resource went down\n"});
+    const auto& peers = all.front().snapshot.peers;
+    const bool any = std::any_of(peers.begin(), peers.end(), [](const PeerSnapshot& peer) { return peer.verify.differing > 0; });
+    if (!any) return responder->finish({0, name + ": no difference is known: nothing to repair\n", ""});
     const std::string where = explain_text(all.front(), ExplainTopic::resync);
     responder->finish(
         {11, "",

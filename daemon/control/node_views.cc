@@ -6,6 +6,7 @@
 #include "control/explain.h"
 #include "control/node.h"
 #include "control/status_json.h"
+#include "core/durable.h"
 
 namespace lockstep {
 
@@ -32,6 +33,8 @@ ResourceStatus Node::status_of(const Up& up, const ResourceView& view) const {
   }
   status.open = view.open;
   status.read_kib = view.read_bytes / 1024;
+  status.digests = view.digests;
+  status.rot_found_kib = view.wrong_blocks * kBlockBytes / 1024;
   status.written_kib = view.written_bytes / 1024;
   status.snapshot = view.snapshot;
   return status;

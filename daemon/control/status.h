@@ -37,6 +37,8 @@ struct ResourceStatus {
   uint16_t volume = 0;
   bool open = false;      // a client has the export open
   uint64_t read_kib = 0;  // by clients, since up
+  bool digests = false;   // at rest
+  uint64_t rot_found_kib = 0;
   uint64_t written_kib = 0;
   Snapshot snapshot;
 

@@ -87,6 +87,8 @@ json device_json(const ResourceStatus& status) {
   out["written"] = status.written_kib;
   out["upper-pending"] = snapshot.client_ops;
   out["healed"] = snapshot.healed_blocks * kKibPerBlock;
+  out["digests"] = status.digests;
+  out["rot-found"] = status.rot_found_kib;
   return out;
 }
 

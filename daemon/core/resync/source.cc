@@ -54,6 +54,7 @@ void ResyncSource::begin(Seat peer) {
   Peer& p = r_.peer(peer);
   const Uuid& remembered = r_.ctx.record.peers[peer.value].disk;
   const bool common = !remembered.is_nil() && remembered == p.hello->disk && p.remembers == r_.ctx.record.disk;
+  run.everything = !common;
   if (!common) {
     r_.dirty.mark_all(peer);
     r_.verifier.forget(peer);
@@ -151,13 +152,35 @@ Range ResyncSource::next_range(Seat peer) {
   return {first * kBlockBytes, std::min(end * kBlockBytes, r_.ctx.record.size_bytes) - first * kBlockBytes};
 }
 
+// A crash leaves extents that may differ anywhere and hardly do.
+bool ResyncSource::in_doubt_as_a_whole(Seat peer, uint64_t extent) const {
+  const BitVector& dirty = r_.dirty.of(peer);
+  const uint64_t first = extent * kBlocksPerExtent;
+  const uint64_t end = std::min(first + kBlocksPerExtent, dirty.size());
+  return first < end && dirty.next_clear(first, end) >= end;
+}
+
+// Where digests are kept, those extents are compared whatever csums-alg says: the crash has made their digests at rest worthless on the copy
+// that was writing, and what is found to be equal is known again.
+bool ResyncSource::compares_first(Seat peer, const Range& range) {
+  if (r_.ctx.config.resync_digests) return true;
+  Run& run = runs_[peer.value];
+  if (!r_.ctx.config.digests_at_rest || run.everything) return false;
+  const uint64_t extent = range.offset / kExtentBytes;
+  if (range.offset % kExtentBytes == 0) {
+    run.compared.reset();
+    if (in_doubt_as_a_whole(peer, extent)) run.compared = extent;
+  }
+  return run.compared == extent;
+}
+
 bool ResyncSource::next_chunk(Seat peer) {
   Run& run = runs_[peer.value];
   const bool differs = !run.differing.empty();
   const Range range = next_range(peer);
   if (range.empty()) return false;
   const OpId op{kResyncOpBit | r_.ctx.fresh_id()};
-  run.chunks[op] = Chunk{range, {}, false, r_.ctx.config.resync_digests && !differs};
+  run.chunks[op] = Chunk{range, {}, false, !differs && compares_first(peer, range)};
   holders_[op] = peer;
   pace_.chunk_begins(r_.ctx.now, range.length);
   if (MUTANT(resync_without_gate) || r_.write_path.hold_range(op, range)) range_held(op);
@@ -212,7 +235,9 @@ uint64_t ResyncSource::look_ahead(Seat peer, const Range& range) {
   const BitVector& dirty = r_.dirty.of(peer);
   uint64_t ahead = 0;
   for (uint64_t i = 0; i < reach; ++i) {
-    if (dirty.any_in((extent + 1 + i) * kBlocksPerExtent, kBlocksPerExtent)) ahead |= uint64_t{1} << i;
+    if (!dirty.any_in((extent + 1 + i) * kBlocksPerExtent, kBlocksPerExtent)) continue;
+    const bool compared = r_.ctx.config.digests_at_rest && !run.everything && in_doubt_as_a_whole(peer, extent + 1 + i);
+    if (!compared) ahead |= uint64_t{1} << i;
   }
   return ahead;
 }

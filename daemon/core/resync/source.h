@@ -58,11 +58,13 @@ class ResyncSource {
   struct Run {
     Phase phase = Phase::none;
     Instant started;
-    Instant progress;      // last sign of the target, or first thing sent after a pause
-    uint64_t cursor = 0;   // next block to look at
-    bool filling = false;  // the window, until it is full
-    uint64_t told = 0;     // up to this extent the target was told what is about to be copied
-    uint64_t total = 0;    // blocks dirty when copying began
+    Instant progress;                  // last sign of the target, or first thing sent after a pause
+    uint64_t cursor = 0;               // next block to look at
+    bool everything = false;           // the disk there is new
+    std::optional<uint64_t> compared;  // the extent that was last begun, if digests go first in it
+    bool filling = false;              // the window, until it is full
+    uint64_t told = 0;                 // up to this extent the target was told what is about to be copied
+    uint64_t total = 0;                // blocks dirty when copying began
     uint64_t copied = 0;
     std::map<OpId, Chunk> chunks;  // in flight; bounded by the window
     std::deque<Range> differing;   // compared and found to differ; bounded by what the window compares at once
@@ -81,6 +83,8 @@ class ResyncSource {
   void copy(Seat peer);
   bool next_chunk(Seat peer);
   Range next_range(Seat peer);
+  bool in_doubt_as_a_whole(Seat peer, uint64_t extent) const;
+  bool compares_first(Seat peer, const Range& range);
   uint64_t look_ahead(Seat peer, const Range& range);
   void read_done(Seat peer, OpId op, IoStatus status, BlockMask zeroes);
   void rot_found(Seat peer, OpId op);

@@ -1,8 +1,9 @@
 // Compares this copy with others of the current set, block by block, by digests, while clients write.
 //
 // A chunk holds its range against changes from the read here to the peer's answer: what is in flight elsewhere is no difference, and a
-// difference is one. What was found is kept apart from the dirty bitmaps: which of two copies is right cannot be known without digests at
-// rest, and a resync must not copy rot over good data (ADR 14). It is remembered until the block is written on both, or this node starts anew.
+// difference is one. What was found is kept apart from the dirty bitmaps: which of two copies is right cannot be known (digests at rest tell
+// before that, by a block that cannot be read), and a resync must not copy rot over good data (ADR 14). It is remembered until the block is
+// written on both, or this node starts anew.
 #pragma once
 
 #include <array>

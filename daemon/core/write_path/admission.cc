@@ -155,6 +155,7 @@ void WritePath::abandon() {
   waiting_for_room_.clear();
   waiting_for_intent_.clear();
   parked_reads_.clear();
+  rereads_.clear();
   suspended_ = false;
   heals_ = looks_ = 0;
   flush_running_ = false;

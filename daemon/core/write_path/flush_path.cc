@@ -112,6 +112,7 @@ void WritePath::pump() {
     Op* op = find(id);
     if (op != nullptr) start_read(*op);
   }
+  go_on_rereading();
   release_lost();
   if (answers_wait_ && !r_.membership.acknowledgements_wait()) finish_waiting();
   if (r_.ctx.now >= next_settle_) {
@@ -126,7 +127,12 @@ void WritePath::pump() {
 Instant WritePath::next_deadline() const {
   if (!r_.membership.is_primary()) return kNever;
   const bool work = settled_ < last_position_ || r_.intents.set_count() > 0 || !r_.dirty.idle();
-  return work ? next_settle_ : kNever;
+  Instant due = work ? next_settle_ : kNever;
+  for (OpId id : rereads_) {
+    const uint64_t at = id.value & 0xffff;
+    if (ops_[at].id == id) due = std::min(due, ops_[at].again);
+  }
+  return due;
 }
 
 }  // namespace lockstep

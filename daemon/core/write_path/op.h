@@ -33,6 +33,8 @@ struct Op {
   Seat looks_at = kNoSeat;    // of a read: whether that copy can be read at all, and if not ...
   Seat heals_from_then = kNoSeat;
   SeatSet failed;   // of a read: copies that could not be read
+  int rereads = 0;  // of a read: how often all of them had failed
+  Instant again;    // then, when it is tried once more
   SeatSet waiting;  // peers whose acknowledgement is missing
   SeatSet lost;     // of those, the ones whose link broke: they count as missing until they are out of the set
   IoStatus status = IoStatus::ok;

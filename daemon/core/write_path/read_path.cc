@@ -1,11 +1,17 @@
 // Reads: from one copy of the set (CoreConfig::read_balancing), from another if that one cannot be read. Any of them has every acknowledged
 // write, and the range gate keeps reads apart from those that are not. The lease is checked again when the bytes are there (P6).
 #include <algorithm>
+#include <utility>
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
+
+namespace {
+constexpr int kMostRereads = 3;
+constexpr Duration kReread = milliseconds(20);  // four times as long each time: what is bad is found within that
+}  // namespace
 
 SeatSet WritePath::readable_copies() const {
   SeatSet copies;
@@ -113,7 +119,40 @@ void WritePath::could_not_read(OpId id, Seat seat, IoStatus status) {
   // A heal waits behind this read, which holds the range.
   if (!others.empty() && !look_for_bad_blocks(op->range, seat, *others.begin(), status)) r_.disk_failed(Reason::disk_failed);
   op = find(id);
-  if (op != nullptr) start_read(*op);
+  if (op == nullptr) return;
+  if (others.empty() && read_again(*op, seat, status)) return;
+  start_read(*op);
+}
+
+// Each copy has a bad block in the range, and hardly the same one: they are written anew, each from another copy, and it is read once more
+// behind that.
+bool WritePath::read_again(Op& op, Seat last, IoStatus status) {
+  const SeatSet others = readable_copies() - SeatSet{last};
+  if (others.empty() || op.range.length <= kBlockBytes || op.rereads == kMostRereads) return false;
+  const OpId id = op.id;
+  if (!look_for_bad_blocks(op.range, last, *others.begin(), status)) r_.disk_failed(Reason::disk_failed);
+  Op* waiting = find(id);
+  if (waiting == nullptr) return true;
+  waiting->failed = {};
+  waiting->again = r_.ctx.now + Duration{kReread.ns << (2 * waiting->rereads++)};
+  waiting->stage = OpStage::gate;
+  rereads_.push_back(id);
+  if (std::exchange(waiting->in_gate, false)) leave_gate(id);
+  return true;
+}
+
+void WritePath::go_on_rereading() {
+  std::vector<OpId> waiting;
+  waiting.swap(rereads_);
+  for (OpId id : waiting) {
+    Op* op = find(id);
+    if (op == nullptr) continue;
+    if (op->again > r_.ctx.now) {
+      rereads_.push_back(id);
+    } else {
+      run_if_free(*op, RangeGate::Mode::shared);
+    }
+  }
 }
 
 }  // namespace lockstep

@@ -105,6 +105,8 @@ class WritePath {
   void start_read(Op& op);
   void read_locally(Op& op);
   void could_not_read(OpId id, Seat seat, IoStatus status);
+  bool read_again(Op& op, Seat last, IoStatus status);
+  void go_on_rereading();
   SeatSet readable_copies() const;
   size_t reads_under_way(Seat seat) const;
   Seat choose_copy(SeatSet copies);
@@ -131,6 +133,7 @@ class WritePath {
   bool suspended_ = false;
   std::deque<OpId> waiting_for_room_;  // among the hot extents
   std::vector<OpId> parked_reads_;     // no copy to read from just now
+  std::vector<OpId> rereads_;          // outside the gate for a moment (Op::again)
   Seat last_read_from_ = kNoSeat;      // in turn
   std::vector<OpId> waiting_for_intent_;
   std::vector<ClientIo> flushes_waiting_;

@@ -35,6 +35,8 @@ struct ResourceView {
   bool open = false;
   uint64_t read_bytes = 0;
   uint64_t written_bytes = 0;
+  bool digests = false;       // are kept at rest
+  uint64_t wrong_blocks = 0;  // that reads have found not to have theirs
   std::string engine;
 };
 

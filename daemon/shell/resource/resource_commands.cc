@@ -59,6 +59,8 @@ void Resource::view(std::function<void(ResourceView)> done) {
     for (const PeerSettings& peer : settings_.links.peers) view.links.emplace_back(peer.seat, links_->status(peer.seat));
     view.open = clients_->open_exports() > 0;
     view.read_bytes = clients_->bytes_read();
+    view.digests = checked_ != nullptr;
+    if (checked_) view.wrong_blocks = checked_->wrong_blocks();
     view.written_bytes = clients_->bytes_written();
     view.engine = loop_->engine_name();
     done(std::move(view));

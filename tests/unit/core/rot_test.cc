@@ -75,6 +75,40 @@ TEST_F(RotTest, WithoutAnotherCopyTheClientGetsAnErrorAndTheDiskIsKept) {
   EXPECT_EQ(lab_->answer(kA, lab_->read(kA, block(0))), IoStatus::ok);
 }
 
+TEST_F(RotTest, AReadOfBlocksThatAreBadOnOneCopyEachWaitsUntilTheyAreWrittenAnew) {
+  rot(kA, {1});
+  rot(kB, {2, 5});
+  const ClientIo read = lab_->read(kA, {0, 8 * kBlockBytes});
+  EXPECT_FALSE(lab_->answer(kA, read));
+  lab_->advance(milliseconds(30));
+  EXPECT_EQ(lab_->answer(kA, read), IoStatus::ok);
+  lab_->advance(milliseconds(30));
+  EXPECT_EQ(lab_->show(kA).healed_blocks, 3u);
+}
+
+TEST_F(RotTest, ABlockThatIsBadOnEveryCopyIsAnError) {
+  rot(kA, {1});
+  rot(kB, {1});
+  const ClientIo read = lab_->read(kA, {0, 8 * kBlockBytes});
+  lab_->advance(milliseconds(50));
+  EXPECT_FALSE(lab_->answer(kA, read)) << "it may be another one there";
+  lab_->advance(seconds(2));
+  EXPECT_EQ(lab_->answer(kA, read), IoStatus::io_error);
+  EXPECT_EQ(lab_->answer(kA, lab_->read(kA, block(1))), IoStatus::io_error);
+  EXPECT_EQ(lab_->answer(kA, lab_->write(kA, {0, 8 * kBlockBytes})), IoStatus::ok) << "nothing holds the range";
+  EXPECT_EQ(lab_->answer(kA, lab_->read(kA, {0, 8 * kBlockBytes})), IoStatus::ok);
+}
+
+TEST_F(RotTest, AReadThatIsTriedAgainEndsWithTheRole) {
+  rot(kA, {1});
+  rot(kB, {1});
+  const ClientIo read = lab_->read(kA, {0, 8 * kBlockBytes});
+  lab_->admin(kA, AdminOp::secondary);
+  lab_->advance(seconds(3));
+  EXPECT_TRUE(lab_->answer(kA, read));
+  EXPECT_EQ(lab_->show(kA).role, Role::secondary);
+}
+
 TEST_F(RotTest, OnASecondaryItIsFoundByComparisonsAndHealed) {
   rot(kB, {1, 3, 5, 7, 9});
   verify();

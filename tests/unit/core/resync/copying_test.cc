@@ -29,6 +29,73 @@ class Copying : public testing::Test {
   static bool joined(Lab& lab) { return lab.node(kA).tenure().members == SeatSet{kA, kB}; }
 };
 
+// Extents that a crash has put in doubt differ hardly anywhere, and the comparison teaches their digests again.
+class CopyingWithDigests : public Copying {
+ protected:
+  CopyingWithDigests() : lab_(options()) { lose_b(lab_); }
+  static LabOptions options() {
+    LabOptions made;
+    made.configure = [](CoreConfig& config) { config.digests_at_rest = true; };
+    return made;
+  }
+  uint64_t compared() {
+    uint64_t blocks = 0;
+    for (const CompareRequest& one : sent<CompareRequest>(lab_)) blocks += one.range.length / kBlockBytes;
+    return blocks;
+  }
+  uint64_t copied() {
+    uint64_t blocks = 0;
+    for (const ResyncWrite& one : sent<ResyncWrite>(lab_)) blocks += one.range.length / kBlockBytes;
+    return blocks;
+  }
+  // B was writing there when it crashed.
+  void b_comes_back_hot(std::initializer_list<uint64_t> extents) {
+    lab_.kill(kB);
+    LabNode& b = lab_.node(kB);
+    b.intent = BitVector(kLabBytes / kExtentBytes);
+    for (uint64_t extent : extents) b.intent.set(extent);
+    b.record.adopted->primary.reset();
+    lab_.start(kB);
+    lab_.delivered.clear();
+    lab_.connect(kA, kB);
+    lab_.advance(seconds(3));
+  }
+  Lab lab_;
+};
+
+TEST_F(CopyingWithDigests, BlocksThatAreKnownToDifferAreCopied) {
+  lab_.connect(kA, kB);
+  lab_.advance(seconds(1));
+  EXPECT_TRUE(joined(lab_));
+  EXPECT_EQ(compared(), 0u);
+  EXPECT_EQ(copied(), 2u);
+}
+
+TEST_F(CopyingWithDigests, ExtentsInDoubtAreCompared) {
+  b_comes_back_hot({1, 2});
+  EXPECT_TRUE(joined(lab_));
+  EXPECT_EQ(compared(), 2 * kBlocksPerExtent);
+  EXPECT_EQ(copied(), 2u);
+  for (const ResyncWrite& write : sent<ResyncWrite>(lab_)) EXPECT_EQ(write.ahead, 0u) << "they are hardly written";
+}
+
+TEST_F(CopyingWithDigests, ANewDiskIsCopied) {
+  lab_.kill(kB);
+  LabNode& b = lab_.node(kB);
+  b.record.disk = uuid(900);
+  b.record.adopted.reset();
+  b.record.peers = {};
+  b.record.acceptor = {};
+  b.record.acceptor.acceptor = uuid(901);
+  lab_.start(kB);
+  lab_.delivered.clear();
+  lab_.connect(kA, kB);
+  lab_.advance(seconds(10));
+  EXPECT_TRUE(joined(lab_));
+  EXPECT_EQ(compared(), 0u);
+  EXPECT_EQ(copied(), kLabBytes / kBlockBytes);
+}
+
 TEST_F(Copying, ZeroesAreLeftOutAndWrittenAsSuch) {
   Lab lab;
   lose_b(lab, {0, 4 * kBlockBytes});
