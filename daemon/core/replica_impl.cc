@@ -228,6 +228,15 @@ void ReplicaImpl::look_around() {
   }
 }
 
+// Not between two roles: a node that becomes Primary has positions of the Primary before, and has settled none of them.
+void ReplicaImpl::go_on_cooling() {
+  if (membership.is_primary()) {
+    if (intents.wants_cooling() || write_path.waits_for_room()) write_path.cool();
+  } else if (!membership.holds_tenure() && intents.wants_cooling()) {
+    secondary.cool(Secondary::Heat::matters);
+  }
+}
+
 bool ReplicaImpl::another_copy() const {
   for (Seat seat : data_peers()) {
     if (membership.member(seat) && good_copy(seat)) return true;
@@ -269,7 +278,7 @@ void ReplicaImpl::metadata_done(const MetaDone& said) {
   }
   if (intents.sealed(event.token, event.ok)) {
     if (!event.ok) return disk_failed(Reason::metadata_failed);
-    return membership.holds_tenure() ? write_path.cool() : secondary.cool(Secondary::Heat::matters);
+    return go_on_cooling();
   }
   const bool was_intent = intents.done(event.token, event.ok);
   CHECK(was_intent || dirty.done(event.token, event.ok));

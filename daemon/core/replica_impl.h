@@ -48,6 +48,7 @@ class ReplicaImpl {
   Peer& peer(Seat seat) { return peers_[seat.value]; }
   const Peer& peer(Seat seat) const { return peers_[seat.value]; }
   bool another_copy() const;  // good, and in the set
+  void go_on_cooling();
   SeatSet data_peers() const { return ctx.config.data_nodes - SeatSet{ctx.config.self}; }
   Seat self() const { return ctx.config.self; }
   void send(Seat to, Message message, PayloadId payload = {});  // dropped when the link is down

@@ -1,6 +1,7 @@
 #include "sim/sim_digests.h"
 
 #include <algorithm>
+#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -32,7 +33,7 @@ void SimDigests::submit(const DiskIo& io, Payload payload, const Payload& compar
   disk_.submit(io, payload, [=, this, done = std::move(done)](IoStatus status, Payload nothing) {
     if (alive.expired()) return;
     change_done(io, status, payload);
-    done(status, std::move(nothing));
+    table_.when_roomy([done, status, nothing = std::move(nothing)] { done(status, nothing); });
   });
 }
 
@@ -69,10 +70,10 @@ void SimDigests::read(uint64_t page, Read done) {
 }
 
 void SimDigests::write(uint64_t page, const DigestPage& digests, Written done) {
-  if (metadata_failed_) return done(false);
+  if (metadata_failed_) return done(EIO);
   disk_.write(WriteDigestPage{page, std::make_shared<const DigestPage>(digests)},
               [alive = std::weak_ptr<bool>(alive_), done = std::move(done)](bool ok) {
-                if (!alive.expired()) done(ok);
+                if (!alive.expired()) done(ok ? 0 : EIO);
               });
 }
 

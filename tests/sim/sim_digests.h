@@ -19,7 +19,7 @@ class SimDigests : private DigestTable::Pages {
   // As SimDisk::submit; a read that finds a wrong block ends as IoStatus::corrupt. `compared_with`: with Look::compare, what else it is compared
   // with.
   void submit(const DiskIo& io, Payload payload, const Payload& compared_with, SimDisk::DataDone done);
-  void seal(uint64_t extent, std::function<void(bool)> done) { table_.seal(extent, std::move(done)); }
+  void seal(uint64_t extent, std::function<void(int error)> done) { table_.seal(extent, std::move(done)); }
   // The daemon's metadata does no more writes after one that failed.
   void metadata_failed() { metadata_failed_ = true; }
 

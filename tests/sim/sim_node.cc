@@ -410,9 +410,9 @@ void SimNode::write_meta(const Effect& effect) {
 // As from the disk, whenever that is.
 void SimNode::execute(const SealExtent& effect) {
   CHECK(digests_);
-  digests_->seal(effect.extent, [this, life = life_, token = effect.token](bool ok) {
-    context_.queue.after(microseconds(1), [this, life, token, ok] {
-      if (life == life_) post(MetaDone{token, ok});
+  digests_->seal(effect.extent, [this, life = life_, token = effect.token](int error) {
+    context_.queue.after(microseconds(1), [this, life, token, error] {
+      if (life == life_) post(MetaDone{token, error == 0});
     });
   });
 }

@@ -1,10 +1,15 @@
 #include "core/dirty/intent_map.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/mutation.h"
 
 namespace lockstep {
+
+namespace {
+constexpr size_t kMostSeals = 32;  // under way; beyond it only for a write that waits for room
+}  // namespace
 
 IntentMap::IntentMap(Context& context, BitVector loaded, const std::array<uint64_t, 8>& sequences)
     : ctx_(context), wanted_(loaded), certain_(loaded.size()), extents_(wanted_.size()), pages_(wanted_.pages()) {
@@ -70,19 +75,29 @@ void IntentMap::clear_or_seal(uint64_t i) {
   pages_[i / kBitsPerPage].dirty = true;
 }
 
+// A large resync leaves hundreds of thousands of extents that may go at once.
+bool IntentMap::seals_enough() const { return ctx_.config.digests_at_rest && seals_.size() >= kMostSeals; }
+
+bool IntentMap::wants_cooling() const { return seals_.size() <= kMostSeals / 2; }
+
 void IntentMap::cool(uint64_t position, Instant idle_before, uint64_t room, const std::function<bool(uint64_t)>& covered) {
   std::vector<uint64_t> young;
   uint64_t cleared = 0;
-  for (uint64_t i = wanted_.next_set(0); i < wanted_.size(); i = wanted_.next_set(i + 1)) {
-    if (!may_clear(i, position, covered)) continue;
-    if (extents_[i].touched > idle_before) {
-      young.push_back(i);
-      continue;
+  const auto look = [&](uint64_t from, uint64_t end) {
+    for (uint64_t i = wanted_.next_set(from, end); i < end; i = wanted_.next_set(i + 1, end)) {
+      if (room == 0 && seals_enough()) return next_to_cool_ = i, false;
+      if (!may_clear(i, position, covered)) continue;
+      if (extents_[i].touched > idle_before) {
+        young.push_back(i);
+        continue;
+      }
+      clear_or_seal(i);
+      ++cleared;
     }
-    clear_or_seal(i);
-    ++cleared;
-  }
-  if (cleared >= room) return;
+    return true;
+  };
+  const uint64_t first = std::exchange(next_to_cool_, 0);
+  if (!look(first, wanted_.size()) || !look(0, first) || cleared >= room) return;
   std::sort(young.begin(), young.end(), [this](uint64_t a, uint64_t b) { return extents_[a].touched < extents_[b].touched; });
   for (size_t k = 0; k < young.size() && cleared < room; ++k, ++cleared) clear_or_seal(young[k]);
 }

@@ -34,7 +34,7 @@ class IntentMap {
 
   // Clears what is settled up to `position`, covered and idle since `idle_before`. With `room` > 0, that many of the least
   // recently used ones go whatever their age. `covered` says whether an extent's dirty bits for absent peers are durable.
-  // On a disk that keeps digests an extent is sealed first, and goes the next time, if nothing was written to it meanwhile.
+  // On a disk that keeps digests an extent is sealed first, and goes the next time, if nothing was written to it meanwhile; a few at a time.
   void cool(uint64_t position, Instant idle_before, uint64_t room, const std::function<bool(uint64_t)>& covered);
 
   // Everything written so far is settled everywhere (a clean hand-over, a join): extents may be cleared when they idle.
@@ -57,8 +57,10 @@ class IntentMap {
   void pump();
   // True if the token was ours; then waiting operations should ask durable() again.
   bool done(MetaToken token, bool ok);
-  // True if the token was that of a seal; then cool() should be called again.
+  // True if the token was that of a seal. Then cool() should be called again: at once if a write waits for room, else when wants_cooling().
   bool sealed(MetaToken token, bool ok);
+  bool wants_cooling() const;
+  bool sealing() const { return !seals_.empty(); }
   void stop() { failed_ = true; }
   bool idle() const;
 
@@ -84,6 +86,7 @@ class IntentMap {
   }
   bool may_clear(uint64_t i, uint64_t position, const std::function<bool(uint64_t)>& covered) const;
   void clear_or_seal(uint64_t i);
+  bool seals_enough() const;
 
   Context& ctx_;
   BitVector wanted_;   // as the map should be
@@ -91,6 +94,7 @@ class IntentMap {
   std::vector<Extent> extents_;
   std::vector<Page> pages_;
   std::map<MetaToken, uint64_t> seals_;  // under way: of which extent
+  uint64_t next_to_cool_ = 0;            // where the last look stopped
   bool failed_ = false;
 };
 

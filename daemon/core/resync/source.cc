@@ -11,7 +11,8 @@ namespace lockstep {
 
 namespace {
 constexpr Duration kDeclinedFor = seconds(5);
-}
+constexpr Duration kLongestPause = seconds(60);  // before bad blocks are read again
+}  // namespace
 
 bool ResyncSource::paused(Seat peer) const { return r_.admin.paused(peer) || r_.peer(peer).paused; }
 
@@ -125,6 +126,7 @@ void ResyncSource::copy(Seat peer) {
   if (r_.dirty.of(peer).count() > 0 && !MUTANT(join_with_bits_left)) {
     if (r_.ctx.now < run.next_pass) return;
     run.cursor = run.told = 0;
+    if (run.next_pass != kLongAgo) ++run.passes;
   } else {
     finish(peer);
   }
@@ -253,9 +255,9 @@ void ResyncSource::rot_found(Seat peer, OpId op) {
       run.differing.push_back({at, std::min(kBlockBytes, range.end() - at)});
     return;
   }
-  run.next_pass = r_.ctx.now + kDeclinedFor;
+  run.next_pass = r_.ctx.now + std::min(Duration{kDeclinedFor.ns << std::min(run.passes, 4)}, kLongestPause);
   const SeatSet others = r_.write_path.other_copies();
-  r_.ctx.note(Notice::rot_found, others.empty() ? kNoSeat : *others.begin(), range.offset);
+  if (run.passes == 0) r_.ctx.note(Notice::rot_found, others.empty() ? kNoSeat : *others.begin(), range.offset);
   if (!others.empty()) static_cast<void>(r_.write_path.heal(range, *others.begin()));
 }
 

@@ -75,6 +75,7 @@ class ResyncSource {
     Instant flushed;      // when one was last begun
     std::optional<Duration> flush_took;
     OpId join;
+    int passes = 0;                // that ended with bad blocks left
     Instant next_pass = kLongAgo;  // not before: what is left could not be read just now
   };
   bool can_begin(Seat peer) const;

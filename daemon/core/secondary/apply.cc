@@ -172,7 +172,9 @@ void Secondary::settled(Seat from, const Settled& notice) {
 // A member clears what the Primary says is settled. A copy outside the set clears nothing that a resync still has to level: that
 // is pinned.
 void Secondary::cool(Heat heat) {
-  const Instant idle_before = heat == Heat::matters ? r_.ctx.now - kHot : r_.ctx.now;
+  // What is written after the end began is left: a stop must not wait for it.
+  if (heat == Heat::is_over && !over_) over_ = r_.ctx.now;
+  const Instant idle_before = heat == Heat::matters ? r_.ctx.now - kHot : *over_;
   r_.intents.cool(settled_, idle_before, 0, [this](uint64_t extent) {
     for (Seat seat : r_.data_peers()) {
       if (!r_.membership.member(seat) && !r_.dirty.durable(seat, extent)) return false;

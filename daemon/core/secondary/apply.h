@@ -57,6 +57,7 @@ class Secondary {
 
   ReplicaImpl& r_;
   std::vector<Pending> waiting_;
+  std::optional<Instant> over_;  // since when this node stops
   uint64_t settled_ = 0;
   RecentWrites recent_;
   uint32_t failed_comparisons_ = 0;

@@ -131,7 +131,7 @@ void Verifier::pump() {
     }
     const bool healing = r_.write_path.heals() >= kMostHeals;
     while (!healing && run.chunks.size() < kWindow && run.left() && pace_.may_begin(r_.ctx.now)) next_chunk(peer);
-    if (run.chunks.empty() && !run.left()) end(peer, Notice::verify_finished, differing(peer));
+    if (run.chunks.empty() && !run.left() && r_.write_path.heals() == 0) end(peer, Notice::verify_finished, differing(peer));
   }
 }
 
@@ -211,10 +211,8 @@ void Verifier::unreadable(Seat peer, OpId op, Seat healthy) {
       run.singly.push_back({at, std::min(kBlockBytes, range.end() - at)});
     compared(peer, op);
     run.done -= blocks_of(range.length);
-  } else if (r_.write_path.heal(range, healthy)) {
-    compared(peer, op);
-  } else if (!r_.membership.is_primary()) {
-    record(peer, range, 1);  // and is healed when there is a Primary, and reads it
+  } else if (!r_.membership.is_primary() || r_.write_path.heal(range, healthy)) {
+    record(peer, range, 1);  // until it is written, which the heal does if the other copy can be read
     compared(peer, op);
   } else {
     abort(peer);

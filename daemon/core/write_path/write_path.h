@@ -64,6 +64,7 @@ class WritePath {
   bool look_for_bad_blocks(const Range& range, Seat at, Seat from, IoStatus failure);
   // From which a range may be healed that is bad here.
   SeatSet other_copies() const;
+  bool waits_for_room() const { return !waiting_for_room_.empty(); }
   size_t heals() const { return heals_; }
   uint64_t healed() const { return healed_; }  // blocks, since this node came up
 

@@ -11,10 +11,17 @@ namespace {
 constexpr size_t kPagesInMemory = 16384;  // 64 MiB, for 13 GiB of data
 }
 
-CheckedDisk::CheckedDisk(MetaStore& meta, const Uuid& disk, const BitVector& in_doubt)
-    : meta_(meta), hash_(std::as_bytes(std::span(disk.bytes))), table_(*this, meta.layout().blocks(), in_doubt, kPagesInMemory) {
+CheckedDisk::CheckedDisk(EventLoop& loop, MetaStore& meta, const Uuid& disk, const BitVector& in_doubt)
+    : loop_(loop),
+      meta_(meta),
+      hash_(std::as_bytes(std::span(disk.bytes))),
+      table_(*this, meta.layout().blocks(), in_doubt, kPagesInMemory) {
   const std::vector<std::byte> block(kBlockBytes);
   zeroes_ = digests_of(block).front();
+}
+
+CheckedDisk::~CheckedDisk() {
+  if (learned_timer_.value != 0) loop_.cancel(learned_timer_);
 }
 
 Range CheckedDisk::whole_blocks(const Range& range) {
@@ -56,19 +63,33 @@ BlockDone CheckedDisk::watch_change(const DiskIo& io, BufferRef payload, BlockDo
       });
       table_.change_ends(io.range, digests);
     }
-    done(error);
+    table_.when_roomy([done, error] { done(error); });
   };
 }
 
 void CheckedDisk::read_ends(DigestTable::ReadId id, std::span<const std::byte> bytes, BlockMask learn,
                             std::function<void(const DigestTable::Verdict&)> done) {
   table_.read_ends(id, digests_of(bytes), learn, std::move(done));
+  if (learn != 0) write_learned_soon();
+}
+
+void CheckedDisk::write_learned_soon() {
+  if (learned_timer_.value != 0) return;
+  learned_timer_ = loop_.call_at(loop_.now() + seconds(2), [this] {
+    learned_timer_ = {};
+    table_.write_learned();
+  });
+}
+
+// A step of the core that asks for many must not be followed by as many others before the loop comes to anything else.
+void CheckedDisk::seal(uint64_t extent, std::function<void(int error)> done) {
+  table_.seal(extent, [this, done = std::move(done)](int error) { loop_.call_at(loop_.now(), [done, error] { done(error); }); });
 }
 
 void CheckedDisk::read(uint64_t page, Read done) { meta_.read_digest_page(page, std::move(done)); }
 
 void CheckedDisk::write(uint64_t page, const DigestPage& digests, Written done) {
-  meta_.write_digest_page(page, digests, [done = std::move(done)](int error) { done(error == 0); });
+  meta_.write_digest_page(page, digests, std::move(done));
 }
 
 }  // namespace lockstep

@@ -10,6 +10,7 @@
 #include "core/effect.h"
 #include "shell/block_device.h"
 #include "shell/digests/digest_table.h"
+#include "shell/event_loop.h"
 #include "shell/meta_store.h"
 #include "shell/resource/block_look.h"
 
@@ -17,10 +18,12 @@ namespace lockstep {
 
 class CheckedDisk : private DigestTable::Pages {
  public:
-  // `meta` outlives it. `in_doubt`: the intent map as it was found at attach.
-  CheckedDisk(MetaStore& meta, const Uuid& disk, const BitVector& in_doubt);
+  // `loop` and `meta` outlive it. `in_doubt`: the intent map as it was found at attach.
+  CheckedDisk(EventLoop& loop, MetaStore& meta, const Uuid& disk, const BitVector& in_doubt);
+  ~CheckedDisk() override;
 
-  // The change `io` is about to be submitted. To be called instead of `done` when it has ended, with the payload kept until then.
+  // The change `io` is about to be submitted. To be called instead of `done` when it has ended, with the payload kept until then. `done` comes
+  // later where digests are written more slowly than data.
   BlockDone watch_change(const DiskIo& io, BufferRef payload, BlockDone done);
 
   // Around a read of whole blocks (whole_blocks()). done(false): some block does not hold what was written.
@@ -30,7 +33,8 @@ class CheckedDisk : private DigestTable::Pages {
   void read_ends(DigestTable::ReadId id, std::span<const std::byte> bytes, BlockMask learn,
                  std::function<void(const DigestTable::Verdict&)> done);
 
-  void seal(uint64_t extent, std::function<void(bool ok)> done) { table_.seal(extent, std::move(done)); }
+  // 0 or an errno; never from inside the call.
+  void seal(uint64_t extent, std::function<void(int error)> done);
   uint64_t wrong_blocks() const { return table_.wrong_blocks(); }
 
  private:
@@ -39,10 +43,14 @@ class CheckedDisk : private DigestTable::Pages {
   std::vector<BlockDigest> digests_of(std::span<const std::byte> blocks) const;
   std::vector<BlockDigest> digests_written(const DiskIo& io, Buffer& payload) const;
 
+  void write_learned_soon();
+
+  EventLoop& loop_;
   MetaStore& meta_;
   BlockDigests hash_;
   BlockDigest zeroes_;  // that of a block of them
   DigestTable table_;
+  TimerId learned_timer_;
 };
 
 }  // namespace lockstep

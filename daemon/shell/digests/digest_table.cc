@@ -11,6 +11,7 @@ namespace {
 
 constexpr size_t kLearnedAtOnce = 8;  // pages; a comparison goes through them in order
 constexpr size_t kLooksForRoom = 16;
+constexpr uint64_t kFewBlocks = 16;
 
 uint64_t first_touched(const Range& range) { return range.offset / kBlockBytes; }
 uint64_t end_touched(const Range& range) { return (range.end() + kBlockBytes - 1) / kBlockBytes; }
@@ -67,7 +68,7 @@ void DigestTable::change_begins(const Range& range) {
   const uint64_t first = first_touched(range);
   for_each_page(first, end_touched(range) - first, [this](uint64_t page, uint64_t from, uint64_t end) {
     Entry& at = entry(page);
-    ++at.users;
+    ++at.changes;
     at.dirty = true;
     for (uint64_t block = from; block < end; ++block) {
       const uint64_t i = place_in_digest_page(block);
@@ -75,11 +76,17 @@ void DigestTable::change_begins(const Range& range) {
       at.digests[i] = kNoDigest;
       at.fresh.set(i);
     }
+    leave_unjudged(at, from, end);
+    // A seal will want the rest of the page, and had better not wait for it then.
+    if (end - from < kFewBlocks) load(page, at);
   });
-  for (auto& [id, reading] : reads_) {
-    const uint64_t from = std::max(first, reading.first);
-    const uint64_t end = std::min(end_touched(range), reading.first + reading.count);
-    for (uint64_t block = from; block < end; ++block) reading.unjudged[block - reading.first] = true;
+}
+
+void DigestTable::leave_unjudged(Entry& at, uint64_t from, uint64_t end) {
+  for (uint64_t id : at.readers) {
+    Reading& reading = reads_.at(id);
+    const uint64_t last = std::min(end, reading.first + reading.count);
+    for (uint64_t block = std::max(from, reading.first); block < last; ++block) reading.unjudged[block - reading.first] = true;
   }
 }
 
@@ -96,7 +103,6 @@ void DigestTable::end_change(const Range& range, const std::function<const Block
   const uint64_t first = first_touched(range);
   for_each_page(first, end_touched(range) - first, [&](uint64_t page, uint64_t from, uint64_t end) {
     Entry& at = entry(page);
-    --at.users;
     at.dirty = true;  // it may have been written since the change began
     for (uint64_t block = from; block < end; ++block) {
       const uint64_t i = place_in_digest_page(block);
@@ -108,6 +114,7 @@ void DigestTable::end_change(const Range& range, const std::function<const Block
       const BlockDigest* digest = whole && !mixed ? digest_of(block) : nullptr;
       if (digest != nullptr) at.digests[i] = *digest;
     }
+    if (--at.changes == 0 && !at.in_next_write.empty()) write(page, at);
   });
   make_room();
 }
@@ -123,9 +130,11 @@ DigestTable::ReadId DigestTable::read_begins(const Range& range) {
   reading.unjudged.resize(reading.count);
   for_each_page(reading.first, reading.count, [&](uint64_t page, uint64_t from, uint64_t end) {
     Entry& at = entry(page);
-    ++at.users;
+    at.readers.push_back(id.value);
     for (uint64_t block = from; block < end; ++block)
       reading.unjudged[block - reading.first] = at.busy[place_in_digest_page(block)] > 0;
+    if (at.loaded) return;
+    ++reading.pages_missing;
     load(page, at);
   });
   return id;
@@ -138,7 +147,7 @@ void DigestTable::read_ends(ReadId id, std::vector<BlockDigest> digests, BlockMa
   reading.digests = std::move(digests);
   reading.learn = learn;
   reading.done = std::move(done);
-  if (all_loaded(reading)) end_read(reads_.find(id.value));
+  if (reading.pages_missing == 0) end_read(reads_.find(id.value));
 }
 
 void DigestTable::read_failed(ReadId id) {
@@ -146,31 +155,24 @@ void DigestTable::read_failed(ReadId id) {
   CHECK(at != reads_.end());
   const Reading reading = std::move(at->second);
   reads_.erase(at);
-  release(reading);
-}
-
-bool DigestTable::all_loaded(const Reading& reading) {
-  bool all = true;
-  for_each_page(reading.first, reading.count, [&](uint64_t page, uint64_t, uint64_t) { all = all && entries_.at(page).loaded; });
-  return all;
+  release(id.value, reading);
 }
 
 void DigestTable::end_read(std::map<uint64_t, Reading>::iterator at) {
+  const uint64_t id = at->first;
   const Reading reading = std::move(at->second);
   reads_.erase(at);
   const Verdict verdict = judge(reading);
-  release(reading);
+  release(id, reading);
   reading.done(verdict);
 }
 
-void DigestTable::end_reads_that_waited() {
-  std::vector<uint64_t> ready;
-  for (const auto& [id, reading] : reads_) {
-    if (reading.done && all_loaded(reading)) ready.push_back(id);
-  }
-  for (uint64_t id : ready) {
-    const auto at = reads_.find(id);  // a verdict may have ended others
-    if (at != reads_.end()) end_read(at);
+// A verdict may end other reads, or begin some.
+void DigestTable::page_came(const std::vector<uint64_t>& readers) {
+  for (uint64_t id : readers) {
+    const auto at = reads_.find(id);
+    if (at == reads_.end()) continue;
+    if (--at->second.pages_missing == 0 && at->second.done) end_read(at);
   }
 }
 
@@ -192,7 +194,7 @@ DigestTable::Verdict DigestTable::judge(const Reading& reading) {
 
 // The page need not be durable for this: what it says is true whatever becomes of the extent's bit.
 void DigestTable::learn(uint64_t block, const BlockDigest& digest) {
-  if (failed_) return;
+  if (failed_ != 0) return;
   const uint64_t page = digest_page_of(block);
   Entry& at = entries_.at(page);
   const uint64_t i = place_in_digest_page(block);
@@ -201,14 +203,24 @@ void DigestTable::learn(uint64_t block, const BlockDigest& digest) {
   at.dirty = true;
   if (std::find(learned_.begin(), learned_.end(), page) != learned_.end()) return;
   learned_.push_back(page);
-  if (learned_.size() <= kLearnedAtOnce) return;
+  if (learned_.size() > kLearnedAtOnce) write_oldest_learned();
+}
+
+void DigestTable::write_oldest_learned() {
   const auto oldest = entries_.find(learned_.front());
   learned_.pop_front();
   if (oldest != entries_.end() && oldest->second.dirty) write(oldest->first, oldest->second);
 }
 
-void DigestTable::release(const Reading& reading) {
-  for_each_page(reading.first, reading.count, [this](uint64_t page, uint64_t, uint64_t) { --entries_.at(page).users; });
+void DigestTable::write_learned() {
+  while (!learned_.empty()) write_oldest_learned();
+}
+
+void DigestTable::release(uint64_t id, const Reading& reading) {
+  for_each_page(reading.first, reading.count, [this, id](uint64_t page, uint64_t, uint64_t) {
+    auto& readers = entries_.at(page).readers;
+    readers.erase(std::find(readers.begin(), readers.end(), id));
+  });
   make_room();
 }
 
@@ -229,13 +241,17 @@ void DigestTable::loaded(uint64_t page, const DigestPage* found) {
   for (size_t i = 0; found != nullptr && i < kDigestsPerPage; ++i) {
     if (!at.fresh.test(i)) at.digests[i] = (*found)[i];
   }
-  if (std::exchange(at.write_wanted, false)) begin_write(page, at);
-  end_reads_that_waited();
+  const std::vector<uint64_t> waiting = at.readers;  // all of them: whoever comes from here on finds it
+  if (std::exchange(at.write_wanted, false)) write(page, at);
+  page_came(waiting);
+  make_room();
 }
 
-// What was asked for before it is in it.
+// What was asked for before it is in it. For a seal, once nothing changes the page any more: what is changed under a bit that goes would leave
+// a digest of something that is not flushed.
 void DigestTable::write(uint64_t page, Entry& at) {
   if (at.writing || at.write_wanted) return;  // another one follows, if it has to
+  if (at.changes > 0 && !at.in_next_write.empty()) return;
   if (at.loaded) return begin_write(page, at);
   at.write_wanted = true;
   load(page, at);
@@ -246,27 +262,28 @@ void DigestTable::begin_write(uint64_t page, Entry& at) {
   at.dirty = false;
   at.in_this_write.swap(at.in_next_write);
   const DigestPage content = at.digests;  // the answer may come at once
-  pages_.write(page, content, [gone = std::weak_ptr<DigestTable*>(self_), page](bool ok) {
-    if (const auto self = gone.lock()) (*self)->written(page, ok);
+  pages_.write(page, content, [gone = std::weak_ptr<DigestTable*>(self_), page](int error) {
+    if (const auto self = gone.lock()) (*self)->written(page, error);
   });
 }
 
-void DigestTable::written(uint64_t page, bool ok) {
+void DigestTable::written(uint64_t page, int error) {
   Entry& at = entries_.at(page);
   at.writing = false;
-  if (ok) in_doubt_.clear(page);
-  if (!ok) failed_ = at.dirty = true;  // what is on disk now is anything: this page stays
+  if (error == 0) in_doubt_.clear(page);
+  if (error != 0) at.dirty = true;  // what is on disk now is anything: this page stays
+  if (error != 0 && failed_ == 0) failed_ = error;
   std::vector<std::shared_ptr<Seal>> sealed;
   sealed.swap(at.in_this_write);
   if (!at.in_next_write.empty()) write(page, at);
-  for (const auto& seal : sealed) one_page_done(seal, ok);
+  for (const auto& seal : sealed) one_page_done(seal, error);
   make_room();
 }
 
-void DigestTable::seal(uint64_t extent, std::function<void(bool ok)> done) {
-  const auto seal = std::make_shared<Seal>(Seal{1, !failed_, std::move(done)});
+void DigestTable::seal(uint64_t extent, std::function<void(int error)> done) {
+  const auto seal = std::make_shared<Seal>(Seal{1, failed_, std::move(done)});
   const uint64_t first = extent * kDigestPagesPerExtent;
-  for (uint64_t page = first; page < first + kDigestPagesPerExtent && !failed_; ++page) {
+  for (uint64_t page = first; page < first + kDigestPagesPerExtent && failed_ == 0; ++page) {
     const auto known = entries_.find(page);
     const bool doubtful = in_doubt_.test(page);
     if (!doubtful && (known == entries_.end() || (!known->second.dirty && !known->second.writing))) continue;
@@ -279,29 +296,46 @@ void DigestTable::seal(uint64_t extent, std::function<void(bool ok)> done) {
       write(page, at);
     }
   }
-  one_page_done(seal, true);
+  one_page_done(seal, 0);
 }
 
-void DigestTable::one_page_done(const std::shared_ptr<Seal>& seal, bool ok) {
-  seal->ok = seal->ok && ok;
-  if (--seal->pages_left == 0) seal->done(seal->ok);
+void DigestTable::one_page_done(const std::shared_ptr<Seal>& seal, int error) {
+  if (seal->error == 0) seal->error = error;
+  if (--seal->pages_left == 0) seal->done(seal->error);
 }
 
-// The least recently used go. One that says more than the disk is written first, and goes the next time.
-void DigestTable::make_room() {
+void DigestTable::when_roomy(std::function<void()> then) {
+  if (entries_.size() <= 2 * most_pages_ || failed_ != 0) return then();
+  crowded_out_.push_back(std::move(then));
+  make_room();
+}
+
+// The least recently used go. One that says more than the disk is written first, and goes the next time: its end makes room. True if one is
+// being written for that.
+bool DigestTable::drop_oldest() {
   size_t looks = 0;
   for (auto at = ages_.end(); entries_.size() > most_pages_ && looks < kLooksForRoom && at != ages_.begin(); ++looks) {
     --at;
     const auto oldest = entries_.find(*at);
-    if (!oldest->second.idle()) continue;
-    if (oldest->second.dirty && failed_) continue;
+    if (!oldest->second.idle() || (oldest->second.dirty && failed_ != 0)) continue;
     if (oldest->second.dirty) {
-      write(oldest->first, oldest->second);
-      return;  // its end makes room; iterators may be gone
+      write(oldest->first, oldest->second);  // iterators may be gone
+      return true;
     }
     learned_.remove(*at);
     at = ages_.erase(at);
     entries_.erase(oldest);
+  }
+  return false;
+}
+
+void DigestTable::make_room() {
+  while (drop_oldest() && !crowded_out_.empty()) {
+  }
+  while (!crowded_out_.empty() && (entries_.size() <= 2 * most_pages_ || failed_ != 0)) {
+    const std::function<void()> next = std::move(crowded_out_.front());
+    crowded_out_.pop_front();
+    next();
   }
 }
 

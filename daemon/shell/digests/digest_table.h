@@ -32,7 +32,7 @@ class DigestTable {
   class Pages {
    public:
     using Read = std::function<void(const DigestPage* page)>;  // null: unreadable, or nothing that counts
-    using Written = std::function<void(bool ok)>;              // ok: durable
+    using Written = std::function<void(int error)>;            // 0: durable
     virtual ~Pages() = default;
     virtual void read(uint64_t page, Read done) = 0;
     virtual void write(uint64_t page, const DigestPage& digests, Written done) = 0;  // at most one at a time for a page
@@ -61,8 +61,12 @@ class DigestTable {
   void read_ends(ReadId id, std::vector<BlockDigest> digests, BlockMask learn, std::function<void(const Verdict&)> done);
   void read_failed(ReadId id);
 
-  // Makes durable what is known of the extent now. ok: it is.
-  void seal(uint64_t extent, std::function<void(bool ok)> done);
+  // Makes durable what is known of the extent, once no change of it is under way. 0, or the errno of the first write that failed.
+  void seal(uint64_t extent, std::function<void(int error)> done);
+  // What was learned of the last few pages.
+  void write_learned();
+  // Runs `then` at once, or, while there is more than twice as much in memory as there should be, when some of it has been written.
+  void when_roomy(std::function<void()> then);
 
   size_t pages_in_memory() const { return entries_.size(); }
   uint64_t wrong_blocks() const { return wrong_; }  // found by reads, each time
@@ -70,15 +74,16 @@ class DigestTable {
  private:
   struct Seal {
     size_t pages_left = 1;
-    bool ok = true;
-    std::function<void(bool ok)> done;
+    int error = 0;
+    std::function<void(int error)> done;
   };
   struct Entry {
     DigestPage digests{};
     std::bitset<kDigestsPerPage> fresh;  // not what the page on disk says
     std::array<uint16_t, kDigestsPerPage> busy{};
     std::bitset<kDigestsPerPage> mixed;  // changed by two at once: what is there cannot be known
-    uint32_t users = 0;                  // changes and reads under way
+    uint32_t changes = 0;                // under way
+    std::vector<uint64_t> readers;       // reads under way
     bool loaded = false;
     bool loading = false;
     bool dirty = false;
@@ -86,12 +91,15 @@ class DigestTable {
     bool write_wanted = false;
     std::vector<std::shared_ptr<Seal>> in_this_write, in_next_write;
     std::list<uint64_t>::iterator age;
-    bool idle() const { return users == 0 && !loading && !writing && !write_wanted; }
+    bool idle() const {
+      return changes == 0 && readers.empty() && in_next_write.empty() && !loading && !writing && !write_wanted;
+    }
   };
   struct Reading {
     uint64_t first = 0;
     uint64_t count = 0;
     std::vector<bool> unjudged;
+    size_t pages_missing = 0;
     std::vector<BlockDigest> digests;
     BlockMask learn = 0;
     std::function<void(const Verdict&)> done;  // none: its bytes are not there yet
@@ -106,14 +114,16 @@ class DigestTable {
   void loaded(uint64_t page, const DigestPage* found);
   void write(uint64_t page, Entry& at);
   void begin_write(uint64_t page, Entry& at);
-  void written(uint64_t page, bool ok);
-  bool all_loaded(const Reading& reading);
+  void written(uint64_t page, int error);
   void end_read(std::map<uint64_t, Reading>::iterator at);
-  void end_reads_that_waited();
+  void page_came(const std::vector<uint64_t>& readers);
+  void leave_unjudged(Entry& at, uint64_t from, uint64_t end);
   Verdict judge(const Reading& reading);
   void learn(uint64_t block, const BlockDigest& digest);
-  void release(const Reading& reading);
-  static void one_page_done(const std::shared_ptr<Seal>& seal, bool ok);
+  void write_oldest_learned();
+  void release(uint64_t id, const Reading& reading);
+  static void one_page_done(const std::shared_ptr<Seal>& seal, int error);
+  bool drop_oldest();
   void make_room();
 
   Pages& pages_;
@@ -126,7 +136,8 @@ class DigestTable {
   std::list<uint64_t> learned_;  // pages that are to be written for what was learned
   uint64_t last_read_ = 0;
   uint64_t wrong_ = 0;
-  bool failed_ = false;
+  std::list<std::function<void()>> crowded_out_;
+  int failed_ = 0;                      // errno of the first page that could not be written
   std::shared_ptr<DigestTable*> self_;  // null when the table is gone
 };
 

@@ -131,7 +131,8 @@ Resource::Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop)
       read_pool_(settings_.read_pool_bytes),
       digests_(settings_.links.secret),
       peer_refusals_(*loop_, settings_.name, "refusals between the nodes"),
-      strangers_(*loop_, settings_.name, "unknown callers refused") {}
+      strangers_(*loop_, settings_.name, "unknown callers refused"),
+      rot_(*loop_, settings_.name, "reads of blocks that do not hold what was written") {}
 
 void Resource::adopt(Disks disks) {
   if (!loop_->fallback_reason().empty())
@@ -152,7 +153,7 @@ void Resource::adopt(Disks disks) {
   meta_ = std::make_unique<MetaStore>(meta_device_ ? *meta_device_ : *disk_, attached.chain);
   if (attached.chain.last.layout.digests) {
     settings_.core.digests_at_rest = true;
-    checked_ = std::make_unique<CheckedDisk>(*meta_, attached.loaded.record.disk, attached.loaded.intent);
+    checked_ = std::make_unique<CheckedDisk>(*loop_, *meta_, attached.loaded.record.disk, attached.loaded.intent);
   }
   const flight::Beginning beginning{settings_.core, attached.loaded, loop_->now()};
   flight_ = FlightRecorder::open(settings_, beginning);

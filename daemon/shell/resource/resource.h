@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -109,7 +110,7 @@ class Resource final : public LinkOwner {
   void retry_reads_soon();
   void read_plainly(const Read& read);
   void read_checked(const Read& read, BufferRef whole, const Range& blocks);
-  void read_judged(const Read& read, const BufferRef& whole, const DigestTable::Verdict& verdict);
+  void read_judged(const Read& read, const BufferRef& whole, std::optional<BlockMask> found, const DigestTable::Verdict& verdict);
   BlockMask look_at(const Read& wanted, Buffer& read);
 
   // handlers (resource_handlers.cc)
@@ -143,6 +144,7 @@ class Resource final : public LinkOwner {
   std::unique_ptr<HandlerRunner> handlers_;
   LimitedLog peer_refusals_;
   LimitedLog strangers_;  // apart from those: a crowd of strangers must not hide why a peer is refused
+  LimitedLog rot_;
 
   std::deque<Event> events_;
   Effects effects_;

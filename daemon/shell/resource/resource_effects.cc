@@ -110,7 +110,7 @@ void Resource::run(const WriteBitmapPage& effect) {
 }
 
 void Resource::run(const SealExtent& effect) {
-  checked_->seal(effect.extent, [this, token = effect.token](bool ok) { metadata_done(token, ok ? 0 : EIO); });
+  checked_->seal(effect.extent, [this, token = effect.token](int error) { metadata_done(token, error); });
 }
 
 void Resource::metadata_done(MetaToken token, int error) {

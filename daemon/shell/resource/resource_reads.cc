@@ -2,7 +2,10 @@
 // their digests where those are kept.
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "base/check.h"
 #include "shell/loop/log.h"
@@ -44,18 +47,22 @@ void Resource::read_checked(const Read& read, BufferRef whole, const Range& bloc
     }
     if (whole->data() != read.wanted->data())
       std::memcpy(read.wanted->data(), whole->data() + (read.io.range.offset - blocks.offset), read.wanted->size());
-    BlockMask learn = read.io.look == Look::digests ? ~BlockMask{0} : 0;
-    if (read.io.look == Look::compare) learn = ~look_at(read, *read.wanted);
-    checked_->read_ends(id, whole->bytes(), learn,
-                        [this, read, whole](const DigestTable::Verdict& verdict) { read_judged(read, whole, verdict); });
+    std::optional<BlockMask> found;  // before anything is put in the place of the bytes
+    if (read.io.look == Look::compare) found = look_at(read, *read.wanted);
+    const BlockMask learn = read.io.look == Look::digests ? ~BlockMask{0} : found ? ~*found : 0;
+    checked_->read_ends(id, whole->bytes(), learn, [this, read, whole, found](const DigestTable::Verdict& verdict) {
+      read_judged(read, whole, found, verdict);
+    });
   });
 }
 
-void Resource::read_judged(const Read& read, const BufferRef& whole, const DigestTable::Verdict& verdict) {
-  if (verdict.wrong == 0) return disk_done(read.io.io, 0, OpKind::read, look_at(read, *read.wanted));
-  log_format(LogLevel::error, settings_.name, "rot-found",
-             "{}: {} of {} blocks read do not hold what was written, the first at {}", settings_.disk, verdict.wrong,
-             whole->size() / kBlockBytes, verdict.first * kBlockBytes);
+void Resource::read_judged(const Read& read, const BufferRef& whole, std::optional<BlockMask> found,
+                           const DigestTable::Verdict& verdict) {
+  if (verdict.wrong == 0) return disk_done(read.io.io, 0, OpKind::read, found ? *found : look_at(read, *read.wanted));
+  rot_.line(LogLevel::error,
+            fmt::format("{}: {} of {} blocks read do not hold what was written, the first at {}", settings_.disk, verdict.wrong,
+                        whole->size() / kBlockBytes, verdict.first * kBlockBytes),
+            "rot-found");
   happen(DiskDone{read.io.io, IoStatus::corrupt, 0});
 }
 

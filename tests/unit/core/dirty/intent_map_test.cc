@@ -362,5 +362,27 @@ TEST_F(SealingTest, AfterASealThatFailedNothingMoreIsWritten) {
   EXPECT_TRUE(pump().empty());
 }
 
+// After a large resync hundreds of thousands may go at once: a few are under way, and each look goes on where the one before stopped.
+TEST_F(SealingTest, ManyExtentsGoAFewAtATime) {
+  constexpr uint64_t kMany = 20000;
+  use(extents(0, kMany), 1);
+  size_t most = 0, looks = 0, asked_for = 0;
+  uint64_t covered = 0;
+  for (;; ++looks) {
+    ASSERT_LT(looks, kMany);
+    effects_.clear();
+    map_.cool(1, context_.now, 0, [&covered](uint64_t) { return ++covered > 0; });
+    if (effects_.empty() && map_.bits().count() == 0) break;
+    const Effects asked = effects_;
+    most = std::max(most, asked.size());
+    asked_for += asked.size();
+    for (const Effect& effect : asked) map_.sealed(std::get<SealExtent>(effect).token, true);
+    EXPECT_TRUE(map_.wants_cooling());
+  }
+  EXPECT_LE(most, 32u);
+  EXPECT_EQ(asked_for, kMany);
+  EXPECT_LT(covered, 4 * kMany) << "not all of them again and again";
+}
+
 }  // namespace
 }  // namespace lockstep

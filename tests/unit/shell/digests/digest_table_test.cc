@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cerrno>
 #include <deque>
 #include <map>
 #include <optional>
@@ -36,7 +37,7 @@ class FakePages : public DigestTable::Pages {
     wait_or_run([this, page, digests, done = std::move(done)] {
       being_written.erase(page);
       if (!broken) on_disk[page] = digests;
-      done(!broken);
+      done(broken ? ENOSPC : 0);
     });
   }
   void answer() {
@@ -73,10 +74,11 @@ class DigestTableTest : public testing::Test {
     table_->change_ends(blocks(block), std::vector{digest(content)});
   }
   bool seal(uint64_t extent) {
-    std::optional<bool> sealed;
-    table_->seal(extent, [&](bool ok) { sealed = ok; });
+    std::optional<int> error;
+    table_->seal(extent, [&](int said) { error = said; });
     pages_.answer_all();
-    return sealed.value();
+    EXPECT_TRUE(error.value() == 0 || error.value() == ENOSPC);
+    return error.value() == 0;
   }
   // How many blocks are wrong that read as this.
   uint64_t read(uint64_t first, std::vector<uint8_t> contents, BlockMask learn = 0) {
@@ -246,11 +248,11 @@ TEST_F(DigestTableTest, ASealCoversWhatWasKnownWhenItWasAskedFor) {
   pages_.held = true;
   write(1, 1);
   int sealed = 0;
-  table_->seal(0, [&](bool ok) { sealed += ok ? 1 : 100; });
+  table_->seal(0, [&](int error) { sealed += error == 0 ? 1 : 100; });
   pages_.answer();  // the page is read
   EXPECT_EQ(sealed, 0);
   write(2, 2);  // while it is written
-  table_->seal(0, [&](bool ok) { sealed += ok ? 1 : 100; });
+  table_->seal(0, [&](int error) { sealed += error == 0 ? 1 : 100; });
   pages_.answer();
   EXPECT_EQ(sealed, 1);
   EXPECT_EQ(pages_.on_disk.at(0)[2], kNoDigest);
@@ -264,23 +266,43 @@ TEST_F(DigestTableTest, ASealJoinsAWriteThatSaysItAll) {
   pages_.held = true;
   write(1, 1);
   int sealed = 0;
-  table_->seal(0, [&](bool ok) { sealed += ok ? 1 : 100; });
+  table_->seal(0, [&](int error) { sealed += error == 0 ? 1 : 100; });
   pages_.answer();
-  table_->seal(0, [&](bool ok) { sealed += ok ? 1 : 100; });
+  table_->seal(0, [&](int error) { sealed += error == 0 ? 1 : 100; });
   pages_.answer();
   EXPECT_EQ(sealed, 2);
   EXPECT_EQ(pages_.writes, 1);
 }
 
-TEST_F(DigestTableTest, AChangeUnderWayIsNotInTheSeal) {
+TEST_F(DigestTableTest, ASealWaitsForTheChangesOfItsExtent) {
   attach();
   write(1, 1);
   table_->change_begins(blocks(1));
-  ASSERT_TRUE(seal(0));
-  EXPECT_EQ(pages_.on_disk.at(0)[1], kNoDigest);
+  table_->change_begins(blocks(2));
+  int sealed = 0;
+  table_->seal(0, [&](int error) { sealed += error == 0 ? 1 : 100; });
   table_->change_ends(blocks(1), std::vector{digest(2)});
-  ASSERT_TRUE(seal(0));
+  EXPECT_EQ(sealed, 0);
+  EXPECT_EQ(pages_.writes, 0);
+  table_->change_ends(blocks(2), std::vector{digest(3)});
+  EXPECT_EQ(sealed, 1);
   EXPECT_EQ(pages_.on_disk.at(0)[1], digest(2));
+  EXPECT_EQ(pages_.on_disk.at(0)[2], digest(3));
+}
+
+TEST_F(DigestTableTest, ASealThatWaitsForAPageWaitsForTheChangesToo) {
+  attach();
+  pages_.held = true;
+  write(1, 1);
+  int sealed = 0;
+  table_->seal(0, [&](int error) { sealed += error == 0 ? 1 : 100; });
+  table_->change_begins(blocks(2));
+  pages_.answer_all();
+  EXPECT_EQ(sealed, 0);
+  table_->change_ends(blocks(2), std::vector{digest(3)});
+  pages_.answer_all();
+  EXPECT_EQ(sealed, 1);
+  EXPECT_EQ(pages_.on_disk.at(0)[2], digest(3));
 }
 
 TEST_F(DigestTableTest, AFailedWriteFailsTheSealAndAllAfterIt) {
@@ -316,9 +338,50 @@ TEST_F(DigestTableTest, ComparisonsTeachWhatIsNotKnownAndNothingElse) {
 TEST_F(DigestTableTest, WhatWasLearnedReachesTheDiskAsTheComparisonGoesOn) {
   attach();
   for (uint64_t first = 0; first + 8 <= kBlocks; first += 8) EXPECT_EQ(read(first, std::vector<uint8_t>(8, 3), 0xff), 0u);
+  table_->write_learned();
   attach();
   EXPECT_EQ(read(0, {4}), 1u);
   EXPECT_EQ(read(kBlocksPerExtent, {4}), 1u);
+  EXPECT_EQ(read(kBlocks - 1, {4}), 1u);
+}
+
+TEST_F(DigestTableTest, WhoChangesMoreThanCanBeWrittenWaits) {
+  attach({}, 4);
+  pages_.held = true;
+  int gone_on = 0;
+  for (uint64_t page = 0; page < 16; ++page) {
+    write(page / 5 * kBlocksPerExtent + page % 5 * kDigestsPerPage, 1);
+    table_->when_roomy([&gone_on] { ++gone_on; });
+  }
+  EXPECT_EQ(gone_on, 8);
+  pages_.answer_all();
+  EXPECT_EQ(gone_on, 16);
+  EXPECT_LE(table_->pages_in_memory(), 8u);
+}
+
+TEST_F(DigestTableTest, NobodyWaitsForADiskThatFailed) {
+  attach({}, 1);
+  pages_.broken = true;
+  int gone_on = 0;
+  for (uint64_t page = 0; page < 5; ++page) {
+    write(page * kDigestsPerPage, 1);
+    table_->when_roomy([&gone_on] { ++gone_on; });
+  }
+  EXPECT_EQ(gone_on, 5);
+}
+
+TEST_F(DigestTableTest, AVerdictMayEndAnotherReadOfThePage) {
+  attach();
+  pages_.held = true;
+  const auto one = table_->read_begins(blocks(1));
+  const auto other = table_->read_begins(blocks(2));
+  int judged = 0;
+  table_->read_ends(one, {digest(1)}, 0, [&](const DigestTable::Verdict&) {
+    ++judged;
+    table_->read_failed(other);
+  });
+  pages_.answer_all();
+  EXPECT_EQ(judged, 1);
 }
 
 TEST_F(DigestTableTest, MemoryIsBoundedAndWhatHasToGoIsWritten) {
