@@ -117,7 +117,7 @@ def sweep(args):
         victim = cluster.alpha if args.victim == "primary" else cluster.beta
         with LossyDisk(cluster, victim) as disk:
             disk.ask("cache", "off")
-            cluster.bring_up(primary=cluster.alpha)
+            cluster.bring_up(primary=cluster.alpha, create=("--digests",) if args.digests else ())
             data = int(tool("nbdinfo", "--size", cluster.alpha.uri()).stdout)
             sweeping = Sweep(cluster, disk, victim, args.where, (0, data) if args.where == "data" else (data, SIZE))
             runs = 0
@@ -138,6 +138,7 @@ def main():
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--last", type=int, default=500)
     parser.add_argument("--step", type=int, default=1)
+    parser.add_argument("--digests", action="store_true", help="the disks keep digests at rest: their pages fail, too")
     args = parser.parse_args()
     if usable():
         skip(usable())
