@@ -58,6 +58,9 @@ class Oracle : public DiskObserver {
   void started(Seat node) { tenures_.started(node); }
   // `known`: the blocks that the source is about to copy, all others being equal to its belief.
   void resync_begins(Seat source, Seat target, const BitVector& known);
+  // A read of this block alone failed, on any node: a comparison may list it.
+  void could_not_read(uint64_t block) { unreadable_.insert(block); }
+  size_t unreadable_blocks() const { return unreadable_.size(); }
   void round_started(const Ballot& ballot) { tenures_.round_started(ballot); }
   void refused(Seat node, std::string_view what, Reason reason);
 
@@ -131,6 +134,7 @@ class Oracle : public DiskObserver {
   };
   Volume volume_;
   std::vector<Pair> pairs_;
+  std::set<uint64_t> unreadable_;
   std::vector<Violation> violations_;
   std::function<bool(Seat, Seat)> connected_;
   struct Server {

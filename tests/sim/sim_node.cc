@@ -385,6 +385,8 @@ void SimNode::execute(const DiskIo& effect) {
 void SimNode::disk_done(uint64_t life, const DiskIo& io, IoStatus status, Payload payload, const Payload& digests) {
   if (life != life_) return;
   if (status == IoStatus::corrupt) ++context_.coverage.rot_found;
+  if (io.kind == OpKind::read && status != IoStatus::ok && io.range.length <= kBlockBytes)
+    context_.oracle.could_not_read(io.range.offset / kBlockBytes);
   BlockMask found = 0;
   if (io.kind == OpKind::read && io.look == Look::compare) {
     if (status == IoStatus::ok) found = differing(*payload, *digests);
@@ -469,8 +471,8 @@ void SimNode::execute(const Note& effect) {
     context_.oracle.resync_begins(seat(), effect.seat, replica_->differing(effect.seat));
   if (effect.notice == Notice::resync_wanted) context_.listener.resync_wanted(seat(), effect.seat, effect.a);
   if (effect.notice == Notice::round_started) context_.oracle.round_started({effect.a, seat(), start_});
-  // Nothing rots here, and a disk that fails leaves the set: what is found to differ is a write that was under way.
-  if (effect.notice == Notice::verify_finished && effect.a > 0)
+  // What is listed could not be read on one of the two, or is a write that was under way.
+  if (effect.notice == Notice::verify_finished && effect.a > context_.oracle.unreadable_blocks())
     context_.oracle.fail(
         "P4", fmt::format("{}: {} blocks are said to differ on {}", describe(seat()), effect.a, describe(effect.seat)));
   if (effect.notice == Notice::frozen) {

@@ -106,7 +106,7 @@ TEST_F(EventCodec, UnknownValuesAreRefused) {
     return !decode(bytes, event.index()).has_value();
   };
   EXPECT_TRUE(refused(ClientRequest{}, 1, 5));              // kind
-  EXPECT_TRUE(refused(DiskDone{}, 1, 5));                   // status
+  EXPECT_TRUE(refused(DiskDone{}, 1, 6));                   // status
   EXPECT_TRUE(refused(DiskDone{}, 1, 0x80));                // a mask that is not there
   EXPECT_TRUE(refused(MetaDone{}, 1, 2));                   // flag
   EXPECT_TRUE(refused(LinkUp{Seat{1}, {}}, 1, kMaxSeats));  // seat
