@@ -157,22 +157,31 @@ class Terminal:
 
 def resync_and_hold(source, target):
     """invalidate-remote, and the target is paused in the middle of what follows. False if it was too quick for that."""
+    def of_peer():
+        return source.status()["connections"][0]["peer_devices"][0]
+
     says(source, "", "invalidate-remote", "r0")
     while True:
-        device = source.status()["connections"][0]["peer_devices"][0]
+        device = of_peer()
         if device["replication-state"] == "SyncSource" and device["done"] > 0:
             target.daemon.pause()
-            return True
+            if of_peer()["replication-state"] == "SyncSource":
+                return True
+            target.daemon.resume()
+            return False
         if device["peer-disk-state"] == "UpToDate":
             return False
         expect(target.daemon.alive(), "the target ended")
 
 
-def look_at_progress(source, target):
-    """One try to see a resync under way: on a terminal, and in the message of a wait in vain. False if it was missed."""
-    held = resync_and_hold(source, target)
+def look_at_progress(source, target, told):
+    """One try to see a resync under way: in the event streams, on a terminal, and in the message of a wait in vain. False if it
+    was missed: nothing but a target that stands still keeps a resync of holes from being over before anybody looks."""
+    if not resync_and_hold(source, target):
+        return False
+    told("replication:SyncSource peer-disk:Inconsistent")
     waiting = Terminal(source.command("wait-sync", "r0"))
-    waiting.read_until(lambda text: "% in sync" in text or "Connecting" in text, 5 if held else 0)
+    waiting.read_until(lambda text: "% in sync" in text or "Connecting" in text, 5)
     dstate = source.do("dstate", "r0")
     vain = source.cli("wait-sync", "r0", "--timeout", "0")  # last: what it sees under way has been so all along
     target.daemon.resume()
@@ -188,9 +197,9 @@ def look_at_progress(source, target):
     return True
 
 
-def progress(source, target):
+def progress(source, target, told):
     for _ in range(10):
-        if look_at_progress(source, target):
+        if look_at_progress(source, target, told):
             break
         step("too late, once more")
     else:
@@ -221,8 +230,7 @@ def bad_day(cluster):
     cluster.rejoin(alpha)
     told(f"change connection {peer} connection:Connected", "change voter name:r0 voter:alpha answers:yes", "peer-disk:UpToDate")
     beta.wait_sync()
-    progress(source=beta, target=alpha)
-    told(f"change peer-device {peer} volume:0 replication:SyncSource peer-disk:Inconsistent")
+    progress(beta, alpha, told)
     told("replication:Established peer-disk:UpToDate")
     beta.do("down", "r0")
     told("destroy resource name:r0", f"destroy connection {peer}", f"destroy peer-device {peer} volume:0",
