@@ -13,6 +13,10 @@
 
 namespace lockstep {
 
+namespace {
+constexpr const char* kNotUp = "{0}: this resource is not up on this node\n  lockstep up {0} brings it up.\n";
+}
+
 Node::Node(EventLoop& loop, NodeOptions options, Boot boot) : loop_(loop), options_(std::move(options)), boot_(boot) {}
 Node::~Node() { *alive_ = false; }
 
@@ -28,9 +32,9 @@ const std::map<std::string, Node::Handler, std::less<>>& Node::handlers() {
       {"new-current-uuid", &Node::new_current_uuid},
       {"invalidate", &Node::invalidate},
       {"invalidate-remote", &Node::invalidate_remote},
-      {"attach", &Node::not_built},
-      {"detach", &Node::not_built},
-      {"outdate", &Node::not_built},
+      {"attach", &Node::attach},
+      {"detach", &Node::detach},
+      {"outdate", &Node::outdate},
       {"verify", &Node::verify},
       {"pause-sync", &Node::pause_sync},
       {"resume-sync", &Node::resume_sync},
@@ -63,8 +67,7 @@ Node::Up* Node::find(const std::string& name) {
 Node::Up* Node::need(const ControlRequest& request, const Shared& responder) {
   Up* up = find(request.resource);
   if (up == nullptr) {
-    responder->finish(
-        {20, "", fmt::format("{0}: this resource is not up on this node\n  lockstep up {0} brings it up.\n", request.resource)});
+    responder->finish({20, "", fmt::format(kNotUp, request.resource)});
     return nullptr;
   }
   const ControlReply wrong = misnamed(up->config, request);
@@ -108,32 +111,46 @@ ControlReply Node::open(const ControlRequest& request) {
   return reply;
 }
 
-ControlReply Node::open(const config::Resource& wanted, const ControlRequest& request) {
+// Nothing, and why in `wrong`, where this node cannot have it.
+std::optional<ResourceSettings> Node::settings_of(const config::Resource& resource, const ControlRequest& request,
+                                                  ControlReply& wrong) {
   const std::string& name = request.resource;
-  const config::Resource* resource = &wanted;
-  const config::Host* self = resource->host(options_.node);
-  if (self == nullptr)
-    return {10, "",
-            fmt::format("{}: node {} is not one of its hosts\n  Give --node, or add an `on {}` section.\n", name, options_.node,
-                        options_.node)};
-  if (const ControlReply wrong = misnamed(*resource, request); wrong.exit_status != 0) return wrong;
-  auto settings = settings_for(*resource, *self, boot_, options_.engine);
-  if (!settings)
-    return {10, "",
-            fmt::format("{}: cannot {} {}: {}\n", name, settings.error().where, self->net.shared_secret_file,
-                        std::strerror(settings.error().os))};
-  if (settings.value().links.secret.empty())
-    log_line(LogLevel::warning, name, "no shared-secret: whoever reaches the port can be its peer");
+  const config::Host* self = resource.host(options_.node);
+  if (self == nullptr) {
+    wrong = {10, "",
+             fmt::format("{}: node {} is not one of its hosts\n  Give --node, or add an `on {}` section.\n", name, options_.node,
+                         options_.node)};
+    return std::nullopt;
+  }
+  wrong = misnamed(resource, request);
+  if (wrong.exit_status != 0) return std::nullopt;
+  auto settings = settings_for(resource, *self, boot_, options_.engine);
+  if (!settings) {
+    wrong = {10, "",
+             fmt::format("{}: cannot {} {}: {}\n", name, settings.error().where, self->net.shared_secret_file,
+                         std::strerror(settings.error().os))};
+    return std::nullopt;
+  }
   std::string& recordings = settings.value().flight_directory;
   if (recordings == "on") recordings = options_.run_dir + "/flight";
   if (recordings == "off") recordings.clear();
   settings.value().handler_environment = {"LOCKSTEP_NODE=" + self->name, "LOCKSTEP_CONFIG=" + options_.config_path,
                                           "LOCKSTEP_RUN_DIR=" + options_.run_dir};
+  return std::move(settings).value();
+}
+
+ControlReply Node::open(const config::Resource& wanted, const ControlRequest& request) {
+  const std::string& name = request.resource;
+  ControlReply wrong;
+  auto settings = settings_of(wanted, request, wrong);
+  if (!settings) return wrong;
+  if (settings->links.secret.empty())
+    log_line(LogLevel::warning, name, "no shared-secret: whoever reaches the port can be its peer");
   OpenFailure failure;
-  auto opened = Resource::open(std::move(settings).value(), failure);
+  auto opened = Resource::open(std::move(*settings), failure);
   if (opened == nullptr) return {failure.exit_status, "", failure.text};
-  up_[name] = Up{*resource, std::move(opened), {}};
-  const std::string weak = config::secret_warnings(name, self->net);
+  up_[name] = Up{wanted, std::move(opened), {}};
+  const std::string weak = config::secret_warnings(name, wanted.host(options_.node)->net);
   if (!weak.empty()) log_line(LogLevel::warning, name, weak.substr(0, weak.find('\n')));
   return {0, "", weak};
 }
@@ -164,18 +181,18 @@ void Node::closed(const std::string& name, const AdminReply& reply) {
   tell({0, "", fmt::format("{}: stopped without handing over, as after a crash. {}\n", name, text_of(reply.reason))});
 }
 
+Resource::AdminDone Node::answers(const std::string& name, Shared responder) {
+  return [this, name, responder = std::move(responder), alive = alive_](const AdminReply& reply) {
+    loop_.post([this, name, responder, reply, alive] {
+      if (!*alive) return;
+      if (!reply.ok) return refuse(name, reply.reason, responder);
+      responder->finish({0, "", reply.reason == Reason::different_history ? new_history_text(name) : ""});
+    });
+  };
+}
+
 void Node::run_admin(Up& up, AdminOp op, Seat peer, Shared responder, const Range& range, bool assume_clean) {
-  const std::string name = up.config.name;
-  up.resource->admin(
-      op, peer,
-      [this, name, responder, alive = alive_](const AdminReply& reply) {
-        loop_.post([this, name, responder, reply, alive] {
-          if (!*alive) return;
-          if (!reply.ok) return refuse(name, reply.reason, responder);
-          responder->finish({0, "", reply.reason == Reason::different_history ? new_history_text(name) : ""});
-        });
-      },
-      range, assume_clean);
+  up.resource->admin(op, peer, answers(up.config.name, std::move(responder)), range, assume_clean);
 }
 
 void Node::shut_down(std::function<void()> done) {

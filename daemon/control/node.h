@@ -66,7 +66,11 @@ class Node final : public ControlHandler {
   void resume_io(const ControlRequest& request, Shared responder);
   void resume_sync(const ControlRequest& request, Shared responder);
   void on_peers(const ControlRequest& request, AdminOp op, const Range& range, Shared responder);
-  void not_built(const ControlRequest& request, Shared responder);
+  // node_disks.cc
+  void attach(const ControlRequest& request, Shared responder);
+  void attach_seen(const ControlRequest& request, const ResourceStatus& status, const Shared& responder);
+  void detach(const ControlRequest& request, Shared responder);
+  void outdate(const ControlRequest& request, Shared responder);
   // node_views.cc
   void status(const ControlRequest& request, Shared responder);
   void events(const ControlRequest& request, Shared responder);
@@ -82,6 +86,8 @@ class Node final : public ControlHandler {
   std::vector<Seat> peers_of(const Up& up, const std::string& name, const Shared& responder);
   ControlReply misnamed(const config::Resource& resource, const ControlRequest& request) const;
   ControlReply unknown(const ControlRequest& request);
+  std::optional<ResourceSettings> settings_of(const config::Resource& resource, const ControlRequest& request,
+                                              ControlReply& wrong);
   ControlReply open(const ControlRequest& request);  // as the configuration says now
   ControlReply open(const config::Resource& wanted, const ControlRequest& request);
   ControlReply reopen(const config::Resource& before, const ControlRequest& request);
@@ -93,6 +99,8 @@ class Node final : public ControlHandler {
   // Of a resource that is up. One that goes down already is not asked again; its end is the answer.
   void close(const std::string& name, Closed then);
   void closed(const std::string& name, const AdminReply& reply);
+  // What hands a command's outcome to who asked.
+  Resource::AdminDone answers(const std::string& name, Shared responder);
   void run_admin(Up& up, AdminOp op, Seat peer, Shared responder, const Range& range = {}, bool assume_clean = false);
   void with_status(const std::string& name, std::function<void(std::vector<ResourceStatus>)> then);
   std::vector<ResourceStatus> statuses_of(const std::map<std::string, ResourceView>& views) const;

@@ -8,7 +8,6 @@
 #include "control/config_change.h"
 #include "control/explain.h"
 #include "control/node.h"
-#include "control/not_built.h"
 #include "control/resource_settings.h"
 
 namespace lockstep {
@@ -318,11 +317,6 @@ void Node::repair(const ControlRequest& request, Shared responder) {
                      "be copied over good data\n{1}",
                      name, where)});
   });
-}
-
-void Node::not_built(const ControlRequest& request, Shared responder) {
-  const ControlReply wrong = unknown(request);
-  responder->finish(wrong.exit_status != 0 ? wrong : not_built_yet(request.resource, request.command));
 }
 
 }  // namespace lockstep

@@ -34,6 +34,7 @@ ResourceStatus Node::status_of(const Up& up, const ResourceView& view) const {
   status.open = view.open;
   status.read_kib = view.read_bytes / 1024;
   status.digests = view.digests;
+  status.disk_open = view.disk_open;
   status.rot_found_kib = view.wrong_blocks * kBlockBytes / 1024;
   status.written_kib = view.written_bytes / 1024;
   status.snapshot = view.snapshot;

@@ -39,6 +39,7 @@ struct ResourceStatus {
   uint64_t read_kib = 0;  // by clients, since up
   bool digests = false;   // at rest
   uint64_t rot_found_kib = 0;
+  bool disk_open = true;  // the daemon has it claimed, well or not
   uint64_t written_kib = 0;
   Snapshot snapshot;
 

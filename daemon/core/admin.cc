@@ -47,6 +47,7 @@ void Admin::answer(const AdminRequest& request, bool ok, Reason reason) {
 void Admin::finish(bool ok, Reason reason) {
   answer(*current_, ok, reason);
   if (running(AdminOp::change_nodes)) nodes_.end();
+  if (running(AdminOp::detach)) drop_.erase(r_.self());
   current_.reset();
   demoting_ready_ = false;
   creating_ = false;
@@ -81,6 +82,10 @@ void Admin::pump() {
       return pump_resize();
     case AdminOp::change_nodes:
       return pump_change_nodes();
+    case AdminOp::detach:
+      return pump_detach();
+    case AdminOp::outdate:
+      return pump_outdate();
     case AdminOp::pause_sync:
     case AdminOp::resume_sync:
     case AdminOp::verify:
@@ -123,6 +128,8 @@ std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
     case AdminOp::suspend_io:
     case AdminOp::resize:
     case AdminOp::change_nodes:
+    case AdminOp::detach:
+    case AdminOp::outdate:
       return std::nullopt;
   }
   UNREACHABLE("a command");
@@ -175,13 +182,19 @@ PromotionFacts Admin::promotion_facts() const {
   return facts;
 }
 
-Reason Admin::promotion_obstacle() const { return lockstep::promotion_obstacle(promotion_facts()); }
+// Of two voters one may decide alone when the other was fenced; not if this copy is Outdated.
+Reason Admin::promotion_obstacle() const {
+  const Reason obstacle = lockstep::promotion_obstacle(promotion_facts());
+  const bool alone = obstacle == Reason::no_quorum && r_.membership.adopted()->voters.size() == 2;
+  return alone && r_.ctx.record.outdated ? Reason::copy_outdated : obstacle;
+}
 
 void Admin::pump_primary() {
   if (r_.membership.serves_clients()) return finish(true);
   if (r_.membership.caretaking() && !r_.disk_usable) return finish(false, Reason::no_disk);
   const Reason obstacle = promotion_obstacle();
-  bool may_pass = obstacle == Reason::none || obstacle == Reason::no_quorum;
+  const bool too_few = obstacle == Reason::no_quorum || obstacle == Reason::copy_outdated;
+  bool may_pass = obstacle == Reason::none || too_few;
   // A later tenure may have been decided in which this copy counts: a round will tell.
   if (r_.membership.accepted_unsettled() && r_.membership.may_decide()) may_pass = true;
   // A Primary that lives asks for its lease again and again. One that was killed or hangs is silent, and its link will end.
@@ -190,8 +203,7 @@ void Admin::pump_primary() {
   if (r_.membership.fence_running()) return;  // its result may change the answer
   const bool elsewhere =
       r_.membership.last_obstacle() == Reason::different_history;  // voters that answer, but not for this history
-  if (obstacle == Reason::no_quorum && r_.ctx.now >= since_ + kLinkPatience)
-    return finish(false, elsewhere ? Reason::different_history : obstacle);
+  if (too_few && r_.ctx.now >= since_ + kLinkPatience) return finish(false, elsewhere ? Reason::different_history : obstacle);
   if (r_.ctx.now < deadline_) return;
   const Reason last = obstacle != Reason::none ? obstacle : r_.membership.last_obstacle();
   finish(false, last == Reason::none ? Reason::timed_out : last);
@@ -209,6 +221,7 @@ void Admin::fence_ended() {
 }
 
 void Admin::peer_found_primary() {
+  if (r_.ctx.record.adopted && !r_.membership.holds_tenure()) r_.membership.declare_outdated();
   if (running(AdminOp::primary)) finish(false, Reason::peer_is_primary);
 }
 
@@ -364,7 +377,7 @@ void Admin::pump_force() {
   const bool somebody_lives =
       obstacle == Reason::peer_is_primary || last == Reason::peer_is_primary || last == Reason::lease_running;
   const bool tried_in_vain = obstacle == Reason::none && r_.ctx.now >= deadline_ && !somebody_lives;
-  const bool hopeless = voters_elsewhere || tried_in_vain || obstacle == Reason::no_quorum ||
+  const bool hopeless = voters_elsewhere || tried_in_vain || obstacle == Reason::no_quorum || obstacle == Reason::copy_outdated ||
                         obstacle == Reason::copy_inconsistent || obstacle == Reason::no_current_copy ||
                         obstacle == Reason::copy_doubtful;
   if (!hopeless) {

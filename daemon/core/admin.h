@@ -87,6 +87,10 @@ class Admin {
   Reason choose_size(uint64_t volume);
   void pump_resize();
   void pump_change_nodes();
+  Reason why_not_detached() const;
+  bool leaves_the_set();
+  void pump_detach();
+  void pump_outdate();
   std::optional<Reason> done_at_once(const AdminRequest& request);
   void answer(const AdminRequest& request, bool ok, Reason reason);
   void pause(Seat peer, bool on);

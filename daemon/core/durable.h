@@ -66,7 +66,10 @@ struct NodeRecord {
   // This copy's disk has a volatile cache and lost power, perhaps, while it held writes that were not flushed: it may lack some that
   // were acknowledged. Never a source, and promoted only where no copy is better; levelling it ends the doubt.
   bool doubtful = false;
-  bool inconsistent = false;      // this copy is a mixture of old and new: never a source, never promoted
+  bool inconsistent = false;  // this copy is a mixture of old and new: never a source, never promoted
+  // Somebody who sees more says that others may go on without this copy: it takes over alone from nobody, whatever fence completes, until it
+  // has heard a voter besides its own.
+  bool outdated = false;
   std::optional<Tenure> adopted;  // the newest decided tenure that this copy has adopted; none: never used
   std::array<PeerSlot, kMaxDataNodes> peers{};
   AcceptorRecord acceptor;

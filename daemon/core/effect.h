@@ -138,7 +138,10 @@ enum class Notice : uint8_t {
   joined,           // this copy is in the current set again
   node_added,       // to the configuration, and to what runs
   node_removed,
-  rot_found,  // as read_failed: a block that was read does not have the digest that is kept of it
+  rot_found,      // as read_failed: a block that was read does not have the digest that is kept of it
+  disk_detached,  // an operator's wish, and done
+  outdated,       // this copy, by an operator's word or a handler's
+  outdated_no_more,
 };
 struct Note {
   Notice notice = Notice::peer_connected;

@@ -69,6 +69,8 @@ enum class AdminOp : uint8_t {
   resume_io,
   resize,        // on the Primary: the volume grows to `range.length`, or as far as the smallest disk allows (zero)
   change_nodes,  // the configuration names other data nodes or witnesses now: `nodes`
+  detach,        // this node goes on without its disk, data and metadata, which no effect uses after the reply
+  outdate,       // this copy may be lacking what others acknowledge, somebody who sees more says: durable when it is answered
 };
 
 struct AdminRequest {

@@ -12,7 +12,7 @@ DiskState own_disk(const ReplicaImpl& r) {
   // Given up at once; what was submitted before may hang in it for a while.
   if (!r.disk_usable) return r.disk.in_flight() > 0 ? DiskState::failed : DiskState::diskless;
   if (!record.adopted || record.inconsistent) return DiskState::inconsistent;
-  if (!record.adopted->members.contains(r.self())) return DiskState::outdated;
+  if (!record.adopted->members.contains(r.self()) || record.outdated) return DiskState::outdated;
   return record.doubtful ? DiskState::consistent : DiskState::up_to_date;
 }
 

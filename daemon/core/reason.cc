@@ -25,6 +25,7 @@ constexpr RefusalClass kNoDisk{16, -11, "Device is diskless, the requested opera
 constexpr RefusalClass kConnection{11, -15, "State change requires a connection"};
 constexpr RefusalClass kTimeout{5, -23, "Timeout in operation"};
 constexpr RefusalClass kActive{11, -8, "Can not start OV/resync since it is already active"};
+constexpr RefusalClass kConnectedOutdates{11, -6, "Refusing to be Outdated while Connected"};
 constexpr RefusalClass kConcurrent{11, -19, "Concurrent state changes detected and aborted"};
 
 constexpr auto kTable = std::to_array<Row>({
@@ -49,7 +50,8 @@ constexpr auto kTable = std::to_array<Row>({
      "If another node has the data, bring that one up and connect it: this disk is then copied from it. Only for a new resource: "
      "declare the disks identical (new-current-uuid --clear-bitmap) or choose this node's data (primary --force).",
      kNoData},
-    {Reason::no_disk, "no-disk", "This node has no usable disk for the resource.", "Repair the disk, then down and up.", kNoDisk},
+    {Reason::no_disk, "no-disk", "This node has no usable disk for the resource.", "Repair or replace the disk, then attach.",
+     kNoDisk},
     {Reason::lease_lost, "lease-lost", "The lease from a majority of voters ran out.", "Bring a missing voter back.", kNoQuorum},
     {Reason::peer_loss_undecided, "peer-loss-undecided",
      "A peer is gone, and the voters have not yet decided the tenure without it.", "Bring a missing voter back.", kNoQuorum},
@@ -92,8 +94,9 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::no_split_brain, "no-split-brain", "No split brain with that peer was met since this resource came up here.",
      "Run connect on both nodes first: if their histories differ, both say so.", kRefused},
     {Reason::metadata_failed, "metadata-failed", "Writing the metadata failed, which counts as a failure of the disk.",
-     "Repair the disk, then down and up.", kNoDisk},
-    {Reason::disk_failed, "disk-failed", "The disk failed and was detached.", "Repair the disk, then down and up.", kNoDisk},
+     "Repair or replace the disk, then attach.", kNoDisk},
+    {Reason::disk_failed, "disk-failed", "The disk failed and was detached.", "Repair or replace the disk, then attach.",
+     kNoDisk},
     {Reason::timed_out, "timed-out", "It took too long.", "Look at status, then repeat the command.", kTimeout},
     {Reason::not_a_target, "not-a-target", "No current copy is connected that this one could be resynced from.",
      "Connect a current copy first.", kConnection},
@@ -130,6 +133,23 @@ constexpr auto kTable = std::to_array<Row>({
      "A node that the configuration has no more still belongs to the resource: only the Primary gives up its copy and its vote.",
      "Bring the configuration of the Primary up to date and run adjust there (without a Primary: promote a node first), then here.",
      kRefused},
+    {Reason::last_copy, "last-copy", "It is the only up-to-date copy that the Primary can reach.",
+     "Connect another copy and wait until it is UpToDate (wait-sync), or make the Primary Secondary first.", kNoData},
+    {Reason::needs_own_vote, "needs-own-vote",
+     "This node's vote is on the disk that would go, and without it fewer voters answer than are needed: I/O would freeze.",
+     "Bring a missing voter back or add a witness; or make the Primary Secondary first.", kNoQuorum},
+    {Reason::attach_primary, "attach-primary",
+     "This node is Primary and serves from its peers: a disk is attached to a Secondary, and levelled while another node is Primary.",
+     "Let the clients leave and make this node Secondary, and another one Primary; then attach.", kRefused},
+    {Reason::copy_outdated, "copy-outdated",
+     "This copy was declared Outdated (outdate, or a fence handler that found the other node Primary): others may have gone on without it. "
+     "Alone it takes over from nobody, even if that node was fenced.",
+     "Bring another voter back. Accepting a new history that may lack acknowledged writes: primary --force.", kNoData},
+    {Reason::outdate_primary, "outdate-primary", "This node is Primary: its copy is the one that counts.",
+     "Make it Secondary first.", kRefused},
+    {Reason::outdate_connected, "outdate-connected", "A data node is connected: of what happens there this copy hears.",
+     "Nothing has to be marked while they are connected. To have it go on without this copy: down, or detach.",
+     kConnectedOutdates},
 });
 static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 

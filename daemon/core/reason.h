@@ -57,9 +57,15 @@ enum class Reason : uint8_t {
   disks_too_small,  // some copy's disk has no room for that
   not_all_current,  // some copy is not in the set
   still_named,      // the tenure names a node that is to go
+  last_copy,        // the Primary would be without any
+  needs_own_vote,   // which is on the disk that would go
+  attach_primary,   // a disk is attached to a Secondary
+  copy_outdated,    // declared so, and no other voter heard since
+  outdate_primary,
+  outdate_connected,
 };
 
-constexpr size_t kReasons = static_cast<size_t>(Reason::still_named) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::outdate_connected) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

@@ -97,15 +97,27 @@ void ReplicaImpl::close_link(Seat seat, Reason reason, bool stand_alone) {
 }
 
 void ReplicaImpl::disk_failed(Reason reason) {
-  if (reason == Reason::metadata_failed) {
-    acceptor.storage_failed();
-    records.stop();
-    intents.stop();
-    dirty.stop();
-  }
+  if (reason == Reason::metadata_failed) stop_metadata();
   if (!disk_usable) return;
-  disk_usable = false;
   if (reason != Reason::older_state) ctx.note(reason == Reason::metadata_failed ? Notice::metadata_failed : Notice::disk_failed);
+  stop_using_disk();
+}
+
+void ReplicaImpl::stop_metadata() {
+  acceptor.storage_failed();
+  records.stop();
+  intents.stop();
+  dirty.stop();
+}
+
+void ReplicaImpl::let_go_of_disk() {
+  if (!MUTANT(detached_votes)) stop_metadata();
+  disk_released_ = true;
+  ctx.note(Notice::disk_detached);
+}
+
+void ReplicaImpl::stop_using_disk() {
+  disk_usable = false;
   tell_condition();
   source.abort_all();
   verifier.stop(kNoSeat);

@@ -61,6 +61,11 @@ class ReplicaImpl {
   uint64_t blocks_in_doubt(Seat seat) const;
   // This copy's disk failed on data or metadata.
   void disk_failed(Reason reason);
+  // No data is read or written here from now on; what is under way goes on.
+  void stop_using_disk();
+  // Nor metadata: nothing of it is under way any more. This node's vote is on it, and answers no more.
+  void let_go_of_disk();
+  bool disk_released() const { return disk_released_; }
   void tell_condition();   // of this copy, to every data node that was met
   void tell_remembered();  // which disk of its own was levelled with this copy, to each that does not know
   // This node's memory was shown to be an older state: its disk and its vote are worth nothing, for good.
@@ -100,9 +105,11 @@ class ReplicaImpl {
   void look_around();
   void give_up_a_hanging_disk();
   void abandon_metadata();
+  void stop_metadata();
   bool now_past(Instant started) const;
   void settle();  // what follows from the new state, until nothing does
 
+  bool disk_released_ = false;
   Instant next_look_ = kLongAgo;
   std::set<MetaToken> abandoned_;  // writes of metadata that were given up, and may still end
   std::array<Peer, kMaxSeats> peers_;

@@ -103,7 +103,8 @@ struct GetSetting {
 // Every member here too.
 NodeRecord decode_node_record(ByteReader& in) {
   NodeRecord record;
-  auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, adopted, peers, acceptor, memory, given_up] = record;
+  auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, outdated, adopted, peers, acceptor, memory, given_up] =
+      record;
   resource = in.get_uuid();
   node = decode_seat(in);
   disk = in.get_uuid();
@@ -111,6 +112,7 @@ NodeRecord decode_node_record(ByteReader& in) {
   boot = in.get_uuid();
   doubtful = decode_flag(in);
   inconsistent = decode_flag(in);
+  outdated = decode_flag(in);
   adopted = decode_optional_tenure(in);
   for (PeerSlot& slot : peers) slot.disk = in.get_uuid();
   acceptor = decode_acceptor_record(in);
@@ -206,8 +208,8 @@ void write_map(const WriteEntry& write, uint8_t which, const BitVector& map) {
 
 void encode_node_record(std::vector<std::byte>& bytes, const NodeRecord& record) {
   ByteWriter out(bytes);
-  const auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, adopted, peers, acceptor, memory, given_up] =
-      record;
+  const auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, outdated, adopted, peers, acceptor, memory,
+               given_up] = record;
   out.put(resource);
   encode_seat(out, node);
   out.put(disk);
@@ -215,6 +217,7 @@ void encode_node_record(std::vector<std::byte>& bytes, const NodeRecord& record)
   out.put(boot);
   encode_flag(out, doubtful);
   encode_flag(out, inconsistent);
+  encode_flag(out, outdated);
   encode_optional_tenure(out, adopted);
   for (const PeerSlot& slot : peers) out.put(slot.disk);
   encode_acceptor_record(out, acceptor);

@@ -212,6 +212,7 @@ std::string describe(const NodeRecord& r) {
                      describe(r.disk),
                      r.inconsistent ? " INCONSISTENT"
                      : r.doubtful   ? " DOUBTFUL"
+                     : r.outdated   ? " OUTDATED"
                                     : "",
                      peers, maybe(r.adopted), ballot(r.acceptor.promised), ballot(r.acceptor.accepted), maybe(r.acceptor.tenure),
                      ms(r.acceptor.longest_lease));
@@ -282,6 +283,10 @@ std::string_view name_of(AdminOp op) {
       return "resize";
     case AdminOp::change_nodes:
       return "change-nodes";
+    case AdminOp::detach:
+      return "detach";
+    case AdminOp::outdate:
+      return "outdate";
     case AdminOp::resume_sync:
       return "resume-sync";
     case AdminOp::verify:
@@ -364,6 +369,12 @@ std::string_view name_of(Notice notice) {
       return "node-removed";
     case Notice::rot_found:
       return "rot-found";
+    case Notice::disk_detached:
+      return "disk-detached";
+    case Notice::outdated:
+      return "outdated";
+    case Notice::outdated_no_more:
+      return "outdated-no-more";
     case Notice::disk_hangs:
       return "disk-hangs";
     case Notice::verify_aborted:

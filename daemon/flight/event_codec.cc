@@ -306,7 +306,7 @@ void pass_event(A& a, E& e) {
 template <class A, Like<AdminRequest> E>
 void pass_event(A& a, E& e) {
   auto& [id, op, peer, fresh, range, episode, assume_clean, nodes] = e;
-  unflagged(a, op, AdminOp::change_nodes);
+  unflagged(a, op, AdminOp::outdate);
   a.delta(id.value, a.base.admin);
   a.seat(peer);
   a.uuid(fresh);

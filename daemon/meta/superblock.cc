@@ -58,7 +58,7 @@ void encode_record(ByteWriter& out, const NodeRecord& record) {
   out.put(record.node.value);
   encode_flag(out, record.inconsistent);
   encode_flag(out, record.doubtful);
-  out.put(uint8_t{0});
+  encode_flag(out, record.outdated);
   out.put(record.start());
   out.put(record.boot);
   out.put(record.size_bytes);
@@ -76,7 +76,7 @@ NodeRecord decode_record(ByteReader& in) {
   if (record.node.value >= kMaxDataNodes) in.fail();
   record.inconsistent = decode_flag(in);
   record.doubtful = decode_flag(in);
-  in.get<uint8_t>();
+  record.outdated = decode_flag(in);
   const auto start = in.get<uint64_t>();
   record.boot = in.get_uuid();
   record.size_bytes = in.get<uint64_t>();

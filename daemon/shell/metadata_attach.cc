@@ -184,18 +184,20 @@ uint32_t checksum_of(const Superblock& superblock) {
   return superblock_checksum(SectorView(sector));
 }
 
+std::optional<MetadataError> why_not_attached(MetadataIo& io, const Quorum& quorum, const MetadataExpectation& expected) {
+  if (quorum.status != MetaStatus::ok) {
+    return fail(quorum.status, quorum.status == MetaStatus::no_metadata ? "" : describe_copies(quorum),
+                quorum.status == MetaStatus::io_error ? EIO : 0);
+  }
+  std::optional<MetadataError> mismatch = check_identity(quorum.superblock, expected);
+  return mismatch ? mismatch : check_sizes(quorum.superblock, expected, io.size_bytes());
+}
+
 AttachOutcome attach_metadata(MetadataIo& io, const MetadataExpectation& expected) {
   AttachOutcome outcome;
   const Quorum quorum = read_superblock(io, expected.placement);
-  if (quorum.status != MetaStatus::ok) {
-    outcome.error = fail(quorum.status, quorum.status == MetaStatus::no_metadata ? "" : describe_copies(quorum),
-                         quorum.status == MetaStatus::io_error ? EIO : 0);
-    return outcome;
-  }
-  std::optional<MetadataError> mismatch = check_identity(quorum.superblock, expected);
-  if (!mismatch) mismatch = check_sizes(quorum.superblock, expected, io.size_bytes());
-  if (mismatch) {
-    outcome.error = *mismatch;
+  if (const auto wrong = why_not_attached(io, quorum, expected)) {
+    outcome.error = *wrong;
     return outcome;
   }
   AttachedMetadata attached;

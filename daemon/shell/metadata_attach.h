@@ -56,6 +56,8 @@ struct AttachOutcome {
 };
 
 AttachOutcome attach_metadata(MetadataIo& io, const MetadataExpectation& expected);
+// What it would refuse, without writing anything; `quorum` as read_superblock() gives it.
+std::optional<MetadataError> why_not_attached(MetadataIo& io, const Quorum& quorum, const MetadataExpectation& expected);
 
 // --- parts, for the tools
 // ------------------------------------------------------------------------------------------------

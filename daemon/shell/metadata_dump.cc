@@ -94,6 +94,7 @@ Json json_of_record(MetadataIo& io, const Superblock& superblock) {
   json["boot"] = record.boot.is_nil() ? Json(nullptr) : Json(record.boot.to_string());
   json["inconsistent"] = record.inconsistent;
   json["doubtful"] = record.doubtful;
+  json["outdated"] = record.outdated;
   json["tenure"] = json_of(record.adopted);
   const AcceptorRecord& acceptor = record.acceptor;
   json["acceptor"] = {{"uuid", acceptor.acceptor.to_string()},

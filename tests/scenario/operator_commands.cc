@@ -50,6 +50,14 @@ void Player::invalidate_remote(Words& words) {
   tell(seat, AdminOp::invalidate_remote, peer, fmt::format("gave up {}'s copy", name_of(peer)), seconds(30));
 }
 
+// As the daemon does it: the node starts anew on its disk. Only of a Secondary.
+void Player::attach(Words& words) {
+  sim::SimNode& one = node(words);
+  one.kill();
+  one.start();
+  await_start(one);
+}
+
 // A clean stop: the process leaves when it has answered.
 void Player::stop(Words& words) {
   sim::SimNode& leaving = node(words);

@@ -39,6 +39,9 @@ class Player {
   void promote(Words& words);
   void demote(Words& words) { tell(words, AdminOp::secondary, "is Secondary"); }
   void invalidate(Words& words) { tell(words, AdminOp::invalidate, "gave up its copy"); }
+  void detach(Words& words) { tell(words, AdminOp::detach, "let go of its disk"); }
+  void attach(Words& words);
+  void outdate(Words& words) { tell(words, AdminOp::outdate, "is Outdated"); }
   void invalidate_remote(Words& words);
   void stop(Words& words);
   void answer(Words& words);

@@ -80,6 +80,8 @@ std::string_view name_of(Fault fault) {
       return "pause-sync";
     case Fault::verify:
       return "verify";
+    case Fault::detach:
+      return "detach";
     case Fault::rot:
       return "rot";
     case Fault::blunder:

@@ -47,12 +47,13 @@ enum class Fault : uint8_t {
   grow,                 // an operator has the volume grow
   pause_sync,           // an operator pauses resyncs, and lets them go on some time later
   verify,               // an operator has the copies compared, and may change his mind
+  detach,               // an operator takes a node's disk, and gives it back some time later
   rot,                  // blocks of a disk that keeps digests read as something else than was written
 };
 constexpr size_t kFaults = static_cast<size_t>(Fault::rot) + 1;
 std::string_view name_of(Fault fault);
 
-constexpr size_t kNotices = static_cast<size_t>(Notice::rot_found) + 1;
+constexpr size_t kNotices = static_cast<size_t>(Notice::outdated_no_more) + 1;
 
 // What two nodes make of each other's hellos, when they do not refuse (core/meeting.h).
 constexpr size_t kMeetings = static_cast<size_t>(lockstep::Verdict::refuse);
@@ -74,7 +75,7 @@ struct Coverage {
   uint64_t promotions = 0, promotions_refused = 0, survivor_promotions = 0, switch_overs = 0;
   uint64_t promoted_after_clean = 0, promoted_after_unclean = 0, promoted_by_half = 0;  // by the rule that allowed it
   uint64_t fences_completed = 0, fences_failed = 0, fences_of_a_primary = 0, fence_reports_late = 0, fence_reports_twice = 0;
-  uint64_t fenced_back_at_once = 0;
+  uint64_t fenced_back_at_once = 0, stood_aside = 0, disks_detached = 0;
   uint64_t copies_given_up_remotely = 0;
   uint64_t half_open = 0, silences = 0, late_messages = 0;
   uint64_t everywhere_lost = 0, torn_blocks = 0, parts_read = 0, torn_pages = 0, strayed_pages = 0, orphans_landed = 0,

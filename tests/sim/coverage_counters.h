@@ -44,6 +44,8 @@ constexpr Counter kCounters[] = {
     {"fences", "told late", &Coverage::fence_reports_late},
     {"fences", "told twice", &Coverage::fence_reports_twice},
     {"fences", "back at once", &Coverage::fenced_back_at_once},
+    {"fences", "stood aside", &Coverage::stood_aside},
+    {"disks", "detached", &Coverage::disks_detached},
     {"copies", "compared", &Coverage::copies_compared},
     {"copies", "differing and covered", &Coverage::differing_covered},
     {"copies", "differing as a resync begins", &Coverage::differing_to_copy},

@@ -50,6 +50,9 @@ constexpr Required kRequired[] = {
     {"command refused", &Coverage::command_refused, Reason::invalidate_primary},
     {"command refused", &Coverage::command_refused, Reason::verify_elsewhere},
     {"command refused", &Coverage::command_refused, Reason::verify_active},
+    {"command refused", &Coverage::command_refused, Reason::last_copy},
+    {"command refused", &Coverage::command_refused, Reason::needs_own_vote},
+    {"command refused", &Coverage::command_refused, Reason::outdate_connected},
     {"frozen", &Coverage::frozen, Reason::lease_lost},
     {"frozen", &Coverage::frozen, Reason::no_quorum},
     {"link closed", &Coverage::closed, Reason::acknowledgement_timeout},
@@ -57,10 +60,11 @@ constexpr Required kRequired[] = {
     {"link closed", &Coverage::closed, Reason::older_state},
 };
 
-// Codes that no core ever says: the daemon asks who has the device open before it asks the core. And one that says that nothing else explains it:
+// Codes that no core ever says: the daemon asks who has the device open before it asks the core, and attaches by starting anew. And one that says that nothing else explains it:
 // one seed in some thousands comes to that (admin_test and split_brain_test have it).
 constexpr bool is_not_asked_for(Reason reason) {
-  return reason == Reason::none || reason == Reason::device_in_use || reason == Reason::timed_out;
+  return reason == Reason::none || reason == Reason::device_in_use || reason == Reason::timed_out ||
+         reason == Reason::attach_primary;
 }
 
 template <class Names>

@@ -123,6 +123,13 @@ void draw_digests(uint64_t seed, Plan& plan) {
   if (prng.chance(50)) plan.core.max_hot_extents = static_cast<uint32_t>(prng.between(1, 5));
 }
 
+// Operators who take disks away, and handlers that ask a node to declare itself Outdated.
+void draw_standing_aside(uint64_t seed, Plan& plan) {
+  Prng prng(seed ^ 0xa0761d6478bd642f);
+  if (prng.chance(25)) plan.faults.insert(plan.faults.end(), static_cast<size_t>(prng.between(1, 5)), Fault::detach);
+  if (plan.core.fence_handler && prng.chance(80)) plan.manager.outdates = static_cast<int>(prng.between(30, 95));
+}
+
 // Nodes come and go.
 void draw_change_of_nodes(uint64_t seed, Plan& plan) {
   Prng prng(seed ^ 0x2545f4914f6cdd1d);
@@ -172,6 +179,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   draw_pipeline(seed, plan);
   draw_change_of_nodes(seed, plan);
   draw_digests(seed, plan);
+  draw_standing_aside(seed, plan);
   return plan;
 }
 

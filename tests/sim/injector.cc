@@ -147,6 +147,8 @@ void Injector::inject(Fault fault) {
     case Fault::change_nodes:
       change_nodes();
       break;
+    case Fault::detach:
+      return detach();
     case Fault::grow:
       grow();
       break;

@@ -67,6 +67,8 @@ class Injector {
   void adjust(SimNode& node, int tries);
   void pause_sync();
   void verify();
+  void detach();
+  void attach(SimNode& node, uint64_t start);
   void rot();
   bool blunder();
   void forget_earlier_life();

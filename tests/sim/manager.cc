@@ -12,6 +12,8 @@ namespace {
 
 constexpr int kFenced = 7;
 constexpr int kIsPrimary = 6;
+constexpr int kUnreachable = 5;
+constexpr int kOutdated = 4;
 
 }  // namespace
 
@@ -74,6 +76,15 @@ void Manager::admin_answered(Seat node, AdminId id, bool ok, Reason reason) {
     context_.trace.note(node, fmt::format("rival primary: {} {}", ok, code_of(reason)));
     return count_promotion(node, ok, reason);
   }
+  if (const auto asked = outdates_.find(id); asked != outdates_.end()) {
+    const FenceReport report = asked->second;
+    outdates_.erase(asked);
+    ++(ok ? context_.coverage.stood_aside : context_.coverage.command_refused[static_cast<size_t>(reason)]);
+    const bool stale = !calm_ && prng_.chance(shape_.report_late);
+    const Duration wait = stale ? prng_.between(seconds(3), seconds(15)) : prng_.between(milliseconds(10), milliseconds(800));
+    context_.queue.after(wait, [this, report, ok] { finish_fence(report, ok ? kOutdated : kUnreachable); });
+    return;
+  }
   if (!command_ || command_->id != id || command_->node != node) return;
   const Then then = std::move(command_->then);
   command_.reset();
@@ -82,6 +93,13 @@ void Manager::admin_answered(Seat node, AdminId id, bool ok, Reason reason) {
 
 void Manager::process_ended(Seat node) {
   if (command_ && command_->node == node) command_.reset();
+  std::vector<FenceReport> unanswered;
+  std::erase_if(outdates_, [&](const auto& asked) {
+    if (asked.second.peer == node) unanswered.push_back(asked.second);
+    return asked.second.peer == node;
+  });
+  for (const FenceReport& report : unanswered)
+    context_.queue.after(milliseconds(10), [this, report] { finish_fence(report, kUnreachable); });
 }
 
 // new-current-uuid as soon as everybody is connected.
@@ -204,10 +222,12 @@ void Manager::resync_wanted(Seat seat, Seat peer, uint64_t episode) {
 void Manager::fence_wanted(Seat seat, Seat peer, Boot evidence) {
   const FenceReport report{seat, node(seat).start_count(), peer, evidence};
   ++fences_under_way_;
+  if (shape_.outdates > 0 && !calm_ && prng_.chance(shape_.outdates))
+    return context_.queue.after(prng_.between(milliseconds(50), seconds(2)), [this, report] { ask_to_stand_aside(report); });
   const bool late = !calm_ && prng_.chance(shape_.fence_late);
   const Duration delay = late ? prng_.between(seconds(8), seconds(20)) : prng_.between(milliseconds(200), seconds(3));
   const bool completes = calm_ || prng_.chance(shape_.fence_completes);
-  constexpr std::array kFailures = {1, 3, 4, 5, -1};
+  constexpr std::array kFailures = {1, 3, 5, -1};
   const int failure = kFailures[prng_.below(kFailures.size())];
   context_.queue.after(delay, [this, report, completes, failure] {
     if (completes) fence(report.by, report.peer);
@@ -219,6 +239,14 @@ void Manager::fence_wanted(Seat seat, Seat peer, Boot evidence) {
     const Duration wait = stale ? prng_.between(seconds(3), seconds(15)) : prng_.between(milliseconds(10), milliseconds(800));
     context_.queue.after(wait, [this, report, status] { finish_fence(report, status); });
   });
+}
+
+// By another way than the network between the two.
+void Manager::ask_to_stand_aside(const FenceReport& report) {
+  if (!node(report.peer).alive()) return finish_fence(report, kUnreachable);
+  const AdminId id{(uint64_t{1} << 42) + ++outdates_asked_};  // apart from operators' commands
+  outdates_[id] = report;
+  node(report.peer).post(AdminRequest{id, AdminOp::outdate, kNoSeat, {}, {}});
 }
 
 void Manager::fence(Seat by, Seat peer) {
@@ -241,7 +269,7 @@ void Manager::finish_fence(const FenceReport& report, int status) {
   if (status == kIsPrimary) ++context_.coverage.fences_of_a_primary;
   tell(report, status);
   // Once more, when it may be the truth about an earlier boot.
-  if (calm_ || !prng_.chance(shape_.report_twice)) return;
+  if (calm_ || status == kOutdated || !prng_.chance(shape_.report_twice)) return;
   ++context_.coverage.fence_reports_twice;
   context_.queue.after(prng_.between(milliseconds(10), seconds(12)), [this, report, status] { tell(report, status); });
 }

@@ -21,6 +21,7 @@ struct ManagerShape {
   int fence_late = 15;
   int report_late = 20;
   int report_twice = 10;
+  int outdates = 0;                // percent of the wanted fences that ask the peer to declare itself Outdated instead
   Duration patience = seconds(4);  // with a Primary that does not answer, before another is promoted
   uint64_t volume_bytes = 0;       // of what is created; 0: as large as the disk
   size_t founders = 0;             // with how many of the nodes the resource is created; 0: all
@@ -89,6 +90,7 @@ class Manager {
     Seat peer;
     Boot evidence;
   };
+  void ask_to_stand_aside(const FenceReport& report);
   void fence(Seat by, Seat peer);
   void finish_fence(const FenceReport& report, int status);
   void tell(const FenceReport& report, int status);
@@ -113,7 +115,9 @@ class Manager {
   Instant next_try_{0};
   int fences_under_way_ = 0;
   uint64_t next_admin_ = 1;
+  uint64_t outdates_asked_ = 0;
   std::set<AdminId> rivals_;
+  std::map<AdminId, FenceReport> outdates_;  // handlers that wait for an `outdate`
   std::optional<Command> command_;
 };
 

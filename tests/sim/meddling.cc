@@ -88,6 +88,30 @@ void Injector::verify() {
   if (prng_.chance(15)) later(milliseconds(1), seconds(2), [this, &node] { meddle(node, AdminOp::verify_stop); });
 }
 
+// Often the Primary's, which then serves from the others.
+void Injector::detach() {
+  SimNode* primary = world_.manager().primary();
+  SimNode& node = primary != nullptr && prng_.chance(45) ? *primary : any_node();
+  if (!node.alive()) return;
+  const auto done = [this, &node, start = node.start_count()](bool ok) {
+    if (!ok) return;
+    ++world_.coverage().disks_detached;
+    later(milliseconds(100), seconds(9), [this, &node, start] { attach(node, start); });
+  };
+  if (world_.manager().command(node, AdminOp::detach, done)) world_.coverage().hit(Fault::detach);
+}
+
+// As the daemon does it: a Secondary starts anew on its disk. A Primary hands over first.
+void Injector::attach(SimNode& node, uint64_t start) {
+  if (stopped_ || !node.alive() || node.start_count() != start) return;
+  if (!node.primary()) {
+    node.kill();
+    return later(milliseconds(1), milliseconds(500), [&node] { node.start(); });
+  }
+  world_.manager().request_switch_over();
+  later(milliseconds(500), seconds(4), [this, &node, start] { attach(node, start); });
+}
+
 // A block may be bad on one copy only: of two that are there is nothing left to give.
 void Injector::rot() {
   SimNode& node = prng_.chance(50) ? likely_primary() : any_node();

@@ -30,6 +30,11 @@
   X(P2, lease_overstayed, any, "the Primary counts a lease for longer than the voters keep it")                                \
   X(P2, silent_as_configured, story, "a voter that starts again keeps silent for the lease that is configured by now")         \
   X(P8, fence_outlives_meeting, story, "a node that speaks again is still taken for fenced")                                   \
+  X(P8, outdated_takes_over, story,                                                                                            \
+    "a copy that was declared Outdated takes over by a fence, without having heard another voter")                             \
+  X(P3, outdated_peer_met, story, "a peer that said it is Outdated is still passed by after the two have met")                 \
+  X(P8, candidate_past_an_outdated_peer, story, "a candidate takes over without a peer that said it is Outdated")              \
+  X(P11, detached_votes, any, "a node whose disk was let go of votes on")                                                      \
   X(P8, late_fence_counts, story, "a fence of an earlier boot stands in for the one that is up by now")                        \
   X(P8, any_acceptor_votes, any, "a seat's vote counts whichever acceptor answers there")                                      \
   X(P2, serve_without_lease, any, "the Primary serves without a lease")                                                        \

@@ -54,6 +54,7 @@ class Oracle : public DiskObserver {
   void force_asked(Seat node) { tenures_.force_asked(node); }
   void fence_completed(Seat by, Seat fenced, const Boot& boot) { tenures_.fence_completed(by, fenced, boot); }
   void fence_told(Seat by, Seat fenced) { tenures_.fence_told(by, fenced); }
+  void stood_aside(Seat by, Seat peer) { tenures_.stood_aside(by, peer); }
   void met(Seat node, Seat peer, const Boot& boot) { tenures_.met(node, peer, boot); }
   void started(Seat node) { tenures_.started(node); }
   // `known`: the blocks that the source is about to copy, all others being equal to its belief.

@@ -20,14 +20,25 @@ bool RegisterOracle::majority(const Tenure& electorate, const Voted& accepted) c
   return votes * 2 > electorate.voters.size();
 }
 
-// Half of an even number of voters; that of the proposer, who knew as the round began that one of the others had ended.
+// That very run of the node is the Primary of a history's newest tenure.
+bool RegisterOracle::primary_of(const Ballot& ballot) const {
+  return std::any_of(newest_.begin(), newest_.end(), [&ballot](const auto& entry) {
+    const auto& primary = entry.second.tenure.primary;
+    return primary && primary->node == ballot.node && primary->start == ballot.start;
+  });
+}
+
+// Half of an even number of voters; that of the proposer, who knew as the round began that one of the others had ended, or as Primary that it
+// stands aside.
 bool RegisterOracle::half_and_fence(const Ballot& ballot, const Tenure& electorate, const Voted& accepted) const {
-  const auto fenced = fenced_.find(ballot);
-  if (fenced == fenced_.end()) return false;
+  SeatSet gone;
+  if (const auto fenced = fenced_.find(ballot); fenced != fenced_.end()) gone = gone | fenced->second;
+  if (const auto aside = aside_.find(ballot); aside != aside_.end()) gone = gone | aside->second;
+  if (gone.empty()) return false;
   SeatSet voted, silent;
   for (const Voter& voter : electorate.voters)
     (accepted.count({voter.seat, voter.acceptor}) != 0 ? voted : silent).insert(voter.seat);
-  return voted.contains(ballot.node) && !(silent & fenced->second).empty() && voted.size() == silent.size();
+  return voted.contains(ballot.node) && !(silent & gone).empty() && voted.size() == silent.size();
 }
 
 std::optional<Tenure> RegisterOracle::older_electorate(const Tenure& value) const {
@@ -55,7 +66,10 @@ void RegisterOracle::fence_told(Seat by, Seat fenced) {
   if (found != fences_.end()) found->second.counts = true;
 }
 
+void RegisterOracle::stood_aside(Seat by, Seat peer) { asides_.insert({by, peer}); }
+
 void RegisterOracle::met(Seat node, Seat peer, const Boot& boot) {
+  asides_.erase({node, peer});
   const auto found = fences_.find({node, peer});
   if (found == fences_.end()) return;
   found->second.counts = false;
@@ -64,11 +78,14 @@ void RegisterOracle::met(Seat node, Seat peer, const Boot& boot) {
 
 void RegisterOracle::started(Seat node) {
   std::erase_if(fences_, [node](const auto& fence) { return fence.first.first == node; });
+  std::erase_if(asides_, [node](const auto& aside) { return aside.first == node; });
 }
 
 void RegisterOracle::round_started(const Ballot& ballot) {
   for (const auto& [who, fence] : fences_)
     if (who.first == ballot.node && fence.counts) fenced_[ballot].insert(who.second);
+  for (const auto& [by, peer] : asides_)
+    if (by == ballot.node && primary_of(ballot)) aside_[ballot].insert(peer);
 }
 
 Verdict RegisterOracle::acceptor_durable(Seat seat, const AcceptorRecord& record) {

@@ -24,6 +24,8 @@ class RegisterOracle {
   // Mail of the same one may come late, and the report of its end after that (seeds 369888239899, 425314932740).
   void fence_completed(Seat by, Seat fenced, const Boot& boot);
   void fence_told(Seat by, Seat fenced);
+  // `by` is Primary, and is told that the peer has recorded that it is Outdated: until the two meet it goes on as half, and takes over nothing.
+  void stood_aside(Seat by, Seat peer);
   void met(Seat node, Seat peer, const Boot& boot);
   // Nothing that it was told before.
   void started(Seat node);
@@ -61,6 +63,7 @@ class RegisterOracle {
     bool by_half = false;  // may have been decided by half of the voters and a fence
   };
   bool majority(const Tenure& electorate, const Voted& accepted) const;
+  bool primary_of(const Ballot& ballot) const;
   bool half_and_fence(const Ballot& ballot, const Tenure& electorate, const Voted& accepted) const;
   bool may_be_decided(const Ballot& ballot, const Proposal& proposal) const;
   // The voters that were decided before, where the proposal has newer ones: those must agree, too.
@@ -86,6 +89,8 @@ class RegisterOracle {
   };
   std::map<std::pair<Seat, Seat>, Fence> fences_;  // by who had whom fenced
   std::map<Ballot, SeatSet> fenced_;               // by round: whose end counted as it began
+  std::set<std::pair<Seat, Seat>> asides_;         // by who was told it of whom
+  std::map<Ballot, SeatSet> aside_;                // by round of a Primary: whose word counted as it began
   Promotions promotions_;
 };
 

@@ -98,7 +98,8 @@ void SimNode::attached(uint64_t life, const NodeRecord& record, const CoreConfig
   timer_ = kNever;
   meta_outstanding_.clear();
   reads_.clear();
-  metadata_failed_ = disk_failed_ = failing_step_ = false;
+  metadata_failed_ = disk_failed_ = failing_step_ = disk_released_ = releases_ = false;
+  detaches_.clear();
   if (config.digests_at_rest) open_digests(loaded.intent);
   context_.trace.note(seat(), fmt::format("starts, start {} boot {}", start_, describe(boot_)));
   if (context_.trace.printing()) context_.trace.note(seat(), describe(record));
@@ -236,9 +237,13 @@ void SimNode::step(const Event& event) {
   guard_against_spinning();
   note_failure(event);
   constexpr int kFenced = 7;
+  constexpr int kOutdated = 4;
   if (const auto* done = std::get_if<FenceDone>(&event)) {
     if (done->exit_status == kFenced) context_.oracle.fence_told(seat(), done->peer);
+    if (done->exit_status == kOutdated) context_.oracle.stood_aside(seat(), done->peer);
   }
+  const auto* command = std::get_if<AdminRequest>(&event);
+  if (command != nullptr && command->op == AdminOp::detach) detaches_.insert(command->id);
   note_hello(event);
   CHECK(effects_.empty());
   Effects effects;
@@ -262,6 +267,7 @@ void SimNode::step(const Event& event) {
   }
   effects.clear();
   effects_.swap(effects);
+  disk_released_ = disk_released_ || releases_;
   if (payloads_.size() > kMaxPayloads) context_.oracle.fail("P10", fmt::format("{} payloads held", payloads_.size()));
   arm_timer();
 }
@@ -299,10 +305,11 @@ void SimNode::note_failure(const Event& event) {
 // refused one, and no word that it has one.
 void SimNode::check_failed_storage(const Effect& effect) {
   const auto give = [&](const char* what) {
-    context_.oracle.fail("P11", fmt::format("{}: {} after a failure: {}", describe(seat()), what, describe(effect)));
+    context_.oracle.fail("P11",
+                         fmt::format("{}: {} after it failed or was let go of: {}", describe(seat()), what, describe(effect)));
   };
   const auto* send = std::get_if<Send>(&effect);
-  if (metadata_failed_) {
+  if (metadata_failed_ || disk_released_) {
     if (std::holds_alternative<WriteRecord>(effect) || std::holds_alternative<WriteIntentPage>(effect) ||
         std::holds_alternative<WriteBitmapPage>(effect) || std::holds_alternative<SealExtent>(effect))
       give("metadata is written");
@@ -310,8 +317,9 @@ void SimNode::check_failed_storage(const Effect& effect) {
                             std::holds_alternative<LeaseGranted>(send->message)))
       give("a vote is given");
   }
-  if (!metadata_failed_ && !disk_failed_) return;
   const auto* io = std::get_if<DiskIo>(&effect);
+  if (disk_released_ && io != nullptr) give("the disk is used");
+  if (!metadata_failed_ && !disk_failed_) return;
   if (io != nullptr && io->kind != OpKind::read) give("the disk is used");
   if (send == nullptr) return;
   const auto* wrote = std::get_if<WriteReply>(&send->message);
@@ -446,6 +454,9 @@ void SimNode::execute(const AdminReply& effect) {
     if (effect.ok) known_ = change->second;
     asked_.erase(change);
   }
+  releases_ = releases_ || (effect.ok && detaches_.erase(effect.id) > 0);
+  if (releases_ && disk_.in_flight() > 0)
+    context_.oracle.fail("P11", fmt::format("{} lets go of a disk that is in use", describe(seat())));
   context_.listener.admin_answered(seat(), effect.id, effect.ok, effect.reason);
 }
 

@@ -82,6 +82,7 @@ class SimNode : public Endpoint {
   bool paused() const { return paused_; }
   bool alive() const { return state_ == State::running && !paused_; }
   bool primary() const { return primary_; }
+  bool detached() const { return disk_released_; }
   const Boot& boot() const { return boot_; }
   Seat seat() const { return config_.self; }
   uint64_t start_count() const { return start_; }
@@ -150,9 +151,12 @@ class SimNode : public Endpoint {
   bool metadata_failed_ = false;
   bool disk_failed_ = false;
   bool failing_step_ = false;
-  std::set<DiskIoId> reads_;  // under way
-  bool leaving_ = false;      // answered `stop`: nothing more may come
-  uint64_t life_ = 0;         // one run of the process
+  bool disk_released_ = false;  // an operator has it now (detach)
+  bool releases_ = false;       // in this step
+  std::set<AdminId> detaches_;  // asked, and not answered well
+  std::set<DiskIoId> reads_;    // under way
+  bool leaving_ = false;        // answered `stop`: nothing more may come
+  uint64_t life_ = 0;           // one run of the process
   uint64_t start_ = 0;
   Boot boot_;
   struct Heard {

@@ -7,21 +7,13 @@ import re
 import sys
 import time
 
-import nbd
-
-from lab import BLOCK, MIB, Cluster, LabError, Writer, check_writes, expect, run, skip, step, wait_until
+from lab import BLOCK, MIB, Cluster, LabError, Writer, check_writes, client_of, expect, flip, run, skip, step, wait_until
 from lossy import LossyDisk, usable
 
 SIZE = 64 * MIB
 DIFFERENT = 20
 LOST = re.compile(r"no longer in the current set; (\d+) blocks")
 COPIED = re.compile(r"resync done, (\d+) blocks")
-
-
-def client_of(node):
-    handle = nbd.NBD()
-    handle.connect_uri(node.uri("r0"))
-    return handle
 
 
 def peer_device(node):
@@ -105,16 +97,6 @@ def limited():
         expect(len(rates) > 5, "63 MiB at 8 MiB a second take some seconds")
         expect(max(rates[5:]) < 1.5 * 8192, "it went faster than it may")
         expect(time.monotonic() - began > 6, "63 MiB at 8 MiB a second took less than 6 s")
-
-
-def flip(path, block):
-    """One bit of a block, behind everybody's back."""
-    place = block * BLOCK + random.randrange(BLOCK)
-    with path.open("r+b", buffering=0) as disk:
-        disk.seek(place)
-        byte = disk.read(1)[0]
-        disk.seek(place)
-        disk.write(bytes([byte ^ 1 << random.randrange(8)]))
 
 
 def verified():

@@ -7,26 +7,10 @@ import sys
 
 import nbd
 
-from lab import BLOCK, MIB, Cluster, Writer, expect, run, step, wait_until
+from lab import BLOCK, MIB, Cluster, Writer, client_of, expect, flip, run, step, wait_until
 
 SIZE = 64 * MIB
 HALF = 32 * MIB
-
-
-def client_of(node):
-    handle = nbd.NBD()
-    handle.connect_uri(node.uri("r0"))
-    return handle
-
-
-def flip(path, block):
-    """One bit of a block, behind everybody's back."""
-    place = block * BLOCK + random.randrange(BLOCK)
-    with path.open("r+b", buffering=0) as disk:
-        disk.seek(place)
-        byte = disk.read(1)[0]
-        disk.seek(place)
-        disk.write(bytes([byte ^ 1 << random.randrange(8)]))
 
 
 def fill(node):

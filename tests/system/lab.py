@@ -408,6 +408,24 @@ class Cluster:
         self.close(kind is not None)
 
 
+def client_of(node):
+    """A libnbd handle on the export of a Primary."""
+    import nbd  # not everybody who uses this module has it
+    handle = nbd.NBD()
+    handle.connect_uri(node.uri("r0"))
+    return handle
+
+
+def flip(path, block):
+    """One bit of a block, behind everybody's back."""
+    place = block * BLOCK + random.randrange(BLOCK)
+    with path.open("r+b", buffering=0) as disk:
+        disk.seek(place)
+        byte = disk.read(1)[0]
+        disk.seek(place)
+        disk.write(bytes([byte ^ 1 << random.randrange(8)]))
+
+
 class Writer:
     """load.py as a process of its own: random 4 KiB writes at queue depth 32, with a log of what was answered."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lab import BIN, MIB, Cluster, Process, expect, run, step, tool, wait_until
 
-BAD_CONFIGURATION, REFUSED, NO_DISK, FAILURE = 10, 11, 16, 20
+BAD_CONFIGURATION, REFUSED, NO_DISK, NO_DATA, FAILURE = 10, 11, 16, 17, 20
 NOTHING_FOUND = "no Lockstep metadata was found"
 
 # What to replace in a good configuration, by what, and what the message has to name.
@@ -273,8 +273,9 @@ SLIPS = [
     (["wait-connect", "r0:delta"], 1, "no peer"),
     (["status", "r0:gamma"], 1, "no peer"),
     (["status", "r0", "--verbose"], 1, "--verbose"),
-    (["detach", "r00"], BAD_CONFIGURATION, "r00"),
-    (["detach", "r0"], FAILURE, "lockstep down r0"),
+    (["detach", "r00"], FAILURE, "lockstep up r00"),
+    (["outdate", "r0"], NO_DATA, "belongs to no set"),
+    (["attach", "r1"], FAILURE, "lockstep up r1"),
     (["connect", "r0", "--discard-my-data"], REFUSED, "Run connect on both nodes first"),
     (["primary", "r1"], FAILURE, "lockstep up r1"),
     (["wait-sync", "r1"], FAILURE, "lockstep up r1"),

@@ -95,6 +95,7 @@ void Membership::end_doubt(const Tenure& next) {
   const bool chosen = next.primary == r_.ctx.self_holder();
   doubt_ended_ = record.doubtful && (flushed || chosen);
   if (doubt_ended_) record.doubtful = false;
+  if (chosen) record.outdated = false;
 }
 
 bool Membership::doubt_forbids() const {

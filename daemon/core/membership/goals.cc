@@ -27,19 +27,25 @@ uint32_t Membership::votes_needed() const {
   return static_cast<uint32_t>(voters / 2 + 1);
 }
 
+bool Membership::answers(const Voter& voter) const {
+  if (!reachable(voter.seat)) return false;
+  if (!adopted()) return true;
+  if (voter.seat == r_.self()) return voter.acceptor == r_.ctx.record.acceptor.acceptor;
+  const Uuid& seen = r_.peer(voter.seat).seen_acceptor;
+  if (voter.acceptor.is_nil() || (!seen.is_nil() && seen != voter.acceptor)) return false;
+  return r_.ctx.now >= r_.peer(voter.seat).elsewhere + kElsewhere;
+}
+
 uint32_t Membership::votes_answering() const {
-  uint32_t answering = 0;
-  for (const Voter& voter : adopted() ? adopted()->voters : configured_voters()) {
-    if (!reachable(voter.seat)) continue;
-    if (voter.seat == r_.self() && adopted() && voter.acceptor != r_.ctx.record.acceptor.acceptor) continue;
-    if (voter.seat != r_.self() && adopted()) {
-      const Uuid& seen = r_.peer(voter.seat).seen_acceptor;
-      if (voter.acceptor.is_nil() || (!seen.is_nil() && seen != voter.acceptor)) continue;
-      if (r_.ctx.now < r_.peer(voter.seat).elsewhere + kElsewhere) continue;
-    }
-    ++answering;
-  }
-  return answering;
+  const Voters voters = adopted() ? adopted()->voters : configured_voters();
+  return static_cast<uint32_t>(std::count_if(voters.begin(), voters.end(), [this](const Voter& v) { return answers(v); }));
+}
+
+bool Membership::needs_own_vote() const {
+  const Voters& voters = adopted()->voters;
+  const auto others =
+      std::count_if(voters.begin(), voters.end(), [this](const Voter& v) { return v.seat != r_.self() && answers(v); });
+  return static_cast<uint32_t>(others) < votes_needed();
 }
 
 // Members that keep every acknowledged write from here on. The last one is never given up: then nothing changes, and I/O that

@@ -70,6 +70,7 @@ void Membership::evaluate() {
   introduce_unrecorded();
   adopt_hearsay();
   finish_adopting();
+  hear_of_others();
   learn_disks();
   take_back_last_member();
   pump_fences();

@@ -54,6 +54,8 @@ class Membership {
   Voters configured_voters() const;
   uint32_t votes_needed() const;
   uint32_t votes_answering() const;
+  // Fewer would answer than are needed, if this node's voter were silent. A tenure was adopted.
+  bool needs_own_vote() const;
   // A copy joined while this node was copying to it: what that marked goes as for whoever took no part (learn_disks).
   void levelled_by_another(Seat seat) { unlearned_.insert(seat); }
   Instant lease_until() const;
@@ -72,6 +74,9 @@ class Membership {
   bool fenced(Seat seat) const;  // its last known boot has ended, by a completed fence
   FenceSnapshot fence_shown(Seat seat) const;
   bool seasoned() const { return seasoned_; }
+  // Others may go on without this copy: no fence lets this node decide alone until it has heard another voter. To be recorded.
+  void declare_outdated();
+  bool round_running() const { return round_.has_value(); }
   // This copy may lack acknowledged writes, and none of the decided set is known to be no better than it.
   bool doubt_forbids() const;
   // Enough voters answer, or this node is the half that a fence lets decide.
@@ -166,6 +171,7 @@ class Membership {
   std::optional<Seat> seat_to_drop(const Tenure& from) const;
   Instant unseated_at(Seat witness) const;
   bool reachable(Seat seat) const;
+  bool answers(const Voter& voter) const;
 
   // adopting.cc
   bool author_will_tell(Seat from, const Tenure& tenure) const;
@@ -203,6 +209,9 @@ class Membership {
   // fencing.cc
   SeatSet broken_tie() const;  // the seats that decide as one half; none without a completed fence
   void count_acceptances(const Round& round);
+  void voted_in_a_majority();
+  void hear_of_others();
+  bool stood_aside(Seat peer, const FenceDone& done) const;
   void pump_fences();
   bool has_part(Seat peer) const;
   bool fence_wanted(Seat peer) const;
@@ -257,6 +266,8 @@ class Membership {
   std::array<Boot, kMaxSeats> boots_{};  // the last boot known of each seat
   std::array<Boot, kMaxSeats> ended_{};  // the boot that a completed fence has ended; nil: none
   SeatSet fences_running_;
+  std::array<Instant, kMaxSeats> fence_begun_{};
+  SeatSet stood_aside_;  // said that they are Outdated, durably, and have not been met since
   std::array<Instant, kMaxSeats> next_fence_{};
   std::array<std::optional<int>, kMaxSeats> last_fence_{};  // exit status
   bool seasoned_ = false;                                   // our acceptance, given in this boot, was counted in a real majority

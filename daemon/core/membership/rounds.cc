@@ -35,7 +35,7 @@ void Membership::register_message(Seat from, const Message& message) {
   if (const auto* released = std::get_if<LeaseReleased>(&message)) return r_.acceptor.released(*released);
   if (const auto* ended = std::get_if<BootEnded>(&message)) return r_.acceptor.boot_ended(*ended);
   if (const auto* counted = std::get_if<AcceptanceCounted>(&message)) {
-    if (counted->boot == r_.ctx.record.boot && counted->ballot == r_.acceptor.record().accepted) seasoned_ = true;
+    if (counted->boot == r_.ctx.record.boot && counted->ballot == r_.acceptor.record().accepted) voted_in_a_majority();
     return;
   }
   if (const auto* granted = std::get_if<LeaseGranted>(&message)) return lease_answer(from, *granted);

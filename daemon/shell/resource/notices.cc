@@ -77,6 +77,12 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
               "rot-found"};
     case Notice::repair_finished:
       return {LogLevel::notice, fmt::format("repair done: {} blocks written anew from {}", note.a, who), {}};
+    case Notice::disk_detached:
+      return {LogLevel::notice, "the disk is detached (lockstep attach takes one again); this node votes no more until then", {}};
+    case Notice::outdated:
+      return {LogLevel::warning, "this copy is Outdated: declared so, until another voter was heard", "copy-outdated"};
+    case Notice::outdated_no_more:
+      return {LogLevel::notice, "another voter was heard: this copy is no longer declared Outdated", {}};
     case Notice::disk_hangs:
       return {LogLevel::error, fmt::format("the disk has not answered for {} s (disk-timeout)", note.a), "disk-failed"};
     case Notice::resync_wanted:

@@ -51,6 +51,12 @@ std::string cannot_open(const std::string& resource, const std::string& path, co
   return text + std::strerror(error.os) + " (" + error.where + ").\n";
 }
 
+OpenFailure not_attached(const std::string& resource, const MetadataError& error) {
+  OpenFailure failure{16, resource + ": " + error.text};
+  if (failure.text.back() != '\n') failure.text.push_back('\n');
+  return failure;
+}
+
 // Whom a promotion here would put out of the resource.
 void warn_of_strangers(const ResourceSettings& settings, const NodeRecord& record) {
   if (!record.adopted) return;
@@ -78,21 +84,33 @@ bool Resource::claim(const ResourceSettings& settings, Disks& disks, OpenFailure
   return true;
 }
 
-bool Resource::attach(const ResourceSettings& settings, Disks& disks, OpenFailure& failure) {
-  const bool internal = settings.meta_disk.empty();
-  FdMetadataIo io(internal ? disks.data : disks.meta);
+MetadataExpectation Resource::expectation(const ResourceSettings& settings, const Disks& disks) {
   MetadataExpectation expected;
   expected.resource = settings.id;
   expected.node = settings.core.self;
-  expected.placement = internal ? Placement::internal : Placement::external;
+  expected.placement = settings.meta_disk.empty() ? Placement::internal : Placement::external;
   expected.data_device_bytes = disks.data.size_bytes;
   expected.peers = settings.core.data_nodes - SeatSet{settings.core.self};
   expected.boot = settings.boot;
   expected.volatile_cache = has_volatile_cache(disks.data);
-  AttachOutcome outcome = attach_metadata(io, expected);
+  return expected;
+}
+
+bool Resource::can_attach(const ResourceSettings& settings, OpenFailure& failure) {
+  Disks disks;
+  if (!claim(settings, disks, failure)) return false;
+  FdMetadataIo io(settings.meta_disk.empty() ? disks.data : disks.meta);
+  const MetadataExpectation expected = expectation(settings, disks);
+  const auto wrong = why_not_attached(io, read_superblock(io, expected.placement), expected);
+  if (wrong) failure = not_attached(settings.name, *wrong);
+  return !wrong;
+}
+
+bool Resource::attach(const ResourceSettings& settings, Disks& disks, OpenFailure& failure) {
+  FdMetadataIo io(settings.meta_disk.empty() ? disks.data : disks.meta);
+  AttachOutcome outcome = attach_metadata(io, expectation(settings, disks));
   if (!outcome.attached) {
-    failure = {16, settings.name + ": " + outcome.error.text};
-    if (failure.text.back() != '\n') failure.text.push_back('\n');
+    failure = not_attached(settings.name, outcome.error);
     return false;
   }
   disks.attached = std::move(*outcome.attached);
@@ -150,8 +168,9 @@ void Resource::adopt(Disks disks) {
     log_format(LogLevel::warning, settings_.name, "", "{} does not do direct I/O: the page cache is used", disks.data.path);
   disk_ = loop_->adopt_device(std::exchange(disks.data, OpenedDevice{}));
   if (disks.meta.fd >= 0) meta_device_ = loop_->adopt_device(std::exchange(disks.meta, OpenedDevice{}));
+  layout_ = attached.chain.last.layout;
   meta_ = std::make_unique<MetaStore>(meta_device_ ? *meta_device_ : *disk_, attached.chain);
-  if (attached.chain.last.layout.digests) {
+  if (layout_.digests) {
     settings_.core.digests_at_rest = true;
     checked_ = std::make_unique<CheckedDisk>(*loop_, *meta_, attached.loaded.record.disk, attached.loaded.intent);
   }
@@ -184,7 +203,7 @@ void Resource::start_thread() {
     // Clients come last of those that hold payloads: their pool wants its memory back.
     handlers_.reset();
     links_.reset();
-    while (disk_->outstanding() > 0 || meta_->outstanding() > 0) loop_->run_once(milliseconds(100));
+    while (disk_ && (disk_->outstanding() > 0 || meta_->outstanding() > 0)) loop_->run_once(milliseconds(100));
     events_.clear();
     effects_.clear();
     reads_waiting_.clear();

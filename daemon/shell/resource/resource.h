@@ -21,6 +21,7 @@
 #include "shell/link/link_manager.h"
 #include "shell/loop/limited_log.h"
 #include "shell/meta_store.h"
+#include "shell/metadata_attach.h"
 #include "shell/resource/block_look.h"
 #include "shell/resource/client_port.h"
 #include "shell/resource/handler_runner.h"
@@ -36,6 +37,7 @@ struct ResourceView {
   bool open = false;
   uint64_t read_bytes = 0;
   uint64_t written_bytes = 0;
+  bool disk_open = true;      // not detached
   bool digests = false;       // are kept at rest
   uint64_t wrong_blocks = 0;  // that reads have found not to have theirs
   std::string engine;
@@ -50,6 +52,8 @@ class Resource final : public LinkOwner {
  public:
   // Claims the disks, reads and repairs the metadata, listens. On failure nothing is left open.
   static std::unique_ptr<Resource> open(ResourceSettings settings, OpenFailure& failure);
+  // Whether open() would find its disks, and metadata of this resource on them. Writes nothing. False: with the reason.
+  static bool can_attach(const ResourceSettings& settings, OpenFailure& failure);
   // Stops the loop and waits for its thread. Ask for AdminOp::stop before, where there is time.
   ~Resource() override;
 
@@ -58,6 +62,8 @@ class Resource final : public LinkOwner {
   // What is asked while the resource goes down may be dropped without an answer.
   using AdminDone = std::function<void(const AdminReply&)>;
   void admin(AdminOp op, Seat peer, AdminDone done, Range range = {}, bool assume_clean = false);
+  // As AdminOp::detach; the disks are closed when it is answered well.
+  void detach(AdminDone done);
   void view(std::function<void(ResourceView)> done);
   void connect(Seat peer);
   void disconnect(Seat peer);
@@ -74,6 +80,7 @@ class Resource final : public LinkOwner {
     BufferRef wanted;   // the bytes that the core asked for
   };
   static bool claim(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
+  static MetadataExpectation expectation(const ResourceSettings& settings, const Disks& disks);
   static bool attach(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
   Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop);
   void adopt(Disks disks);
@@ -122,6 +129,7 @@ class Resource final : public LinkOwner {
 
   // commands (resource_commands.cc)
   void begin_admin(AdminRequest request, AdminDone done);  // which gets its id here
+  void close_disks(std::function<void()> then);
   OpenFailure cannot_have(const std::vector<PeerSettings>& peers);
   void take_over(const std::vector<PeerSettings>& peers);
   void when_clients_left(Instant deadline, std::function<void(bool left)> then);
@@ -133,9 +141,10 @@ class Resource final : public LinkOwner {
   BufferPool read_pool_;
   PayloadTable payloads_;
   BlockDigests digests_;
-  std::unique_ptr<BlockDevice> disk_;
+  std::unique_ptr<BlockDevice> disk_;         // null: detached, and so is the rest
   std::unique_ptr<BlockDevice> meta_device_;  // external metadata only
   std::unique_ptr<MetaStore> meta_;
+  Layout layout_;                         // of the metadata that was attached
   std::unique_ptr<CheckedDisk> checked_;  // null: no digests at rest
   std::unique_ptr<Replica> replica_;
   std::unique_ptr<FlightRecorder> flight_;  // null: off

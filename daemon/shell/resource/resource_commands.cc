@@ -38,6 +38,27 @@ void Resource::admin(AdminOp op, Seat peer, AdminDone done, Range range, bool as
   });
 }
 
+void Resource::detach(AdminDone done) {
+  admin(AdminOp::detach, kNoSeat, [this, done = std::move(done)](const AdminReply& reply) {
+    if (!reply.ok) return done(reply);
+    loop_->defer([this, done, reply] { close_disks([done, reply] { done(reply); }); });
+  });
+}
+
+// The core uses them no more; what was read ahead of it, digests say, may still be under way.
+void Resource::close_disks(std::function<void()> then) {
+  if (!disk_ || ending_) return then();
+  if (disk_->outstanding() > 0 || meta_->outstanding() > 0) {
+    loop_->call_at(loop_->now() + milliseconds(10), [this, then = std::move(then)]() mutable { close_disks(std::move(then)); });
+    return;
+  }
+  checked_.reset();
+  meta_.reset();
+  meta_device_.reset();
+  disk_.reset();
+  then();
+}
+
 void Resource::begin_admin(AdminRequest request, AdminDone done) {
   request.id = AdminId{++last_admin_};
   admins_.emplace_back(request.id, std::move(done));
@@ -59,6 +80,7 @@ void Resource::view(std::function<void(ResourceView)> done) {
     for (const PeerSettings& peer : settings_.links.peers) view.links.emplace_back(peer.seat, links_->status(peer.seat));
     view.open = clients_->open_exports() > 0;
     view.read_bytes = clients_->bytes_read();
+    view.disk_open = disk_ != nullptr;
     view.digests = checked_ != nullptr;
     if (checked_) view.wrong_blocks = checked_->wrong_blocks();
     view.written_bytes = clients_->bytes_written();
@@ -80,7 +102,7 @@ void Resource::disconnect(Seat peer) {
 }
 
 OpenFailure Resource::cannot_have(const std::vector<PeerSettings>& peers) {
-  const uint8_t slots = meta_->layout().bitmap_slots;
+  const uint8_t slots = layout_.bitmap_slots;
   for (const PeerSettings& peer : peers) {
     if (peer.seat.is_witness() || peer.seat.value < slots) continue;
     return {16, settings_.name + ": the metadata has bitmaps for node ids 0 to " + std::to_string(slots - 1) + ", and " +
@@ -131,7 +153,7 @@ nbd::Lookup Resource::look_up(std::string_view name) {
   info.name = full;
   info.description = "Lockstep resource " + full;
   info.size = replica_->record().adopted->volumes[0].size_bytes;
-  info.minimum_block = std::max<uint32_t>(512, disk_->info().block_bytes);
+  info.minimum_block = std::max<uint32_t>(512, disk_ ? disk_->info().block_bytes : 0);
   return info;
 }
 

@@ -5,7 +5,6 @@
 
 #include "control/event_feed.h"
 #include "control/explain.h"
-#include "control/not_built.h"
 #include "control/status_json.h"
 
 namespace lockstep {
@@ -234,14 +233,6 @@ TEST(Refusal, AFenceBreaksOnlyATieOfTwo) {
   status.snapshot.voters.push_back({witness_seat(0), false, false, seconds(12)});
   status.snapshot.voters.push_back({witness_seat(1), false, false, seconds(12)});
   EXPECT_NE(refusal(status, Reason::no_quorum).err.find("A fence breaks no tie between 4 voters yet"), std::string::npos);
-}
-
-TEST(NotBuilt, SaysWhatToDoInstead) {
-  const ControlReply reply = not_built_yet("r0", "detach");
-  EXPECT_EQ(reply.exit_status, 20);
-  EXPECT_EQ(reply.err, "r0: detach is not built yet [not-built]\n  lockstep down r0 releases the disk.\n");
-  for (const char* command : {"attach", "outdate"})
-    EXPECT_NE(not_built_yet("r0", command).err.find("\n  "), std::string::npos) << command;
 }
 
 TEST(ShowGi, NamesEverything) {
