@@ -60,7 +60,6 @@ class IntentMap {
   // True if the token was that of a seal. Then cool() should be called again: at once if a write waits for room, else when wants_cooling().
   bool sealed(MetaToken token, bool ok);
   bool wants_cooling() const;
-  bool sealing() const { return !seals_.empty(); }
   void stop() { failed_ = true; }
   bool idle() const;
 

@@ -11,7 +11,8 @@ namespace lockstep {
 
 namespace {
 constexpr Duration kDeclinedFor = seconds(5);
-constexpr Duration kLongestPause = seconds(60);  // before bad blocks are read again
+constexpr Duration kBadBlocksAgain = seconds(5);  // the first time; twice as long each time
+constexpr Duration kLongestPause = seconds(60);
 }  // namespace
 
 bool ResyncSource::paused(Seat peer) const { return r_.admin.paused(peer) || r_.peer(peer).paused; }
@@ -255,7 +256,7 @@ void ResyncSource::rot_found(Seat peer, OpId op) {
       run.differing.push_back({at, std::min(kBlockBytes, range.end() - at)});
     return;
   }
-  run.next_pass = r_.ctx.now + std::min(Duration{kDeclinedFor.ns << std::min(run.passes, 4)}, kLongestPause);
+  run.next_pass = r_.ctx.now + std::min(Duration{kBadBlocksAgain.ns << std::min(run.passes, 4)}, kLongestPause);
   const SeatSet others = r_.write_path.other_copies();
   if (run.passes == 0) r_.ctx.note(Notice::rot_found, others.empty() ? kNoSeat : *others.begin(), range.offset);
   if (!others.empty()) static_cast<void>(r_.write_path.heal(range, *others.begin()));

@@ -43,7 +43,7 @@ void WritePath::retire(Op& op) {
     if (op.status == IoStatus::ok) healed_ += (op.range.length + kBlockBytes - 1) / kBlockBytes;
   }
   if (!MUTANT(payload_kept)) r_.release(op.payload);
-  free_.push_back(static_cast<uint32_t>(id.value & 0xffff));
+  free_.push_back(static_cast<uint32_t>(slot_of(id)));
   op = Op{};
   --live_;
   if (!waiting_for_room_.empty()) next_settle_ = r_.ctx.now;  // an extent may have become free

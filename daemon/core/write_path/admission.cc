@@ -7,10 +7,6 @@
 
 namespace lockstep {
 
-namespace {
-constexpr uint64_t kSlotBits = 16;
-}
-
 WritePath::WritePath(ReplicaImpl& replica) : r_(replica), recent_(replica.ctx.config.recent_writes) {}
 
 void WritePath::refuse(const ClientRequest& request, IoStatus status) {
@@ -66,7 +62,7 @@ Op& WritePath::make_op(OpKind kind, const Range& range) {
 }
 
 Op* WritePath::find(OpId id) {
-  const uint64_t at = id.value & ((uint64_t{1} << kSlotBits) - 1);
+  const uint64_t at = slot_of(id);
   return at < ops_.size() && ops_[at].id == id && id.value != 0 ? &ops_[at] : nullptr;
 }
 

@@ -129,8 +129,8 @@ Instant WritePath::next_deadline() const {
   const bool work = settled_ < last_position_ || r_.intents.set_count() > 0 || !r_.dirty.idle();
   Instant due = work ? next_settle_ : kNever;
   for (OpId id : rereads_) {
-    const uint64_t at = id.value & 0xffff;
-    if (ops_[at].id == id) due = std::min(due, ops_[at].again);
+    const Op& op = ops_[slot_of(id)];
+    if (op.id == id) due = std::min(due, op.again);
   }
   return due;
 }

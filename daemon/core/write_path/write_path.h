@@ -82,8 +82,10 @@ class WritePath {
   Instant oldest_leg(Seat peer) const;
 
  private:
+  static constexpr uint64_t kSlotBits = 16;  // of an operation's id: where it is in ops_
   Op& make_op(OpKind kind, const Range& range);
   Op* find(OpId id);
+  static uint64_t slot_of(OpId id) { return id.value & ((uint64_t{1} << kSlotBits) - 1); }
   void run_if_free(Op& op, RangeGate::Mode mode);
   void start(Op& op);
   void start_change(Op& op);

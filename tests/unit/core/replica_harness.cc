@@ -171,6 +171,17 @@ LinkId Lab::drop_link(Seat a, Seat b) {
   return link;
 }
 
+void Lab::blank(Seat seat) {
+  LabNode& other = node(seat);
+  other.record = fresh_record(seat);
+  other.record.disk = uuid(900);
+  other.record.acceptor.acceptor = uuid(901);
+  other.record.memory.lineage.start = 1000;
+  other.intent = {};
+  other.intent_sequences = {};
+  other.bitmaps = {};
+}
+
 NodeRecord Lab::fresh_record(Seat seat) {
   NodeRecord record;
   record.resource = uuid(50);

@@ -98,6 +98,8 @@ class Lab {
   // The daemon dies: what is not durable is gone. `boot`: its machine's; the same one unless it was rebooted.
   void kill(Seat seat);
   void start(Seat seat, std::optional<Boot> boot = {});
+  // While it does not run: create-md on another disk.
+  void blank(Seat seat);
   // What it had granted before it was stopped keeps it silent after a start.
   void restart_witness(Seat seat, Duration longest_lease);
   void start_witness(Seat seat, Uuid acceptor);

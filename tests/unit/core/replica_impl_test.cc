@@ -109,14 +109,7 @@ TEST(Links, ABlankPeerThatAdoptsBeforeTheMeetingIsLevelled) {
   Lab lab;
   lab.create();
   lab.kill(kB);
-  LabNode& blank = lab.node(kB);
-  blank.record.adopted.reset();
-  blank.record.disk = uuid(77);
-  blank.record.peers = {};
-  blank.record.acceptor = {};
-  blank.record.acceptor.acceptor = uuid(78);
-  blank.record.memory = {};
-  blank.record.memory.lineage.start = 1000;
+  lab.blank(kB);
   lab.promote(kA);
   lab.start(kB);
   lab.node(kA).hold_meta = true;  // that it met a new run of B's is being recorded

@@ -114,12 +114,7 @@ TEST(Adopting, AMemberWhoseBytesDoNotCountSaysSo) {
   Lab lab;
   lab.create();
   lab.kill(kB);
-  LabNode& blank = lab.node(kB);
-  blank.record.disk = uuid(900);
-  blank.record.adopted.reset();
-  blank.record.peers = {};
-  blank.record.acceptor = {};
-  blank.record.acceptor.acceptor = uuid(901);
+  lab.blank(kB);
   lab.start(kB);
   lab.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Prepare>(letter.send.message); };
   lab.connect_all();

@@ -139,12 +139,7 @@ TEST(Goals, AnotherDiskInTheSeatOfAMemberIsNoGoodCopy) {
     return letter.from == kA && std::holds_alternative<Prepare>(letter.send.message);
   };
   lab.kill(kC);
-  LabNode& blank = lab.node(kC);
-  blank.record.disk = uuid(900);
-  blank.record.adopted.reset();
-  blank.record.peers = {};
-  blank.record.acceptor = {};
-  blank.record.acceptor.acceptor = uuid(901);
+  lab.blank(kC);
   lab.start(kC);
   lab.hold_mail = [](const Lab::Mail& letter) {
     return letter.from == kC && std::holds_alternative<DiskCondition>(letter.send.message);
