@@ -6,12 +6,18 @@
 #include <set>
 
 #include "control/config/schema.h"
+#include "core/reason.h"
 
 namespace lockstep {
 
 namespace {
 
-constexpr std::string_view kRefused = "State change failed: (-10) State change was refused";
+ControlReply refused(const config::Resource& resource, Reason reason, const std::string& details) {
+  const RefusalClass words = class_of(reason);
+  return {words.exit_status, "",
+          fmt::format("{}: State change failed: ({}) {}\n  {} [{}]\n{}", resource.name, words.number, words.headline,
+                      text_of(reason), code_of(reason), details)};
+}
 
 SeatSet voters_of(const config::Resource& resource) {
   SeatSet seats;
@@ -53,20 +59,18 @@ void add_words(const std::multiset<std::string>& lines, const std::multiset<std:
 
 ControlReply voters_as_running(const config::Resource& wanted, const config::Resource& running) {
   if (voters_of(wanted) == voters_of(running)) return {};
-  return {
-      11, "",
-      fmt::format("{0}: {1}\n  It runs with the voters {2}; the configuration names {3}. lockstep adjust {0} takes that over.\n",
-                  wanted.name, kRefused, voter_names(running), voter_names(wanted))};
+  return refused(wanted, Reason::other_voters,
+                 fmt::format("  It runs with the voters {1}; the configuration names {2}. lockstep adjust {0} takes that over.\n",
+                             wanted.name, voter_names(running), voter_names(wanted)));
 }
 
 ControlReply id_unchanged(const config::Resource& running, const config::Resource& wanted) {
   if (running.id == wanted.id) return {};
-  return {
-      11, "",
-      fmt::format(
-          "{0}: {1}\n  The resource's id is {2} and would become {3}: it is derived from the names and node-ids of the nodes.\n"
-          "  To keep it, write on every node, new ones too: resource {0} {{ options {{ resource-uuid {2}; }} ... }}\n",
-          wanted.name, kRefused, running.id.to_string(), wanted.id.to_string())};
+  return refused(
+      wanted, Reason::other_id,
+      fmt::format("  It is {1} and would become {2}.\n"
+                  "  To keep it, write on every node, new ones too: resource {0} {{ options {{ resource-uuid {1}; }} ... }}\n",
+                  wanted.name, running.id.to_string(), wanted.id.to_string()));
 }
 
 ControlReply one_place_at_a_time(const config::Resource& running, const config::Resource& wanted) {
@@ -78,12 +82,8 @@ ControlReply one_place_at_a_time(const config::Resource& running, const config::
     replaced += fmt::format("{}{} by {}", replaced.empty() ? "" : ", ", running.name_of(seat), wanted.name_of(seat));
   }
   if (count < 2) return {};
-  return {
-      11, "",
-      fmt::format(
-          "{0}: {1}\n  It would replace {2}. The place of a node is its node-id, that of a witness its rank in the file, and each\n"
-          "  has a vote: change one place at a time, keep the order of the witnesses, and take out the last of them first.\n",
-          wanted.name, kRefused, replaced)};
+  return refused(wanted, Reason::one_place_at_a_time,
+                 fmt::format("  It would replace {}.\n  {}\n", replaced, remedy_of(Reason::one_place_at_a_time)));
 }
 
 bool only_nodes_differ(const config::Resource& before, const config::Resource& wanted, std::string_view node) {
@@ -123,12 +123,11 @@ std::string changed_words(const config::Resource& before, const config::Resource
 ControlReply restart_refused(const config::Resource& before, const config::Resource* wanted) {
   const std::string what =
       wanted == nullptr ? "The configuration has it no more" : fmt::format("Changed: {}", changed_words(before, *wanted));
-  return {
-      11, "",
-      fmt::format(
-          "{0}: {1}\n  {2}. That takes effect by going down and up again, which would take the role from this node.\n"
-          "  Nothing was changed. First: lockstep secondary {0} here, and lockstep primary {0} on its peer if it is to go on serving.\n",
-          before.name, kRefused, what)};
+  return refused(
+      before, Reason::needs_restart,
+      fmt::format("  {1}. Nothing was taken over.\n"
+                  "  First: lockstep secondary {0} here, and lockstep primary {0} on its peer if it is to go on serving.\n",
+                  before.name, what));
 }
 
 }  // namespace lockstep

@@ -68,6 +68,7 @@ class Node final : public ControlHandler {
   void on_peers(const ControlRequest& request, AdminOp op, const Range& range, Shared responder);
   // node_disks.cc
   void attach(const ControlRequest& request, Shared responder);
+  void attach_free(const ControlRequest& request, const Shared& responder);
   void attach_seen(const ControlRequest& request, const ResourceStatus& status, const Shared& responder);
   void detach(const ControlRequest& request, Shared responder);
   void outdate(const ControlRequest& request, Shared responder);

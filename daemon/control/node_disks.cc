@@ -31,6 +31,19 @@ void Node::attach_seen(const ControlRequest& request, const ResourceStatus& stat
   const DiskState disk = status.snapshot.disk;
   if (disk != DiskState::diskless && disk != DiskState::failed) return responder->finish({});
   if (status.snapshot.role == Role::primary) return responder->finish(refusal(status, Reason::attach_primary));
+  if (disk == DiskState::failed) return responder->finish(refusal(status, Reason::io_pending));
+  if (!status.disk_open) return attach_free(request, responder);
+  // It failed, and this process has it still.
+  up_.at(request.resource).resource->detach([this, request, responder, alive = alive_](const AdminReply& reply) {
+    loop_.post([this, request, responder, reply, alive] {
+      if (*alive) reply.ok ? attach_free(request, responder) : refuse(request.resource, reply.reason, responder);
+    });
+  });
+}
+
+void Node::attach_free(const ControlRequest& request, const Shared& responder) {
+  const Up* running = find(request.resource);
+  if (running == nullptr || !running->closing.empty()) return responder->finish({20, "", "the resource went down\n"});
   const config::Loaded loaded = config::load(options_.config_path);
   if (!loaded.ok()) return responder->finish({10, "", loaded.errors()});
   const config::Resource* wanted = loaded.config.resource(request.resource);
@@ -40,8 +53,7 @@ void Node::attach_seen(const ControlRequest& request, const ResourceStatus& stat
   const auto settings = settings_of(*wanted, request, wrong);
   if (!settings) return responder->finish(wrong);
   OpenFailure failure;
-  // A disk that failed is still claimed, by this very process.
-  if (!status.disk_open && !Resource::can_attach(*settings, failure))
+  if (!Resource::can_attach(*settings, failure))
     return responder->finish(
         {failure.exit_status, "", fmt::format("{}  {} stays up, without a disk.\n", failure.text, request.resource)});
   close(request.resource, [this, request, was = up_.at(request.resource).config, responder](ControlReply closed) {

@@ -33,6 +33,7 @@ void Admin::request(const AdminRequest& request) {
   creating_ = false;
   growing_to_ = 0;
   if (request.op == AdminOp::change_nodes) nodes_.begin(request.nodes);
+  if (request.op == AdminOp::stop || request.op == AdminOp::detach) r_.secondary.ends();
   forced_ = request.op == AdminOp::primary_force && r_.ctx.record.adopted;
   new_history_ = false;
   deadline_ = r_.ctx.now + (request.op == AdminOp::primary ? r_.ctx.config.promote_patience : kPatience);
@@ -57,6 +58,7 @@ void Admin::finish(bool ok, Reason reason) {
 }
 
 void Admin::pump() {
+  give_up_a_copy_outside();
   if (!current_) return;
   if (recording_) return pump_recording();
   switch (current_->op) {
@@ -221,7 +223,6 @@ void Admin::fence_ended() {
 }
 
 void Admin::peer_found_primary() {
-  if (r_.ctx.record.adopted && !r_.membership.holds_tenure()) r_.membership.declare_outdated();
   if (running(AdminOp::primary)) finish(false, Reason::peer_is_primary);
 }
 

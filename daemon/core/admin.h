@@ -89,6 +89,7 @@ class Admin {
   void pump_change_nodes();
   Reason why_not_detached() const;
   bool leaves_the_set();
+  void give_up_a_copy_outside();
   void pump_detach();
   void pump_outdate();
   std::optional<Reason> done_at_once(const AdminRequest& request);

@@ -30,26 +30,37 @@ bool Admin::leaves_the_set() {
   return false;
 }
 
+// A Primary outside of the set has given its copy up, whatever became of the command that wanted that: only a node that is not Primary is
+// taken back.
+void Admin::give_up_a_copy_outside() {
+  const auto& tenure = r_.membership.adopted();
+  const bool outside = r_.membership.serves_clients() && !r_.membership.adopting() && !tenure->members.contains(r_.self());
+  if (outside && r_.disk_usable) r_.stop_using_disk();
+}
+
 void Admin::pump_detach() {
   if (r_.disk_released()) return finish(true);
   const bool late = r_.ctx.now >= deadline_;
-  if (const Reason obstacle = why_not_detached(); obstacle != Reason::none) return finish(false, obstacle);
+  const Reason obstacle = why_not_detached();
   if (r_.disk_usable) {
+    if (obstacle != Reason::none && (late || !r_.membership.changing())) return finish(false, obstacle);
     // An extent that stays set would be copied when the disk comes back.
-    if (!std::exchange(asked_, true) && !r_.membership.holds_tenure()) r_.secondary.cool(Secondary::Heat::is_over);
-    if (!leaves_the_set()) {
+    if (!r_.membership.holds_tenure()) r_.secondary.cool(Secondary::Heat::is_over);
+    if (obstacle != Reason::none || !leaves_the_set()) {
       if (late) finish(false, r_.membership.may_decide() ? Reason::timed_out : Reason::no_quorum);
       return;
     }
     r_.stop_using_disk();
   }
-  const bool quiet = r_.disk.in_flight() == 0 && r_.ctx.metadata.empty() && !r_.membership.adopting();
-  const bool recorded = r_.records.failed() || (r_.records.idle() && r_.intents.idle() && r_.dirty.idle());
-  if (quiet && recorded) {
+  // What is marked from here on is covered by the extents that stay set on the disk.
+  if (!std::exchange(asked_, true)) r_.dirty.pump();
+  const bool quiet = r_.disk.in_flight() == 0 && r_.metadata_quiet() && !r_.membership.adopting();
+  const bool recorded = r_.records.failed() || (r_.records.idle() && r_.intents.idle());
+  if (quiet && recorded && obstacle == Reason::none) {
     r_.let_go_of_disk();
     return finish(true);
   }
-  if (late) finish(false, Reason::io_pending);
+  if (late) finish(false, obstacle != Reason::none ? obstacle : Reason::io_pending);
 }
 
 // What a fence handler on the other side has done here, before it lets that one go on (exit status 4). A round that was begun with a fence is

@@ -150,6 +150,18 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::outdate_connected, "outdate-connected", "A data node is connected: of what happens there this copy hears.",
      "Nothing has to be marked while they are connected. To have it go on without this copy: down, or detach.",
      kConnectedOutdates},
+    {Reason::other_voters, "other-voters", "The configuration names other voters than those that it runs with.",
+     "adjust takes them over.", kRefused},
+    {Reason::other_id, "other-id",
+     "The resource's id would become another one: it is derived from the names and node-ids of the nodes.",
+     "Write resource-uuid, as the refusal prints it, into the options of the resource on every node.", kRefused},
+    {Reason::one_place_at_a_time, "one-place-at-a-time",
+     "More than one place would change hands at once. The place of a node is its node-id, that of a witness its rank in the file, and each "
+     "has a vote.",
+     "Change one place at a time, keep the order of the witnesses, and take out the last of them first.", kRefused},
+    {Reason::needs_restart, "needs-restart",
+     "What was changed takes effect by going down and up again, which would take the role from this node.",
+     "First secondary on this node, and primary on its peer if it is to go on serving.", kRefused},
 });
 static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 

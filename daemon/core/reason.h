@@ -63,9 +63,14 @@ enum class Reason : uint8_t {
   copy_outdated,    // declared so, and no other voter heard since
   outdate_primary,
   outdate_connected,
+  // the daemon's, about a configuration that was changed
+  other_voters,
+  other_id,
+  one_place_at_a_time,
+  needs_restart,
 };
 
-constexpr size_t kReasons = static_cast<size_t>(Reason::outdate_connected) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::needs_restart) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

@@ -66,6 +66,8 @@ class ReplicaImpl {
   // Nor metadata: nothing of it is under way any more. This node's vote is on it, and answers no more.
   void let_go_of_disk();
   bool disk_released() const { return disk_released_; }
+  // Nothing of it is being written, given up or not.
+  bool metadata_quiet() const { return ctx.metadata.empty() && abandoned_.empty(); }
   void tell_condition();   // of this copy, to every data node that was met
   void tell_remembered();  // which disk of its own was levelled with this copy, to each that does not know
   // This node's memory was shown to be an older state: its disk and its vote are worth nothing, for good.

@@ -60,11 +60,11 @@ constexpr Required kRequired[] = {
     {"link closed", &Coverage::closed, Reason::older_state},
 };
 
-// Codes that no core ever says: the daemon asks who has the device open before it asks the core, and attaches by starting anew. And one that says that nothing else explains it:
+// Codes that no core ever says: the daemon asks who has the device open before it asks the core, attaches by starting anew, and compares configurations itself. And one that says that nothing else explains it:
 // one seed in some thousands comes to that (admin_test and split_brain_test have it).
 constexpr bool is_not_asked_for(Reason reason) {
   return reason == Reason::none || reason == Reason::device_in_use || reason == Reason::timed_out ||
-         reason == Reason::attach_primary;
+         reason == Reason::attach_primary || reason >= Reason::other_voters;
 }
 
 template <class Names>

@@ -7,7 +7,7 @@
 // a lost leg, at a drop or at a force alone, what a new Primary has in its intent map (its members have all that was written before),
 // the target's flush before its join, the half that is not seasoned, what a replaced voter had granted, answers between the flush and
 // the decision of a smaller set (2874 seeds), bits of a history that is given up, and a force that leaves voters behind, since the operator of the simulator keeps those from
-// electing anybody. Unit tests hold those.
+// electing anybody, and a round that counts on a word of a peer that is met before it is decided. Unit tests hold those.
 #pragma once
 
 #include <cstdint>

@@ -5,10 +5,11 @@ import fcntl
 import os
 import sys
 
-from lab import BLOCK, MIB, Cluster, Writer, check_writes, client_of, expect, run, step, wait_until
+from lab import BLOCK, MIB, Cluster, Writer, check_writes, client_of, expect, run, skip, step, wait_until
+from lossy import LossyDisk, usable
 
 SIZE = 64 * MIB
-REFUSED, NO_DISK, NO_DATA = 11, 16, 17
+REFUSED, NO_DISK, NO_DATA, FAILURE = 11, 16, 17, 20
 
 
 def in_use(path):
@@ -25,11 +26,16 @@ def dstates(cluster):
     return [node.do("dstate", "r0").strip() for node in cluster.nodes]
 
 
-def under_load():
+def with_digests():
+    """The same on disks that keep digests of their blocks."""
+    under_load(create=("--digests",))
+
+
+def under_load(create=()):
     """detach on either node while clients write: they notice nothing, the disk is free, and attach copies what was missed."""
     with Cluster(size=SIZE) as cluster:
         alpha, beta = cluster.nodes
-        cluster.bring_up(primary=alpha)
+        cluster.bring_up(primary=alpha, create=create)
         blocks = (SIZE - 2 * MIB) // BLOCK
         writer = Writer(cluster, "writer", [alpha.uri("r0")], blocks)
         writer.wait_for(500)
@@ -84,6 +90,32 @@ def replaced():
         client.shutdown()
         alpha.do("secondary", "r0")
         cluster.compare_disks(SIZE - MIB)
+
+
+def failed():
+    """A disk that failed is still claimed: attach lets go of it first. One that still fails leaves the node down, which is said."""
+    if usable():
+        skip(usable())
+    with Cluster(size=SIZE) as cluster:
+        alpha, beta = cluster.nodes
+        with LossyDisk(cluster, beta) as disk:
+            cluster.bring_up(primary=alpha)
+            client = client_of(alpha)
+            disk.fail(1, 0, "w")
+            client.pwrite(os.urandom(MIB), 0)
+            wait_until(lambda: beta.do("dstate", "r0").startswith("Diskless/"), "beta's disk to be given up")
+            said = beta.refuses([NO_DISK, FAILURE], "attach", "r0")
+            disk.well()
+            # It can be read, and fails at the first write, which comes too late to stay as it was.
+            step(f"while it fails still: {said}")
+            expect("IS DOWN on this node" in said, "nobody is told that it went down")
+            beta.do("up", "r0")
+            beta.wait_sync()
+            client.pwrite(os.urandom(MIB), 4 * MIB)
+            client.shutdown()
+            alpha.do("secondary", "r0")
+            alpha.do("down", "r0")
+            beta.do("down", "r0")
 
 
 def votes():

@@ -10,7 +10,7 @@ constexpr size_t kMaxEarly = 64;  // register messages while a run is being reme
 }
 
 void Membership::greet(Seat seat) {
-  if (!MUTANT(outdated_peer_met)) stood_aside_.erase(seat);
+  forget_word_of(seat);
   r_.send(seat, VoterHello{r_.ctx.record.acceptor.acceptor, r_.ctx.record.boot, r_.ctx.record.memory.lineage});
 }
 

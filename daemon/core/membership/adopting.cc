@@ -1,6 +1,7 @@
 // Adopting a decided tenure: finish what was begun under the older one, take over its consequences for the bitmaps, make that
 // durable, then act by it.
 #include <algorithm>
+#include <utility>
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
@@ -95,7 +96,7 @@ void Membership::end_doubt(const Tenure& next) {
   const bool chosen = next.primary == r_.ctx.self_holder();
   doubt_ended_ = record.doubtful && (flushed || chosen);
   if (doubt_ended_) record.doubtful = false;
-  if (chosen) record.outdated = false;
+  if (chosen && std::exchange(record.outdated, false)) r_.ctx.note(Notice::outdated_no_more);
 }
 
 bool Membership::doubt_forbids() const {
@@ -249,6 +250,10 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
 
 void Membership::adopted_now() {
   const Tenure& tenure = *adopted();
+  if (lease_anew_ == tenure.number) {
+    lease_.forget();
+    next_lease_request_ = kLongAgo;
+  }
   adopting_.reset();
   if (undecided_ && undecided_->number <= tenure.number) undecided_.reset();
   if (rumoured_ && rumoured_->voter_set <= tenure.voter_set) rumoured_.reset();

@@ -46,7 +46,9 @@ SeatSet Membership::broken_tie() const {
   if (adopted()->voters.size() != 2 && !odd_too) return {};
   for (const Voter& voter : adopted()->voters) {
     if (odd_too && voter.seat.is_witness()) continue;
-    const bool aside = stood_aside_.contains(voter.seat) && (holds_tenure() || MUTANT(candidate_past_an_outdated_peer));
+    // With a third node about, the two could have voted together in a round of that one without having met.
+    const bool aside = stood_aside_.contains(voter.seat) && r_.ctx.config.data_nodes.size() == 2 &&
+                       (holds_tenure() || MUTANT(candidate_past_an_outdated_peer));
     const bool gone = (fenced(voter.seat) || aside) && !r_.peer(voter.seat).link_up;
     if (voter.seat != r_.self() && (voter.seat.is_witness() || !gone)) return {};
   }
@@ -130,10 +132,19 @@ void Membership::pump_fences() {
   }
 }
 
+// It comes, and forgets what it had said as soon as it hears this node. A round that counts on it must not be decided any more: what the peer
+// had granted before would carry a tenure that it has never heard of (found by a review).
+void Membership::forget_word_of(Seat peer) {
+  if (!stood_aside_.contains(peer) || MUTANT(outdated_peer_met)) return;
+  stood_aside_.erase(peer);
+  if (round_) fail_round(r_.ctx.config.retry);
+}
+
 // Said of this time without it: a word from before the two last met is about nothing.
 bool Membership::stood_aside(Seat peer, const FenceDone& done) const {
   const bool primary = holds_tenure() || MUTANT(candidate_past_an_outdated_peer);
-  return done.exit_status == kPeerIsOutdated && primary && r_.peer(peer).since <= fence_begun_[peer.value];
+  const bool pair = r_.ctx.config.data_nodes.size() == 2;
+  return done.exit_status == kPeerIsOutdated && primary && pair && r_.peer(peer).since <= fence_begun_[peer.value];
 }
 
 void Membership::fence_done(const FenceDone& done) {
@@ -143,7 +154,9 @@ void Membership::fence_done(const FenceDone& done) {
   r_.admin.fence_ended();
   next_fence_[done.peer.value] = r_.ctx.now + kFenceAgain;
   r_.ctx.note(Notice::fence_finished, done.peer, static_cast<uint64_t>(done.exit_status));
+  const bool since_apart = running && r_.peer(done.peer).since <= fence_begun_[done.peer.value] && !r_.peer(done.peer).link_up;
   if (done.exit_status == kPeerIsPrimary) {
+    if (since_apart && adopted() && !holds_tenure()) declare_outdated();
     r_.admin.peer_found_primary();
     return;
   }

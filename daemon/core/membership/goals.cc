@@ -41,10 +41,15 @@ uint32_t Membership::votes_answering() const {
   return static_cast<uint32_t>(std::count_if(voters.begin(), voters.end(), [this](const Voter& v) { return answers(v); }));
 }
 
+// A node whose disk is gone may have let go of its vote with it.
 bool Membership::needs_own_vote() const {
   const Voters& voters = adopted()->voters;
-  const auto others =
-      std::count_if(voters.begin(), voters.end(), [this](const Voter& v) { return v.seat != r_.self() && answers(v); });
+  const auto own = [this](const Voter& v) { return v.seat == r_.self() && answers(v); };
+  if (std::none_of(voters.begin(), voters.end(), own)) return false;
+  const auto others = std::count_if(voters.begin(), voters.end(), [this](const Voter& v) {
+    const bool diskless = !v.seat.is_witness() && r_.peer(v.seat).met && !r_.peer(v.seat).disk_usable;
+    return v.seat != r_.self() && !diskless && answers(v);
+  });
   return static_cast<uint32_t>(others) < votes_needed();
 }
 

@@ -212,6 +212,7 @@ class Membership {
   void voted_in_a_majority();
   void hear_of_others();
   bool stood_aside(Seat peer, const FenceDone& done) const;
+  void forget_word_of(Seat peer);
   void pump_fences();
   bool has_part(Seat peer) const;
   bool fence_wanted(Seat peer) const;
@@ -267,7 +268,8 @@ class Membership {
   std::array<Boot, kMaxSeats> ended_{};  // the boot that a completed fence has ended; nil: none
   SeatSet fences_running_;
   std::array<Instant, kMaxSeats> fence_begun_{};
-  SeatSet stood_aside_;  // said that they are Outdated, durably, and have not been met since
+  uint64_t lease_anew_ = 0;  // number of a tenure that was decided as half, by such a word: no grant of before counts under it
+  SeatSet stood_aside_;      // said that they are Outdated, durably, and have not been met since
   std::array<Instant, kMaxSeats> next_fence_{};
   std::array<std::optional<int>, kMaxSeats> last_fence_{};  // exit status
   bool seasoned_ = false;                                   // our acceptance, given in this boot, was counted in a real majority

@@ -54,6 +54,7 @@ void Membership::register_message(Seat from, const Message& message) {
     if (!round_ || !round_->accepted(from, *accepted)) return;
     count_acceptances(*round_);
     const Tenure value = *round_->proposed();
+    if (!round_->real_majority() && !stood_aside_.empty()) lease_anew_ = value.number;
     decided(value);
   }
 }

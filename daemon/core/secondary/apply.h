@@ -33,6 +33,8 @@ class Secondary {
   // written, all.
   enum class Heat : uint8_t { matters, is_over };
   void cool(Heat heat);
+  // What is written after the next cool(is_over) is left set.
+  void ends() { over_.reset(); }
   // Writes that came over a link and wait for their intent bits.
   size_t waiting() const { return waiting_.size(); }
 

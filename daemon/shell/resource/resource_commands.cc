@@ -81,7 +81,7 @@ void Resource::view(std::function<void(ResourceView)> done) {
     view.open = clients_->open_exports() > 0;
     view.read_bytes = clients_->bytes_read();
     view.disk_open = disk_ != nullptr;
-    view.digests = checked_ != nullptr;
+    view.digests = layout_.digests;
     if (checked_) view.wrong_blocks = checked_->wrong_blocks();
     view.written_bytes = clients_->bytes_written();
     view.engine = loop_->engine_name();

@@ -77,6 +77,7 @@ TEST(ConfigChange, APrimaryIsNotRestarted) {
   EXPECT_EQ(reply.exit_status, 11);
   EXPECT_NE(reply.err.find("Changed: ping-int."), std::string::npos) << reply.err;
   EXPECT_NE(reply.err.find("lockstep secondary r0"), std::string::npos);
+  EXPECT_NE(reply.err.find("[needs-restart]"), std::string::npos);
   EXPECT_NE(restart_refused(before, nullptr).err.find("has it no more"), std::string::npos);
 }
 

@@ -180,6 +180,56 @@ TEST_F(Detaching, ACommandThatIsRefusedLeavesTheCopyWhereItWas) {
   EXPECT_FALSE(lab_.node(kA).noted(Notice::disk_detached));
 }
 
+TEST_F(Detaching, UnderWritesThatAThirdNodeMisses) {
+  LabOptions options = three_data_nodes();
+  options.witnesses = {kW, witness_seat(1)};
+  Lab lab(options);
+  lab.create();
+  lab.promote(kA);
+  lab.kill(kC);
+  lab.advance(seconds(1));
+  lab.node(kA).hold_meta = true;
+  const AdminId command = lab.admin(kA, AdminOp::detach);
+  for (uint64_t i = 0; i < 20; ++i) lab.write(kA, {i * 8192, 4096});
+  lab.node(kA).hold_meta = false;
+  lab.run();
+  for (uint64_t i = 0; i < 20 && !lab.result(kA, command); ++i) {
+    lab.write(kA, {(1 << 20) + i * 8192, 4096});
+    lab.advance(milliseconds(50));
+  }
+  EXPECT_TRUE(lab.ok(kA, command));
+}
+
+// Of three voters one has let go of its vote: it is still there, and cannot be counted on.
+TEST_F(Detaching, AVoteThatIsGoneWithItsDiskDoesNotCount) {
+  LabOptions options = three_data_nodes();
+  options.witnesses = {};
+  Lab lab(options);
+  lab.create();
+  lab.promote(kA);
+  ASSERT_TRUE(lab.ok(kB, lab.admin(kB, AdminOp::detach)));
+  EXPECT_EQ(lab.reason(kC, lab.admin(kC, AdminOp::detach)), Reason::needs_own_vote);
+  EXPECT_EQ(lab.reason(kA, lab.admin(kA, AdminOp::detach)), Reason::needs_own_vote);
+  lab.advance(seconds(10));
+  EXPECT_EQ(lab.answer(kA, lab.write(kA)), IoStatus::ok);
+}
+
+// What was proposed is decided later: the Primary has given its copy up, and says so.
+TEST_F(Detaching, AProposalThatOutlivesTheCommandTakesTheCopyAlong) {
+  bool mute = true;
+  lab_.lose_mail = [&mute](const Lab::Mail& letter) { return mute && std::holds_alternative<Accepted>(letter.send.message); };
+  const AdminId command = lab_.admin(kA, AdminOp::detach);
+  lab_.advance(seconds(16));
+  ASSERT_TRUE(lab_.result(kA, command));
+  ASSERT_FALSE(lab_.ok(kA, command));
+  mute = false;
+  lab_.advance(seconds(10));
+  const bool member = lab_.node(kA).tenure().members.contains(kA);
+  EXPECT_EQ(lab_.show(kA).disk, member ? DiskState::up_to_date : DiskState::diskless);
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA)), IoStatus::ok);
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::detach)));
+}
+
 // --- outdate ---------------------------------------------------------------------------------------------------------------
 
 constexpr int kOutdated = 4;
@@ -265,6 +315,40 @@ TEST_F(Outdating, AWordFromBeforeTheyLastMetIsAboutNothing) {
   EXPECT_TRUE(lab_.node(kA).noted(Notice::fence_ignored));
   static_cast<void>(write);
   EXPECT_FALSE(lab_.answer(kA, lab_.write(kA)));
+}
+
+// The round that the word let begin is still flushing when the two meet: the copy forgets its word, and has granted a lease a moment ago.
+TEST_F(Outdating, ARoundThatCountsOnTheWordEndsWhenTheyMeet) {
+  lab_.node(kA).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::flush; };
+  lab_.cut(kA, kB);
+  ASSERT_TRUE(lab_.ok(kB, lab_.admin(kB, AdminOp::outdate)));
+  const ClientIo write = lab_.write(kA);
+  ASSERT_EQ(lab_.node(kA).fences.size(), 1u);
+  lab_.step(kA, FenceDone{kB, boot_of(kB), kOutdated});
+  lab_.run();
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB})) << "the flush is awaited";
+  lab_.connect(kA, kB);
+  lab_.run();
+  ASSERT_FALSE(lab_.node(kB).record.outdated);
+  // Nothing reaches the peer any more, and nobody has noticed that.
+  lab_.lose_mail = [](const Lab::Mail&) { return true; };
+  lab_.node(kA).hold_disk = [](const DiskIo&) { return false; };
+  lab_.run();
+  lab_.advance(milliseconds(500));
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+  EXPECT_FALSE(lab_.answer(kA, write)) << "the other one would take over without it";
+}
+
+TEST_F(Outdating, AStaleWordThatThePeerIsPrimaryOutdatesNobody) {
+  part();
+  const AdminId promotion = lab_.admin(kB, AdminOp::primary);
+  lab_.advance(seconds(1));
+  lab_.connect(kA, kB);
+  lab_.advance(seconds(1));
+  part();
+  handler_ends(kB, kA, 6);
+  EXPECT_TRUE(lab_.result(kB, promotion));
+  EXPECT_FALSE(lab_.node(kB).record.outdated);
 }
 
 TEST_F(Outdating, GivesACandidateNothing) {
