@@ -58,7 +58,7 @@
   X(P4, growth_adopted_unmarked, any, "a larger volume is recorded before what is new is marked")                              \
   X(P4, forgotten_writes_unnoticed, any,                                                                                       \
     "more writes than are remembered, and those that were forgotten are not marked for a lost peer")                           \
-  X(P5, unflushed_not_marked, volatile_caches, "what was answered and not flushed everywhere is not marked for a lost peer")   \
+  X(P4, unflushed_not_marked, volatile_caches, "what was answered and not flushed everywhere is not marked for a lost peer")   \
   X(P4, intents_never_told, any, "a copy that comes back does not tell which extents were hot here")                           \
   X(P4, settled_without_flush, volatile_caches, "settled is said without a flush")                                             \
   X(P4, intent_cleared_uncovered, any, "an intent bit is cleared before the dirty bits that replace it are durable")           \
