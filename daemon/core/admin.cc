@@ -195,6 +195,8 @@ void Admin::pump_primary() {
   if (r_.membership.serves_clients()) return finish(true);
   if (r_.membership.caretaking() && !r_.disk_usable) return finish(false, Reason::no_disk);
   const Reason obstacle = promotion_obstacle();
+  // Also of a caretaker, which holds the tenure already: it goes on levelling, and serves nobody (seed 325316097744).
+  if (obstacle == Reason::different_history && r_.membership.caretaking()) return finish(false, obstacle);
   const bool too_few = obstacle == Reason::no_quorum || obstacle == Reason::copy_outdated;
   bool may_pass = obstacle == Reason::none || too_few;
   // A later tenure may have been decided in which this copy counts: a round will tell.
