@@ -19,13 +19,15 @@ void EventFeed::describe(const ResourceStatus& status, std::map<std::string, Obj
         {"suspended", suspended_text(status)},
         {"tenure", fmt::format("{}", snapshot.tenure ? snapshot.tenure->number : 0)},
         {"reason", reason}}});
-  const std::string volume = fmt::format("{}", status.volume);
-  add(2, volume,
-      {"device",
-       {{"name", status.name}, {"volume", volume}},
-       {{"disk", std::string(to_text(snapshot.disk))},
-        {"open", status.open ? "yes" : "no"},
-        {"quorum", snapshot.quorum ? "yes" : "no"}}});
+  for (size_t i = 0; i < snapshot.volumes.size(); ++i) {
+    const std::string volume = fmt::format("{}", snapshot.volumes[i].number);
+    add(2, volume,
+        {"device",
+         {{"name", status.name}, {"volume", volume}},
+         {{"disk", std::string(to_text(snapshot.disk))},
+          {"open", i < status.volumes.size() && status.volumes[i].open ? "yes" : "no"},
+          {"quorum", snapshot.quorum ? "yes" : "no"}}});
+  }
   for (const PeerSnapshot& peer : snapshot.peers) {
     const std::string id = fmt::format("{}", peer.node.value);
     const Fields keys = {{"name", status.name}, {"peer-node-id", id}, {"conn-name", status.name_of(peer.node)}};
@@ -34,14 +36,17 @@ void EventFeed::describe(const ResourceStatus& status, std::map<std::string, Obj
          keys,
          {{"connection", status.connection_state(peer.node)},
           {"role", std::string(to_text(peer.connected ? peer.role : Role::unknown))}}});
-    Fields device_keys = keys;
-    device_keys.emplace_back("volume", volume);
-    add(3, id,
-        {"peer-device",
-         device_keys,
-         {{"replication", std::string(to_text(peer.replication))},
-          {"peer-disk", std::string(to_text(peer.disk))},
-          {"resync-suspended", paused_text(peer)}}});
+    for (const VolumeShape& shape : snapshot.volumes) {
+      const std::string volume = fmt::format("{}", shape.number);
+      Fields device_keys = keys;
+      device_keys.emplace_back("volume", volume);
+      add(3, id + " " + volume,
+          {"peer-device",
+           device_keys,
+           {{"replication", std::string(to_text(peer.replication))},
+            {"peer-disk", std::string(to_text(peer.disk))},
+            {"resync-suspended", paused_text(peer)}}});
+    }
   }
   for (const VoterSnapshot& voter : snapshot.voters) {
     add(4, fmt::format("{}", voter.seat.value),

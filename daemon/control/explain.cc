@@ -180,17 +180,26 @@ void explain_io(const ResourceStatus& status, std::string& out) {
   add_line(out, tenure_text(status));
 }
 
+void list_places(const ResourceStatus& status, const std::vector<VolumeRange>& places, std::string& out) {
+  const bool several = status.snapshot.volumes.size() > 1;
+  for (size_t i = 0; i < places.size() && i < kMostLines; ++i) {
+    const auto& [index, volume, range] = places[i];
+    add_line(out, fmt::format("  {}{} to {}", several ? fmt::format("{}/{}: ", status.name, volume) : "", range.offset,
+                              range.end() - 1));
+  }
+}
+
 // After a split brain: where the two may differ, as far as the bitmaps and intent maps of both know.
-void explain_differences(const PeerSnapshot& peer, std::string& out) {
+void explain_differences(const ResourceStatus& status, const PeerSnapshot& peer, std::string& out) {
   if (peer.differing.empty()) return;
   uint64_t bytes = 0;
-  for (const Range& range : peer.differing) bytes += range.length;
-  add_line(out, fmt::format("May differ: {} MiB, in {} places (bytes of the volume):", (bytes + (1 << 20) - 1) >> 20,
-                            peer.differing.size()));
-  for (size_t i = 0; i < peer.differing.size() && i < kMostLines; ++i)
-    add_line(out, fmt::format("  {} to {}", peer.differing[i].offset, peer.differing[i].end() - 1));
-  if (peer.differing.size() > kMostLines)
-    add_line(out, fmt::format("  and {} more (status --json has them all)", peer.differing.size() - kMostLines));
+  const std::vector<VolumeRange> places = places_of(status.snapshot, peer.differing);
+  for (const VolumeRange& place : places) bytes += place.range.length;
+  add_line(out,
+           fmt::format("May differ: {} MiB, in {} places (bytes of the volume):", (bytes + (1 << 20) - 1) >> 20, places.size()));
+  list_places(status, places, out);
+  if (places.size() > kMostLines)
+    add_line(out, fmt::format("  and {} more (status --json has them all)", places.size() - kMostLines));
 }
 
 void explain_pause(const ResourceStatus& status, const PeerSnapshot& peer, std::string& out) {
@@ -214,10 +223,9 @@ void explain_verify(const ResourceStatus& status, const PeerSnapshot& peer, std:
   if (verify.differing == 0) return;
   add_line(out, fmt::format("{}: {} blocks of 4 KiB differ from this node's, in these places (bytes of the volume):", name,
                             verify.differing));
-  for (size_t i = 0; i < verify.extents.size() && i < kMostLines; ++i)
-    add_line(out, fmt::format("  {} to {}", verify.extents[i].offset, verify.extents[i].end() - 1));
-  if (verify.extents.size() > kMostLines)
-    add_line(out, fmt::format("  and {} more (status --json)", verify.extents.size() - kMostLines));
+  const std::vector<VolumeRange> places = places_of(status.snapshot, verify.extents);
+  list_places(status, places, out);
+  if (places.size() > kMostLines) add_line(out, fmt::format("  and {} more (status --json)", places.size() - kMostLines));
   add_line(
       out,
       fmt::format("Which copy is right cannot be told here{}. When it is known: lockstep verify {} --repair --from NODE, on the "
@@ -238,7 +246,7 @@ void explain_resync(const ResourceStatus& status, std::string& out) {
       add_line(out, fmt::format("{}: no connection for {}; {} KiB out of sync as far as this node knows.", name,
                                 duration_text(peer.silent_for), kib));
       if (peer.refused != Reason::none) explain_reason(peer.refused, out);
-      explain_differences(peer, out);
+      explain_differences(status, peer, out);
       add_line(out, status.refusal_of(peer.node));
     } else {
       add_line(out, fmt::format("{}: no resync runs; {} KiB out of sync, its disk is {}.", name, kib, to_text(peer.disk)));
@@ -320,11 +328,13 @@ std::string explain_text(const ResourceStatus& status, ExplainTopic topic) {
 
 std::string show_gi_text(const ResourceStatus& status) {
   const Snapshot& snapshot = status.snapshot;
-  std::string out = fmt::format("{}/{}\n", status.name, status.volume);
+  const bool several = snapshot.volumes.size() > 1;
+  std::string out = fmt::format("{}{}\n", status.name, several ? "" : fmt::format("/{}", snapshot.volumes[0].number));
   const auto row = [&out](std::string_view name, std::string_view value) { out += fmt::format("  {:<14} {}\n", name, value); };
   row("disk-uuid", snapshot.disk_uuid.to_string());
   row("disk-state", to_text(snapshot.disk));
-  row("size", fmt::format("{} KiB", snapshot.size_bytes / 1024));
+  for (const VolumeShape& shape : snapshot.volumes)
+    row(several ? fmt::format("size of /{}", shape.number) : "size", fmt::format("{} KiB", shape.size_bytes / 1024));
   if (!snapshot.tenure) {
     row("tenure", "none: never used");
     return out;

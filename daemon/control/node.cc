@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -76,6 +77,14 @@ Node::Up* Node::need(const ControlRequest& request, const Shared& responder) {
   return nullptr;
 }
 
+// What only shows something does it for the whole resource; of what changes something, a comparison is for one volume, and resize has its own
+// refusal.
+bool Node::may_name_a_volume(const ControlRequest& request) {
+  static constexpr std::array kMay{"verify", "resize", "status", "events", "role", "cstate", "dstate", "show-gi", "explain"};
+  return std::any_of(kMay.begin(), kMay.end(), [&request](const char* command) { return request.command == command; }) &&
+         !request.flag("repair") && !request.flag("cancel");
+}
+
 // A volume or a peer that the resource doesn't have: an operator's slip, which must not act on something else.
 ControlReply Node::misnamed(const config::Resource& resource, const ControlRequest& request) const {
   const config::Host* self = resource.host(options_.node);
@@ -83,6 +92,11 @@ ControlReply Node::misnamed(const config::Resource& resource, const ControlReque
     const auto same = [&request](const config::Volume& volume) { return volume.number == *request.volume; };
     if (std::none_of(self->volumes.begin(), self->volumes.end(), same))
       return {10, "", fmt::format("{}: it has no volume {}\n", resource.name, *request.volume)};
+    if (self->volumes.size() > 1 && !may_name_a_volume(request)) {
+      return {11, "",
+              fmt::format("{0}/{1}: {2} acts on all volumes of a resource together\n  Say {2} {0}.\n", resource.name,
+                          *request.volume, request.command)};
+    }
   }
   const config::Host* peer = request.peer.empty() ? nullptr : resource.host(request.peer);
   if (request.peer.empty() || (peer != nullptr && peer != self)) return {};

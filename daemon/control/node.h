@@ -59,6 +59,7 @@ class Node final : public ControlHandler {
   void discard_for(const ControlRequest& request, Up& up, Seat peer, const Shared& responder);
   void refuse(const std::string& name, Reason reason, const Shared& responder);
   void verify(const ControlRequest& request, Shared responder);
+  void verify_volume(const ControlRequest& request, const Range& range, Shared responder);
   void repair(const ControlRequest& request, Shared responder);
   void pause_sync(const ControlRequest& request, Shared responder);
   void resize(const ControlRequest& request, Shared responder);
@@ -85,6 +86,7 @@ class Node final : public ControlHandler {
   // Answers with "not up" and gives null, or the resource.
   Up* need(const ControlRequest& request, const Shared& responder);
   std::vector<Seat> peers_of(const Up& up, const std::string& name, const Shared& responder);
+  static bool may_name_a_volume(const ControlRequest& request);
   ControlReply misnamed(const config::Resource& resource, const ControlRequest& request) const;
   ControlReply unknown(const ControlRequest& request);
   std::optional<ResourceSettings> settings_of(const config::Resource& resource, const ControlRequest& request,

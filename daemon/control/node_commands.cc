@@ -9,6 +9,7 @@
 #include "control/explain.h"
 #include "control/node.h"
 #include "control/resource_settings.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
@@ -290,7 +291,37 @@ void Node::verify(const ControlRequest& request, Shared responder) {
   if (request.flag("cancel")) return on_peers(request, AdminOp::verify_stop, {}, std::move(responder));
   const auto range = range_to_verify(request.text("start"), request.text("stop"));
   if (const auto* wrong = std::get_if<std::string>(&range)) return responder->finish({1, "", *wrong});
-  on_peers(request, AdminOp::verify, std::get<Range>(range), std::move(responder));
+  const Range& wanted = std::get<Range>(range);
+  const Up* up = find(request.resource);
+  const bool several = up != nullptr && !up->resource->settings().others.empty();
+  if (several && (request.volume || !wanted.empty())) return verify_volume(request, wanted, std::move(responder));
+  on_peers(request, AdminOp::verify, wanted, std::move(responder));
+}
+
+// One of several; `range` is in bytes of the volume, and empty for all of it.
+void Node::verify_volume(const ControlRequest& request, const Range& range, Shared responder) {
+  if (need(request, responder) == nullptr) return;
+  if (!request.volume) {
+    return responder->finish(
+        {10, "",
+         fmt::format("{0}: it has several volumes: say in which one the places are, as in verify {0}/0\n", request.resource)});
+  }
+  with_status(request.resource, [this, request, range, responder](const std::vector<ResourceStatus>& all) {
+    if (all.empty()) return responder->finish({20, "", "the resource went down\n"});
+    const VolumeShapes& volumes = all.front().snapshot.volumes;
+    for (size_t i = 0; i < volumes.size(); ++i) {
+      if (volumes[i].number != *request.volume) continue;
+      const uint64_t size = volumes[i].size_bytes;
+      if (range.offset >= size) {
+        return responder->finish(
+            {11, "",
+             fmt::format("{}/{}: it has {} bytes: --start lies behind its end\n", request.resource, volumes[i].number, size)});
+      }
+      const uint64_t length = range.empty() ? size : std::min(range.length, size - range.offset);
+      return on_peers(request, AdminOp::verify, {volume_base(volumes, i) + range.offset, length}, responder);
+    }
+    responder->finish({10, "", fmt::format("{}: it has no volume {}\n", request.resource, *request.volume)});
+  });
 }
 
 // Whoever asks has to say which copy is right: nothing here knows.

@@ -31,12 +31,11 @@ ResourceStatus Node::status_of(const Up& up, const ResourceView& view) const {
     }
     status.links.push_back(std::move(shown));
   }
-  status.open = view.open;
-  status.read_kib = view.read_bytes / 1024;
+  for (const ClientPort::Traffic& of : view.volumes)
+    status.volumes.push_back({of.open, of.bytes_read / 1024, of.bytes_written / 1024});
   status.digests = view.digests;
   status.disk_open = view.disk_open;
   status.rot_found_kib = view.wrong_blocks * kBlockBytes / 1024;
-  status.written_kib = view.written_bytes / 1024;
   status.snapshot = view.snapshot;
   return status;
 }

@@ -97,8 +97,10 @@ Result<ResourceSettings> settings_for(const config::Resource& resource, const co
   settings.core = core_config(resource, self);
   settings.links = link_settings(resource, self, secret.value());
   for (const config::NbdListen& listen : self.nbd) settings.nbd.push_back({listen.unix_path, host_port(listen.tcp)});
-  const config::Volume& volume = self.volumes.front();  // the configuration refuses more than one
+  const config::Volume& volume = self.volumes.front();
   settings.disk = volume.disk;
+  settings.volume = volume.number;
+  for (size_t i = 1; i < self.volumes.size(); ++i) settings.others.push_back({self.volumes[i].number, self.volumes[i].disk});
   if (!volume.internal()) settings.meta_disk = volume.meta_disk;
   settings.boot = boot;
   for (size_t i = 0; i < kHandlers; ++i) {

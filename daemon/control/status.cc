@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "core/durable.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
@@ -29,6 +32,23 @@ std::string ResourceStatus::refusal_of(Seat peer) const {
     if (refusal.peer == peer) return refusal.why;
   }
   return "";
+}
+
+bool ResourceStatus::open() const {
+  return std::any_of(volumes.begin(), volumes.end(), [](const VolumeStatus& volume) { return volume.open; });
+}
+
+std::vector<VolumeRange> places_of(const Snapshot& snapshot, const std::vector<Range>& ranges) {
+  std::vector<VolumeRange> places;
+  for (const Range& range : ranges) {
+    for (size_t i = 0; i < snapshot.volumes.size(); ++i) {
+      const uint64_t base = volume_base(snapshot.volumes, i);
+      const uint64_t first = std::max(range.offset, base);
+      const uint64_t end = std::min(range.end(), base + snapshot.volumes[i].size_bytes);
+      if (first < end) places.push_back({i, snapshot.volumes[i].number, {first - base, end - first}});
+    }
+  }
+  return places;
 }
 
 std::string suspended_text(const ResourceStatus& status) {
@@ -172,10 +192,15 @@ void resource_text(const ResourceStatus& status, std::string& out) {
   if ((snapshot.suspended || !snapshot.quorum) && snapshot.reason != Reason::none) {
     out += fmt::format(" reason:{}", code_of(snapshot.reason));
   }
-  out += fmt::format("\n  disk:{}", to_text(snapshot.disk));
-  if (status.open) out += " open:yes";
-  if (!snapshot.quorum) out += " quorum:no";
   out += "\n";
+  for (size_t i = 0; i < snapshot.volumes.size(); ++i) {
+    out += "  ";
+    if (snapshot.volumes.size() > 1) out += fmt::format("volume:{} ", snapshot.volumes[i].number);
+    out += fmt::format("disk:{}", to_text(snapshot.disk));
+    if (i < status.volumes.size() && status.volumes[i].open) out += " open:yes";
+    if (!snapshot.quorum) out += " quorum:no";
+    out += "\n";
+  }
   for (const PeerSnapshot& peer : snapshot.peers) peer_text(status, peer, out);
   for (const VoterSnapshot& voter : snapshot.without_seat) {
     out += fmt::format("  {} {} votes:no answers:{}\n", status.name_of(voter.seat), voter.seat.is_witness() ? "witness" : "node",

@@ -28,24 +28,28 @@ struct LinkRefusal {
   std::string why;
 };
 
+struct VolumeStatus {  // what clients do with it, since up
+  bool open = false;
+  uint64_t read_kib = 0;
+  uint64_t written_kib = 0;
+};
+
 struct ResourceStatus {
   std::string name;
   Seat self;
   std::vector<NodeName> names;          // of all seats, witnesses and self included
   std::vector<ConnectionStatus> links;  // of data peers; one that is missing shows as StandAlone, or Connected if the core met it
   std::vector<LinkRefusal> refusals;
-  uint16_t volume = 0;
-  bool open = false;      // a client has the export open
-  uint64_t read_kib = 0;  // by clients, since up
-  bool digests = false;   // at rest
+  std::vector<VolumeStatus> volumes;  // as Snapshot::volumes
+  bool digests = false;               // at rest
   uint64_t rot_found_kib = 0;
   bool disk_open = true;  // the daemon has it claimed, well or not
-  uint64_t written_kib = 0;
   Snapshot snapshot;
 
   std::string name_of(Seat seat) const;
   std::string connection_state(Seat peer) const;
   std::string refusal_of(Seat peer) const;  // empty: none
+  bool open() const;                        // any volume
 };
 
 // none, running, completed (7, and the boot that it ended is the last one known), exit-N, failed (no exit status).
@@ -67,6 +71,14 @@ ResyncProgress progress_of(const PeerSnapshot& peer);
 // Of the whole volume, 0 to 100; exactly 100 only when nothing is out of sync.
 double percent_compared(const VerifySnapshot& verify);
 double percent_in_sync(uint64_t dirty_blocks, uint64_t size_bytes);
+
+// A range of the resource's addresses (core/volumes.h) as places in its volumes; what lies between them is left out.
+struct VolumeRange {
+  size_t index = 0;  // in Snapshot::volumes
+  uint16_t volume = 0;
+  Range range;  // bytes of the volume
+};
+std::vector<VolumeRange> places_of(const Snapshot& snapshot, const std::vector<Range>& ranges);
 
 // "12 s", "3 min", "2 h": for people.
 std::string duration_text(Duration duration);

@@ -15,32 +15,41 @@ json refusal_json(const ResourceStatus& status, Seat peer) {
   return why.empty() ? json(nullptr) : json(why);
 }
 
-json verify_json(const VerifySnapshot& verify) {
+// One volume is all there is: its count is the resource's.
+uint64_t of_volume(const VolumeCounts& counts, size_t volume, uint64_t all) { return counts.empty() ? all : counts[volume]; }
+
+json verify_json(const ResourceStatus& status, const VerifySnapshot& verify, size_t volume) {
   json out;
   out["running"] = verify.running;
   out["completed"] = verify.completed;
   out["repairing"] = verify.repairing;
   if (verify.running) out["done"] = percent_compared(verify);
-  out["differing"] = verify.differing * kKibPerBlock;
-  if (verify.differing == 0) return out;
+  const uint64_t differing = of_volume(verify.differing_of, volume, verify.differing);
+  out["differing"] = differing * kKibPerBlock;
+  if (differing == 0) return out;
   json& extents = out["extents"] = json::array();  // bytes of the volume
-  for (const Range& extent : verify.extents) extents.push_back({{"offset", extent.offset}, {"length", extent.length}});
+  for (const VolumeRange& place : places_of(status.snapshot, verify.extents)) {
+    if (place.index == volume) extents.push_back({{"offset", place.range.offset}, {"length", place.range.length}});
+  }
   return out;
 }
 
-json peer_device_json(const ResourceStatus& status, const PeerSnapshot& peer) {
+// The copies of all volumes are levelled and compared together: states and progress are the resource's.
+json peer_device_json(const ResourceStatus& status, const PeerSnapshot& peer, size_t volume) {
   json out;
-  out["volume"] = status.volume;
+  const VolumeShape& shape = status.snapshot.volumes[volume];
+  out["volume"] = shape.number;
   out["replication-state"] = to_text(peer.replication);
   out["peer-disk-state"] = to_text(peer.disk);
   out["peer-client"] = false;
   out["resync-suspended"] = paused_text(peer);
-  const uint64_t differing = peer.dirty_blocks + peer.verify.differing;
+  const uint64_t differing =
+      of_volume(peer.dirty_of, volume, peer.dirty_blocks) + of_volume(peer.verify.differing_of, volume, peer.verify.differing);
   out["out-of-sync"] = differing * kKibPerBlock;
   out["has-sync-details"] = resyncing(peer);
   out["has-online-verify-details"] = peer.verify.running;
-  out["percent-in-sync"] = percent_in_sync(differing, status.snapshot.size_bytes);
-  out["verify"] = verify_json(peer.verify);
+  out["percent-in-sync"] = percent_in_sync(differing, shape.size_bytes);
+  out["verify"] = verify_json(status, peer.verify, volume);
   if (!resyncing(peer)) return out;
   const ResyncProgress progress = progress_of(peer);
   out["percent-resync-done"] = progress.percent_done;
@@ -63,32 +72,37 @@ json connection_json(const ResourceStatus& status, const PeerSnapshot& peer) {
   out["tls"] = false;
   out["reason"] = peer.refused == Reason::none ? json(nullptr) : json(code_of(peer.refused));
   out["refusal"] = refusal_json(status, peer.node);
-  if (!peer.differing.empty()) {  // split brain: bytes of the volume that may differ
+  if (!peer.differing.empty()) {  // split brain: bytes of a volume that may differ
     json& ranges = out["may-differ"] = json::array();
-    for (const Range& range : peer.differing) ranges.push_back({{"offset", range.offset}, {"length", range.length}});
+    for (const VolumeRange& place : places_of(status.snapshot, peer.differing))
+      ranges.push_back({{"volume", place.volume}, {"offset", place.range.offset}, {"length", place.range.length}});
   }
   out["silent-for"] = peer.connected ? 0 : peer.silent_for.ns / 1'000'000'000;
   out["fence"] = to_text(peer.fence);
-  out["peer_devices"] = json::array({peer_device_json(status, peer)});
+  out["peer_devices"] = json::array();
+  for (size_t i = 0; i < status.snapshot.volumes.size(); ++i) out["peer_devices"].push_back(peer_device_json(status, peer, i));
   return out;
 }
 
-json device_json(const ResourceStatus& status) {
+// What is counted for the whole resource shows with its lowest volume.
+json device_json(const ResourceStatus& status, size_t volume) {
   const Snapshot& snapshot = status.snapshot;
+  const VolumeStatus clients = volume < status.volumes.size() ? status.volumes[volume] : VolumeStatus{};
+  const bool lowest = volume == 0;
   json out;
-  out["volume"] = status.volume;
+  out["volume"] = snapshot.volumes[volume].number;
   out["minor"] = -1;  // there is no kernel device
   out["disk-state"] = to_text(snapshot.disk);
   out["client"] = false;
-  out["open"] = status.open;
+  out["open"] = clients.open;
   out["quorum"] = snapshot.quorum;
-  out["size"] = snapshot.size_bytes / 1024;
-  out["read"] = status.read_kib;
-  out["written"] = status.written_kib;
-  out["upper-pending"] = snapshot.client_ops;
-  out["healed"] = snapshot.healed_blocks * kKibPerBlock;
+  out["size"] = snapshot.volumes[volume].size_bytes / 1024;
+  out["read"] = clients.read_kib;
+  out["written"] = clients.written_kib;
+  out["upper-pending"] = lowest ? snapshot.client_ops : 0;
+  out["healed"] = lowest ? snapshot.healed_blocks * kKibPerBlock : 0;
   out["digests"] = status.digests;
-  out["rot-found"] = status.rot_found_kib;
+  out["rot-found"] = lowest ? status.rot_found_kib : 0;
   return out;
 }
 
@@ -129,7 +143,8 @@ nlohmann::ordered_json status_json(const ResourceStatus& status) {
   for (const VoterSnapshot& voter : snapshot.voters) out["voters"].push_back(voter_json(status, voter));
   out["voters-without-seat"] = json::array();
   for (const VoterSnapshot& voter : snapshot.without_seat) out["voters-without-seat"].push_back(voter_json(status, voter));
-  out["devices"] = json::array({device_json(status)});
+  out["devices"] = json::array();
+  for (size_t i = 0; i < snapshot.volumes.size(); ++i) out["devices"].push_back(device_json(status, i));
   out["connections"] = json::array();
   for (const PeerSnapshot& peer : snapshot.peers) out["connections"].push_back(connection_json(status, peer));
   return out;

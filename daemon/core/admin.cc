@@ -5,6 +5,7 @@
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
@@ -176,6 +177,7 @@ PromotionFacts Admin::promotion_facts() const {
   if (!facts.used) return facts;
   const Tenure& tenure = *record.adopted;
   facts.lost_its_cache = r_.membership.doubt_forbids();
+  facts.lacks_room = !room_for(tenure.volumes, volumes_of(record));
   facts.member = tenure.members.contains(r_.self()) || MUTANT(promoted_outside_set);
   if (!tenure.primary || tenure.primary->node == r_.self()) return facts;
   const Peer& peer = r_.peer(tenure.primary->node);
@@ -269,6 +271,7 @@ void Admin::pump_suspend_io() {
 // To what size; none is refused. All copies have to have room for it, and to be current: one that is behind would be shut out.
 Reason Admin::choose_size(uint64_t volume) {
   if (!r_.disk_usable) return Reason::no_disk;
+  if (r_.membership.adopted()->volumes.size() > 1) return Reason::several_volumes;
   uint64_t room = r_.ctx.record.size_bytes;
   for (Seat seat : r_.data_peers()) {
     if (!r_.peer(seat).met) return Reason::not_all_current;
@@ -290,7 +293,7 @@ void Admin::pump_resize() {
   if (!r_.membership.serves_clients()) return finish(false, Reason::not_primary);
   // An image of the disks is being taken: what grows would be copied into it.
   if (r_.write_path.suspended()) return finish(false, Reason::io_suspended);
-  const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
+  const uint64_t volume = span_of(*r_.membership.adopted());
   if (growing_to_ == 0) {
     const Reason refused = choose_size(volume);
     if (refused != Reason::none) return finish(false, refused);
@@ -309,9 +312,16 @@ void Admin::pump_change_nodes() {
   finish(false, can ? Reason::timed_out : Reason::no_quorum);
 }
 
+VolumeShapes Admin::volumes_to_create() const {
+  VolumeShapes volumes = volumes_of(r_.ctx.record);
+  if (current_ && current_->range.length > 0) volumes[0].size_bytes = std::min(current_->range.length, volumes[0].size_bytes);
+  return volumes;
+}
+
 Reason Admin::creation_obstacle() const {
   if (r_.ctx.record.adopted) return Reason::already_used;
   if (!r_.disk_usable) return Reason::no_disk;
+  if (current_->range.length > 0 && r_.ctx.record.volumes.size() > 1) return Reason::several_volumes;
   if (r_.ctx.record.inconsistent) return Reason::already_used;  // its history was given up
   for (Seat seat : r_.data_peers()) {
     const Peer& peer = r_.peer(seat);
@@ -405,6 +415,7 @@ void Admin::pump_founding() {
     return;
   }
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
+  if (current_->range.length > 0 && r_.ctx.record.volumes.size() > 1) return finish(false, Reason::several_volumes);
   if (awaits_voters()) return;
   creating_ = true;
   if (r_.membership.last_obstacle() == Reason::earlier_life) return finish(false, Reason::earlier_life);

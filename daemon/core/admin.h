@@ -31,10 +31,8 @@ class Admin {
   bool forced() const { return forced_; }
   bool wants_demotion() const { return demoting_ready_; }
   bool wants_creation() const { return creating_; }
-  // The size of the volume that is being created: no more than the disk has.
-  uint64_t size_to_create(uint64_t disk) const {
-    return current_ && current_->range.length > 0 ? std::min(current_->range.length, disk) : disk;
-  }
+  // What is being created: all that the disks have room for, or of one volume what was asked for, but no more than that.
+  VolumeShapes volumes_to_create() const;
   // The volume is to grow to so many bytes; zero: it is not.
   uint64_t wants_size() const { return running(AdminOp::resize) ? growing_to_ : 0; }
   bool assumes_clean() const { return current_ && current_->assume_clean; }

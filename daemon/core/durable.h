@@ -60,9 +60,11 @@ struct PeerSlot {
 struct NodeRecord {
   ResourceId resource;
   Seat node;
-  Uuid disk;                // drawn by create-md
-  uint64_t size_bytes = 0;  // data area, from offset 0 of the backing device
-  Boot boot;                // at the last attach
+  Uuid disk;  // drawn by create-md
+  uint64_t size_bytes =
+      0;  // that the maps cover: the data area of the backing device, or with several volumes what span_of() says of them
+  VolumeShapes volumes;  // several: what each one's device has room for; empty: one volume, of size_bytes
+  Boot boot;             // at the last attach
   // This copy's disk has a volatile cache and lost power, perhaps, while it held writes that were not flushed: it may lack some that
   // were acknowledged. Never a source, and promoted only where no copy is better; levelling it ends the doubt.
   bool doubtful = false;

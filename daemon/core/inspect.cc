@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "core/replica_impl.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
@@ -46,6 +47,17 @@ bool lacks_writes(const ReplicaImpl& r) {
   return tenure && !tenure->members.contains(r.self()) && r.disk_usable;
 }
 
+// Nothing where there is one volume; a whole map is looked at only where there is something to count.
+template <class Count>
+VolumeCounts by_volume(const ReplicaImpl& r, uint64_t total, const Count& count) {
+  VolumeCounts counts;
+  const auto& tenure = r.ctx.record.adopted;
+  if (!tenure || tenure->volumes.size() < 2) return counts;
+  if (total > 0) return count(tenure->volumes);
+  for (size_t i = 0; i < tenure->volumes.size(); ++i) counts.push_back(0);
+  return counts;
+}
+
 VerifySnapshot show_comparison(const ReplicaImpl& r, Seat peer, Instant now) {
   VerifySnapshot shown;
   shown.running = r.verifier.active(peer);
@@ -58,6 +70,8 @@ VerifySnapshot show_comparison(const ReplicaImpl& r, Seat peer, Instant now) {
   shown.repairing = r.verifier.repairing(peer);
   shown.differing = r.verifier.differing(peer);
   if (shown.differing > 0) shown.extents = r.verifier.extents(peer, kVerifyExtentsShown);
+  shown.differing_of =
+      by_volume(r, shown.differing, [&](const VolumeShapes& volumes) { return r.verifier.differing(peer, volumes); });
   return shown;
 }
 
@@ -86,6 +100,8 @@ PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
     if (r.verifier.active(peer.seat)) shown.replication = ReplicationState::verify_source;
   }
   shown.dirty_blocks = r.blocks_in_doubt(peer.seat);
+  shown.dirty_of =
+      by_volume(r, shown.dirty_blocks, [&](const VolumeShapes& volumes) { return r.blocks_in_doubt(peer.seat, volumes); });
   shown.verify = show_comparison(r, peer.seat, now);
   if (r.source.active(peer.seat) || r.verifier.active(peer.seat)) shown.recent_rate = r.pace.recent_rate(now);
   if (r.source.active(peer.seat)) {
@@ -119,7 +135,8 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
   shown.disk = own_disk(*this);
   shown.tenure = ctx.record.adopted;
   shown.disk_uuid = ctx.record.disk;
-  shown.size_bytes = shown.tenure ? shown.tenure->volumes[0].size_bytes : ctx.record.size_bytes;
+  shown.volumes = shown.tenure ? shown.tenure->volumes : volumes_of(ctx.record);
+  shown.size_bytes = shown.tenure ? span_of(*shown.tenure) : ctx.record.size_bytes;
   shown.votes_needed = membership.votes_needed();
   shown.votes_answering = membership.votes_answering();
   shown.quorum = membership.may_decide();

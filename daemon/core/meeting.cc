@@ -2,21 +2,30 @@
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
 namespace {
 
-uint64_t volume_size(const Tenure& tenure) { return tenure.volumes.empty() ? 0 : tenure.volumes[0].size_bytes; }
+VolumeShapes volumes_of(const PeerHello& hello) {
+  NodeRecord record;
+  record.size_bytes = hello.size_bytes;
+  record.volumes = hello.volumes;
+  return volumes_of(record);
+}
 
 Reason size_objection(const PeerHello& mine, const PeerHello& theirs) {
   if (mine.disk.is_nil() || theirs.disk.is_nil()) return Reason::none;
   // The later of two: both sides have to come to the same verdict.
   const bool theirs_is_later = theirs.tenure && (!mine.tenure || theirs.tenure->number > mine.tenure->number);
   const auto& tenure = theirs_is_later ? theirs.tenure : mine.tenure;
-  if (!tenure) return mine.size_bytes == theirs.size_bytes ? Reason::none : Reason::different_size;
-  const uint64_t needed = volume_size(*tenure);
-  return mine.size_bytes >= needed && theirs.size_bytes >= needed ? Reason::none : Reason::size_too_small;
+  const VolumeShapes my_room = volumes_of(mine);
+  const VolumeShapes their_room = volumes_of(theirs);
+  if (!same_volumes(my_room, their_room)) return Reason::different_volumes;
+  if (!tenure) return my_room == their_room ? Reason::none : Reason::different_size;
+  if (!same_volumes(tenure->volumes, my_room)) return Reason::different_volumes;
+  return room_for(tenure->volumes, my_room) && room_for(tenure->volumes, their_room) ? Reason::none : Reason::size_too_small;
 }
 
 bool gave_up(const PeerHello& one, const PeerHello& other) {
@@ -50,6 +59,7 @@ PeerHello Meeting::own_hello(Seat to) const {
   hello.disk = record.disk;
   hello.remembered_disk = record.peers[to.value].disk;
   hello.size_bytes = record.size_bytes;
+  hello.volumes = record.volumes;
   hello.disk_usable = r_.disk_usable;
   hello.inconsistent = record.inconsistent;
   hello.doubtful = record.doubtful;

@@ -158,7 +158,8 @@ struct PeerHello {
   std::optional<Tenure> tenure;  // adopted, hence decided; none: never used
   uint64_t dirty_blocks = 0;     // what my bitmap has against you (for status)
   uint8_t protocol = 'C';
-  Uuid given_up;  // the history that this copy left by an operator's word, while it is in none
+  Uuid given_up;         // the history that this copy left by an operator's word, while it is in none
+  VolumeShapes volumes;  // that my disks have room for, as in NodeRecord: empty is one of size_bytes
   friend bool operator==(const PeerHello&, const PeerHello&) = default;
 };
 

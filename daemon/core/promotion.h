@@ -15,6 +15,7 @@ struct PromotionFacts {
   bool inconsistent = false;     // this copy is a mixture of old and new
   bool member = false;           // of the adopted set: this copy has every acknowledged write
   bool lost_its_cache = false;   // it is doubtful, another copy of the set may be better, and no operator forces it
+  bool lacks_room = false;       // its disks have not the volumes of the tenure, or are too small for them
   bool may_decide = false;       // enough voters answer, or a completed fence breaks the tie
 };
 

@@ -162,6 +162,10 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::needs_restart, "needs-restart",
      "What was changed takes effect by going down and up again, which would take the role from this node.",
      "First secondary on this node, and primary on its peer if it is to go on serving.", kRefused},
+    {Reason::different_volumes, "different-volumes", "The peer has other volumes than this node.",
+     "Name the same volumes for both nodes. A disk that is in use already keeps the volumes that it had at create-md.", kRefused},
+    {Reason::several_volumes, "several-volumes", "That is not possible with several volumes in one resource.",
+     "Its volumes keep the sizes that their disks had at create-md. To change them, copy the data to a new resource.", kRefused},
 });
 static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 

@@ -68,9 +68,11 @@ enum class Reason : uint8_t {
   other_id,
   one_place_at_a_time,
   needs_restart,
+  different_volumes,  // the peer has not the volumes that this node has
+  several_volumes,    // not possible with more than one volume
 };
 
-constexpr size_t kReasons = static_cast<size_t>(Reason::needs_restart) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::several_volumes) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

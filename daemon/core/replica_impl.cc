@@ -80,6 +80,22 @@ uint64_t ReplicaImpl::blocks_in_doubt(Seat seat) const {
   return blocks;
 }
 
+VolumeCounts ReplicaImpl::blocks_in_doubt(Seat seat, const VolumeShapes& volumes) const {
+  const BitVector& dirty_there = dirty.of(seat);
+  if (!target.unheard() || seat != fellow_primary(ctx.record)) return count_by_volume(dirty_there, volumes);
+  VolumeCounts counts;
+  for (size_t i = 0; i < volumes.size(); ++i) counts.push_back(0);
+  for_each_run(dirty_there, intents.bits(), [&](const BlockRun& run) {
+    for (size_t i = 0; i < volumes.size(); ++i) {
+      const uint64_t base = volume_base(volumes, i) / kBlockBytes;
+      const uint64_t first = std::max(run.first, base);
+      const uint64_t end = std::min(run.first + run.count, base + blocks_of_volume(volumes[i]));
+      if (first < end) counts[i] += end - first;
+    }
+  });
+  return counts;
+}
+
 void ReplicaImpl::send(Seat to, Message message, PayloadId payload) {
   const Peer& p = peer(to);
   if (!p.link_up) return;

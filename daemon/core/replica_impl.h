@@ -59,6 +59,7 @@ class ReplicaImpl {
   bool good_copy(Seat seat) const;
   // Blocks in which that copy may differ from this one, as far as this node knows.
   uint64_t blocks_in_doubt(Seat seat) const;
+  VolumeCounts blocks_in_doubt(Seat seat, const VolumeShapes& volumes) const;  // of each; looks at a whole map
   // This copy's disk failed on data or metadata.
   void disk_failed(Reason reason);
   // No data is read or written here from now on; what is under way goes on.

@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "core/reason.h"
 #include "core/tenure.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
@@ -56,6 +57,7 @@ struct VerifySnapshot {
   Duration taken;              // since it began
   bool repairing = false;      // they are being written anew
   uint64_t differing = 0;      // blocks that were found to differ and were not written since
+  VolumeCounts differing_of;   // as dirty_of
   std::vector<Range> extents;  // that hold them; no more than kVerifyExtentsShown
 };
 constexpr size_t kVerifyExtentsShown = 256;
@@ -67,6 +69,8 @@ struct PeerSnapshot {
   DiskState disk = DiskState::unknown;
   ReplicationState replication = ReplicationState::off;
   uint64_t dirty_blocks = 0;  // out of sync, as far as this node knows
+  VolumeCounts
+      dirty_of;  // by volume, where there are several (in the order of Snapshot::volumes); what lies between them is in none
   uint64_t resync_total = 0;  // blocks, of the running resync
   uint64_t resync_done = 0;
   Duration resync_running;
@@ -91,7 +95,8 @@ struct Snapshot {
   Reason reason = Reason::none;        // of the freeze, or why this node could not be promoted now
   std::optional<Tenure> tenure;        // adopted
   Uuid disk_uuid;
-  uint64_t size_bytes = 0;
+  uint64_t size_bytes = 0;  // of all volumes, with what lies between them
+  VolumeShapes volumes;
   Duration lease_left;
   bool seasoned = false;       // half of the voters and a completed fence may decide with this node's vote
   uint64_t healed_blocks = 0;  // written anew from another copy, since this node came up

@@ -26,6 +26,8 @@ struct VolumeShape {
   friend bool operator==(const VolumeShape&, const VolumeShape&) = default;
 };
 
+using VolumeShapes = InplaceVector<VolumeShape, kMaxVolumes>;
+
 struct Holder {  // who is Primary: a node in one run of its daemon on one run of its machine
   Seat node;
   Boot boot;
@@ -43,7 +45,7 @@ struct Tenure {
   SeatSet members;         // the current set: data nodes that have every acknowledged write
   uint32_t voter_set = 0;  // grows with each change of `voters`
   InplaceVector<Voter, kMaxVoters> voters;
-  InplaceVector<VolumeShape, kMaxVolumes> volumes;
+  VolumeShapes volumes;  // in the order of their numbers (core/volumes.h)
 
   friend bool operator==(const Tenure&, const Tenure&) = default;
 };

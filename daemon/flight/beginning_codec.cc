@@ -103,12 +103,13 @@ struct GetSetting {
 // Every member here too.
 NodeRecord decode_node_record(ByteReader& in) {
   NodeRecord record;
-  auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, outdated, adopted, peers, acceptor, memory, given_up] =
-      record;
+  auto& [resource, node, disk, size_bytes, volumes, boot, doubtful, inconsistent, outdated, adopted, peers, acceptor, memory,
+         given_up] = record;
   resource = in.get_uuid();
   node = decode_seat(in);
   disk = in.get_uuid();
   size_bytes = in.get<uint64_t>();
+  volumes = decode_volumes(in);
   boot = in.get_uuid();
   doubtful = decode_flag(in);
   inconsistent = decode_flag(in);
@@ -208,12 +209,13 @@ void write_map(const WriteEntry& write, uint8_t which, const BitVector& map) {
 
 void encode_node_record(std::vector<std::byte>& bytes, const NodeRecord& record) {
   ByteWriter out(bytes);
-  const auto& [resource, node, disk, size_bytes, boot, doubtful, inconsistent, outdated, adopted, peers, acceptor, memory,
-               given_up] = record;
+  const auto& [resource, node, disk, size_bytes, volumes, boot, doubtful, inconsistent, outdated, adopted, peers, acceptor,
+               memory, given_up] = record;
   out.put(resource);
   encode_seat(out, node);
   out.put(disk);
   out.put(size_bytes);
+  encode_volumes(out, volumes);
   out.put(boot);
   encode_flag(out, doubtful);
   encode_flag(out, inconsistent);

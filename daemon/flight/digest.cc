@@ -87,19 +87,21 @@ void mix_fence(Mixer& mix, const FenceSnapshot& fence) {
 }
 
 void mix_comparison(Mixer& mix, const VerifySnapshot& verify) {
-  const auto& [running, completed, total, done, taken, repairing, differing, extents] = verify;
+  const auto& [running, completed, total, done, taken, repairing, differing, differing_of, extents] = verify;
   mix.numbers(running, completed, total, done, taken, repairing, differing);
+  for (const uint64_t of : differing_of) mix(of);
   for (const Range& extent : extents) mix.numbers(extent.offset, extent.length);
 }
 
 // The bindings stop compiling when a snapshot gets another member.
 void mix_snapshot(Mixer& mix, const Snapshot& shown) {
-  const auto& [role, disk, caretaker, quorum, suspended, by_operator, reason, tenure, disk_uuid, size, lease, seasoned, healed,
-               ops, hot, needed, answering, dirty, voters, peers, without_seat] = shown;
+  const auto& [role, disk, caretaker, quorum, suspended, by_operator, reason, tenure, disk_uuid, size, volumes, lease, seasoned,
+               healed, ops, hot, needed, answering, dirty, voters, peers, without_seat] = shown;
   static_cast<void>(tenure);  // the record has it
   mix.numbers(role, disk, caretaker, quorum, suspended, by_operator, reason, size, lease, seasoned, healed, ops, hot, needed,
               answering);
   mix(disk_uuid);
+  for (const VolumeShape& shape : volumes) mix.numbers(shape.number, shape.size_bytes);
   for (const uint64_t blocks : dirty) mix(blocks);
   for (const auto* list : {&voters, &without_seat}) {
     for (const VoterSnapshot& voter : *list) {
@@ -108,10 +110,11 @@ void mix_snapshot(Mixer& mix, const Snapshot& shown) {
     }
   }
   for (const PeerSnapshot& peer : peers) {
-    const auto& [node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused, differing,
-                 fence, paused_here, paused_there, held, rate, verify] = peer;
+    const auto& [node, connected, peer_role, peer_disk, replication, blocks, dirty_of, total, done, running, silent, refused,
+                 differing, fence, paused_here, paused_there, held, rate, verify] = peer;
     mix.numbers(node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused);
     for (const Range& range : differing) mix.numbers(range.offset, range.length);
+    for (const uint64_t of : dirty_of) mix(of);
     mix_fence(mix, fence);
     mix.numbers(paused_here, paused_there, held, rate);
     mix_comparison(mix, verify);

@@ -7,6 +7,9 @@
 //   external, a file or device of its own:
 //     [ superblock x 4 | intent map | bitmaps | digests ] rest unused
 //
+// With several volumes in a resource the maps and digests of all of them lie with the lowest one: they cover the address space of
+// core/volumes.h, of which the data area here is the beginning. The disks of the others have labels (volume_label.h).
+//
 // The superblock is found from the size of the device alone. Offsets and sizes are in bytes, multiples of
 // 4096 except the two device sizes.
 #pragma once
@@ -36,6 +39,8 @@ struct Layout {
   uint64_t data_device_bytes = 0;              // as create-md found them
   uint64_t meta_device_bytes = 0;              // the same device when internal
   uint64_t data_bytes = 0;                     // the data area, at offset 0 of its device
+  uint64_t beyond_bytes = 0;                   // of the address space, that the volumes behind the lowest take
+  uint64_t span_bytes = 0;                     // that the maps cover: data_bytes, if there is one volume
   uint64_t superblock_offset = 0;
   uint64_t intent_offset = 0;
   uint64_t bitmap_offset = 0;
@@ -55,8 +60,8 @@ struct Layout {
   uint64_t digest_pages() const { return digests ? kDigestPagesPerExtent * extents() : 0; }
   uint64_t metadata_offset() const;  // of the part that lies first
   uint64_t metadata_bytes() const;
-  uint64_t extents() const { return (data_bytes + kExtentBytes - 1) / kExtentBytes; }
-  uint64_t blocks() const { return data_bytes / kBlockBytes; }
+  uint64_t extents() const { return (span_bytes + kExtentBytes - 1) / kExtentBytes; }
+  uint64_t blocks() const { return span_bytes / kBlockBytes; }
 
   friend bool operator==(const Layout&, const Layout&) = default;
 };
@@ -66,9 +71,9 @@ struct LayoutResult {
   Layout layout;
 };
 
-// The largest data area that fits. For `internal`, meta_device_bytes is ignored.
+// The largest data area that fits. For `internal`, meta_device_bytes is ignored. beyond_bytes: span_of() the volumes behind the lowest.
 LayoutResult make_layout(Placement placement, uint64_t data_device_bytes, uint64_t meta_device_bytes, uint8_t bitmap_slots,
-                         bool digests = false);
+                         bool digests = false, uint64_t beyond_bytes = 0);
 
 // Where the four copies must be on a device of this size; also what wipe-md clears. Nothing if the device is
 // too small.

@@ -22,7 +22,7 @@ constexpr size_t kDiskAt = 32;
 uint32_t checksum_of(SectorView sector) { return crc32c(sector.subspan(kVersionAt)); }
 
 bool is_known_kind(uint8_t kind) {
-  return kind >= static_cast<uint8_t>(SectorKind::superblock) && kind <= static_cast<uint8_t>(SectorKind::digests);
+  return kind >= static_cast<uint8_t>(SectorKind::superblock) && kind <= static_cast<uint8_t>(SectorKind::label);
 }
 
 }  // namespace

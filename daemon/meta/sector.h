@@ -6,7 +6,7 @@
 //    8  crc32c     4  of bytes 12..4095
 //   12  version    2
 //   14  kind       1
-//   15  index      1  superblock: copy; intent: slot; bitmap: peer; digests: fifth of the extent
+//   15  index      1  superblock: copy; intent: slot; bitmap: peer; label: copy; digests: fifth of the extent
 //   16  page       4
 //   20  reserved   4  zero
 //   24  sequence   8
@@ -34,7 +34,7 @@ using SectorSpan = std::span<std::byte, kSectorBytes>;
 using SectorView = std::span<const std::byte, kSectorBytes>;
 using Sector = std::array<std::byte, kSectorBytes>;
 
-enum class SectorKind : uint8_t { superblock = 1, intent = 2, bitmap = 3, digests = 4 };
+enum class SectorKind : uint8_t { superblock = 1, intent = 2, bitmap = 3, digests = 4, label = 5 };
 
 struct SectorHeader {
   SectorKind kind = SectorKind::superblock;

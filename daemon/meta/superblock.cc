@@ -6,6 +6,7 @@
 #include "base/crc32c.h"
 #include "base/endian.h"
 #include "core/codec/tenure_codec.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
@@ -13,7 +14,8 @@ namespace {
 
 constexpr size_t kContentAt = 16;  // behind magic, checksum, version, kind and copy
 constexpr size_t kFixedBytes = 4 + 4 + 2 + 1 + 1 + 6 * 8 + 2 * 4 + 16 + 1 + 1 + 2 + 8 + 16 + 8 + kMaxDataNodes * 16 + 16;
-static_assert(kFixedBytes + 1 + kMaxTenureBytes + kMaxAcceptorRecordBytes + kMaxVoterMemoryBytes <= kSectorPayloadBytes);
+static_assert(kFixedBytes + 1 + kMaxTenureBytes + kMaxAcceptorRecordBytes + kMaxVoterMemoryBytes + kMaxVolumeShapesBytes <=
+              kSectorPayloadBytes);
 
 void encode_layout(ByteWriter& out, const Layout& layout) {
   out.put(static_cast<uint8_t>(layout.placement));
@@ -28,11 +30,8 @@ void encode_layout(ByteWriter& out, const Layout& layout) {
   out.put(layout.bitmap_pages);
 }
 
-// Only what make_layout gives is accepted, so that no later arithmetic on a layout can leave its device. Where
-// the digests lie is not stored: it follows.
-Layout decode_layout(ByteReader& in, bool digests) {
+Layout decode_layout(ByteReader& in) {
   Layout layout;
-  layout.digests = digests;
   const auto placement = in.get<uint8_t>();
   if (placement > static_cast<uint8_t>(Placement::external)) in.fail();
   layout.placement = placement == 0 ? Placement::internal : Placement::external;
@@ -45,11 +44,33 @@ Layout decode_layout(ByteReader& in, bool digests) {
   layout.bitmap_offset = in.get<uint64_t>();
   layout.intent_pages = in.get<uint32_t>();
   layout.bitmap_pages = in.get<uint32_t>();
-  const LayoutResult expected =
-      make_layout(layout.placement, layout.data_device_bytes, layout.meta_device_bytes, layout.bitmap_slots, digests);
-  layout.digest_offset = expected.layout.digest_offset;
-  if (expected.status != MetaStatus::ok || !(expected.layout == layout)) in.fail();
   return layout;
+}
+
+// Only what make_layout gives is accepted, so that no later arithmetic on a layout can leave its device. Where
+// the digests lie, and how much the maps cover, is not stored: it follows.
+bool complete_layout(Layout& layout, bool digests, const VolumeShapes& volumes) {
+  VolumeShapes behind;
+  for (size_t i = 1; i < volumes.size(); ++i) behind.push_back(volumes[i]);
+  layout.digests = digests;
+  layout.beyond_bytes = span_of(behind);
+  const LayoutResult expected = make_layout(layout.placement, layout.data_device_bytes, layout.meta_device_bytes,
+                                            layout.bitmap_slots, digests, layout.beyond_bytes);
+  layout.digest_offset = expected.layout.digest_offset;
+  layout.span_bytes = expected.layout.span_bytes;
+  return expected.status == MetaStatus::ok && expected.layout == layout;
+}
+
+// The exported size may only be smaller than the place that the layout has for data.
+bool sensible(const Superblock& superblock) {
+  const NodeRecord& record = superblock.record;
+  if (record.size_bytes > superblock.layout.span_bytes || record.disk.is_nil()) return false;
+  if (record.volumes.empty()) return true;
+  for (const VolumeShape& shape : record.volumes) {
+    if (shape.size_bytes < kMinDataBytes || shape.size_bytes % kSectorBytes != 0) return false;
+  }
+  return record.volumes.size() > 1 && record.volumes[0].number == superblock.volume &&
+         record.volumes[0].size_bytes == superblock.layout.data_bytes && record.size_bytes == span_of(record.volumes);
 }
 
 // The disk's uuid and nothing else of the record is in the sector's header.
@@ -91,6 +112,10 @@ NodeRecord decode_record(ByteReader& in) {
   return record;
 }
 
+uint32_t features_of(const Superblock& superblock) {
+  return (superblock.layout.digests ? kFeatureDigests : 0) | (superblock.record.volumes.empty() ? 0 : kFeatureVolumes);
+}
+
 }  // namespace
 
 uint32_t superblock_checksum(SectorView sector) { return crc32c(sector.subspan(kContentAt)); }
@@ -100,10 +125,11 @@ void encode_superblock(const Superblock& superblock, uint8_t copy, SectorSpan se
   bytes.reserve(kSectorPayloadBytes);
   ByteWriter out(bytes);
   out.put(superblock.parent_checksum);
-  out.put(superblock.layout.digests ? kFeatureDigests : uint32_t{0});
+  out.put(features_of(superblock));
   out.put(superblock.volume);
   encode_layout(out, superblock.layout);
   encode_record(out, superblock.record);
+  if (!superblock.record.volumes.empty()) encode_volumes(out, superblock.record.volumes);
   CHECK(bytes.size() <= kSectorPayloadBytes);
   std::fill(sector.begin(), sector.end(), std::byte{0});
   std::copy(bytes.begin(), bytes.end(), payload_of(sector).begin());
@@ -124,17 +150,18 @@ DecodedSuperblock decode_superblock(SectorView sector) {
   superblock.sequence = opened.header.sequence;
   superblock.parent_checksum = in.get<uint32_t>();
   const auto features = in.get<uint32_t>();
-  if ((features & ~kFeatureDigests) != 0) {
+  if ((features & ~(kFeatureDigests | kFeatureVolumes)) != 0) {
     decoded.status = MetaStatus::unsupported_feature;
     return decoded;
   }
   superblock.volume = in.get<uint16_t>();
-  superblock.layout = decode_layout(in, (features & kFeatureDigests) != 0);
+  superblock.layout = decode_layout(in);
   superblock.record = decode_record(in);
   superblock.record.disk = opened.header.disk;
-  // The exported size may only be smaller than the place that the layout has for data.
-  const bool sensible = superblock.record.size_bytes <= superblock.layout.data_bytes && !superblock.record.disk.is_nil();
-  if (in.ok() && sensible) decoded.status = MetaStatus::ok;
+  if ((features & kFeatureVolumes) != 0) superblock.record.volumes = decode_volumes(in);
+  if (!in.ok() || !complete_layout(superblock.layout, (features & kFeatureDigests) != 0, superblock.record.volumes))
+    return decoded;
+  if (sensible(superblock) && features == features_of(superblock)) decoded.status = MetaStatus::ok;
   return decoded;
 }
 

@@ -11,11 +11,12 @@ namespace lockstep {
 
 // Bits of the field of features, which a reader must understand. They follow from what the superblock says.
 constexpr uint32_t kFeatureDigests = 1;  // the layout has pages of block digests
+constexpr uint32_t kFeatureVolumes = 2;  // several volumes: NodeRecord::volumes at the end
 
 struct Superblock {
   uint64_t sequence = 0;         // grows by one with each write; 0 is never written
   uint32_t parent_checksum = 0;  // superblock_checksum() of the write before; 0 for the first
-  uint16_t volume = 0;
+  uint16_t volume = 0;           // the lowest
   Layout layout;
   NodeRecord record;
   friend bool operator==(const Superblock&, const Superblock&) = default;

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "core/volumes.h"
+#include "meta/volume_label.h"
 #include "shell/loop/device_open.h"
 
 namespace lockstep {
@@ -13,7 +15,8 @@ namespace {
 
 // How large a missing metadata file has to be. 0: no layout fits this data device.
 uint64_t external_bytes_needed(uint64_t data_bytes, NewFile wanted) {
-  const LayoutResult made = make_layout(Placement::external, data_bytes, UINT64_MAX / 2, wanted.slots, wanted.digests);
+  const LayoutResult made =
+      make_layout(Placement::external, data_bytes, UINT64_MAX / 2, wanted.slots, wanted.digests, wanted.beyond_bytes);
   return made.status == MetaStatus::ok ? made.layout.metadata_bytes() : 0;
 }
 
@@ -25,6 +28,7 @@ bool among_devices(const std::string& path) { return path.substr(0, 5) == "/dev/
 Claimed::~Claimed() {
   close_device(data);
   close_device(meta);
+  for (OpenedDevice& device : others) close_device(device);
 }
 
 ToolResult refuse(int exit_status, std::string err) { return {exit_status, {}, std::move(err)}; }
@@ -60,6 +64,17 @@ std::optional<ToolResult> claim(const MetadataTarget& target, NewFile wanted, Cl
   Result<OpenedDevice> data = open_device(target.disk);
   if (!data.ok()) return refuse_open(target.disk, data.error());
   claimed.data = data.value();
+  for (const OtherVolume& volume : target.others) {
+    Result<OpenedDevice> other = open_device(volume.disk);
+    if (!other.ok()) return refuse_open(volume.disk, other.error());
+    claimed.others.push_back(other.value());
+  }
+  if (wanted.slots > 0 && !target.others.empty()) {
+    ToolResult refused;
+    const auto behind = shapes_behind(target, claimed, refused);
+    if (!behind) return refused;
+    wanted.beyond_bytes = span_of(*behind);
+  }
   return target.placement() == Placement::internal ? std::nullopt : claim_meta(target, wanted, claimed);
 }
 
@@ -72,6 +87,22 @@ std::optional<ToolResult> claim_meta(const MetadataTarget& target, NewFile wante
   if (!meta.ok()) return refuse_open(target.meta_disk, meta.error());
   claimed.meta = meta.value();
   return std::nullopt;
+}
+
+std::optional<VolumeShapes> shapes_behind(const MetadataTarget& target, const Claimed& claimed, ToolResult& refused) {
+  VolumeShapes behind;
+  for (size_t i = 0; i < target.others.size(); ++i) {
+    const OtherVolume& volume = target.others[i];
+    const uint64_t bytes = labelled_data_bytes(claimed.others[i].size_bytes);
+    if (bytes == 0 || bytes > kMaxDataBytes) {
+      const MetaStatus status = bytes == 0 ? MetaStatus::device_too_small : MetaStatus::device_too_large;
+      refused = refuse(kExitFailure, fmt::format("{}: {}: {} bytes.\n  {}\n", volume.disk, text_of(status),
+                                                 claimed.others[i].size_bytes, remedy_of(status)));
+      return std::nullopt;
+    }
+    behind.push_back({volume.number, bytes});
+  }
+  return behind;
 }
 
 bool is_owned_by(const Superblock& superblock, const MetadataOwner& owner) {

@@ -19,6 +19,12 @@ Json json_of(const Ballot& ballot) {
   return {{"counter", ballot.counter}, {"node", ballot.node.value}, {"start", ballot.start}};
 }
 
+Json json_of(const VolumeShapes& volumes) {
+  Json json = Json::array();
+  for (const VolumeShape& volume : volumes) json.push_back({{"number", volume.number}, {"size", volume.size_bytes}});
+  return json;
+}
+
 Json json_of(const Tenure& tenure) {
   Json json;
   json["history"] = tenure.history.to_string();
@@ -40,10 +46,7 @@ Json json_of(const Tenure& tenure) {
                               {"kind", voter.seat.is_witness() ? "witness" : "data"},
                               {"acceptor", voter.acceptor.is_nil() ? Json(nullptr) : Json(voter.acceptor.to_string())}});
   }
-  json["volumes"] = Json::array();
-  for (const VolumeShape& volume : tenure.volumes) {
-    json["volumes"].push_back({{"number", volume.number}, {"size", volume.size_bytes}});
-  }
+  json["volumes"] = json_of(tenure.volumes);
   return json;
 }
 
@@ -89,6 +92,7 @@ Json json_of_record(MetadataIo& io, const Superblock& superblock) {
   json["node-id"] = record.node.value;
   json["disk"] = record.disk.to_string();
   json["size"] = record.size_bytes;
+  if (!record.volumes.empty()) json["volumes"] = json_of(record.volumes);
   json["digests"] = superblock.layout.digests;
   json["start"] = record.start();
   json["boot"] = record.boot.is_nil() ? Json(nullptr) : Json(record.boot.to_string());

@@ -163,6 +163,15 @@ ToolResult refuse_owner(const std::string& place, const Superblock& superblock) 
                             place, superblock.record.resource.to_string(), superblock.record.node.value, superblock.volume));
 }
 
+// Its maps would have to be laid out for all of them.
+std::optional<ToolResult> refuse_several(const std::string& place, const Superblock& superblock) {
+  if (superblock.record.volumes.empty()) return std::nullopt;
+  return refuse(kExitFailure,
+                fmt::format("{}: move-md refused: it is the metadata of {} volumes, for which move-md is not built yet.\n"
+                            "  Nothing was written.\n",
+                            place, superblock.record.volumes.size()));
+}
+
 // Why the volume cannot live with that layout; empty if it can.
 std::string misfit(const Superblock& old, const Layout& layout, bool same_device, uint64_t old_end) {
   if (layout.data_bytes < volume_bytes(old.record)) {
@@ -271,6 +280,9 @@ ToolResult move_md(const MetadataTarget& target, const MetadataOwner& owner, con
   if (auto refused = open_source(target, options, claimed, source)) return *refused;
   const Superblock& old = source.found.superblock;
   if (source.known() && !is_owned_by(old, owner)) return refuse_owner(source.place, old);
+  if (source.known()) {
+    if (auto refused = refuse_several(source.place, old)) return *refused;
+  }
   if (target.placement() == Placement::external) {
     auto refused = claim_meta(target, source.known() ? NewFile{old.layout.bitmap_slots, old.layout.digests} : NewFile{}, claimed);
     if (refused) return source.known() ? *refused : refuse_quorum(source.place, source.found.status);
@@ -278,6 +290,7 @@ ToolResult move_md(const MetadataTarget& target, const MetadataOwner& owner, con
   FdMetadataIo to(claimed.metadata(target.placement()));
   const Quorum there = read_superblock(to, target.placement());
   if (there.status == MetaStatus::ok && is_owned_by(there.superblock, owner)) {
+    if (auto refused = refuse_several(target.meta_path(), there.superblock)) return *refused;
     if (auto done = already_there(target, there.superblock, source, from, options.force)) return *done;
   }
   if (!source.known()) return refuse_quorum(source.place, source.found.status);

@@ -119,7 +119,8 @@ bool has_own(MetadataIo& io, Placement placement) {
   for (uint32_t copy = 0; copy < kSuperblockCopies; ++copy) {
     if (io.read(place.offset + copy * kSectorBytes, sector.bytes()) != 0) continue;
     const OpenedSector opened = open_sector(SectorView(sector.bytes()));
-    const bool other_kind = opened.status == MetaStatus::ok && opened.header.kind != SectorKind::superblock;
+    const bool other_kind = opened.status == MetaStatus::ok && opened.header.kind != SectorKind::superblock &&
+                            opened.header.kind != SectorKind::label;
     if (opened.status != MetaStatus::no_metadata && !other_kind) return true;
   }
   return false;

@@ -9,16 +9,22 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/ids.h"
 #include "meta/layout.h"
 
 namespace lockstep {
 
-// Where a volume lives: `disk`, and `meta-disk` of the configuration.
+// Where a resource lives: `disk` and `meta-disk` of its lowest volume in the configuration, and the disks of the others.
+struct OtherVolume {
+  uint16_t number = 0;
+  std::string disk;
+};
 struct MetadataTarget {
   std::string disk;
-  std::string meta_disk;  // empty: internal
+  std::string meta_disk;                 // empty: internal
+  std::vector<OtherVolume> others = {};  // by number
 
   Placement placement() const { return meta_disk.empty() ? Placement::internal : Placement::external; }
   const std::string& meta_path() const { return meta_disk.empty() ? disk : meta_disk; }
@@ -28,7 +34,7 @@ struct MetadataTarget {
 struct MetadataOwner {
   ResourceId resource;
   Seat node;
-  uint16_t volume = 0;
+  uint16_t volume = 0;  // the lowest
 };
 
 struct ToolResult {
@@ -45,10 +51,10 @@ struct CreateOptions {
 // Refuses without `force`: file systems that reach into the metadata, partition tables, LVM, RAID,
 // encryption, swap, DRBD's metadata, our own. A file system that ends before the metadata area stays as it is
 // and becomes the volume's content. An external metadata file that does not exist is created in the size that
-// is needed.
+// is needed. The disks of other volumes get their labels.
 ToolResult create_md(const MetadataTarget& target, const MetadataOwner& owner, const CreateOptions& options);
 
-// Clears the four superblock copies. Nothing there: done already. Refuses metadata of another resource, node
+// Clears the four superblock copies, and the labels of the other volumes. Nothing there: done already. Refuses metadata of another resource, node
 // or volume without `force`, and never touches anything that is not ours. With intact metadata the rest of
 // the area stays as it is.
 ToolResult wipe_md(const MetadataTarget& target, const MetadataOwner& owner, bool force);

@@ -78,7 +78,7 @@ auto fields(M& m) {
 template <Like<PeerHello> M>
 auto fields(M& m) {
   return std::tie(m.node, m.boot, m.start, m.acceptor, m.disk, m.remembered_disk, m.size_bytes, m.disk_usable, m.inconsistent,
-                  m.doubtful, m.tenure, m.dirty_blocks, m.protocol, m.given_up);
+                  m.doubtful, m.tenure, m.dirty_blocks, m.protocol, m.given_up, m.volumes);
 }
 template <Like<TenureDecided> M>
 auto fields(M& m) {
@@ -220,6 +220,7 @@ struct Encoder {
   void operator()(const Lineage& v) { encode_lineage(out, v); }
   void operator()(const KnownRun& v) { encode_known_run(out, v); }
   void operator()(const std::optional<Tenure>& v) { encode_optional_tenure(out, v); }
+  void operator()(const VolumeShapes& v) { encode_volumes(out, v); }
   void operator()(const bool& v) { encode_flag(out, v); }
   template <std::unsigned_integral T>
   void operator()(const T& v) {
@@ -254,6 +255,7 @@ struct Decoder {
   void operator()(Lineage& v) { v = decode_lineage(in); }
   void operator()(KnownRun& v) { v = decode_known_run(in); }
   void operator()(std::optional<Tenure>& v) { v = decode_optional_tenure(in); }
+  void operator()(VolumeShapes& v) { v = decode_volumes(in); }
   void operator()(bool& v) { v = decode_flag(in); }
   template <std::unsigned_integral T>
   void operator()(T& v) {

@@ -21,7 +21,8 @@ Tenure earlier_life(const Plan& plan, const SimWitness& witness) {
   tenure.members = plan.core.data_nodes;
   for (Seat seat : plan.core.data_nodes) tenure.voters.push_back({seat, Uuid::from_words(0xea211e2, 10U + seat.value)});
   tenure.voters.push_back({witness.seat(), witness.acceptor()});
-  tenure.volumes.push_back({0, plan.extents * kBlocksPerExtent * kBlockBytes});
+  tenure.volumes = plan.volumes;
+  if (tenure.volumes.empty()) tenure.volumes.push_back({0, plan.extents * kBlocksPerExtent * kBlockBytes});
   return tenure;
 }
 

@@ -84,7 +84,7 @@ struct Coverage {
   uint64_t frames_split = 0, frames_joined = 0, frames_cut = 0;
   uint64_t disk_errors = 0, meta_errors = 0;
   uint64_t witness_begins_anew = 0, levelled_unattended = 0;
-  uint64_t copies_compared = 0, differing_covered = 0, differing_to_copy = 0, volumes_grown = 0;
+  uint64_t copies_compared = 0, differing_covered = 0, differing_to_copy = 0, volumes_grown = 0, several_volumes = 0;
   uint64_t rotten_blocks = 0, rot_found = 0;
 
   void hit(Fault fault) { ++faults[static_cast<size_t>(fault)]; }

@@ -50,6 +50,7 @@ constexpr Counter kCounters[] = {
     {"copies", "differing and covered", &Coverage::differing_covered},
     {"copies", "differing as a resync begins", &Coverage::differing_to_copy},
     {"volumes", "grown", &Coverage::volumes_grown},
+    {"volumes", "several in one resource", &Coverage::several_volumes},
     {"rot", "blocks", &Coverage::rotten_blocks},
     {"rot", "found", &Coverage::rot_found},
     {"copies", "given up by invalidate-remote", &Coverage::copies_given_up_remotely},

@@ -101,6 +101,21 @@ void draw_growth(uint64_t seed, Plan& plan) {
   plan.faults.insert(plan.faults.end(), 2, Fault::grow);
 }
 
+// In place of one that grows. A volume may end within an extent: what follows it there belongs to nobody.
+void draw_volumes(uint64_t seed, Plan& plan) {
+  Prng prng(seed ^ 0x2545f4914f6cdd1d);
+  if (plan.manager.volume_bytes > 0 || !prng.chance(20)) return;
+  const uint64_t count = 2 + prng.below(2);
+  uint64_t extents = plan.extents;
+  for (uint64_t i = 0; i < count; ++i) {
+    const uint64_t left = count - i - 1;
+    const uint64_t mine = left == 0 ? extents : 1 + prng.below(extents - left);
+    const uint64_t unused = left == 0 ? 0 : prng.below(3) * kBlocksPerExtent / 3;
+    plan.volumes.push_back({static_cast<uint16_t>(i * 3), mine * kExtentBytes - unused * kBlockBytes});
+    extents -= mine;
+  }
+}
+
 // With few extents a whole map would be marked at once, and nothing would be learnt of what is marked on the way.
 void draw_pipeline(uint64_t seed, Plan& plan) {
   Prng prng(seed ^ 0x9fb21c651e98df25);
@@ -176,6 +191,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   draw_copying(prng, plan);
   draw_watchers(seed, plan);
   draw_growth(seed, plan);
+  draw_volumes(seed, plan);
   draw_pipeline(seed, plan);
   draw_change_of_nodes(seed, plan);
   draw_digests(seed, plan);

@@ -32,6 +32,7 @@ struct Plan {
   Start start = Start::smooth;
   bool late_node = false;       // the last data node is in no configuration but its own, until an operator adds it
   bool unattended = false;      // when everything is healed, nobody is promoted until the copies are equal
+  VolumeShapes volumes;         // of every disk, where there are several
   SeatSet digests_at_rest;      // the nodes whose disks keep them
   bool volatile_cache = false;  // with blackouts that lose what was not flushed
   WorkloadShape workload;

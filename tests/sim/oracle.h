@@ -39,7 +39,7 @@ class Oracle : public DiskObserver {
   void answered(uint64_t op, Seat node, uint64_t start, const std::optional<Tenure>& tenure, IoStatus status, Payload seen);
   const History& history() const { return history_; }
   // How large the volume is, by the record of a current copy; 0: not known, and nothing lies beyond.
-  uint64_t volume_blocks() const { return volume_.blocks; }
+  const VolumeShapes& volumes() const { return volume_.shapes; }  // none: never used
 
   // --- what nodes do
   void block_written(Seat node, uint64_t block, uint64_t before, uint64_t after) override;
@@ -129,7 +129,8 @@ class Oracle : public DiskObserver {
   std::map<Seat, Instant> own_flush_;   // what was answered before is on this node's stable storage: its smaller set was decided
   std::map<Seat, Instant> cache_lost_;  // when this node last lost what was in its cache
   struct Volume {
-    uint64_t blocks = 0;
+    uint64_t blocks = 0;  // of all volumes
+    VolumeShapes shapes;
     Uuid history;
     uint64_t number = 0;  // of the tenure that says so
   };

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "core/volumes.h"
 #include "flight/describe.h"
 #include "sim/oracle.h"
 
@@ -44,21 +45,24 @@ bool Oracle::common_ground(const Pair& pair) const {
 // What a volume has grown by may differ anywhere until then, and counts from then on as the first current copy has it.
 void Oracle::volume_adopted(Seat node, const Tenure& tenure) {
   if (tenure.volumes.empty() || !tenure.members.contains(node)) return;
-  const uint64_t blocks = tenure.volumes[0].size_bytes / kBlockBytes;
+  const uint64_t blocks = span_of(tenure) / kBlockBytes;
   const bool same = volume_.history == tenure.history;
   if (same && tenure.number <= volume_.number) return;
   if (same && blocks < volume_.blocks) fail("P7", fmt::format("the volume shrinks from {} to {} blocks", volume_.blocks, blocks));
+  if (same && !same_volumes(volume_.shapes, tenure.volumes)) fail("P7", "a history has other volumes than it had");
+  if (same && tenure.volumes.size() > 1 && !(volume_.shapes == tenure.volumes)) fail("P7", "the sizes of several volumes change");
   if (same && blocks > volume_.blocks) {
     ++coverage_.volumes_grown;
     for (uint64_t block = volume_.blocks; block < blocks; ++block) history_.began_with(block, disks_.at(node)->read_block(block));
   }
-  volume_ = {blocks, tenure.history, tenure.number};
+  if (tenure.volumes.size() > 1 && volume_.blocks == 0) ++coverage_.several_volumes;
+  volume_ = {blocks, tenure.volumes, tenure.history, tenure.number};
 }
 
 // What a volume has grown by, each marks before it records that.
 bool Oracle::counts_for(const SimDisk& disk, uint64_t block) {
   const auto& adopted = disk.record().adopted;
-  return !adopted || adopted->volumes.empty() || block < adopted->volumes[0].size_bytes / kBlockBytes;
+  return !adopted || adopted->volumes.empty() || block < span_of(*adopted) / kBlockBytes;
 }
 
 void Oracle::check_covered(const Pair& pair, uint64_t block) {

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "core/volumes.h"
 
 namespace lockstep::sim {
 namespace {
@@ -23,10 +24,16 @@ void scribble(Sector& sector, size_t piece, Prng& prng) {
   }
 }
 
-uint64_t external_bytes(uint64_t data_bytes) {
-  const LayoutResult roomy = make_layout(Placement::external, data_bytes, data_bytes, kDefaultBitmapSlots);
-  CHECK(roomy.status == MetaStatus::ok);
-  return roomy.layout.metadata_bytes();
+Layout layout_for(const NodeRecord& record, uint64_t data_bytes) {
+  VolumeShapes behind;
+  for (size_t i = 1; i < record.volumes.size(); ++i) behind.push_back(record.volumes[i]);
+  const uint64_t lowest = record.volumes.empty() ? data_bytes : record.volumes[0].size_bytes;
+  const auto made = [&](uint64_t meta_bytes) {
+    const LayoutResult result = make_layout(Placement::external, lowest, meta_bytes, kDefaultBitmapSlots, false, span_of(behind));
+    CHECK(result.status == MetaStatus::ok);
+    return result.layout;
+  };
+  return made(made(data_bytes).metadata_bytes());
 }
 
 }  // namespace
@@ -70,7 +77,7 @@ int SectorDevice::write_durable(uint64_t offset, std::span<const std::byte> from
 void SimSuperblock::create(const NodeRecord& record, uint64_t data_bytes) {
   Superblock first;
   first.sequence = 1;
-  first.layout = make_layout(Placement::external, data_bytes, external_bytes(data_bytes), kDefaultBitmapSlots).layout;
+  first.layout = layout_for(record, data_bytes);
   first.record = record;
   chain_ = {first, checksum_of(first)};
   unequal_.reset();

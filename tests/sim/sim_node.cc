@@ -32,6 +32,7 @@ void SimNode::create_metadata(ResourceId resource, uint64_t content) {
   record.node = config_.self;
   record.disk = prng_.uuid();
   record.size_bytes = disk_.blocks() * kBlockBytes;
+  record.volumes = volumes_;
   record.acceptor.acceptor = prng_.uuid();
   // As create-md: never the one of the disk before.
   const auto& random = record.acceptor.acceptor.bytes;
@@ -227,7 +228,10 @@ void SimNode::receive(Seat from, LinkId link, const Message& message, Payload pa
   PeerHello hello = std::get<PeerHello>(message);
   if (misfit == Misfit::other_protocol) ++hello.protocol;
   if (misfit == Misfit::my_node_id) hello.node = seat();
-  if (misfit == Misfit::small_disk) hello.size_bytes = kBlocksPerExtent * kBlockBytes;
+  if (misfit == Misfit::small_disk) {
+    hello.size_bytes = kBlocksPerExtent * kBlockBytes;
+    for (VolumeShape& volume : hello.volumes) volume.size_bytes = kBlockBytes;
+  }
   post(MessageReceived{from, link, hello, id});
   if (misfit == Misfit::two_hellos) post(MessageReceived{from, link, hello, id});
 }

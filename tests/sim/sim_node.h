@@ -60,6 +60,8 @@ class SimNode : public Endpoint {
   // Its disk keeps digests of its blocks, from the next start on.
   void keep_digests() { config_.digests_at_rest = true; }
   // create-md: a disk that never belonged to anything.
+  // Empty: one volume, as large as the disk. Before create_metadata().
+  void have_volumes(const VolumeShapes& volumes) { volumes_ = volumes; }
   void create_metadata(ResourceId resource, uint64_t content);
   void restore(const SimDisk::Image& image);                       // while it does not run
   void start();                                                    // the process; waits for the claim
@@ -142,6 +144,7 @@ class SimNode : public Endpoint {
   SimContext context_;
   Prng prng_;
   CoreConfig config_;
+  VolumeShapes volumes_;
   SimDisk disk_;
   SimClock clock_;
   State state_ = State::off;

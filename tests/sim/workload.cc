@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
+#include "core/volumes.h"
 
 namespace lockstep::sim {
 
@@ -110,9 +111,9 @@ void Workload::read_back(Seat seat, std::function<void(bool)> done) {
   read_back_ok_ = true;
   std::vector<Range> ranges;
   for (uint64_t first : windows_) {
-    if (!in_reach(first + 2 * shape_.window_blocks)) continue;
     for (uint64_t at = 0; at < 2 * shape_.window_blocks; at += kStep) {
       const Range range{(first + at) * kBlockBytes, kStep * kBlockBytes};
+      if (!in_reach(first + at, kStep)) continue;
       if (range.end() <= sessions_.at(seat).node->disk().blocks() * kBlockBytes) ranges.push_back(range);
     }
   }
@@ -124,8 +125,10 @@ void Workload::read_back(Seat seat, std::function<void(bool)> done) {
   }
 }
 
-// Of the volume as it is now.
-bool Workload::in_reach(uint64_t end) const { return oracle_.volume_blocks() == 0 || end <= oracle_.volume_blocks(); }
+// Within one of the volumes as they are now.
+bool Workload::in_reach(uint64_t first, uint64_t blocks) const {
+  return oracle_.volumes().empty() || within_a_volume(oracle_.volumes(), {first * kBlockBytes, blocks * kBlockBytes});
+}
 
 uint64_t Workload::draw_window() {
   if (shape_.focus.ns == 0) return windows_[prng_.below(windows_.size())];
@@ -133,9 +136,20 @@ uint64_t Workload::draw_window() {
   return windows_[(2 * turn + prng_.below(2)) % windows_.size()];
 }
 
+// Some window that a volume has as a whole; the first, if none does.
+uint64_t Workload::reachable_window() {
+  if (oracle_.volumes().size() < 2) return windows_.front();
+  const uint64_t from = prng_.below(windows_.size());
+  for (uint64_t i = 0; i < windows_.size(); ++i) {
+    const uint64_t window = windows_[(from + i) % windows_.size()];
+    if (in_reach(window, 2 * shape_.window_blocks)) return window;
+  }
+  return windows_.front();
+}
+
 Range Workload::draw_range() {
   uint64_t window = draw_window();
-  if (!in_reach(window + 2 * shape_.window_blocks) && !prng_.chance(5)) window = windows_.front();
+  if (!in_reach(window, 2 * shape_.window_blocks) && !prng_.chance(5)) window = reachable_window();
   const uint64_t offset = prng_.below(shape_.window_blocks);
   uint64_t length = 1 + prng_.below(prng_.chance(20) ? shape_.window_blocks : 3);
   const uint64_t blocks = sessions_.begin()->second.node->disk().blocks();

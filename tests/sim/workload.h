@@ -61,7 +61,8 @@ class Workload {
   void client(Seat seat, uint64_t generation, bool reader);
   ClientOp draw(bool reader);
   Range draw_range();
-  bool in_reach(uint64_t end) const;
+  bool in_reach(uint64_t first, uint64_t blocks) const;
+  uint64_t reachable_window();
   uint64_t draw_window();
   bool any_zeroed(const Range& range) const;
   void start_clients(Session& session, Seat seat);

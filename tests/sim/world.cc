@@ -34,6 +34,7 @@ World::World(const Plan& plan, TraceDetail trace, RecordingSink recordings)
     node.disk().behaviour = plan.disk;
     node.disk().behaviour.volatile_cache = plan.volatile_cache;
     if (plan.digests_at_rest.contains(node.seat())) node.keep_digests();
+    node.have_volumes(plan.volumes);
     node.create_metadata(resource, kFirstVersion);
     if (plan.manager.volume_bytes > 0)
       node.disk().scribble(plan.manager.volume_bytes / kBlockBytes, kGarbage + 1 + node.seat().value);

@@ -16,10 +16,10 @@ BLOCK = 4096
 class Handlers:
     """A script that notes what it is run for, and ends as the test wants it to."""
 
-    def __init__(self, cluster, *names):
+    def __init__(self, cluster, *names, more=""):
         self.log, self.fails = cluster.directory / "handled", cluster.directory / "handlers-fail"
         script = cluster.directory / "handler"
-        script.write_text(f"#!/bin/sh\necho \"$1 $LOCKSTEP_NODE $LOCKSTEP_PEER $LOCKSTEP_DISK\" >> {self.log}\n"
+        script.write_text(f"#!/bin/sh\necho \"$1 $LOCKSTEP_NODE $LOCKSTEP_PEER $LOCKSTEP_DISK {more}\" >> {self.log}\n"
                           f"if [ -e {self.fails} ]; then exit 1; fi\n", encoding="utf-8")
         script.chmod(0o755)
         lines = " ".join(f'{name} "{script} {name}";' for name in names)

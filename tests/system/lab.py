@@ -175,6 +175,7 @@ class Node:
         with self.disk.open("wb") as disk:
             disk.truncate(size)
         self.meta_disk = "internal"  # or the path of an external one
+        self.volumes = {}  # besides volume 0: the path of its disk, by number
         self.socket = self.directory / "nbd.sock"
         self.address, prefix = cluster.place(name)
         self.port, self.nbd_port = free_port(), free_port()
@@ -187,7 +188,8 @@ class Node:
     def section(self):
         return (f"  on {self.name} {{\n    node-id {self.index};\n    address {self.address}:{self.port};\n"
                 f"    nbd unix:{self.socket};\n    nbd 127.0.0.1:{self.nbd_port};\n"
-                f"    volume 0 {{ disk {self.disk}; meta-disk {self.meta_disk}; }}\n  }}\n")
+                f"    volume 0 {{ disk {self.disk}; meta-disk {self.meta_disk}; }}\n"
+                + "".join(f"    volume {number} {{ disk {path}; }}\n" for number, path in self.volumes.items()) + "  }\n")
 
     def uri(self, export="r0/0", tcp=False):
         if tcp:
@@ -337,6 +339,15 @@ class Cluster:
             f"  net {{ protocol C; shared-secret-file {self.secret}; {self.net} }}\n"
             + "".join(node.section() for node in self.nodes) + gamma + "}\n", encoding="utf-8")
 
+    def add_volume(self, number, size):
+        """A disk for one more volume on every node. To be called before bring_up."""
+        for node in self.nodes:
+            path = node.directory / f"disk-{number}"
+            with path.open("wb") as disk:
+                disk.truncate(size)
+            node.volumes[number] = path
+        self.write_config()
+
     def place(self, name):
         """Where a program of that name runs: its address, and what to put before its command line."""
         return self.network.place(name) if self.network else ("127.0.0.1", [])
@@ -408,11 +419,11 @@ class Cluster:
         self.close(kind is not None)
 
 
-def client_of(node):
-    """A libnbd handle on the export of a Primary."""
+def client_of(node, export="r0"):
+    """A libnbd handle on an export of a Primary."""
     import nbd  # not everybody who uses this module has it
     handle = nbd.NBD()
-    handle.connect_uri(node.uri("r0"))
+    handle.connect_uri(node.uri(export))
     return handle
 
 
@@ -460,9 +471,9 @@ class Writer:
         return self.finish()
 
 
-def check_writes(cluster, uri, blocks, logs, patience=300):
+def check_writes(cluster, uri, blocks, logs, patience=300, baseline="baseline"):
     """load.py as a checker of its own: every block holds an allowed version. Returns its summary."""
-    baseline = cluster.directory / "baseline"
+    baseline = cluster.directory / baseline
     words = [word for log in logs for word in ("--log", log)]
     done = tool("/usr/bin/python3", LOAD, "check", "--uri", uri, "--blocks", blocks, "--baseline", baseline, *words,
                 patience=patience)

@@ -69,8 +69,11 @@ ControlReply dump_one(const Arguments& arguments, const config::Config& config) 
   if (arguments.target.all) return {0, config::dump(config), ""};
   const config::Resource* resource = config.resource(arguments.target.resource);
   if (!resource) return unknown_resource(config, arguments.target.resource);
-  // 0 is the only number that the configuration takes.
-  if (arguments.target.volume.value_or(0) != 0)
+  const auto has = [&arguments](const config::Host& host) {
+    return std::any_of(host.volumes.begin(), host.volumes.end(),
+                       [&arguments](const config::Volume& volume) { return volume.number == *arguments.target.volume; });
+  };
+  if (arguments.target.volume && std::none_of(resource->hosts.begin(), resource->hosts.end(), has))
     return {kBadConfiguration, "", fmt::format("{}: it has no volume {}\n", resource->name, *arguments.target.volume)};
   return {0, config::dump(*resource), ""};
 }

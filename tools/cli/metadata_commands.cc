@@ -29,10 +29,11 @@ ToolResult move(const Arguments& arguments, const MetadataTarget& target, const 
   return move_md(target, owner, options);
 }
 
-ToolResult run_one(const Arguments& arguments, const config::Resource& resource, const config::Host& host,
-                   const config::Volume& volume) {
-  const MetadataTarget target{volume.disk, volume.internal() ? "" : volume.meta_disk};
-  const MetadataOwner owner{resource.id, host.seat(), volume.number};
+ToolResult run(const Arguments& arguments, const config::Resource& resource, const config::Host& host) {
+  const config::Volume& lowest = host.volumes.front();
+  MetadataTarget target{lowest.disk, lowest.internal() ? "" : lowest.meta_disk, {}};
+  for (size_t i = 1; i < host.volumes.size(); ++i) target.others.push_back({host.volumes[i].number, host.volumes[i].disk});
+  const MetadataOwner owner{resource.id, host.seat(), lowest.number};
   const bool force = arguments.flag("force");
   if (arguments.command->name == "create-md") {
     CreateOptions options;
@@ -49,21 +50,22 @@ ToolResult run_one(const Arguments& arguments, const config::Resource& resource,
 }  // namespace
 
 ControlReply run_metadata_command(const Arguments& arguments, const config::Resource& resource, const config::Host& host) {
-  ControlReply reply;
-  bool found = false;
-  for (const config::Volume& volume : host.volumes) {
-    if (arguments.target.volume && *arguments.target.volume != volume.number) continue;
-    found = true;
-    const ToolResult result = run_one(arguments, resource, host, volume);
-    reply.out += result.out;
-    reply.err += result.err;
-    if (reply.exit_status == 0) reply.exit_status = result.exit_status;
+  const auto asked = arguments.target.volume;
+  const bool there = std::any_of(host.volumes.begin(), host.volumes.end(),
+                                 [&asked](const config::Volume& volume) { return volume.number == asked; });
+  if (asked && !there) return {10, "", fmt::format("lockstep: resource {} has no volume {}\n", resource.name, *asked)};
+  if (asked && host.volumes.size() > 1) {
+    return {11, "",
+            fmt::format("lockstep: {}: the metadata of all volumes of a resource lies together, with volume {}: say {} {}\n",
+                        arguments.command->name, host.volumes.front().number, arguments.command->name, resource.name)};
   }
-  if (!found) {
-    reply.exit_status = 10;
-    reply.err = fmt::format("lockstep: resource {} has no volume {}\n", resource.name, arguments.target.volume.value_or(0));
+  if (host.volumes.size() > 1 && arguments.command->name == "move-md") {
+    return {20, "",
+            fmt::format("lockstep: move-md: not built for a resource with several volumes yet: {} has {}\n", resource.name,
+                        host.volumes.size())};
   }
-  return reply;
+  const ToolResult result = run(arguments, resource, host);
+  return {result.exit_status, result.out, result.err};
 }
 
 }  // namespace lockstep::cli

@@ -7,8 +7,7 @@
 
 namespace lockstep::cli {
 
-// For one resource of which this node is a host. The reply's exit status is that of the first volume that
-// failed.
+// For one resource of which this node is a host, and all its volumes: their metadata lies together.
 ControlReply run_metadata_command(const Arguments& arguments, const config::Resource& resource, const config::Host& host);
 
 }  // namespace lockstep::cli

@@ -19,7 +19,8 @@
 
 namespace lockstep::config {
 
-constexpr size_t kMostVoters = 8;  // data nodes and witnesses of a resource: what a tenure can name
+constexpr size_t kMostVolumes = 8;  // of a resource: what a tenure can name
+constexpr size_t kMostVoters = 8;   // data nodes and witnesses of a resource: what a tenure can name
 
 // HOST:PORT. The host is an IPv4 or IPv6 address (without brackets) or a name that is resolved at each
 // connection. Empty: any.

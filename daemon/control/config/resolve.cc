@@ -122,6 +122,9 @@ class Resolver {
   void check_secret(const Scope& scope);
   void resolve_hosts();
   void resolve_volumes(const HostDraft& draft, const Scope& scope, Host& host);
+  void check_volumes();
+  void check_other_volume(const Volume& volume, const VolumeDraft& written, const Volume& lowest);
+  std::set<const VolumeDraft*> complained_of_;  // once, however many nodes have it from the resource
   void resolve_witnesses();
   void check_connections();
   void check_alike();
@@ -210,7 +213,25 @@ void Resolver::resolve_volumes(const HostDraft& draft, const Scope& scope, Host&
       complaints_.error(inner != draft.volumes.end() ? inner->second.at : outer->second.at,
                         "disk and meta-disk are the same; write meta-disk internal");
     }
+    if (!host.volumes.empty())
+      check_other_volume(volume, inner != draft.volumes.end() ? inner->second : outer->second, host.volumes.front());
     host.volumes.push_back(std::move(volume));
+  }
+}
+
+void Resolver::check_other_volume(const Volume& volume, const VolumeDraft& written, const Volume& lowest) {
+  const bool wrong = !volume.internal() || volume.options != lowest.options;
+  if (!wrong || !complained_of_.insert(&written).second) return;
+  if (!volume.internal()) {
+    complaints_.error(written.meta_disk ? written.meta_disk->at : written.at,
+                      fmt::format("volume {} has no meta-disk of its own: the metadata of all volumes lies with volume {}",
+                                  volume.number, lowest.number));
+  }
+  if (volume.options != lowest.options) {
+    complaints_.error(
+        written.at, fmt::format("volume {} has other disk options than volume {}: they apply to all volumes of a resource; write "
+                                "them into disk {{ }} of the resource",
+                                volume.number, lowest.number));
   }
 }
 
@@ -333,6 +354,29 @@ void Resolver::check_alike() {
   }
 }
 
+// What all volumes of a resource share lies with the lowest one, and every node has the same ones.
+void Resolver::check_volumes() {
+  std::map<uint16_t, Location> volumes;
+  for (const auto& [number, volume] : draft_.volumes) volumes.emplace(number, volume.at);
+  for (const HostDraft& host : draft_.hosts) {
+    for (const auto& [number, volume] : host.volumes) volumes.emplace(number, volume.at);
+  }
+  if (volumes.empty()) return;
+  if (volumes.begin()->first != 0)
+    complaints_.error(volumes.begin()->second, "the lowest volume of a resource is volume 0: it has the metadata of all of them");
+  if (volumes.size() > kMostVolumes)
+    complaints_.error(std::next(volumes.begin(), kMostVolumes)->second,
+                      fmt::format("a resource has {} volumes at most", kMostVolumes));
+  for (const HostDraft& host : draft_.hosts) {
+    if (draft_.volumes.empty() && host.volumes.empty()) continue;  // that has been said
+    for (const auto& [number, at] : volumes) {
+      if (!draft_.volumes.contains(number) && !host.volumes.contains(number))
+        complaints_.error(
+            at, fmt::format("volume {} is not there on {}: every node has all volumes of a resource", number, host.name.value));
+    }
+  }
+}
+
 void Resolver::check_scopes() {
   constexpr size_t kMostHosts = 3;
   if (draft_.hosts.empty()) {
@@ -340,18 +384,6 @@ void Resolver::check_scopes() {
   }
   if (draft_.hosts.size() > kMostHosts) {
     complaints_.error(draft_.hosts[kMostHosts].name.at, "more than three data nodes are not built yet");
-  }
-  std::map<uint16_t, Location> volumes;
-  for (const auto& [number, volume] : draft_.volumes) volumes.emplace(number, volume.at);
-  for (const HostDraft& host : draft_.hosts) {
-    for (const auto& [number, volume] : host.volumes) volumes.emplace(number, volume.at);
-  }
-  if (volumes.size() > 1) {
-    complaints_.error(std::next(volumes.begin())->second,
-                      "more than one volume a resource is not built yet; use a resource each");
-  } else if (!volumes.empty() && volumes.begin()->first != 0) {
-    complaints_.error(volumes.begin()->second,
-                      "a volume number other than 0 is not built yet: it belongs to several volumes a resource");
   }
   check_secret(draft_.own);
   for (const ConnectionDraft& connection : draft_.connections) check_secret(connection.net);
@@ -365,6 +397,7 @@ Resource Resolver::resolve() {
   for (const ConnectionDraft& connection : draft_.connections) base_.overlay(connection.net);
   out_.settings = settings_of(base_);
   resolve_hosts();
+  check_volumes();
   resolve_witnesses();
   check_connections();
   std::vector<std::pair<uint8_t, std::string>> nodes;

@@ -1,5 +1,7 @@
 #include "core/codec/tenure_codec.h"
 
+#include "core/volumes.h"
+
 #include <algorithm>
 
 namespace lockstep {
@@ -83,8 +85,12 @@ void encode_tenure(ByteWriter& out, const Tenure& tenure) {
     encode_seat(out, voter.seat);
     out.put(voter.acceptor);
   }
-  out.put(static_cast<uint8_t>(tenure.volumes.size()));
-  for (const VolumeShape& volume : tenure.volumes) {
+  encode_volumes(out, tenure.volumes);
+}
+
+void encode_volumes(ByteWriter& out, const VolumeShapes& volumes) {
+  out.put(static_cast<uint8_t>(volumes.size()));
+  for (const VolumeShape& volume : volumes) {
     out.put(volume.number);
     out.put(volume.size_bytes);
   }
@@ -110,17 +116,20 @@ void decode_voters(ByteReader& in, Tenure& tenure) {
   }
 }
 
-void decode_volumes(ByteReader& in, Tenure& tenure) {
+}  // namespace
+
+VolumeShapes decode_volumes(ByteReader& in) {
+  VolumeShapes volumes;
   const size_t count = decode_count(in, kMaxVolumes);
   for (size_t i = 0; i < count; ++i) {
     VolumeShape volume;
     volume.number = in.get<uint16_t>();
     volume.size_bytes = in.get<uint64_t>();
-    tenure.volumes.push_back(volume);
+    volumes.push_back(volume);
   }
+  if (!in_order(volumes)) in.fail();
+  return volumes;
 }
-
-}  // namespace
 
 Tenure decode_tenure(ByteReader& in) {
   Tenure tenure;
@@ -133,7 +142,7 @@ Tenure decode_tenure(ByteReader& in) {
   tenure.members = SeatSet(in.get<uint32_t>());
   tenure.voter_set = in.get<uint32_t>();
   decode_voters(in, tenure);
-  decode_volumes(in, tenure);
+  tenure.volumes = decode_volumes(in);
   // What the core takes for granted of any tenure, so that no peer's nonsense can reach it.
   bool sane = !tenure.volumes.empty() && !tenure.voters.empty() && (tenure.members.bits() >> kMaxDataNodes) == 0;
   for (const Voter& voter : tenure.voters) sane = sane && voter.seat.value < kMaxSeats;

@@ -46,6 +46,11 @@ Stamp decode_stamp(ByteReader& in);
 void encode_tenure(ByteWriter& out, const Tenure& tenure);
 Tenure decode_tenure(ByteReader& in);
 
+// A list in the order of the numbers.
+constexpr size_t kMaxVolumeShapesBytes = 1 + kMaxVolumes * 10;
+void encode_volumes(ByteWriter& out, const VolumeShapes& volumes);
+VolumeShapes decode_volumes(ByteReader& in);
+
 void encode_optional_tenure(ByteWriter& out, const std::optional<Tenure>& tenure);
 std::optional<Tenure> decode_optional_tenure(ByteReader& in);
 

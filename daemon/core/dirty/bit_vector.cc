@@ -55,6 +55,18 @@ uint64_t BitVector::clear_range(uint64_t first, uint64_t n) {
 
 bool BitVector::any_in(uint64_t first, uint64_t n) const { return next_set(first, first + n) < std::min(bits_, first + n); }
 
+uint64_t BitVector::count_in(uint64_t first, uint64_t n) const {
+  const uint64_t end = first < bits_ ? std::min(bits_ - first, n) + first : first;
+  uint64_t set = 0;
+  for (uint64_t i = first; i < end;) {
+    const uint64_t here = std::min(end - i, 64 - i % 64);
+    const uint64_t mask = here == 64 ? ~uint64_t{0} : ((uint64_t{1} << here) - 1) << (i % 64);
+    set += static_cast<uint64_t>(std::popcount(words_[i / 64] & mask));
+    i += here;
+  }
+  return set;
+}
+
 uint64_t BitVector::next_set(uint64_t from, uint64_t before) const {
   while (from < std::min(bits_, before)) {
     const uint64_t rest = words_[from / 64] >> (from % 64);
@@ -94,6 +106,13 @@ void BitVector::load_page(uint32_t index, const BitPage& page) {
     words_[first + i] = word;
     count_ += static_cast<uint64_t>(std::popcount(word));
   }
+}
+
+VolumeCounts count_by_volume(const BitVector& blocks, const VolumeShapes& volumes) {
+  VolumeCounts counts;
+  for (size_t i = 0; i < volumes.size(); ++i)
+    counts.push_back(blocks.count_in(volume_base(volumes, i) / kBlockBytes, blocks_of_volume(volumes[i])));
+  return counts;
 }
 
 }  // namespace lockstep

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/durable.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
@@ -25,6 +26,7 @@ class BitVector {
   void set_all() { set_range(0, bits_); }
   void clear_all() { clear_range(0, bits_); }
   bool any_in(uint64_t first, uint64_t n) const;
+  uint64_t count_in(uint64_t first, uint64_t n) const;  // looks at all of them
   // First set bit at or after `from`; size() when there is none. Nothing is looked for beyond `before`: then that, or more, comes back.
   uint64_t next_set(uint64_t from, uint64_t before = UINT64_MAX) const;
   // First clear bit at or after `from`; size() when there is none. Nothing is looked for beyond `before`: then that, or more, comes back.
@@ -39,5 +41,8 @@ class BitVector {
   uint64_t bits_ = 0;
   uint64_t count_ = 0;
 };
+
+// Set bits of a map of blocks, by volume.
+VolumeCounts count_by_volume(const BitVector& blocks, const VolumeShapes& volumes);
 
 }  // namespace lockstep

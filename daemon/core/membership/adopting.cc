@@ -5,6 +5,7 @@
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
@@ -68,16 +69,16 @@ void Membership::finish_adopting() {
 }
 
 uint64_t Membership::volume_bytes() const {
-  const uint64_t now = adopted() ? adopted()->volumes[0].size_bytes : 0;
-  return adopting_ ? std::max(now, adopting_->volumes[0].size_bytes) : now;
+  const uint64_t now = adopted() ? span_of(*adopted()) : 0;
+  return adopting_ ? std::max(now, span_of(*adopting_)) : now;
 }
 
 // A volume has grown: what lies beyond its old end belonged to nobody and may differ anywhere. That it is copied to everybody whom this tenure
 // does not count as current is recorded before the tenure is. False: not yet.
 bool Membership::grown_marked(const Tenure& next) {
   if (!adopted() || adopted()->history != next.history || MUTANT(growth_not_marked)) return true;
-  const uint64_t before = adopted()->volumes[0].size_bytes;
-  const uint64_t now = std::min(next.volumes[0].size_bytes, r_.ctx.record.size_bytes);
+  const uint64_t before = span_of(*adopted());
+  const uint64_t now = std::min(span_of(next), r_.ctx.record.size_bytes);
   if (now <= before || r_.records.failed()) return true;
   bool durable = true;
   for (Seat seat : r_.data_peers() - next.members) {

@@ -3,6 +3,7 @@
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
@@ -168,7 +169,7 @@ bool Membership::growth_desired(const Tenure& from) const {
   for (Seat seat : r_.data_peers()) {
     if (r_.source.active(seat)) return false;
   }
-  return from.primary == r_.ctx.self_holder() && r_.admin.wants_size() > from.volumes[0].size_bytes;
+  return from.primary == r_.ctx.self_holder() && r_.admin.wants_size() > span_of(from);
 }
 
 // One seat at a time. A broken tie seats nobody.
@@ -207,7 +208,7 @@ Tenure Membership::desired(const Tenure& from) const {
     next.clean = true;
   }
   if (growth_desired(from)) {
-    next.volumes[0].size_bytes = r_.admin.wants_size();
+    next.volumes[0].size_bytes = r_.admin.wants_size();  // the only one: Admin::choose_size
     if (!r_.admin.assumes_clean()) next.members = SeatSet{r_.self()};
   }
   if (next == from && may_seat()) change_a_seat(next);
@@ -240,7 +241,7 @@ Tenure Membership::created() const {
   first.origin = round_->ballot();
   first.voter_set = 1;
   first.voters = configured_voters();
-  first.volumes.push_back({0, r_.admin.size_to_create(r_.ctx.record.size_bytes)});
+  first.volumes = r_.admin.volumes_to_create();
   if (r_.admin.create_as_primary()) {
     first.primary = r_.ctx.self_holder();
     first.members = SeatSet{r_.self()};

@@ -6,6 +6,7 @@
 #include "base/mutation.h"
 #include "core/replica_impl.h"
 #include "core/resync/block_runs.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
@@ -38,7 +39,7 @@ Reason Verifier::start(Seat peer, const Range& range) {
   if (!r_.disk_usable) return Reason::no_disk;
   if (r_.membership.adopted() && !r_.membership.member(r_.self())) return Reason::no_current_copy;
   if (!can_compare()) return r_.membership.adopted() ? Reason::verify_elsewhere : Reason::never_used;
-  const uint64_t blocks = blocks_of(r_.membership.adopted()->volumes[0].size_bytes);
+  const uint64_t blocks = blocks_of(span_of(*r_.membership.adopted()));
   const uint64_t first = range.offset / kBlockBytes;
   const uint64_t end = range.empty() ? blocks : std::min(blocks, blocks_of(range.end()));
   bool any = false;
@@ -145,7 +146,7 @@ void Verifier::next_chunk(Seat peer) {
   } else {
     const uint64_t first = run.cursor;
     run.cursor = std::min(run.end, first + longest);
-    const uint64_t volume = r_.membership.adopted()->volumes[0].size_bytes;
+    const uint64_t volume = span_of(*r_.membership.adopted());
     range = {first * kBlockBytes, std::min(run.cursor * kBlockBytes, volume) - first * kBlockBytes};
   }
   const OpId op{kVerifyOpBit | r_.ctx.fresh_id()};

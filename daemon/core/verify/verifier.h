@@ -49,6 +49,7 @@ class Verifier {
   bool repairing(Seat peer) const { return repairs_[peer.value].on; }
   bool completed(Seat peer) const { return completed_.contains(peer); }
   uint64_t differing(Seat peer) const { return found_[peer.value].count(); }
+  VolumeCounts differing(Seat peer, const VolumeShapes& volumes) const { return count_by_volume(found_[peer.value], volumes); }
   // Extents that hold what differs, merged; no more than `most`.
   std::vector<Range> extents(Seat peer, size_t most) const;
 

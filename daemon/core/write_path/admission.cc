@@ -4,6 +4,7 @@
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 
@@ -17,7 +18,7 @@ void WritePath::refuse(const ClientRequest& request, IoStatus status) {
 void WritePath::request(const ClientRequest& request) {
   if (!r_.membership.serves_clients()) return refuse(request, IoStatus::shut_down);
   const bool data = request.kind != OpKind::flush;
-  if (data && (request.range.empty() || request.range.end() > r_.membership.adopted()->volumes[0].size_bytes))
+  if (data && !within_a_volume(r_.membership.adopted()->volumes, request.range))
     return refuse(request, is_change(request.kind) ? IoStatus::no_space : IoStatus::invalid);
   CHECK(request.range.length <= r_.ctx.config.max_op_bytes);
   ++client_ops_;

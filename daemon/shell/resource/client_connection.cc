@@ -156,8 +156,12 @@ void ClientConnection::close() {
   });
 }
 
-void ClientConnection::opened(const nbd::ExportInfo&) { opened_ = true; }
-void ClientConnection::submit(nbd::Request request) { port_.request(id_, std::move(request)); }
+void ClientConnection::opened(const nbd::ExportInfo& info) {
+  opened_ = true;
+  base_ = info.tag;
+}
+
+void ClientConnection::submit(nbd::Request request) { port_.request(id_, base_, std::move(request)); }
 std::vector<nbd::ExportListing> ClientConnection::list() { return port_.upstream_.list(); }
 nbd::Lookup ClientConnection::look_up(std::string_view name, Purpose) { return port_.upstream_.look_up(name); }
 

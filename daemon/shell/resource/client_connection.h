@@ -26,6 +26,7 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   int rank() const;
   // Has chosen the export and may still ask for something. One that hung up is not in anybody's way, whatever of its requests waits.
   bool open() const { return opened_ && !leaving(); }
+  uint64_t base() const { return base_; }
   bool leaving() const { return closed_ || !session_.takes_requests(); }
   // The socket is gone: may be destroyed. What it had asked for goes on without it.
   bool over() const { return closed_; }
@@ -64,6 +65,7 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   uint32_t watched_ = 0;
   bool flush_queued_ = false;
   bool opened_ = false;
+  uint64_t base_ = 0;  // where the export begins in the resource's addresses (core/volumes.h)
   bool closed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -169,13 +169,14 @@ void ClientPort::look_at_clients() {
   }
 }
 
-void ClientPort::request(uint64_t connection, nbd::Request request) {
+// The session has seen to it that the request stays within the export.
+void ClientPort::request(uint64_t connection, uint64_t base, nbd::Request request) {
   const uint64_t id = ++last_id_;
   Pending& pending = pending_[id];
   pending = {connection, request.slot, 0, IoStatus::ok};
   const OpKind kind = kind_of(request.type);
   const uint64_t longest = settings_.core.max_op_bytes;
-  uint64_t offset = request.offset;
+  uint64_t offset = kind == OpKind::flush ? 0 : base + request.offset;
   uint64_t left = request.length;
   do {
     const uint64_t length = std::min(left, longest);
@@ -186,8 +187,8 @@ void ClientPort::request(uint64_t connection, nbd::Request request) {
     offset += length;
     left -= length;
   } while (left > 0);
-  if (kind == OpKind::write) bytes_written_ += request.length;
-  if (kind == OpKind::read) bytes_read_ += request.length;
+  if (kind == OpKind::write) traffic_[base].bytes_written += request.length;
+  if (kind == OpKind::read) traffic_[base].bytes_read += request.length;
   hand_on();
 }
 
@@ -226,6 +227,14 @@ void ClientPort::shut_down_clients() {
 size_t ClientPort::open_exports() const {
   return static_cast<size_t>(
       std::count_if(connections_.begin(), connections_.end(), [](const auto& entry) { return entry.second->open(); }));
+}
+
+ClientPort::Traffic ClientPort::traffic(uint64_t base) const {
+  const auto known = traffic_.find(base);
+  Traffic traffic = known == traffic_.end() ? Traffic{} : known->second;
+  traffic.open = std::any_of(connections_.begin(), connections_.end(),
+                             [base](const auto& entry) { return entry.second->open() && entry.second->base() == base; });
+  return traffic;
 }
 
 // A client that is gone is forgotten at once. What the core has of its requests takes its course, the answer goes nowhere.

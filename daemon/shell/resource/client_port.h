@@ -44,10 +44,15 @@ class ClientPort {
   void replied(ClientIo io, IoStatus status, BufferRef data);
   // Fails what waits with ESHUTDOWN and closes every client.
   void shut_down_clients();
-  size_t open_exports() const;  // clients that have chosen the export and have not hung up
+  size_t open_exports() const;  // clients that have chosen an export and have not hung up
   size_t connections() const { return connections_.size(); }
-  uint64_t bytes_read() const { return bytes_read_; }
-  uint64_t bytes_written() const { return bytes_written_; }
+  // What clients do with the export that begins at `base` of the resource's addresses.
+  struct Traffic {
+    bool open = false;
+    uint64_t bytes_read = 0;
+    uint64_t bytes_written = 0;
+  };
+  Traffic traffic(uint64_t base) const;
 
  private:
   friend class ClientConnection;
@@ -66,7 +71,7 @@ class ClientPort {
   bool make_room();
   void look_soon();
   void look_at_clients();
-  void request(uint64_t connection, nbd::Request request);
+  void request(uint64_t connection, uint64_t base, nbd::Request request);
   void hand_on();
   void drop_finished();
   void forget_queued(uint64_t connection);
@@ -86,8 +91,7 @@ class ClientPort {
   std::deque<Piece> queue_;              // beyond what the core takes at once
   uint64_t last_id_ = 0;
   size_t in_core_ = 0;
-  uint64_t bytes_read_ = 0;
-  uint64_t bytes_written_ = 0;
+  std::map<uint64_t, Traffic> traffic_;  // by base; `open` is not kept
 };
 
 }  // namespace lockstep

@@ -10,8 +10,15 @@ namespace {
 uint64_t mib(uint64_t blocks) { return blocks * kBlockBytes >> 20; }
 }  // namespace
 
-NoticeText describe(const Note& note, const ResourceSettings& settings) {
+std::string place_text(const ResourceSettings& settings, const VolumeShapes& volumes, uint64_t address) {
+  if (volumes.size() < 2) return fmt::format("{}", address);
+  const auto place = place_of(volumes, address);
+  return place ? fmt::format("{} of {}/{}", place->offset, settings.name, volumes[place->index].number) : "a place in no volume";
+}
+
+NoticeText describe(const Note& note, const ResourceSettings& settings, const VolumeShapes& volumes) {
   const std::string who = note.seat == kNoSeat ? std::string() : settings.name_of(note.seat);
+  const auto place = [&] { return place_text(settings, volumes, note.a); };
   const auto reason = [&note] { return code_of(static_cast<Reason>(note.a)); };
   switch (note.notice) {
     case Notice::peer_connected:
@@ -61,19 +68,19 @@ NoticeText describe(const Note& note, const ResourceSettings& settings) {
       return {LogLevel::warning, fmt::format("{}: verify ended before it was done", who), {}};
     case Notice::read_failed:
       return {LogLevel::error,
-              fmt::format("a read at {} failed here: {} goes on with another copy, and the place is written anew", note.a, who),
+              fmt::format("a read at {} failed here: {} goes on with another copy, and the place is written anew", place(), who),
               "read-failed"};
     case Notice::rot_found:
       if (note.seat == kNoSeat) {
         return {
             LogLevel::error,
             fmt::format("a block at {} does not hold what was written, and there is no other copy: write it anew (restore it)",
-                        note.a),
+                        place()),
             "rot-found"};
       }
       return {LogLevel::error,
               fmt::format("a block at {} does not hold what was written: {} goes on with another copy, and it is written anew",
-                          note.a, who),
+                          place(), who),
               "rot-found"};
     case Notice::repair_finished:
       return {LogLevel::notice, fmt::format("repair done: {} blocks written anew from {}", note.a, who), {}};

@@ -2,6 +2,9 @@
 
 #include <sys/prctl.h>
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -10,6 +13,7 @@
 #include "shell/loop/log.h"
 #include "shell/loop/write_cache.h"
 #include "shell/metadata_attach.h"
+#include "shell/volume_labels.h"
 
 namespace lockstep {
 
@@ -20,21 +24,33 @@ std::string ResourceSettings::name_of(Seat seat) const {
   return seat == core.self ? "this node" : "node " + std::to_string(seat.value);
 }
 
+std::vector<uint16_t> ResourceSettings::volume_numbers() const {
+  std::vector<uint16_t> numbers{volume};
+  for (const OtherVolume& other : others) numbers.push_back(other.number);
+  return numbers;
+}
+
 // What is open before the loop has it.
 struct Resource::Disks {
   OpenedDevice data;
   OpenedDevice meta;  // external only
+  std::vector<OpenedDevice> others;
   AttachedMetadata attached;
 
   Disks() = default;
   Disks(const Disks&) = delete;
-  Disks(Disks&& other) noexcept : data(other.data), meta(other.meta), attached(std::move(other.attached)) {
+  Disks(Disks&& other) noexcept
+      : data(other.data), meta(other.meta), others(std::move(other.others)), attached(std::move(other.attached)) {
     other.data.fd = -1;
     other.meta.fd = -1;
+    other.others.clear();
   }
   ~Disks() {
     if (data.fd >= 0) close_device(data);
     if (meta.fd >= 0) close_device(meta);
+    for (OpenedDevice& device : others) {
+      if (device.fd >= 0) close_device(device);
+    }
   }
 };
 
@@ -72,27 +88,33 @@ void warn_of_strangers(const ResourceSettings& settings, const NodeRecord& recor
 }  // namespace
 
 bool Resource::claim(const ResourceSettings& settings, Disks& disks, OpenFailure& failure) {
-  for (auto [path, device] : {std::pair{&settings.disk, &disks.data}, std::pair{&settings.meta_disk, &disks.meta}}) {
-    if (path->empty()) continue;
-    auto opened = open_device(*path);
+  const auto open = [&](const std::string& path, OpenedDevice& device) {
+    if (path.empty()) return true;
+    auto opened = open_device(path);
     if (!opened) {
-      failure = {16, cannot_open(settings.name, *path, opened.error())};
+      failure = {16, cannot_open(settings.name, path, opened.error())};
       return false;
     }
-    *device = opened.value();
+    device = opened.value();
+    return true;
+  };
+  for (const OtherVolume& other : settings.others) {
+    if (!open(other.disk, disks.others.emplace_back())) return false;
   }
-  return true;
+  return open(settings.disk, disks.data) && open(settings.meta_disk, disks.meta);
 }
 
 MetadataExpectation Resource::expectation(const ResourceSettings& settings, const Disks& disks) {
   MetadataExpectation expected;
   expected.resource = settings.id;
   expected.node = settings.core.self;
+  expected.volume = settings.volume;
   expected.placement = settings.meta_disk.empty() ? Placement::internal : Placement::external;
   expected.data_device_bytes = disks.data.size_bytes;
   expected.peers = settings.core.data_nodes - SeatSet{settings.core.self};
   expected.boot = settings.boot;
-  expected.volatile_cache = has_volatile_cache(disks.data);
+  expected.volatile_cache =
+      has_volatile_cache(disks.data) || std::any_of(disks.others.begin(), disks.others.end(), has_volatile_cache);
   return expected;
 }
 
@@ -101,14 +123,34 @@ bool Resource::can_attach(const ResourceSettings& settings, OpenFailure& failure
   if (!claim(settings, disks, failure)) return false;
   FdMetadataIo io(settings.meta_disk.empty() ? disks.data : disks.meta);
   const MetadataExpectation expected = expectation(settings, disks);
-  const auto wrong = why_not_attached(io, read_superblock(io, expected.placement), expected);
+  const Quorum quorum = read_superblock(io, expected.placement);
+  const auto wrong = why_not_attached(io, quorum, expected);
+  if (wrong) failure = not_attached(settings.name, *wrong);
+  return !wrong && volumes_fit(settings, disks, quorum.superblock.record, failure);
+}
+
+// The disks are those of the volumes that the metadata was made for.
+bool Resource::volumes_fit(const ResourceSettings& settings, const Disks& disks, const NodeRecord& record, OpenFailure& failure) {
+  auto wrong = why_other_volumes(record, settings.volume_numbers());
+  for (size_t i = 0; !wrong && i < disks.others.size(); ++i) {
+    FdMetadataIo io(disks.others[i]);
+    wrong = why_not_labelled(io, settings.others[i].disk, record, record.volumes[i + 1]);
+  }
   if (wrong) failure = not_attached(settings.name, *wrong);
   return !wrong;
 }
 
 bool Resource::attach(const ResourceSettings& settings, Disks& disks, OpenFailure& failure) {
   FdMetadataIo io(settings.meta_disk.empty() ? disks.data : disks.meta);
-  AttachOutcome outcome = attach_metadata(io, expectation(settings, disks));
+  const MetadataExpectation expected = expectation(settings, disks);
+  // Before anything is written: attach_metadata() begins a new start.
+  const Quorum quorum = read_superblock(io, expected.placement);
+  if (const auto wrong = why_not_attached(io, quorum, expected)) {
+    failure = not_attached(settings.name, *wrong);
+    return false;
+  }
+  if (!volumes_fit(settings, disks, quorum.superblock.record, failure)) return false;
+  AttachOutcome outcome = attach_metadata(io, expected);
   if (!outcome.attached) {
     failure = not_attached(settings.name, outcome.error);
     return false;
@@ -152,6 +194,24 @@ Resource::Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop)
       strangers_(*loop_, settings_.name, "unknown callers refused"),
       rot_(*loop_, settings_.name, "reads of blocks that do not hold what was written") {}
 
+void Resource::adopt_disks(Disks& disks) {
+  const auto adopt = [this](OpenedDevice& device) {
+    if (!device.direct)
+      log_format(LogLevel::warning, settings_.name, "", "{} does not do direct I/O: the page cache is used", device.path);
+    return loop_->adopt_device(std::exchange(device, OpenedDevice{}));
+  };
+  if (disks.meta.fd >= 0) meta_device_ = loop_->adopt_device(std::exchange(disks.meta, OpenedDevice{}));
+  disk_ = adopt(disks.data);
+  if (disks.others.empty()) return;
+  std::vector<std::unique_ptr<BlockDevice>> all;
+  all.push_back(std::move(disk_));
+  for (OpenedDevice& device : disks.others) all.push_back(adopt(device));
+  auto joined = std::make_unique<JoinedDisk>(*loop_, std::move(all), disks.attached.loaded.record.volumes);
+  joined_ = joined.get();
+  if (disks.attached.loaded.record.adopted) joined_->lay_out(disks.attached.loaded.record.adopted->volumes);
+  disk_ = std::move(joined);
+}
+
 void Resource::adopt(Disks disks) {
   if (!loop_->fallback_reason().empty())
     log_format(LogLevel::notice, settings_.name, "", "I/O engine libaio: {}", loop_->fallback_reason());
@@ -164,12 +224,12 @@ void Resource::adopt(Disks disks) {
   if (attached.loaded.record.doubtful)
     log_format(LogLevel::warning, settings_.name, "", "{} [{}]", text_of(Reason::copy_doubtful), code_of(Reason::copy_doubtful));
   warn_of_strangers(settings_, attached.loaded.record);
-  if (!disks.data.direct)
-    log_format(LogLevel::warning, settings_.name, "", "{} does not do direct I/O: the page cache is used", disks.data.path);
-  disk_ = loop_->adopt_device(std::exchange(disks.data, OpenedDevice{}));
-  if (disks.meta.fd >= 0) meta_device_ = loop_->adopt_device(std::exchange(disks.meta, OpenedDevice{}));
+  adopt_disks(disks);
   layout_ = attached.chain.last.layout;
-  meta_ = std::make_unique<MetaStore>(meta_device_ ? *meta_device_ : *disk_, attached.chain);
+  meta_ = std::make_unique<MetaStore>(meta_device_         ? *meta_device_
+                                      : joined_ != nullptr ? joined_->lowest()
+                                                           : *disk_,
+                                      attached.chain);
   if (layout_.digests) {
     settings_.core.digests_at_rest = true;
     checked_ = std::make_unique<CheckedDisk>(*loop_, *meta_, attached.loaded.record.disk, attached.loaded.intent);
@@ -185,7 +245,12 @@ void Resource::adopt(Disks disks) {
     happen(copy);
   };
   upstream.look_up = [this](std::string_view name) { return look_up(name); };
-  upstream.list = [this] { return std::vector<nbd::ExportListing>{{settings_.name + "/0", "Lockstep resource"}}; };
+  upstream.list = [this] {
+    std::vector<nbd::ExportListing> all;
+    for (const uint16_t number : settings_.volume_numbers())
+      all.push_back({fmt::format("{}/{}", settings_.name, number), "Lockstep resource"});
+    return all;
+  };
   upstream.reads_wait = [this] { return !reads_waiting_.empty(); };
   clients_ = std::make_unique<ClientPort>(*loop_, settings_, std::move(upstream));
   handlers_ = std::make_unique<HandlerRunner>(*loop_);

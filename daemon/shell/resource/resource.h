@@ -25,6 +25,7 @@
 #include "shell/resource/block_look.h"
 #include "shell/resource/client_port.h"
 #include "shell/resource/handler_runner.h"
+#include "shell/resource/joined_disk.h"
 #include "shell/resource/payload_table.h"
 #include "shell/resource/settings.h"
 
@@ -34,12 +35,10 @@ namespace lockstep {
 struct ResourceView {
   Snapshot snapshot;
   std::vector<std::pair<Seat, LinkStatus>> links;
-  bool open = false;
-  uint64_t read_bytes = 0;
-  uint64_t written_bytes = 0;
-  bool disk_open = true;      // not detached
-  bool digests = false;       // are kept at rest
-  uint64_t wrong_blocks = 0;  // that reads have found not to have theirs
+  std::vector<ClientPort::Traffic> volumes;  // as Snapshot::volumes
+  bool disk_open = true;                     // not detached
+  bool digests = false;                      // are kept at rest
+  uint64_t wrong_blocks = 0;                 // that reads have found not to have theirs
   std::string engine;
 };
 
@@ -81,9 +80,11 @@ class Resource final : public LinkOwner {
   };
   static bool claim(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
   static MetadataExpectation expectation(const ResourceSettings& settings, const Disks& disks);
+  static bool volumes_fit(const ResourceSettings& settings, const Disks& disks, const NodeRecord& record, OpenFailure& failure);
   static bool attach(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
   Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop);
   void adopt(Disks disks);
+  void adopt_disks(Disks& disks);
   void start_thread();
 
   // LinkOwner, on the loop
@@ -133,6 +134,8 @@ class Resource final : public LinkOwner {
   OpenFailure cannot_have(const std::vector<PeerSettings>& peers);
   void take_over(const std::vector<PeerSettings>& peers);
   void when_clients_left(Instant deadline, std::function<void(bool left)> then);
+  const std::string& disk_at(uint64_t address) const;
+  std::optional<uint16_t> volume_named(std::string_view name) const;
   nbd::Lookup look_up(std::string_view name);
 
   ResourceSettings settings_;
@@ -142,6 +145,7 @@ class Resource final : public LinkOwner {
   PayloadTable payloads_;
   BlockDigests digests_;
   std::unique_ptr<BlockDevice> disk_;         // null: detached, and so is the rest
+  JoinedDisk* joined_ = nullptr;              // `disk_`, if there are several volumes
   std::unique_ptr<BlockDevice> meta_device_;  // external metadata only
   std::unique_ptr<MetaStore> meta_;
   Layout layout_;                         // of the metadata that was attached

@@ -1,9 +1,12 @@
 // What the control thread asks of a resource, on the resource's loop.
 #include <sys/random.h>
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
+#include "core/volumes.h"
 #include "shell/resource/resource.h"
 
 namespace lockstep {
@@ -55,6 +58,7 @@ void Resource::close_disks(std::function<void()> then) {
   checked_.reset();
   meta_.reset();
   meta_device_.reset();
+  joined_ = nullptr;
   disk_.reset();
   then();
 }
@@ -78,12 +82,11 @@ void Resource::view(std::function<void(ResourceView)> done) {
     ResourceView view;
     view.snapshot = replica_->inspect(loop_->now());
     for (const PeerSettings& peer : settings_.links.peers) view.links.emplace_back(peer.seat, links_->status(peer.seat));
-    view.open = clients_->open_exports() > 0;
-    view.read_bytes = clients_->bytes_read();
+    const VolumeShapes& volumes = view.snapshot.volumes;
+    for (size_t i = 0; i < volumes.size(); ++i) view.volumes.push_back(clients_->traffic(volume_base(volumes, i)));
     view.disk_open = disk_ != nullptr;
     view.digests = layout_.digests;
     if (checked_) view.wrong_blocks = checked_->wrong_blocks();
-    view.written_bytes = clients_->bytes_written();
     view.engine = loop_->engine_name();
     done(std::move(view));
   });
@@ -138,10 +141,30 @@ void Resource::take_over(const std::vector<PeerSettings>& peers) {
   links_->set_peers(peers);
 }
 
+// Of the volume at an address.
+const std::string& Resource::disk_at(uint64_t address) const {
+  const auto& tenure = replica_->record().adopted;
+  const auto place = tenure ? place_of(tenure->volumes, address) : std::nullopt;
+  const bool other = place && place->index > 0 && place->index <= settings_.others.size();
+  return other ? settings_.others[place->index - 1].disk : settings_.disk;
+}
+
+// The resource's name alone is volume 0.
+std::optional<uint16_t> Resource::volume_named(std::string_view name) const {
+  for (const uint16_t number : settings_.volume_numbers()) {
+    if (name == fmt::format("{}/{}", settings_.name, number) || (number == 0 && name == settings_.name)) return number;
+  }
+  return std::nullopt;
+}
+
 nbd::Lookup Resource::look_up(std::string_view name) {
-  const std::string full = settings_.name + "/0";
-  if (name != settings_.name && name != full)
-    return nbd::Refusal{nbd::Refusal::Kind::unknown, "no such export here; there is " + full};
+  const auto volume = volume_named(name);
+  if (!volume) {
+    const std::vector<uint16_t> numbers = settings_.volume_numbers();
+    std::string there;
+    for (const uint16_t number : numbers) there += fmt::format("{}{}/{}", there.empty() ? "" : ", ", settings_.name, number);
+    return nbd::Refusal{nbd::Refusal::Kind::unknown, "no such export here; there is " + there};
+  }
   if (!primary_ || closing_to_clients_) {
     std::string text = settings_.name + " is Secondary on this node";
     const auto& tenure = replica_->record().adopted;
@@ -149,10 +172,16 @@ nbd::Lookup Resource::look_up(std::string_view name) {
       text += "; its Primary is " + settings_.name_of(tenure->primary->node);
     return nbd::Refusal{nbd::Refusal::Kind::policy, text + " (lockstep primary " + settings_.name + " makes it Primary)"};
   }
+  const VolumeShapes& volumes = replica_->record().adopted->volumes;
+  size_t index = 0;
+  while (index < volumes.size() && volumes[index].number != *volume) ++index;
+  if (index == volumes.size())
+    return nbd::Refusal{nbd::Refusal::Kind::unknown, fmt::format("{} has no volume {} in its tenure", settings_.name, *volume)};
   nbd::ExportInfo info;
-  info.name = full;
-  info.description = "Lockstep resource " + full;
-  info.size = replica_->record().adopted->volumes[0].size_bytes;
+  info.name = fmt::format("{}/{}", settings_.name, *volume);
+  info.description = "Lockstep resource " + info.name;
+  info.tag = volume_base(volumes, index);
+  info.size = volumes[index].size_bytes;
   info.minimum_block = std::max<uint32_t>(512, disk_ ? disk_->info().block_bytes : 0);
   return info;
 }

@@ -89,13 +89,15 @@ void Resource::run(const DiskIo& effect) {
 void Resource::disk_done(DiskIoId io, int error, OpKind kind, BlockMask found) {
   if (error != 0) {
     static constexpr const char* kNames[] = {"read", "write", "write of zeroes", "trim", "flush"};
-    log_format(LogLevel::error, settings_.name, "disk-failed", "{}: {} failed: {}", settings_.disk,
-               kNames[static_cast<size_t>(kind)], std::strerror(error));
+    log_format(LogLevel::error, settings_.name, "disk-failed", "{}: {} failed: {}",
+               joined_ != nullptr ? joined_->culprit() : settings_.disk, kNames[static_cast<size_t>(kind)], std::strerror(error));
   }
   happen(DiskDone{io, status_of(error), found});
 }
 
 void Resource::run(const WriteRecord& effect) {
+  // What is asked of the disk from now on is asked in this tenure or a later one.
+  if (joined_ != nullptr && effect.record->adopted) joined_->lay_out(effect.record->adopted->volumes);
   meta_->write_record(effect.record, [this, token = effect.token](int error) { metadata_done(token, error); });
 }
 
@@ -160,7 +162,8 @@ void Resource::run(const RoleChanged& effect) {
 }
 
 void Resource::run(const Note& effect) {
-  const NoticeText text = describe(effect, settings_);
+  const auto& tenure = replica_->record().adopted;
+  const NoticeText text = describe(effect, settings_, tenure ? tenure->volumes : VolumeShapes{});
   log_line(text.level, settings_.name, text.text, text.reason);
   run_handlers(effect);
 }

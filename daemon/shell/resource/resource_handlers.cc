@@ -13,6 +13,12 @@ HandlerCommand Resource::handler_command(Handler kind, Seat peer) const {
   command.environment.push_back("LOCKSTEP_RESOURCE=" + settings_.name);
   command.environment.push_back("LOCKSTEP_PEER=" + (peer == kNoSeat ? std::string() : settings_.name_of(peer)));
   command.environment.push_back("LOCKSTEP_DISK=" + settings_.disk);
+  std::string numbers;
+  for (const uint16_t number : settings_.volume_numbers()) numbers += (numbers.empty() ? "" : " ") + std::to_string(number);
+  command.environment.push_back("LOCKSTEP_VOLUMES=" + numbers);
+  command.environment.push_back("LOCKSTEP_DISK_" + std::to_string(settings_.volume) + "=" + settings_.disk);
+  for (const OtherVolume& other : settings_.others)
+    command.environment.push_back("LOCKSTEP_DISK_" + std::to_string(other.number) + "=" + other.disk);
   const auto& tenure = replica_->record().adopted;
   command.environment.push_back("LOCKSTEP_TENURE=" + std::to_string(tenure ? tenure->number : 0));
   return command;

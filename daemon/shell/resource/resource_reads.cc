@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "shell/loop/log.h"
 #include "shell/resource/block_look.h"
+#include "shell/resource/notices.h"
 #include "shell/resource/resource.h"
 
 namespace lockstep {
@@ -60,8 +61,9 @@ void Resource::read_judged(const Read& read, const BufferRef& whole, std::option
                            const DigestTable::Verdict& verdict) {
   if (verdict.wrong == 0) return disk_done(read.io.io, 0, OpKind::read, found ? *found : look_at(read, *read.wanted));
   rot_.line(LogLevel::error,
-            fmt::format("{}: {} of {} blocks read do not hold what was written, the first at {}", settings_.disk, verdict.wrong,
-                        whole->size() / kBlockBytes, verdict.first * kBlockBytes),
+            fmt::format("{}: {} of {} blocks read do not hold what was written, the first at {}",
+                        disk_at(verdict.first * kBlockBytes), verdict.wrong, whole->size() / kBlockBytes,
+                        place_text(settings_, replica_->record().adopted->volumes, verdict.first * kBlockBytes)),
             "rot-found");
   happen(DiskDone{read.io.io, IoStatus::corrupt, 0});
 }

@@ -8,6 +8,7 @@
 #include "core/config.h"
 #include "shell/event_loop.h"
 #include "shell/link/link_settings.h"
+#include "shell/metadata_tool.h"
 #include "shell/resource/handler_runner.h"
 
 namespace lockstep {
@@ -25,7 +26,9 @@ struct ResourceSettings {
   LinkSettings links;
   std::vector<NbdAddress> nbd;
   std::string disk;
-  std::string meta_disk;  // empty: internal
+  std::string meta_disk;            // empty: internal
+  uint16_t volume = 0;              // the lowest: `disk` is its
+  std::vector<OtherVolume> others;  // by number
   Boot boot;
   std::array<std::vector<std::string>, kHandlers> handlers;  // argv, by Handler; empty: none
   Duration handler_timeout = seconds(60);                    // of all but fence-peer
@@ -42,6 +45,7 @@ struct ResourceSettings {
   Duration client_leave_time = seconds(5);     // how long `secondary` waits for clients to go
 
   std::string name_of(Seat seat) const;
+  std::vector<uint16_t> volume_numbers() const;
 };
 
 }  // namespace lockstep

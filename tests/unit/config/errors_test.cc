@@ -89,10 +89,22 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"number", resource_with("net { timeout 6s; }"), "c:2:15: timeout takes a number (0.1 s), not \"6s\""},
         Case{"secrets", resource_with("net { shared-secret a; shared-secret-file b; }"),
              "c:2:24: shared-secret and shared-secret-file contradict each other: give one of them"},
-        Case{"volumes", resource_with("volume 1 { disk /dev/e; }"),
-             "c:2:8: more than one volume a resource is not built yet; use a resource each"},
         Case{"volume_number", "resource r { volume 3 { disk d; } on a { node-id 0; address h:1; } }",
-             "c:1:21: a volume number other than 0 is not built yet: it belongs to several volumes a resource"},
+             "c:1:21: the lowest volume of a resource is volume 0: it has the metadata of all of them"},
+        Case{
+            "volume_elsewhere",
+            "resource r { volume 0 { disk d; } on a { node-id 0; address h:1; volume 1 { disk e; } } on b { node-id 1; address i:1; } }",
+            "c:1:73: volume 1 is not there on b: every node has all volumes of a resource"},
+        Case{"volumes_of_a_host_given_twice",
+             "resource r { on a { node-id 0; address h:1; volume 0 { disk d; } volume 1 { disk e; } } "
+             "on a { node-id 1; address i:1; volume 0 { disk f; } } }",
+             "c:1:92: on a is given twice"},
+        Case{"volume_metadata", resource_with("volume 1 { disk /dev/e; meta-disk /dev/f; }"),
+             "c:2:35: volume 1 has no meta-disk of its own: the metadata of all volumes lies with volume 0"},
+        Case{
+            "volume_options", resource_with("volume 1 { disk /dev/e; disk { c-max-rate 10; } }"),
+            "c:2:8: volume 1 has other disk options than volume 0: they apply to all volumes of a resource; write them into disk { } "
+            "of the resource"},
         Case{"node_id", two(kA, "node-id 0; address i:1;"), "c:3:19: node-id 0 belongs to alpha already"},
         Case{"no_node_id", two(kA, "address i:1;"), "c:3:4: on beta has no node-id"},
         Case{"no_address", two("node-id 0;", kB), "c:2:4: on alpha has no address"},

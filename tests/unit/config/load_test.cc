@@ -79,6 +79,24 @@ TEST(Load, SizesAndIncludes) {
   EXPECT_TRUE(loaded.warnings().empty());
 }
 
+TEST(Load, SeveralVolumes) {
+  const Loaded loaded = load_text(resource_with("volume 7 { disk /dev/f; } volume 1 { disk /dev/e; meta-disk internal; }"));
+  ASSERT_TRUE(loaded.ok()) << loaded.errors();
+  for (const Host& host : loaded.config.resources[0].hosts) {
+    ASSERT_EQ(host.volumes.size(), 3u);
+    EXPECT_EQ(host.volumes[1].number, 1);
+    EXPECT_EQ(host.volumes[2].disk, "/dev/f");
+  }
+  const std::string text = dump(loaded.config);
+  const Loaded again = load_text(text);
+  ASSERT_TRUE(again.ok()) << again.errors();
+  EXPECT_EQ(dump(again.config), text);
+  std::string many;
+  for (int number = 1; number < 9; ++number)
+    many += "volume " + std::to_string(number) + " { disk /dev/x" + std::to_string(number) + "; } ";
+  EXPECT_NE(load_text(resource_with(many)).errors().find("a resource has 8 volumes at most"), std::string::npos);
+}
+
 TEST(Load, Handlers) {
   const Loaded loaded = load_text(
       resource_with("disk { on-io-error call-local-io-error; verify-interval 604800; }\n"

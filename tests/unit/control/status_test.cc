@@ -6,6 +6,7 @@
 #include "control/event_feed.h"
 #include "control/explain.h"
 #include "control/status_json.h"
+#include "core/volumes.h"
 
 namespace lockstep {
 namespace {
@@ -22,6 +23,7 @@ ResourceStatus healthy() {
   snapshot.disk = DiskState::up_to_date;
   snapshot.quorum = true;
   snapshot.size_bytes = 400 * 4096;
+  snapshot.volumes.push_back({0, 400 * 4096});
   snapshot.votes_needed = 2;
   snapshot.votes_answering = 3;
   snapshot.voters = {{{0}, true, false, {}}, {{1}, true, false, {}}, {witness_seat(0), true, false, {}}};
@@ -69,6 +71,64 @@ ResourceStatus resync() {
   peer.resync_done = 100;
   peer.resync_running = seconds(2);
   return status;
+}
+
+// Volume 3 begins with the second extent.
+ResourceStatus of_two_volumes() {
+  ResourceStatus status = resync();
+  Snapshot& snapshot = status.snapshot;
+  snapshot.volumes.push_back({3, 100 * 4096});
+  snapshot.size_bytes = span_of(snapshot.volumes);
+  snapshot.healed_blocks = 5;
+  status.volumes = {{false, 7, 8}, {true, 9, 10}};
+  PeerSnapshot& peer = snapshot.peers[0];
+  for (const uint64_t blocks : {75, 25}) peer.dirty_of.push_back(blocks);
+  peer.verify.differing = 2;
+  for (const uint64_t blocks : {0, 2}) peer.verify.differing_of.push_back(blocks);
+  peer.verify.extents = {{kExtentBytes, 100 * 4096}};
+  return status;
+}
+
+TEST(Status, SeveralVolumesAreToldApart) {
+  const ResourceStatus status = of_two_volumes();
+  const auto json = status_json(status);
+  ASSERT_EQ(json["devices"].size(), 2u);
+  EXPECT_EQ(json["devices"][0]["volume"], 0);
+  EXPECT_EQ(json["devices"][0]["size"], 1600);
+  EXPECT_EQ(json["devices"][0]["open"], false);
+  EXPECT_EQ(json["devices"][0]["healed"], 20) << "counted for the resource: with the lowest";
+  EXPECT_EQ(json["devices"][1]["volume"], 3);
+  EXPECT_EQ(json["devices"][1]["size"], 400);
+  EXPECT_EQ(json["devices"][1]["open"], true);
+  EXPECT_EQ(json["devices"][1]["written"], 10);
+  EXPECT_EQ(json["devices"][1]["healed"], 0);
+  const auto& peers = json["connections"][0]["peer_devices"];
+  ASSERT_EQ(peers.size(), 2u);
+  EXPECT_EQ(peers[0]["out-of-sync"], 300);
+  EXPECT_EQ(peers[0]["verify"]["differing"], 0);
+  EXPECT_FALSE(peers[0]["verify"].contains("extents"));
+  EXPECT_EQ(peers[1]["volume"], 3);
+  EXPECT_EQ(peers[1]["out-of-sync"], 108);
+  EXPECT_EQ(peers[1]["verify"]["differing"], 8);
+  EXPECT_EQ(peers[1]["verify"]["extents"][0]["offset"], 0);
+  const std::string text = status_text({status});
+  EXPECT_NE(text.find("  volume:0 disk:UpToDate\n  volume:3 disk:UpToDate open:yes\n"), std::string::npos) << text;
+  EXPECT_NE(explain_text(status, ExplainTopic::resync).find("r0/3: 0 to 409599"), std::string::npos);
+  EventFeed feed(false);
+  size_t devices = 0;
+  for (const std::string& line : feed.update({status})) {
+    if (line.find("device name:r0") != std::string::npos) ++devices;
+  }
+  EXPECT_EQ(devices, 4u) << "two of this node, two of its peer";
+}
+
+TEST(Status, ARangeIsDividedWhereVolumesMeet) {
+  const Snapshot& snapshot = of_two_volumes().snapshot;
+  const std::vector<VolumeRange> places = places_of(snapshot, {{0, 2 * kExtentBytes}, {500 * 4096, 4096}});
+  ASSERT_EQ(places.size(), 2u) << "nothing of what lies between";
+  EXPECT_EQ(places[0].range, (Range{0, 400 * 4096}));
+  EXPECT_EQ(places[1].volume, 3);
+  EXPECT_EQ(places[1].range, (Range{0, 100 * 4096}));
 }
 
 TEST(StatusText, LooksLikeDrbdadms) {

@@ -95,7 +95,8 @@ TEST(Meeting, BothSidesComeToTheSameVerdict) {
   }
 }
 
-TEST(Meeting, ATenureWithoutVolumesNeedsNoSize) {
+// No codec lets one in.
+TEST(Meeting, ATenureWithoutVolumesIsThatOfOtherOnes) {
   PeerHello mine;
   mine.node = kA;
   mine.disk = disk_of(kA);
@@ -103,7 +104,7 @@ TEST(Meeting, ATenureWithoutVolumesNeedsNoSize) {
   mine.tenure->volumes.clear();
   PeerHello theirs = mine;
   theirs.node = kB;
-  EXPECT_EQ(judge(mine, theirs).verdict, Verdict::connect);
+  EXPECT_EQ(judge(mine, theirs).reason, Reason::different_volumes);
 }
 
 }  // namespace

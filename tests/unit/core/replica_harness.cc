@@ -182,12 +182,16 @@ void Lab::blank(Seat seat) {
   other.bitmaps = {};
 }
 
-NodeRecord Lab::fresh_record(Seat seat) {
+NodeRecord Lab::fresh_record(Seat seat) const {
   NodeRecord record;
   record.resource = uuid(50);
   record.node = seat;
   record.disk = disk_of(seat);
   record.size_bytes = kLabBytes;
+  if (const auto several = options_.volumes.find(seat); several != options_.volumes.end()) {
+    record.volumes = several->second;
+    record.size_bytes = span_of(several->second);
+  }
   record.memory.lineage.start = 4;
   record.boot = boot_of(seat);
   record.acceptor.acceptor = acceptor_of(seat);

@@ -15,6 +15,7 @@
 #include "core/membership/acquaintance.h"
 #include "core/membership/witness_voter.h"
 #include "core/replica.h"
+#include "core/volumes.h"
 #include "tests/unit/core/core_samples.h"
 
 namespace lockstep {
@@ -25,6 +26,7 @@ struct LabOptions {
   SeatSet data_nodes{kA, kB};
   SeatSet witnesses{kW};
   std::function<void(CoreConfig&)> configure = [](CoreConfig&) {};
+  std::map<Seat, VolumeShapes> volumes = {};  // of the nodes whose disks are several
 };
 
 inline LabOptions three_data_nodes() {
@@ -135,7 +137,7 @@ class Lab {
  private:
   static std::pair<Seat, Seat> ends(Seat a, Seat b) { return {std::min(a, b), std::max(a, b)}; }
   LinkId drop_link(Seat a, Seat b);
-  static NodeRecord fresh_record(Seat seat);
+  NodeRecord fresh_record(Seat seat) const;
 
   bool turn();
   bool deliver_one();

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "meta/volume_label.h"
 #include "tests/unit/meta/meta_samples.h"
 
 namespace lockstep {
@@ -29,6 +30,19 @@ TEST(Golden, Superblock) {
   Sector sector;
   encode_superblock(samples::superblock(), 2, SectorSpan(sector));
   expect_golden("superblock.bin", sector);
+}
+
+TEST(Golden, ASuperblockOfSeveralVolumes) {
+  Sector sector;
+  encode_superblock(samples::superblock_of_volumes(), 0, SectorSpan(sector));
+  expect_golden("superblock_of_volumes.bin", sector);
+}
+
+TEST(Golden, TheLabelOfAVolume) {
+  Sector sector;
+  encode_volume_label({Uuid::from_words(0xd15c, 0xd15d), Uuid::from_words(7, 8), {1}, 3, 20 * samples::kMiB}, 1,
+                      SectorSpan(sector));
+  expect_golden("volume_label.bin", sector);
 }
 
 // Written before runs were remembered: of those only the start counter is known.

@@ -82,6 +82,24 @@ TEST(Layout, DigestsTakeHalfAPercentAndNothingElseMoves) {
   EXPECT_EQ(internal.superblock_offset, plain.superblock_offset);
 }
 
+// All maps lie with the lowest volume.
+TEST(Layout, MapsCoverTheVolumesBehindTheLowest) {
+  for (const uint64_t beyond : {kMinDataBytes, kGiB, 50 * kGiB + 4096}) {
+    for (uint64_t bytes = 2 * kGiB; bytes < 800 * kGiB; bytes = bytes * 3 / 2 + 513) {
+      for (const Placement placement : {Placement::internal, Placement::external}) {
+        const LayoutResult made = make_layout(placement, bytes, 8 * kGiB, 8, true, beyond);
+        ASSERT_EQ(made.status, MetaStatus::ok) << bytes;
+        const Layout& l = made.layout;
+        expect_in_order(l);
+        EXPECT_EQ(l.span_bytes, (l.data_bytes + kExtentBytes - 1) / kExtentBytes * kExtentBytes + beyond);
+        EXPECT_EQ(l.extents(), (l.span_bytes + kExtentBytes - 1) / kExtentBytes);
+      }
+    }
+  }
+  EXPECT_EQ(make_layout(Placement::external, kGiB, kGiB, 8, false, kMaxDataBytes).status, MetaStatus::device_too_large);
+  EXPECT_EQ(make_layout(Placement::external, kGiB, kGiB, 8, false, UINT64_MAX - 5).status, MetaStatus::device_too_large);
+}
+
 TEST(Layout, InternalDataAreaIsNearlyAllOfTheDevice) {
   const Layout l = make_layout(Placement::internal, 100 * kGiB, 0, 8).layout;
   EXPECT_GT(l.data_bytes, 100 * kGiB - 40 * 1024 * 1024);

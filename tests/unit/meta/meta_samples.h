@@ -1,6 +1,7 @@
 // Values for the metadata tests: a record with every field in use, and sizes.
 #pragma once
 
+#include "core/volumes.h"
 #include "meta/bit_page.h"
 #include "meta/digest_page.h"
 #include "meta/superblock.h"
@@ -59,6 +60,18 @@ inline Superblock superblock(uint64_t sequence = 5, uint32_t parent = 0xfeedbeef
   s.layout = make_layout(Placement::internal, 64 * kMiB, 0, kDefaultBitmapSlots).layout;
   s.record = record();
   s.record.size_bytes = s.layout.data_bytes;
+  return s;
+}
+
+inline Superblock superblock_of_volumes() {
+  Superblock s = superblock();
+  VolumeShapes behind;
+  behind.push_back({3, 16 * kMiB});
+  behind.push_back({7, 5 * kMiB});
+  s.layout = make_layout(Placement::internal, 64 * kMiB, 0, kDefaultBitmapSlots, false, span_of(behind)).layout;
+  s.record.volumes.push_back({s.volume, s.layout.data_bytes});
+  for (const VolumeShape& shape : behind) s.record.volumes.push_back(shape);
+  s.record.size_bytes = span_of(s.record.volumes);
   return s;
 }
 

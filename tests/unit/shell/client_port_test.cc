@@ -61,10 +61,11 @@ class ClientPortTest : public testing::Test {
     upstream.submit = [this](const ClientRequest& asked, BufferRef payload) {
       submitted.emplace_back(asked, std::move(payload));
     };
-    upstream.look_up = [](std::string_view) {
+    upstream.look_up = [this](std::string_view) {
       nbd::ExportInfo info;
       info.name = "r0/0";
       info.size = 64 << 20;
+      info.tag = base;
       return nbd::Lookup(info);
     };
     upstream.list = [] { return std::vector<nbd::ExportListing>{{"r0/0", ""}}; };
@@ -133,6 +134,7 @@ class ClientPortTest : public testing::Test {
   }
 
   fs::path directory;
+  uint64_t base = 0;  // of the export that is opened next
   ResourceSettings settings;
   std::unique_ptr<EventLoop> loop;
   std::unique_ptr<ClientPort> port;
@@ -203,6 +205,26 @@ TEST_F(ClientPortTest, AClientThatIsGoneHoldsNothingOpenWhileItsRequestsAreParke
   EXPECT_TRUE(until([&] { return port->open_exports() == 0; }));
   EXPECT_TRUE(until([&] { return port->connections() == 0; }));
   answer_first();  // goes nowhere
+}
+
+// Two volumes of a resource: what a client asks of the second lies behind the first, and is counted apart.
+TEST_F(ClientPortTest, ARequestIsWhereItsExportBegins) {
+  start();
+  const UniqueFd first = open_export();
+  base = 12 << 20;
+  const UniqueFd second = open_export();
+  send(second, request(nbd::Command::write, 8192, 4096, 4096));
+  ASSERT_TRUE(until([&] { return submitted.size() == 1; }));
+  EXPECT_EQ(submitted[0].first.range, (Range{(12 << 20) + 8192, 4096}));
+  answer_first();
+  send(first, request(nbd::Command::read, 8192, 512));
+  ASSERT_TRUE(until([&] { return submitted.size() == 1; }));
+  EXPECT_EQ(submitted[0].first.range, (Range{8192, 512}));
+  EXPECT_EQ(port->traffic(0).bytes_written, 0u);
+  EXPECT_EQ(port->traffic(0).bytes_read, 512u);
+  EXPECT_EQ(port->traffic(base).bytes_written, 4096u);
+  EXPECT_TRUE(port->traffic(base).open);
+  EXPECT_FALSE(port->traffic(4096).open);
 }
 
 TEST_F(ClientPortTest, AFullPipelineDoesNotHideThatItsClientIsGone) {

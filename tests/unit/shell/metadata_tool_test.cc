@@ -10,8 +10,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/endian.h"
+#include "core/volumes.h"
 #include "shell/loop/device_open.h"
 #include "shell/metadata_attach.h"
+#include "shell/metadata_move.h"
+#include "shell/volume_labels.h"
 
 namespace lockstep {
 namespace {
@@ -93,6 +96,75 @@ TEST_F(MetadataTool, CreatesInternalMetadataThatAttaches) {
   EXPECT_EQ(loaded.bitmaps[0].count(), 0u);
   EXPECT_EQ(loaded.intent.count(), 0u);
   EXPECT_EQ(outcome.attached->unreadable_intent_pages + outcome.attached->unreadable_bitmap_pages, 0u);
+}
+
+TEST_F(MetadataTool, CreatesMetadataForAllVolumesAndLabelsTheirDisks) {
+  MetadataTarget target = internal();
+  for (const uint16_t number : {uint16_t{2}, uint16_t{5}}) {
+    target.others.push_back({number, (directory / std::to_string(number)).string()});
+    std::ofstream(target.others.back().disk);
+    resize(target.others.back().disk, (number + 1) * kMiB + 77);
+  }
+  const ToolResult made = create_md(target, owner, {.digests = true});
+  ASSERT_EQ(made.exit_status, 0) << made.err;
+  EXPECT_THAT(made.out, HasSubstr("Volume 5"));
+  const AttachOutcome outcome = attach(internal(), owner);
+  ASSERT_TRUE(outcome.attached) << outcome.error.text;
+  const NodeRecord& record = outcome.attached->loaded.record;
+  ASSERT_EQ(record.volumes.size(), 3u);
+  EXPECT_EQ(record.volumes[2].number, 5);
+  EXPECT_EQ(record.volumes[2].size_bytes, 6 * kMiB - 16384);
+  EXPECT_EQ(record.size_bytes, span_of(record.volumes));
+  EXPECT_GE(outcome.attached->loaded.intent.size() * kExtentBytes, record.size_bytes);
+
+  for (size_t i = 0; i < 2; ++i) {
+    OpenedDevice device = open_device(target.others[i].disk).value();
+    FdMetadataIo io(device);
+    EXPECT_FALSE(why_not_labelled(io, "", record, record.volumes[i + 1]))
+        << why_not_labelled(io, "", record, record.volumes[i + 1])->text;
+    const auto wrong = why_not_labelled(io, "disk", record, record.volumes[2 - i]);
+    ASSERT_TRUE(wrong);
+    EXPECT_EQ(wrong->status, MetaStatus::other_volume);
+    NodeRecord later = record;
+    later.disk = Uuid::from_words(1, 1);
+    EXPECT_THAT(why_not_labelled(io, "disk", later, record.volumes[i + 1])->text, HasSubstr("another time"));
+    close_device(device);
+  }
+  EXPECT_FALSE(why_other_volumes(record, {0, 2, 5}));
+  EXPECT_THAT(why_other_volumes(record, {0, 2})->text, HasSubstr("volumes 0, 2, 5, and the configuration has 0, 2"));
+
+  // One of the four labels is enough.
+  for (uint64_t copy = 0; copy < 3; ++copy) poke(target.others[0].disk, 3 * kMiB - 16384 + copy * 4096, std::string(4096, 'x'));
+  OpenedDevice device = open_device(target.others[0].disk).value();
+  FdMetadataIo io(device);
+  EXPECT_FALSE(why_not_labelled(io, "", record, record.volumes[1]));
+  close_device(device);
+
+  EXPECT_EQ(create_md(target, owner, {}).exit_status, 20);
+  const ToolResult moved = move_md(external(), owner, {});
+  EXPECT_EQ(moved.exit_status, 20);
+  EXPECT_THAT(moved.err, HasSubstr("metadata of 3 volumes")) << "also where the configuration names one";
+  EXPECT_TRUE(attach(internal(), owner).attached);
+  EXPECT_EQ(create_md({target.others[1].disk, {}, {}}, owner, {}).exit_status, 20) << "a label is somebody's metadata";
+  EXPECT_EQ(wipe_md(target, {Uuid::from_words(9, 9), {1}, 0}, false).exit_status, 20);
+  EXPECT_EQ(wipe_md(target, owner, false).exit_status, 0);
+  EXPECT_EQ(create_md({target.others[1].disk, {}, {}}, owner, {}).exit_status, 0);
+}
+
+TEST_F(MetadataTool, RefusesAVolumeWhoseDiskHasSomethingOrIsTooSmall) {
+  MetadataTarget target = internal();
+  target.others.push_back({1, (directory / "one").string()});
+  std::ofstream(target.others[0].disk);
+  resize(target.others[0].disk, 8 * kMiB);
+  if (!run("mkfs.ext4 -q -F " + target.others[0].disk)) GTEST_SKIP() << "no mkfs.ext4";
+  const ToolResult refused = create_md(target, owner, {});
+  EXPECT_EQ(refused.exit_status, 20);
+  EXPECT_THAT(refused.err, HasSubstr("ext4 file system"));
+  EXPECT_FALSE(attach(internal(), owner).attached) << "nothing was written";
+  ASSERT_TRUE(run("mkfs.ext4 -q -F " + target.others[0].disk + " 4M"));
+  EXPECT_EQ(create_md(target, owner, {}).exit_status, 0) << "it ends before the label";
+  resize(target.others[0].disk, 4096);
+  EXPECT_THAT(create_md(target, owner, {.force = true}).err, HasSubstr("too small"));
 }
 
 TEST_F(MetadataTool, CreatesTheExternalFileInTheSizeNeeded) {

@@ -48,6 +48,7 @@ inline std::vector<Message> sample_messages() {
   hello.tenure = sample_tenure();
   hello.dirty_blocks = 12;
   hello.given_up = sample_uuid(34);
+  hello.volumes = sample_tenure().volumes;
   return {
       Prepare{sample_ballot(1), sample_holder(), 5, sample_tenure().history, true},
       Promise{sample_ballot(2), sample_voter(), sample_ballot(1), sample_tenure()},

@@ -47,6 +47,8 @@ TEST(BitVector, AgreesWithAVectorOfBool) {
       const uint64_t before = random() % (size + 70);
       ASSERT_EQ(bits.next_set(from, before) < std::min(before, size), next_of(model, from, true) < std::min(before, size));
       ASSERT_EQ(bits.any_in(first, n), next_of(model, first, true) < end);
+      ASSERT_EQ(bits.count_in(first, n),
+                std::count(model.begin() + static_cast<long>(first), model.begin() + static_cast<long>(end), true));
       expect_same(bits, model);
     }
   }
