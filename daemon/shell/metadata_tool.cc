@@ -10,6 +10,7 @@
 
 #include "core/volumes.h"
 #include "meta/bit_page.h"
+#include "shell/loop/device_open.h"
 #include "shell/metadata_attach.h"
 #include "shell/metadata_devices.h"
 #include "shell/metadata_obstacles.h"
@@ -151,6 +152,18 @@ std::optional<ToolResult> look_for_obstacles(const MetadataTarget& target, const
   return std::nullopt;
 }
 
+// Whether it can be claimed now; why not is added to `gone`.
+bool can_be_opened(const OtherVolume& volume, std::string& gone) {
+  Result<OpenedDevice> opened = open_device(volume.disk);
+  if (opened.ok()) {
+    close_device(opened.value());
+  } else {
+    gone += fmt::format("{}: {}: the label of volume {} was not wiped.\n", volume.disk, std::strerror(opened.error().os),
+                        volume.number);
+  }
+  return opened.ok();
+}
+
 // Labels of another resource or node.
 std::optional<ToolResult> refuse_foreign_labels(const MetadataTarget& target, const MetadataOwner& owner,
                                                 const Claimed& claimed) {
@@ -222,7 +235,11 @@ ToolResult create_md(const MetadataTarget& target, const MetadataOwner& owner, c
   return write_new_metadata(target, owner, made.layout, *behind, claimed);
 }
 
-ToolResult wipe_md(const MetadataTarget& target, const MetadataOwner& owner, bool force) {
+ToolResult wipe_md(const MetadataTarget& whole, const MetadataOwner& owner, bool force) {
+  // With `force` a disk that is gone or dead keeps nobody from wiping the others.
+  MetadataTarget target = whole;
+  std::string gone;
+  if (force) std::erase_if(target.others, [&gone](const OtherVolume& volume) { return !can_be_opened(volume, gone); });
   Claimed claimed;
   if (auto refused = claim(target, {}, claimed)) return *refused;
   FdMetadataIo io(claimed.metadata(target.placement()));
@@ -247,7 +264,7 @@ ToolResult wipe_md(const MetadataTarget& target, const MetadataOwner& owner, boo
   const int error = clear_superblock(io, target.placement());
   if (error != 0) return refuse_io(target.meta_path(), error);
   if (auto refused = clear_labels(target, claimed)) return *refused;
-  return {0, fmt::format("{}: the Lockstep metadata was wiped.\n", target.meta_path()), {}};
+  return {0, fmt::format("{}: the Lockstep metadata was wiped.\n", target.meta_path()), gone};
 }
 
 }  // namespace lockstep

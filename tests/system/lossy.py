@@ -34,13 +34,14 @@ def read_direct(path, offsets, length):
 class LossyDisk:
     """`with` it inside the cluster, whose daemons end before it does."""
 
-    def __init__(self, cluster, node):
-        self.node, self.path = node, node.disk
-        self.store, self.control = node.directory / "store", node.directory / "store.control"
-        node.disk.rename(self.store)
-        node.disk.touch()
+    def __init__(self, cluster, node, volume=0):
+        self.node, self.path = node, node.volumes[volume] if volume else node.disk
+        name = f"store-{volume}" if volume else "store"
+        self.store, self.control = node.directory / name, node.directory / f"{name}.control"
+        self.path.rename(self.store)
+        self.path.touch()
         self.size = self.store.stat().st_size
-        cluster.spawn(f"{node.name}-lossy", BIN / "lossy-disk", self.store, self.path, self.control)
+        cluster.spawn(f"{node.name}-lossy{volume or ''}", BIN / "lossy-disk", self.store, self.path, self.control)
         wait_until(lambda: self.path.stat().st_size == self.size, f"{self.path} to be there")
 
     def __enter__(self):

@@ -15,6 +15,7 @@ BLOCKS = 768
 STRIDE = 10 * BLOCK  # from one block to the next: they lie in many extents
 DEPTH, BURST = 12, 120
 LENGTH = BLOCKS * STRIDE  # whole MiB
+SPLIT = 512 * STRIDE  # where a second volume begins, if there is one
 DRAIN = 60.0
 
 
@@ -37,6 +38,58 @@ def versions_in(block, data):
     return versions
 
 
+class Exports:
+    """One volume, or two that are used as one: a handle each. A flush through either is one of both: they have one order of writes."""
+
+    def __init__(self, uris, dice):
+        self.dice, self.handles = dice, []
+        for uri in uris:
+            self.handles.append(nbd.NBD())
+            self.handles[-1].connect_uri(uri)
+
+    def _at(self, offset):
+        second = len(self.handles) > 1 and offset >= SPLIT
+        return (self.handles[1], offset - SPLIT) if second else (self.handles[0], offset)
+
+    def _any(self):
+        return self.dice.choice(self.handles) if len(self.handles) > 1 else self.handles[0]
+
+    def aio_pwrite(self, buffer, offset, flags):
+        handle, place = self._at(offset)
+        return handle, handle.aio_pwrite(buffer, place, flags=flags)
+
+    def aio_flush(self):
+        handle = self._any()
+        return handle, handle.aio_flush()
+
+    def aio_command_completed(self, cookie):
+        return cookie[0].aio_command_completed(cookie[1])
+
+    def poll(self, milliseconds):
+        """How many have something to tell. Of one that is dead the other's answers are taken first."""
+        found, failed = 0, None
+        for handle in self.handles:
+            try:
+                found += handle.poll(milliseconds // len(self.handles)) > 0
+            except nbd.Error as error:
+                failed = failed or error
+        if failed and not found:
+            raise failed
+        return found
+
+    def pread(self, length, offset):
+        first = max(0, min(length, SPLIT - offset)) if len(self.handles) > 1 else length
+        data = self.handles[0].pread(first, offset) if first else b""
+        return data + self.handles[1].pread(length - first, max(0, offset - SPLIT)) if first < length else data
+
+    def flush(self):
+        self._any().flush()
+
+    def shutdown(self):
+        for handle in self.handles:
+            handle.shutdown()
+
+
 class Client:
     def __init__(self, seed):
         self.dice = random.Random(f"client {seed}")
@@ -45,9 +98,8 @@ class Client:
         self.handle, self.flying = None, {}
         self.writes, self.flushes, self.unknown = 0, 0, 0
 
-    def connect(self, uri):
-        self.handle = nbd.NBD()
-        self.handle.connect_uri(uri)
+    def connect(self, uris):
+        self.handle = Exports(uris, self.dice)
 
     def _issue(self):
         kind = self.dice.choices(["write", "fua", "flush"], [96, 2, 2])[0]
@@ -125,10 +177,9 @@ class Client:
         self.handle.shutdown()
         self.handle = None
 
-    def check(self, uri, caches_lost):
+    def check(self, uris, caches_lost):
         """Every block holds what it may hold; what it holds is what counts from then on. Sometimes it is made durable."""
-        reader = nbd.NBD()
-        reader.connect_uri(uri)
+        reader = Exports(uris, self.dice)
         wrong, torn = [], 0
         for first in range(0, BLOCKS, 96):
             blocks = range(first, min(BLOCKS, first + 96))

@@ -147,7 +147,14 @@ TEST_F(MetadataTool, CreatesMetadataForAllVolumesAndLabelsTheirDisks) {
   EXPECT_TRUE(attach(internal(), owner).attached);
   EXPECT_EQ(create_md({target.others[1].disk, {}, {}}, owner, {}).exit_status, 20) << "a label is somebody's metadata";
   EXPECT_EQ(wipe_md(target, {Uuid::from_words(9, 9), {1}, 0}, false).exit_status, 20);
-  EXPECT_EQ(wipe_md(target, owner, false).exit_status, 0);
+  MetadataTarget one_gone = target;
+  one_gone.others[0].disk = (directory / "gone").string();
+  EXPECT_EQ(wipe_md(one_gone, owner, false).exit_status, 16);
+  EXPECT_TRUE(attach(internal(), owner).attached) << "nothing was wiped";
+  const ToolResult forced = wipe_md(one_gone, owner, true);
+  EXPECT_EQ(forced.exit_status, 0);
+  EXPECT_THAT(forced.err, HasSubstr("volume 2 was not wiped"));
+  EXPECT_EQ(wipe_md(target, owner, false).exit_status, 0) << "the label that was left";
   EXPECT_EQ(create_md({target.others[1].disk, {}, {}}, owner, {}).exit_status, 0);
 }
 
