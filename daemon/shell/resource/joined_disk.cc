@@ -59,7 +59,7 @@ void JoinedDisk::ended(const std::shared_ptr<Whole>& whole, int error) {
 void JoinedDisk::submit_piece(const std::shared_ptr<Whole>& whole, size_t disk, BlockOp op, uint64_t offset, uint64_t length,
                               std::byte* data, bool fua) {
   ++whole->pieces;
-  disks_[disk]->submit(op, offset, length, data, fua, [this, whole, disk](int error) {
+  disks_[disk]->submit(op, offset, length, data, fua, [whole, disk](int error) {
     if (error != 0 && whole->error == 0) whole->culprit = disk;
     ended(whole, error);
   });
