@@ -352,7 +352,8 @@ std::optional<TimedEvent> decode_event(Unpacker in, Baselines& base, size_t inde
   static constexpr auto kFunctions = read_functions(std::make_index_sequence<std::variant_size_v<Event>>());
   if (index >= kFunctions.size()) return std::nullopt;
   Reading a{in, base};
-  base.now.ns = static_cast<int64_t>(static_cast<uint64_t>(base.now.ns) + static_cast<uint64_t>(in.zigzag()));
+  // Time counts from 0, so the difference of two instants can always be formed.
+  if (__builtin_add_overflow(base.now.ns, in.zigzag(), &base.now.ns) || base.now.ns < 0) return std::nullopt;
   TimedEvent out{base.now, kFunctions[index](a)};
   if (!in.at_end()) return std::nullopt;
   return out;

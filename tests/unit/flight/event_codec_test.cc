@@ -115,6 +115,17 @@ TEST_F(EventCodec, UnknownValuesAreRefused) {
   EXPECT_FALSE(decode({}, std::variant_size_v<Event>)) << "an event that there is not";
 }
 
+// Instants count from 0. One before that, or past what 64 bits hold, is in no recording of ours; their differences could overflow.
+TEST_F(EventCodec, InstantsThatCannotBeAreRefused) {
+  const auto last = encode(Instant{INT64_MAX}, Tick{});
+  const auto one_more = encode(Instant{INT64_MAX}, Tick{});
+  ASSERT_TRUE(decode(last, Event(Tick{}).index()));
+  EXPECT_TRUE(decode(one_more, Event(Tick{}).index()));
+  EXPECT_FALSE(decode(std::vector{std::byte{2}}, Event(Tick{}).index())) << "wraps";
+  reading_ = {};
+  EXPECT_FALSE(decode(std::vector{std::byte{1}}, Event(Tick{}).index())) << "before 0";
+}
+
 // What a recording is made of, mostly.
 TEST_F(EventCodec, FrequentEventsAreSmall) {
   const MessageReceived reply{Seat{1}, {4}, WriteReply{sample_stamp(), {(uint64_t{90} << 32) + 7}, IoStatus::ok}, {}};
