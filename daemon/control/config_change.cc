@@ -90,6 +90,10 @@ bool only_nodes_differ(const config::Resource& before, const config::Resource& w
   const auto alone = [node](const config::Resource& resource) {
     config::Resource left = as_seen_by(resource, node);
     std::erase_if(left.hosts, [node](const config::Host& host) { return host.name != node; });
+    for (config::Host& self : left.hosts) {  // the paths to its peers are theirs too
+      self.address = {};
+      self.control_address.reset();
+    }
     left.witnesses.clear();
     return config::dump(left);
   };

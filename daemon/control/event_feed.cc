@@ -36,6 +36,14 @@ void EventFeed::describe(const ResourceStatus& status, std::map<std::string, Obj
          keys,
          {{"connection", status.connection_state(peer.node)},
           {"role", std::string(to_text(peer.connected ? peer.role : Role::unknown))}}});
+    for (const ConnectionPathStatus& path : status.paths(peer.node)) {
+      const auto place = [](const PlaceStatus& of) { return fmt::format("{}:{}", family_of(of), to_text(of)); };
+      Fields path_keys = keys;
+      path_keys.emplace_back("local", place(path.own));
+      path_keys.emplace_back("peer", place(path.peer));
+      add(4, id + " " + path_keys.back().second + " " + place(path.own),
+          {"path", path_keys, {{"established", path.established ? "yes" : "no"}, {"carries", std::string(lanes_text(path))}}});
+    }
     for (const VolumeShape& shape : snapshot.volumes) {
       const std::string volume = fmt::format("{}", shape.number);
       Fields device_keys = keys;
@@ -49,7 +57,7 @@ void EventFeed::describe(const ResourceStatus& status, std::map<std::string, Obj
     }
   }
   for (const VoterSnapshot& voter : snapshot.voters) {
-    add(4, fmt::format("{}", voter.seat.value),
+    add(5, fmt::format("{}", voter.seat.value),
         {"voter",
          {{"name", status.name}, {"voter", status.name_of(voter.seat)}},
          {{"kind", voter.seat.is_witness() ? "witness" : "node"}, {"answers", voter.answers ? "yes" : "no"}}});

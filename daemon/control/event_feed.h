@@ -20,7 +20,7 @@ class EventFeed {
  private:
   using Fields = std::vector<std::pair<std::string, std::string>>;
   struct Object {
-    std::string kind;  // resource, connection, device, peer-device
+    std::string kind;  // resource, connection, device, peer-device, path, voter
     Fields keys;
     Fields state;
   };

@@ -29,6 +29,14 @@ ResourceStatus Node::status_of(const Up& up, const ResourceView& view) const {
         if (peer.node == seat && !peer.connected) shown.connection_state = name_of(LinkState::connecting);
       }
     }
+    for (const PathStatus& path : link.paths)
+      shown.paths.push_back({{path.local.host, path.local.port},
+                             {path.where.host, path.where.port},
+                             path.control_only,
+                             path.standing,
+                             path.carries_data,
+                             path.carries_control,
+                             path.last_error});
     status.links.push_back(std::move(shown));
   }
   for (const ClientPort::Traffic& of : view.volumes)

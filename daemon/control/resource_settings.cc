@@ -63,7 +63,6 @@ LinkSettings link_settings(const config::Resource& resource, const config::Host&
   links.resource = resource.id;
   links.name = resource.name;
   links.self = self.seat();
-  links.listen = host_port(self.address);
   for (char c : secret) links.secret.push_back(static_cast<std::byte>(c));
   links.peers = peers_of(resource, self.seat());
   links.ping_int = self.net.ping_int;
@@ -77,12 +76,18 @@ LinkSettings link_settings(const config::Resource& resource, const config::Host&
 
 std::vector<PeerSettings> peers_of(const config::Resource& resource, Seat self) {
   std::vector<PeerSettings> peers;
+  const config::Host* own = resource.by_seat(self);
   for (const config::Host& host : resource.hosts) {
-    if (host.seat() != self) peers.push_back({host.seat(), host.name, host_port(host.address)});
+    if (own == nullptr || host.seat() == self) continue;
+    PeerSettings peer{host.seat(), host.name, {}};
+    const auto paths = resource.paths(*own, host);
+    for (const config::OwnPath& path : paths)
+      peer.paths.push_back({host_port(path.local), host_port(path.remote), path.control_only, paths.size() > 1});
+    peers.push_back(std::move(peer));
   }
   for (size_t i = 0; i < resource.witnesses.size(); ++i) {
     const config::Witness& witness = resource.witnesses[i];
-    peers.push_back({witness_seat(static_cast<uint8_t>(i)), witness.name, host_port(witness.address)});
+    peers.push_back({witness_seat(static_cast<uint8_t>(i)), witness.name, {{{}, host_port(witness.address)}}});
   }
   return peers;
 }

@@ -27,6 +27,14 @@ std::string ResourceStatus::connection_state(Seat peer) const {
   return "StandAlone";
 }
 
+const std::vector<ConnectionPathStatus>& ResourceStatus::paths(Seat peer) const {
+  static const std::vector<ConnectionPathStatus> kNone;
+  for (const ConnectionStatus& link : links) {
+    if (link.peer == peer) return link.paths;
+  }
+  return kNone;
+}
+
 std::string ResourceStatus::refusal_of(Seat peer) const {
   for (const LinkRefusal& refusal : refusals) {
     if (refusal.peer == peer) return refusal.why;
@@ -141,6 +149,21 @@ std::string to_text(const FenceSnapshot& fence) {
   return *fence.last_exit_status < 0 ? "failed" : fmt::format("exit-{}", *fence.last_exit_status);
 }
 
+std::string to_text(const PlaceStatus& place) {
+  const bool brackets = place.address.find(':') != std::string::npos;
+  return fmt::format("{}{}{}:{}", brackets ? "[" : "", place.address, brackets ? "]" : "", place.port);
+}
+
+std::string_view family_of(const PlaceStatus& place) {
+  if (place.address.find(':') != std::string::npos) return "ipv6";
+  return place.address.find_first_not_of("0123456789.") == std::string::npos ? "ipv4" : "name";
+}
+
+std::string_view lanes_text(const ConnectionPathStatus& path) {
+  if (path.carries_data) return path.carries_control ? "data,control" : "data";
+  return path.carries_control ? "control" : "none";
+}
+
 std::string dstate_text(const ResourceStatus& status, std::string_view peer) {
   std::string out;
   for (const PeerSnapshot& one : status.snapshot.peers) {
@@ -163,6 +186,18 @@ void refusal_text(const ResourceStatus& status, Seat peer, std::string& out) {
   if (const std::string why = status.refusal_of(peer); !why.empty()) out += fmt::format("    {}\n", why);
 }
 
+// Of one path there is nothing to say that the connection does not.
+void paths_text(const ResourceStatus& status, Seat peer, std::string& out) {
+  const auto& paths = status.paths(peer);
+  if (paths.size() < 2) return;
+  for (const ConnectionPathStatus& path : paths) {
+    out += fmt::format("    path {} - {} established:{}", to_text(path.own), to_text(path.peer), path.established ? "yes" : "no");
+    if (path.established) out += fmt::format(" carries:{}", lanes_text(path));
+    out += "\n";
+    if (!path.established && !path.error.empty()) out += fmt::format("      {}\n", path.error);
+  }
+}
+
 void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::string& out) {
   const std::string name = status.name_of(peer.node);
   const std::string connection = status.connection_state(peer.node);
@@ -171,7 +206,8 @@ void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::stri
     if (peer.refused != Reason::none) out += fmt::format(" reason:{}", code_of(peer.refused));
     if (const std::string fence = to_text(peer.fence); fence != "none") out += " fence:" + fence;
     out += "\n";
-    return refusal_text(status, peer.node, out);
+    refusal_text(status, peer.node, out);
+    return paths_text(status, peer.node, out);
   }
   out += fmt::format("  {} role:{}\n", name, to_text(peer.role));
   out += "    ";
@@ -182,6 +218,7 @@ void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::stri
   if (paused_text(peer) != "no") out += fmt::format(" resync-suspended:{}", paused_text(peer));
   if (peer.verify.differing > 0) out += fmt::format(" differing:{}KiB", peer.verify.differing * (kBlockBytes / 1024));
   out += "\n";
+  paths_text(status, peer.node, out);
 }
 
 void resource_text(const ResourceStatus& status, std::string& out) {

@@ -17,9 +17,25 @@ struct NodeName {
   std::string name;
 };
 
+struct PlaceStatus {
+  std::string address;  // or a name
+  std::string port;
+};
+
+struct ConnectionPathStatus {
+  PlaceStatus own;
+  PlaceStatus peer;
+  bool control_only = false;
+  bool established = false;
+  bool carries_data = false;  // what this node sends
+  bool carries_control = false;
+  std::string error;  // why it is not established
+};
+
 struct ConnectionStatus {
   Seat peer;
   std::string connection_state = "Connecting";  // StandAlone, Unconnected, Connecting, Connected, ... in DRBD's words
+  std::vector<ConnectionPathStatus> paths;      // in order of preference
 };
 
 // Why a peer's or a witness's link does not come up, where one end refuses the other.
@@ -48,6 +64,7 @@ struct ResourceStatus {
 
   std::string name_of(Seat seat) const;
   std::string connection_state(Seat peer) const;
+  const std::vector<ConnectionPathStatus>& paths(Seat peer) const;
   std::string refusal_of(Seat peer) const;  // empty: none
   bool open() const;                        // any volume
 };
@@ -86,6 +103,10 @@ std::string duration_text(Duration duration);
 // role: one line. cstate: one line a peer. dstate: "own/peer" one line a peer. Each line ends with '\n'.
 std::string role_text(const ResourceStatus& status);
 std::string cstate_text(const ResourceStatus& status, std::string_view peer = {});
+std::string to_text(const PlaceStatus& place);         // "10.1.1.31:7800"
+std::string_view family_of(const PlaceStatus& place);  // ipv4, ipv6, or name
+std::string_view lanes_text(
+    const ConnectionPathStatus& path);  // what this node sends over it: none, data, control, or data,control
 std::string dstate_text(const ResourceStatus& status, std::string_view peer = {});
 
 // As `drbdadm status`: the resource, its disk, and each peer indented; a blank line after each resource.

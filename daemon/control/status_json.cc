@@ -62,6 +62,24 @@ json peer_device_json(const ResourceStatus& status, const PeerSnapshot& peer, si
   return out;
 }
 
+json host_json(const PlaceStatus& place) {
+  json out = {{"address", place.address}, {"port", nullptr}, {"family", family_of(place)}};
+  if (const auto port = std::atoi(place.port.c_str()); port > 0) out["port"] = port;
+  return out;
+}
+
+json path_json(const ConnectionPathStatus& path) {
+  json out;
+  out["this_host"] = host_json(path.own);
+  out["remote_host"] = host_json(path.peer);
+  out["established"] = path.established;
+  out["control-only"] = path.control_only;
+  out["carries-data"] = path.carries_data;
+  out["carries-control"] = path.carries_control;
+  out["error"] = path.established || path.error.empty() ? json(nullptr) : json(path.error);
+  return out;
+}
+
 json connection_json(const ResourceStatus& status, const PeerSnapshot& peer) {
   json out;
   out["peer-node-id"] = peer.node.value;
@@ -79,6 +97,8 @@ json connection_json(const ResourceStatus& status, const PeerSnapshot& peer) {
   }
   out["silent-for"] = peer.connected ? 0 : peer.silent_for.ns / 1'000'000'000;
   out["fence"] = to_text(peer.fence);
+  out["paths"] = json::array();
+  for (const ConnectionPathStatus& path : status.paths(peer.node)) out["paths"].push_back(path_json(path));
   out["peer_devices"] = json::array();
   for (size_t i = 0; i < status.snapshot.volumes.size(); ++i) out["peer_devices"].push_back(peer_device_json(status, peer, i));
   return out;

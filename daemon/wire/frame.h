@@ -71,12 +71,14 @@ enum class FrameType : uint8_t {
   refusal,
   ping,
   pong,
+  position,  // wire/lane_numbers.h
+  received,
 };
 
 constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::nodes_configured);
 constexpr bool is_message_type(uint8_t type) { return type >= 1 && type <= kLastMessageType; }
 constexpr bool is_transport_type(uint8_t type) {
-  return type >= static_cast<uint8_t>(FrameType::hello) && type <= static_cast<uint8_t>(FrameType::pong);
+  return type >= static_cast<uint8_t>(FrameType::hello) && type <= static_cast<uint8_t>(FrameType::received);
 }
 
 // What was wrong with bytes that came in. Every one of these ends the connection.

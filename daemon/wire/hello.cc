@@ -18,6 +18,10 @@ std::array<std::byte, N> get_array(ByteReader& in) {
   return value;
 }
 
+// Flags of a Hello.
+constexpr uint8_t kJoins = 1;
+constexpr uint8_t kControlOnly = 2;
+
 // What came off the wire goes to a log: nothing in it may pretend to be a log line of its own.
 std::string printable(std::string text) {
   if (text.size() > kMaxRefusalText) text.resize(kMaxRefusalText);
@@ -54,6 +58,10 @@ const char* text_of(RefusalCode code) {
       return "storage failed";
     case RefusalCode::busy:
       return "too many connections";
+    case RefusalCode::path:
+      return "no such path";
+    case RefusalCode::session:
+      return "no such link";
   }
   return "refused";  // a later release's code
 }
@@ -70,6 +78,9 @@ std::vector<std::byte> encode(const Hello& hello) {
   out.put(static_cast<uint8_t>(hello.lane));
   out.put(hello.pairing);
   out.put_bytes(hello.nonce);
+  out.put(hello.session);
+  out.put(hello.path);
+  out.put(static_cast<uint8_t>((hello.joins ? kJoins : 0) | (hello.control_only ? kControlOnly : 0)));
   return bytes;
 }
 
@@ -86,6 +97,14 @@ std::optional<Hello> decode_hello(std::span<const std::byte> body) {
   hello.lane = static_cast<Lane>(lane);
   hello.pairing = in.get_uuid();
   hello.nonce = get_array<32>(in);
+  if (in.ok() && in.remaining() > 0) {  // a release before paths ends here
+    hello.session = in.get_uuid();
+    hello.path = in.get<uint8_t>();
+    const auto flags = in.get<uint8_t>();
+    hello.joins = (flags & kJoins) != 0;
+    hello.control_only = (flags & kControlOnly) != 0;
+  }
+  if (hello.path >= kMaxPaths || (hello.control_only && hello.lane == Lane::data)) return std::nullopt;
   if (!in.ok() || lane > 1 || hello.versions.min > hello.versions.max) return std::nullopt;
   return hello;
 }

@@ -31,7 +31,9 @@ namespace lockstep {
 
 constexpr uint16_t kMinProtocol = 1;
 constexpr uint16_t kMaxProtocol = 1;
-constexpr uint64_t kFeatures = 0;  // bits that this release knows; none yet
+constexpr uint64_t kFeaturePaths = 1;          // a link may go over several paths (wire/lane_numbers.h)
+constexpr uint64_t kFeatures = kFeaturePaths;  // bits that this release knows
+constexpr uint8_t kMaxPaths = 8;               // of a link
 
 using Nonce = std::array<std::byte, 32>;
 
@@ -56,8 +58,13 @@ struct Hello {
   Seat from;
   Seat to;
   Lane lane = Lane::control;
-  Uuid pairing;  // drawn by the initiator: ties the two lanes of one link
+  Uuid pairing;  // drawn by the initiator: ties the two lanes of one path
   Nonce nonce{};
+  // Drawn by the initiator for each link, and the same on all paths of that link. Nil: the link has this one path.
+  Uuid session;
+  uint8_t path = 0;           // its number, in the order of the configuration; below kMaxPaths
+  bool joins = false;         // the initiator has the link already, and adds a path to it
+  bool control_only = false;  // the path has no data lane
   friend bool operator==(const Hello&, const Hello&) = default;
 };
 
@@ -94,6 +101,8 @@ enum class RefusalCode : uint8_t {
   direction,       // that side connects, it is not connected to
   storage_failed,  // witness: its state for the resource cannot be written
   busy,            // too many connections
+  path,            // that side's configuration has no such path
+  session,         // that side has no such link (any more): the other will notice, and begin anew
 };
 const char* text_of(RefusalCode code);
 

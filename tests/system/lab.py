@@ -176,6 +176,7 @@ class Node:
             disk.truncate(size)
         self.meta_disk = "internal"  # or the path of an external one
         self.volumes = {}  # besides volume 0: the path of its disk, by number
+        self.more = ""  # in its section
         self.socket = self.directory / "nbd.sock"
         self.address, prefix = cluster.place(name)
         self.port, self.nbd_port = free_port(), free_port()
@@ -188,7 +189,7 @@ class Node:
     def section(self):
         return (f"  on {self.name} {{\n    node-id {self.index};\n    address {self.address}:{self.port};\n"
                 f"    nbd unix:{self.socket};\n    nbd 127.0.0.1:{self.nbd_port};\n"
-                f"    volume 0 {{ disk {self.disk}; meta-disk {self.meta_disk}; }}\n"
+                f"    volume 0 {{ disk {self.disk}; meta-disk {self.meta_disk}; }}\n{self.more}"
                 + "".join(f"    volume {number} {{ disk {path}; }}\n" for number, path in self.volumes.items()) + "  }\n")
 
     def uri(self, export="r0/0", tcp=False):
@@ -315,6 +316,7 @@ class Cluster:
         self.secret.touch(0o600)
         self.secret.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
         self.config = self.directory / "lockstep.conf"
+        self.connections = ""  # sections; "": implied
         names = ["alpha", "beta"] + (["delta"] if third else [])
         sizes = sizes or [size] * len(names)
         self.nodes = [Node(self, index, name, sizes[index]) for index, name in enumerate(names)]
@@ -337,7 +339,7 @@ class Cluster:
             "resource r0 {\n"
             f"  options {{ quorum majority; on-no-quorum suspend-io; {self.options} }}\n"
             f"  net {{ protocol C; shared-secret-file {self.secret}; {self.net} }}\n"
-            + "".join(node.section() for node in self.nodes) + gamma + "}\n", encoding="utf-8")
+            + "".join(node.section() for node in self.nodes) + gamma + self.connections + "}\n", encoding="utf-8")
 
     def add_volume(self, number, size):
         """A disk for one more volume on every node. To be called before bring_up."""

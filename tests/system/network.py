@@ -6,6 +6,7 @@ down, packets are lost in silence, as when a switch dies.
 """
 
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -37,43 +38,70 @@ def remove():
     for name in NAMES:
         tool("ip", "netns", "delete", name)
     for one, other in itertools.combinations(NAMES, 2):
-        tool("ip", "link", "delete", f"br-{one[0]}{other[0]}")
+        tool("ip", "link", "delete", f"br-{one[0]}{other[0]}0")
 
 
 class Network:
-    """The machines and their cables."""
+    """The machines and their cables. With several planes each machine has an address in each, and each plane has its own cables."""
 
-    def __init__(self, names=None):
+    def __init__(self, names=None, planes=1):
         self.names = names or NAMES
-        self.addresses = {name: f"10.99.0.{number}" for number, name in enumerate(self.names, 1)}
-        for name, address in self.addresses.items():
+        self.planes = range(planes)
+        for name in self.names:
             tool("ip", "netns", "add", name)
             tool("ip", "-n", name, "link", "set", "lo", "up")
-            tool("ip", "-n", name, "address", "add", f"{address}/32", "dev", "lo")
+            for plane in self.planes:
+                self.address_appears(name, plane)
         for one, other in itertools.combinations(self.names, 2):
-            bridge = f"br-{one[0]}{other[0]}"
-            tool("ip", "link", "add", bridge, "type", "bridge")
-            tool("ip", "link", "set", bridge, "up")
-            for here, there in [(one, other), (other, one)]:
-                port = self._port(here, there)
-                tool("ip", "link", "add", port, "type", "veth", "peer", "name", there, "netns", here)
-                tool("ip", "link", "set", port, "master", bridge, "up")
-                tool("ip", "-n", here, "link", "set", there, "up")
-                tool("ip", "-n", here, "route", "add", f"{self.addresses[there]}/32", "dev", there,
-                     "src", self.addresses[here])
+            for plane in self.planes:
+                self._connect(one, other, plane)
+
+    def _connect(self, one, other, plane):
+        bridge = f"br-{one[0]}{other[0]}{plane}"
+        tool("ip", "link", "add", bridge, "type", "bridge")
+        tool("ip", "link", "set", bridge, "up")
+        for here, there in [(one, other), (other, one)]:
+            port, inside = self._port(here, there, plane), f"{there}{plane}"
+            tool("ip", "link", "add", port, "type", "veth", "peer", "name", inside, "netns", here)
+            tool("ip", "link", "set", port, "master", bridge, "up")
+            tool("ip", "-n", here, "link", "set", inside, "up")
+            tool("ip", "-n", here, "route", "add", f"{self.address(there, plane)}/32", "dev", inside,
+                 "src", self.address(here, plane))
 
     @staticmethod
-    def _port(here, there):
-        return f"{here[0]}-{there[0]}"
+    def _port(here, there, plane=0):
+        return f"{here[0]}-{there[0]}{plane}"
+
+    def address(self, name, plane=0):
+        return f"10.99.{plane}.{self.names.index(name) + 1}"
+
+    def address_appears(self, name, plane):
+        tool("ip", "-n", name, "address", "add", f"{self.address(name, plane)}/32", "dev", "lo")
+
+    def address_goes(self, name, plane):
+        """With the routes that need it."""
+        tool("ip", "-n", name, "address", "del", f"{self.address(name, plane)}/32", "dev", "lo")
+
+    def routes_return(self, name, plane):
+        for other in self.names:
+            if other != name:
+                tool("ip", "-n", name, "route", "replace", f"{self.address(other, plane)}/32", "dev", f"{other}{plane}",
+                     "src", self.address(name, plane))
 
     def place(self, name):
-        return self.addresses[name], ["ip", "netns", "exec", name]
+        return self.address(name), ["ip", "netns", "exec", name]
 
-    def cut(self, one, other):
-        tool("ip", "link", "set", self._port(one, other), "down")
+    def cut(self, one, other, plane=0):
+        tool("ip", "link", "set", self._port(one, other, plane), "down")
 
-    def heal(self, one, other):
-        tool("ip", "link", "set", self._port(one, other), "up")
+    def heal(self, one, other, plane=0):
+        tool("ip", "link", "set", self._port(one, other, plane), "up")
+
+    def carried(self, one, other, plane):
+        """Bytes that have gone over this cable so far."""
+        shown = tool("ip", "-s", "-j", "link", "show", self._port(one, other, plane))
+        counted = json.loads(shown.stdout)[0]["stats64"]
+        return counted["rx"]["bytes"] + counted["tx"]["bytes"]
 
     def isolate(self, name):
         for other in self.names:

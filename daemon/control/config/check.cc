@@ -69,18 +69,27 @@ void check_volumes(const ResourceDraft& resource, const HostDraft& host, SharedU
   }
 }
 
-std::optional<Placed<Endpoint>> address_of(const ResourceDraft& resource, const HostDraft& host) {
+// Everywhere where others of the resource call it; an address that several of them use is one place.
+std::map<Endpoint, Location> addresses_of(const ResourceDraft& resource, const HostDraft& host) {
+  std::map<Endpoint, Location> all;
+  const auto add = [&all](const Placed<Endpoint>& address) { all.emplace(address.value, address.at); };
+  if (const auto first = first_address_of(resource, host)) add(*first);
+  if (host.control_address) add(*host.control_address);
   for (const ConnectionDraft& connection : resource.connections) {
     const auto found = connection.addresses.find(host.name.value);
-    if (found != connection.addresses.end()) return found->second;
+    if (found != connection.addresses.end()) add(found->second);
+    for (const PathDraft& path : connection.paths) {
+      const auto here = path.addresses.find(host.name.value);
+      if (here != path.addresses.end()) add(here->second);
+    }
   }
-  return host.address;
+  return all;
 }
 
 void check_host(const ResourceDraft& resource, const HostDraft& host, SharedUse& use) {
-  if (const auto address = address_of(resource, host)) {
-    use.reachable(resource.name.value + "/" + host.name.value, *address, false);
-    use.port(host.name.value, *address);
+  for (const auto& [address, at] : addresses_of(resource, host)) {
+    use.reachable(resource.name.value + "/" + host.name.value, {address, at}, false);
+    use.port(host.name.value, {address, at});
   }
   for (const Placed<NbdListen>& listen : host.nbd) {
     if (listen.value.unix_path.empty()) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "control/config/reading.h"
 
 namespace lockstep::config {
@@ -27,7 +29,7 @@ void set_address(std::optional<Placed<Endpoint>>& slot, const Statement& stateme
   const auto address = read_address(statement, complaints);
   if (!address) return;
   if (slot) {
-    complaints.error(address->at, fmt::format("address is given twice; first in line {}", slot->at.line->number));
+    complaints.error(address->at, fmt::format("{} is given twice; first in line {}", statement.keyword(), slot->at.line->number));
     return;
   }
   slot = address;
@@ -56,6 +58,8 @@ void read_host(const Statement& statement, ResourceDraft& resource, Complaints& 
       read_node_id(inner, host, complaints);
     } else if (word == "address") {
       set_address(host.address, inner, complaints);
+    } else if (word == "control-address") {
+      set_address(host.control_address, inner, complaints);
     } else if (word == "nbd") {
       read_nbd(inner, host, complaints);
     } else if (word == "metrics") {
@@ -64,7 +68,8 @@ void read_host(const Statement& statement, ResourceDraft& resource, Complaints& 
       read_volume(inner, host.volumes, complaints);
     } else if (!read_bare_volume(inner, host.volumes, complaints) && !read_option_section(inner, host.own, complaints)) {
       unknown_word(inner, "on HOST",
-                   {"node-id", "address", "nbd", "metrics", "volume", "disk", "meta-disk", "options", "net", "handlers"},
+                   {"node-id", "address", "control-address", "nbd", "metrics", "volume", "disk", "meta-disk", "options", "net",
+                    "handlers"},
                    complaints);
     }
   }
@@ -99,6 +104,49 @@ void read_connection_host(const Statement& statement, ConnectionDraft& connectio
   if (name) connection.hosts.push_back({name->text, name->at});
 }
 
+// path { host NAME address ADDRESS; host NAME address ADDRESS; }
+void read_path(const Statement& statement, ConnectionDraft& connection, Complaints& complaints) {
+  if (!plain_section(statement, complaints)) return;
+  ConnectionDraft inside;
+  for (const Statement& inner : statement.block) {
+    if (inner.keyword() == "host") {
+      read_connection_host(inner, inside, complaints);
+    } else {
+      unknown_word(inner, "path", {"host"}, complaints);
+    }
+  }
+  for (const Placed<std::string>& host : inside.hosts) {
+    if (!inside.addresses.contains(host.value))
+      complaints.error(host.at,
+                       fmt::format("host {} has no address in this path: host {} address HOST:PORT;", host.value, host.value));
+    const auto same = [&host](const Placed<std::string>& other) { return other.value == host.value; };
+    if (std::none_of(connection.hosts.begin(), connection.hosts.end(), same)) connection.hosts.push_back(host);
+  }
+  if (inside.addresses.size() != 2)
+    complaints.error(
+        statement.at(),
+        "a path has the addresses of two hosts: path { host ALPHA address HOST:PORT; host BETA address HOST:PORT; }");
+  connection.paths.push_back({statement.at(), std::move(inside.addresses)});
+}
+
+void check_paths(const ConnectionDraft& connection, Complaints& complaints) {
+  if (connection.paths.empty()) return;
+  if (!connection.addresses.empty())
+    complaints.error(connection.addresses.begin()->second.at,
+                     "this connection has path sections: the addresses of its hosts belong into them");
+  bool alike = true;
+  for (const PathDraft& path : connection.paths) {
+    for (const auto& [host, address] : connection.paths.front().addresses) {
+      if (path.addresses.contains(host)) continue;
+      alike = false;
+      complaints.error(path.at,
+                       fmt::format("all paths of a connection are between the same two hosts: {} has no address here", host));
+    }
+  }
+  if (alike && connection.hosts.size() > 2)
+    complaints.error(connection.at, "a connection with path sections is between two hosts");
+}
+
 void read_connection(const Statement& statement, ResourceDraft& resource, Complaints& complaints) {
   const bool mesh = statement.keyword() == "connection-mesh";
   if (!statement.has_block || (mesh && statement.words.size() > 1)) {
@@ -116,12 +164,18 @@ void read_connection(const Statement& statement, ResourceDraft& resource, Compla
       }
     } else if (!mesh && inner.keyword() == "host") {
       read_connection_host(inner, connection, complaints);
+    } else if (!mesh && inner.keyword() == "path") {
+      read_path(inner, connection, complaints);
+    } else if (mesh && inner.keyword() == "path") {
+      complaints.error(
+          inner.at(), "paths are between two hosts: write connection { path { ... } } for each pair in place of connection-mesh");
     } else if (!mesh && (inner.keyword() == "volume" || inner.keyword() == "disk")) {
       complaints.error(inner.at(), fmt::format("{} inside connection is not built yet", inner.keyword()));
     } else {
-      unknown_word(inner, statement.keyword(), {mesh ? "hosts" : "host", "net"}, complaints);
+      unknown_word(inner, statement.keyword(), {mesh ? "hosts" : "host", mesh ? "net" : "path", "net"}, complaints);
     }
   }
+  check_paths(connection, complaints);
   resource.connections.push_back(std::move(connection));
 }
 
@@ -175,6 +229,18 @@ void read_common(const Statement& statement, Drafts& drafts, Complaints& complai
 }
 
 }  // namespace
+
+std::optional<Placed<Endpoint>> first_address_of(const ResourceDraft& resource, const HostDraft& host) {
+  for (const ConnectionDraft& connection : resource.connections) {
+    const auto found = connection.addresses.find(host.name.value);
+    if (found != connection.addresses.end()) return found->second;
+    for (const PathDraft& path : connection.paths) {
+      const auto here = path.addresses.find(host.name.value);
+      if (here != path.addresses.end()) return here->second;
+    }
+  }
+  return host.address;
+}
 
 void Scope::overlay(const Scope& inner) {
   static const OptionSpec* const kInline = find_option(Section::net, "shared-secret");

@@ -55,6 +55,7 @@ struct HostDraft {
   Placed<std::string> name;
   std::optional<Placed<uint8_t>> node_id;
   std::optional<Placed<Endpoint>> address;
+  std::optional<Placed<Endpoint>> control_address;
   std::vector<Placed<NbdListen>> nbd;
   std::optional<Placed<Endpoint>> metrics;
   std::map<uint16_t, VolumeDraft> volumes;
@@ -66,10 +67,16 @@ struct WitnessDraft {
   std::optional<Placed<Endpoint>> address;
 };
 
+struct PathDraft {
+  Location at;
+  std::map<std::string, Placed<Endpoint>> addresses;  // by host
+};
+
 struct ConnectionDraft {
   Location at;
-  std::vector<Placed<std::string>> hosts;
-  std::map<std::string, Placed<Endpoint>> addresses;
+  std::vector<Placed<std::string>> hosts;             // the paths' too
+  std::map<std::string, Placed<Endpoint>> addresses;  // given beside the host's name; none when there are paths
+  std::vector<PathDraft> paths;
   Scope net;
 };
 
@@ -87,6 +94,9 @@ struct Drafts {
   Scope common;
   std::vector<ResourceDraft> resources;
 };
+
+// The first address that a host has anywhere for replication: in a connection, in a path, or its own.
+std::optional<Placed<Endpoint>> first_address_of(const ResourceDraft& resource, const HostDraft& host);
 
 Drafts read_drafts(const std::vector<Statement>& statements, Complaints& complaints);
 

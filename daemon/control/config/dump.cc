@@ -52,11 +52,36 @@ void dump_volume(const Volume& volume, const Host& host, std::string& out) {
 void dump_host(const Host& host, std::string& out) {
   out += fmt::format("    on {} {{\n        {:<20} {};\n        {:<20} {};\n", host.name, "node-id", host.node_id, "address",
                      endpoint(host.address));
+  if (host.control_address) out += fmt::format("        {:<20} {};\n", "control-address", endpoint(*host.control_address));
   for (const NbdListen& listen : host.nbd) out += fmt::format("        {:<20} {};\n", "nbd", word(listen.to_string()));
   if (host.metrics) out += fmt::format("        {:<20} {};\n", "metrics", host.metrics->to_string());
   dump_settings(host.own, "        ", out);
   for (const Volume& volume : host.volumes) dump_volume(volume, host, out);
   out += "    }\n";
+}
+
+// A mesh, unless some pair has addresses of its own: then each pair.
+void dump_connections(const Resource& resource, std::string& out) {
+  if (resource.hosts.size() < 2) return;
+  if (resource.connections.empty()) {
+    out += "    connection-mesh {\n        hosts               ";
+    for (const Host& host : resource.hosts) out += " " + host.name;
+    out += ";\n    }\n";
+    return;
+  }
+  for (size_t i = 0; i < resource.hosts.size(); ++i) {
+    for (size_t j = i + 1; j < resource.hosts.size(); ++j) {
+      const Host& low = resource.hosts[i];
+      const Host& high = resource.hosts[j];
+      out += "    connection {\n";
+      for (const OwnPath& path : resource.paths(low, high)) {
+        if (path.control_only) continue;
+        out += fmt::format("        path {{\n            host {} address {};\n            host {} address {};\n        }}\n",
+                           low.name, endpoint(path.local), high.name, endpoint(path.remote));
+      }
+      out += "    }\n";
+    }
+  }
 }
 
 }  // namespace
@@ -68,11 +93,7 @@ std::string dump(const Resource& resource) {
   for (const Witness& witness : resource.witnesses) {
     out += fmt::format("    witness {} {{\n        {:<20} {};\n    }}\n", witness.name, "address", endpoint(witness.address));
   }
-  if (resource.hosts.size() > 1) {
-    out += "    connection-mesh {\n        hosts               ";
-    for (const Host& host : resource.hosts) out += " " + host.name;
-    out += ";\n    }\n";
-  }
+  dump_connections(resource, out);
   return out + "}\n";
 }
 

@@ -93,6 +93,19 @@ const Host* Resource::by_seat(Seat seat) const {
   return nullptr;
 }
 
+std::vector<OwnPath> Resource::paths(const Host& from, const Host& to) const {
+  const bool is_low = from.node_id < to.node_id;
+  std::vector<OwnPath> paths;
+  for (const Connection& connection : connections) {
+    if (connection.low != std::min(from.node_id, to.node_id) || connection.high != std::max(from.node_id, to.node_id)) continue;
+    for (const PathBetween& path : connection.paths)
+      paths.push_back({is_low ? path.low : path.high, is_low ? path.high : path.low, false});
+  }
+  if (paths.empty()) paths.push_back({from.address, to.address, false});
+  if (from.control_address && to.control_address) paths.push_back({*from.control_address, *to.control_address, true});
+  return paths;
+}
+
 std::string Resource::name_of(Seat seat) const {
   if (const Host* host = by_seat(seat)) return host->name;
   const size_t index = static_cast<size_t>(seat.value) - kMaxDataNodes;

@@ -96,8 +96,9 @@ using Settings = std::map<const OptionSpec*, std::string>;
 struct Host {
   std::string name;
   uint8_t node_id = 0;
-  Endpoint address;            // of replication
-  std::vector<NbdListen> nbd;  // none: no export over sockets
+  Endpoint address;                         // of replication, where no connection says otherwise
+  std::optional<Endpoint> control_address;  // a path of its own, without data
+  std::vector<NbdListen> nbd;               // none: no export over sockets
   std::optional<Endpoint> metrics;
   std::vector<Volume> volumes;  // by number
   Options options;              // these four are resolved for this host: common < resource < connection < host
@@ -113,16 +114,37 @@ struct Witness {
   Endpoint address;
 };
 
+// A way between two hosts.
+struct PathBetween {
+  Endpoint low;  // of the one with the lower node-id
+  Endpoint high;
+  friend bool operator==(const PathBetween&, const PathBetween&) = default;
+};
+// What a connection says about the paths between two hosts, in order of preference. Not there: their addresses are the one path.
+struct Connection {
+  uint8_t low = 0;
+  uint8_t high = 0;
+  std::vector<PathBetween> paths;
+};
+// As one end sees it.
+struct OwnPath {
+  Endpoint local;
+  Endpoint remote;
+  bool control_only = false;
+};
+
 struct Resource {
   std::string name;
   ResourceId id;                   // from options { resource-uuid }, else resource_id_of()
   std::vector<Host> hosts;         // in the order of node-ids
   std::vector<Witness> witnesses;  // in the order of the file: seats 16, 17, ...
-  Settings settings;               // common and resource and connection, merged
+  std::vector<Connection> connections;
+  Settings settings;  // common and resource and connection, merged
 
   const Host* host(std::string_view node) const;  // null: not one of its nodes
   const Host* by_seat(Seat seat) const;
-  std::string name_of(Seat seat) const;  // of a node or witness; "node 7" when there is none
+  std::vector<OwnPath> paths(const Host& from, const Host& to) const;  // in the same order at both ends
+  std::string name_of(Seat seat) const;                                // of a node or witness; "node 7" when there is none
 };
 
 struct Config {

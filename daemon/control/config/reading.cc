@@ -16,7 +16,6 @@ constexpr auto kRefused = std::to_array<RefusedWord>({
     {"stacked-on-top-of", "is not built yet"},
     {"stacked-timeouts", "is not built yet"},
     {"template-file", "is not built yet: use common { } or include"},
-    {"path", "is not built yet: a connection has one path"},
     {"proxy", "is not built yet"},
     {"_this_host", "is not a word for files"},
     {"_remote_host", "is not a word for files"},

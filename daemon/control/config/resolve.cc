@@ -130,7 +130,8 @@ class Resolver {
   void check_alike();
   void check_fencing(const Scope& scope);
   void check_io_error(const Scope& scope);
-  std::optional<Placed<Endpoint>> address_of(const HostDraft& host) const;
+  void resolve_connections();
+  void resolve_pair(const ConnectionDraft& draft, const Host& low, const Host& high);
 
   const Drafts& drafts_;
   const ResourceDraft& draft_;
@@ -173,14 +174,6 @@ void Resolver::check_io_error(const Scope& scope) {
                       "resource " + draft_.name.value +
                           (handler ? ": local-io-error never runs unless disk { on-io-error } is call-local-io-error"
                                    : ": on-io-error call-local-io-error without handlers { local-io-error } only detaches"));
-}
-
-std::optional<Placed<Endpoint>> Resolver::address_of(const HostDraft& host) const {
-  for (const ConnectionDraft& connection : draft_.connections) {
-    const auto found = connection.addresses.find(host.name.value);
-    if (found != connection.addresses.end()) return found->second;
-  }
-  return host.address;
 }
 
 void Resolver::resolve_volumes(const HostDraft& draft, const Scope& scope, Host& host) {
@@ -254,11 +247,12 @@ void Resolver::resolve_hosts() {
                           fmt::format("node-id {} belongs to {} already", host.node_id, at->second->name.value));
       }
     }
-    if (const auto address = address_of(draft)) {
+    if (const auto address = draft.address ? draft.address : first_address_of(draft_, draft)) {
       host.address = address->value;
     } else {
       complaints_.error(draft.name.at, fmt::format("on {} has no address", host.name));
     }
+    if (draft.control_address) host.control_address = draft.control_address->value;
     for (const auto& listen : draft.nbd) host.nbd.push_back(listen.value);
     if (draft.metrics) host.metrics = draft.metrics->value;
     Scope scope = base_;
@@ -332,11 +326,10 @@ void Resolver::check_connections() {
   check_alike();
 }
 
-// One set of net options and one address a host for all of its connections.
+// One set of net options for all connections.
 void Resolver::check_alike() {
   if (draft_.connections.size() < 2) return;
   const ConnectionDraft& first = draft_.connections.front();
-  std::map<std::string, std::string> addresses;
   for (const ConnectionDraft& connection : draft_.connections) {
     bool alike = connection.net.values.size() == first.net.values.size();
     for (const auto& [spec, value] : connection.net.values) {
@@ -346,12 +339,52 @@ void Resolver::check_alike() {
     if (!alike)
       complaints_.error(connection.at,
                         "net options of one connection alone are not built yet: put them into the resource's net { }");
-    for (const auto& [host, address] : connection.addresses) {
-      const auto [at, fresh] = addresses.emplace(host, address.value.to_string());
-      if (!fresh && at->second != address.value.to_string())
-        complaints_.error(address.at, fmt::format("{} has another address in another connection: that is not built yet", host));
+  }
+}
+
+// After the hosts, which it names.
+void Resolver::resolve_connections() {
+  for (const ConnectionDraft& draft : draft_.connections) {
+    for (const Host& low : out_.hosts) {
+      for (const Host& high : out_.hosts) {
+        if (low.node_id < high.node_id) resolve_pair(draft, low, high);
+      }
     }
   }
+  const auto has = [](const HostDraft& host) { return host.control_address.has_value(); };
+  if (std::any_of(draft_.hosts.begin(), draft_.hosts.end(), has)) {
+    for (const HostDraft& host : draft_.hosts) {
+      if (!has(host))
+        complaints_.error(host.name.at,
+                          fmt::format("on {} has no control-address, and another node has one: it is a path between "
+                                      "all of them",
+                                      host.name.value));
+    }
+  }
+}
+
+void Resolver::resolve_pair(const ConnectionDraft& draft, const Host& low, const Host& high) {
+  const auto names = [&draft](const Host& host) {
+    const auto same = [&host](const Placed<std::string>& named) { return named.value == host.name; };
+    return std::any_of(draft.hosts.begin(), draft.hosts.end(), same);
+  };
+  if (!names(low) || !names(high)) return;
+  Connection connection{low.node_id, high.node_id, {}};
+  const auto given = [](const std::map<std::string, Placed<Endpoint>>& addresses, const Host& host) {
+    const auto found = addresses.find(host.name);
+    return found != addresses.end() ? found->second.value : host.address;
+  };
+  for (const PathDraft& path : draft.paths) {
+    const PathBetween between{given(path.addresses, low), given(path.addresses, high)};
+    if (std::find(connection.paths.begin(), connection.paths.end(), between) != connection.paths.end())
+      complaints_.error(path.at, "this path is there already");
+    connection.paths.push_back(between);
+  }
+  constexpr size_t kMostPaths = 7;  // and one for control
+  if (connection.paths.size() > kMostPaths)
+    complaints_.error(draft.paths[kMostPaths].at, fmt::format("a connection has {} paths at most", kMostPaths));
+  if (!draft.addresses.empty()) connection.paths.push_back({given(draft.addresses, low), given(draft.addresses, high)});
+  if (!connection.paths.empty()) out_.connections.push_back(std::move(connection));
 }
 
 // What all volumes of a resource share lies with the lowest one, and every node has the same ones.
@@ -397,6 +430,7 @@ Resource Resolver::resolve() {
   for (const ConnectionDraft& connection : draft_.connections) base_.overlay(connection.net);
   out_.settings = settings_of(base_);
   resolve_hosts();
+  resolve_connections();
   check_volumes();
   resolve_witnesses();
   check_connections();

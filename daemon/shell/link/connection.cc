@@ -230,6 +230,15 @@ void Connection::send(const Message& message, BufferRef payload) {
   queued(added);
 }
 
+void Connection::send(const KeptFrame& frame) {
+  if (!fd_.ok()) return;
+  auto& head = head_for_more();
+  head.insert(head.end(), frame.head.begin(), frame.head.end());
+  queue_.back().payload = frame.payload;
+  queue_.back().payload_bytes = frame.payload_bytes;
+  queued(frame.bytes());
+}
+
 void Connection::send_frame(std::vector<std::byte> frame) {
   if (!fd_.ok() || frame.empty()) return;
   auto& head = head_for_more();

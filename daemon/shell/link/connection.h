@@ -21,6 +21,7 @@
 #include "shell/event_loop.h"
 #include "shell/loop/unique_fd.h"
 #include "wire/framer.h"
+#include "wire/lane_numbers.h"
 
 namespace lockstep {
 
@@ -51,6 +52,7 @@ class Connection final : public FdHandler, public std::enable_shared_from_this<C
 
   void send(FrameType type, std::span<const std::byte> body);
   void send(const Message& message, BufferRef payload);
+  void send(const KeptFrame& frame);
   void send_frame(std::vector<std::byte> frame);  // made by append_frame()
 
   // Between pause() and resume() nothing is read and on_frame() is not called; what was received already

@@ -29,13 +29,15 @@ void Dialer::cancel() {
   }
 }
 
-void Dialer::dial() {
+void Dialer::dial(const Greeting& greeting) {
   excuse_ = false;
+  greeting_ = greeting;
   begin();
 }
 
 void Dialer::excuse() {
   excuse_ = true;
+  greeting_ = {};
   begin();
 }
 
@@ -47,21 +49,33 @@ void Dialer::begin() {
     resolve_timer_ = {};
     fail(settings_.peer_name + ": the name server does not answer", false);
   });
-  resolver_.resolve(settings_.where, [this](std::vector<SocketAddress> addresses) { resolved(std::move(addresses)); });
+  resolver_.resolve(settings_.path.where, [this](std::vector<SocketAddress> addresses) { resolved(std::move(addresses)); });
 }
 
 void Dialer::resolved(std::vector<SocketAddress> addresses) {
   loop_.cancel(resolve_timer_);
   resolve_timer_ = {};
-  if (addresses.empty()) return fail(settings_.peer_name + ": no address for " + settings_.where.host, false);
+  if (addresses.empty()) return fail(settings_.peer_name + ": no address for " + settings_.path.where.host, false);
   const SocketAddress& address = addresses[attempts_ % addresses.size()];
   const Uuid pairing = draw_uuid();
   if (!connect_lane(Lane::control, address, pairing)) return;
-  if (!to_witness() && !excuse_) connect_lane(Lane::data, address, pairing);
+  if (!one_lane() && !excuse_) connect_lane(Lane::data, address, pairing);
+}
+
+// A name is not looked up for it, and an address of the other family says nothing: the system chooses then.
+bool Dialer::bind_source(int fd, const SocketAddress& to) {
+  if (!settings_.path.bind || settings_.path.local.host.empty()) return true;
+  const auto from = resolve_now({settings_.path.local.host, "0"}, true);
+  if (from.empty() || from.front().storage.ss_family != to.storage.ss_family) return true;
+  return ::bind(fd, from.front().get(), from.front().length) == 0;
 }
 
 bool Dialer::connect_lane(Lane lane, const SocketAddress& address, const Uuid& pairing) {
   UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (fd.ok() && !bind_source(fd.get(), address)) {
+    fail("cannot call from " + settings_.path.local.host + ": " + std::strerror(errno), false);
+    return false;
+  }
   if (!fd.ok() || (::connect(fd.get(), address.get(), address.length) != 0 && errno != EINPROGRESS)) {
     fail(settings_.peer_name + ": connect: " + std::strerror(errno), false);
     return false;
@@ -74,6 +88,10 @@ bool Dialer::connect_lane(Lane lane, const SocketAddress& address, const Uuid& p
   hello.lane = lane;
   hello.pairing = pairing;
   hello.nonce = draw_nonce();
+  hello.session = greeting_.session;
+  hello.joins = greeting_.joins;
+  hello.path = settings_.path_number;
+  hello.control_only = settings_.path.control_only;
   const auto kind = to_witness() ? ResponderKind::witness : ResponderKind::data_node;
   const auto instead = excuse_ ? std::optional(Refusal{RefusalCode::stand_alone, ""}) : std::nullopt;
   attempt(lane).handshake = std::make_shared<Handshaking>(
@@ -86,7 +104,7 @@ void Dialer::lane_done(Lane lane, HandshakeResult result) {
   if (!result.connection) return fail(result.failure, result.refused, result.stand_alone);
   negotiated_ = result.negotiated;
   attempt(lane).ready = std::move(result.connection);
-  if (!attempt(Lane::control).ready || (!to_witness() && !attempt(Lane::data).ready)) return;
+  if (!attempt(Lane::control).ready || (!one_lane() && !attempt(Lane::data).ready)) return;
   DialResult both;
   both.control = std::exchange(attempt(Lane::control).ready, nullptr);
   both.data = std::exchange(attempt(Lane::data).ready, nullptr);

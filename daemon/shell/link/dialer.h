@@ -1,4 +1,4 @@
-// One attempt to connect to a peer (two lanes) or a witness (one connection): resolve, connect, shake hands.
+// One attempt to connect to a peer over one path (two lanes, or the control lane alone) or to a witness (one connection): resolve, connect, shake hands.
 // Names are resolved again with each attempt; where there are several addresses, attempts take them in turn.
 #pragma once
 
@@ -8,6 +8,7 @@
 #include <string>
 
 #include "shell/link/handshaking.h"
+#include "shell/link/link_settings.h"
 #include "shell/link/resolver.h"
 
 namespace lockstep {
@@ -17,13 +18,20 @@ struct DialSettings {
   Seat self;
   Seat peer;
   std::string peer_name;
-  HostPort where;
+  PathSettings path;
+  uint8_t path_number = 0;
   Duration deadline = seconds(5);
   VersionRange versions;
 };
 
+// What an attempt says of the link that it is for (wire/hello.h).
+struct Greeting {
+  Uuid session;
+  bool joins = false;
+};
+
 struct DialResult {
-  std::shared_ptr<Connection> data;     // null for a witness
+  std::shared_ptr<Connection> data;     // null for a witness, and on a path that has no data lane
   std::shared_ptr<Connection> control;  // null: failed
   Negotiated negotiated;
   std::string failure;
@@ -42,12 +50,13 @@ class Dialer {
   Dialer& operator=(const Dialer&) = delete;
 
   // Begins an attempt; `done` is called once, never from within dial(). Not while one is under way.
-  void dial();
+  void dial(const Greeting& greeting);
   // As dial(), but says over one connection that this side is StandAlone, and ends there: a failure for `done`.
   void excuse();
   // Gives up the attempt that is under way, without a call of `done`.
   void cancel();
   bool dialing() const { return dialing_; }
+  const Greeting& greeting() const { return greeting_; }  // of the attempt that is or was under way
 
  private:
   struct LaneAttempt {
@@ -55,6 +64,8 @@ class Dialer {
     std::shared_ptr<Connection> ready;
   };
   bool to_witness() const { return settings_.peer.is_witness(); }
+  bool one_lane() const { return to_witness() || settings_.path.control_only; }
+  bool bind_source(int fd, const SocketAddress& to);
   void begin();
   void resolved(std::vector<SocketAddress> addresses);
   bool connect_lane(Lane lane, const SocketAddress& address, const Uuid& pairing);
@@ -70,6 +81,7 @@ class Dialer {
   Resolver resolver_;
   TimerId resolve_timer_;
   bool dialing_ = false;
+  Greeting greeting_;
   bool excuse_ = false;  // of the attempt that is under way
   uint64_t attempts_ = 0;
   Negotiated negotiated_;

@@ -3,6 +3,7 @@
 #include <sodium.h>
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "base/check.h"
@@ -11,6 +12,7 @@ namespace lockstep {
 
 namespace {
 constexpr Duration kResolvePause = seconds(10);
+constexpr Duration kOpenPause = seconds(5);
 }  // namespace
 
 LinkManager::LinkManager(EventLoop& loop, BufferPool& pool, LinkSettings settings, LinkOwner& owner)
@@ -20,7 +22,9 @@ LinkManager::LinkManager(EventLoop& loop, BufferPool& pool, LinkSettings setting
   for (const PeerSettings& peer : settings_.peers) add_link(peer);
 }
 
-LinkManager::~LinkManager() = default;
+LinkManager::~LinkManager() {
+  if (open_later_.value != 0) loop_.cancel(open_later_);
+}
 
 void LinkManager::add_link(const PeerSettings& peer) {
   CHECK(peer.seat != settings_.self);
@@ -30,23 +34,76 @@ void LinkManager::add_link(const PeerSettings& peer) {
 
 Result<void> LinkManager::start() {
   if (auto listening = listen_for(settings_.peers); !listening.ok()) return listening;
-  if (listener_) favour_peers();
+  favour_peers();
   for (const auto& link : links_) link->start();
+  open_later();
+  return {};
+}
+
+// Own addresses at which peers call us, each once.
+std::vector<HostPort> LinkManager::doors_for(const std::vector<PeerSettings>& peers) const {
+  std::vector<HostPort> doors;
+  for (const PeerSettings& peer : peers) {
+    if (!calls_us(peer)) continue;
+    for (const PathSettings& path : peer.paths) {
+      if (std::find(doors.begin(), doors.end(), path.local) == doors.end()) doors.push_back(path.local);
+    }
+  }
+  return doors;
+}
+
+Listener* LinkManager::listener_at(const HostPort& where) const {
+  for (const Door& door : doors_) {
+    if (door.where == where) return door.listener.get();
+  }
+  return nullptr;
+}
+
+Result<void> LinkManager::open_door(const HostPort& where) {
+  if (listener_at(where) != nullptr) return {};
+  ListenerSettings settings;
+  settings.where = where;
+  settings.deadline = settings_.handshake_timeout;
+  settings.versions = settings_.versions;
+  auto listener = std::make_unique<Listener>(
+      loop_, std::move(settings), *this, [this](HandshakeResult result) { arrived(std::move(result)); }, [this] { crowded(); });
+  if (auto started = listener->start(); !started.ok()) return started;
+  doors_.push_back({where, std::move(listener)});
   return {};
 }
 
 Result<void> LinkManager::listen_for(const std::vector<PeerSettings>& peers) {
-  const bool listens = std::any_of(peers.begin(), peers.end(), [this](const PeerSettings& peer) { return calls_us(peer); });
-  if (!listens || listener_) return {};
-  ListenerSettings where;
-  where.where = settings_.listen;
-  where.deadline = settings_.handshake_timeout;
-  where.versions = settings_.versions;
-  auto listener = std::make_unique<Listener>(
-      loop_, std::move(where), *this, [this](HandshakeResult result) { arrived(std::move(result)); }, [this] { crowded(); });
-  if (auto started = listener->start(); !started.ok()) return started;
-  listener_ = std::move(listener);
+  for (const PeerSettings& peer : peers) {
+    if (!calls_us(peer)) continue;
+    std::optional<Error> failed;
+    bool open = false;
+    for (const PathSettings& path : peer.paths) {
+      const auto outcome = open_door(path.local);
+      open = open || (outcome.ok() && !path.control_only);
+      if (outcome.ok() || failed) continue;
+      failed = outcome.error();
+      refused_address_ = path.local;
+    }
+    if (!open) return *failed;
+  }
   return {};
+}
+
+// An interface may get its address later, and a path must not keep the others waiting.
+void LinkManager::open_later() {
+  bool all = true;
+  for (const HostPort& where : doors_for(settings_.peers)) {
+    const auto outcome = open_door(where);
+    if (outcome.ok()) continue;
+    all = false;
+    const std::string why = "cannot listen on " + where.host + ":" + where.port + ": " + std::strerror(outcome.error().os);
+    for (const auto& link : links_) link->cannot_listen(where, why);
+  }
+  if (all || open_later_.value != 0) return;
+  open_later_ = loop_.call_at(loop_.now() + kOpenPause, [this] {
+    open_later_ = {};
+    open_later();
+  });
 }
 
 void LinkManager::set_peers(const std::vector<PeerSettings>& peers) {
@@ -59,12 +116,16 @@ void LinkManager::set_peers(const std::vector<PeerSettings>& peers) {
   }
   std::erase_if(links_, [&stays](const auto& link) { return !stays(link); });
   settings_.peers = peers;
+  const auto wanted = doors_for(peers);
+  std::erase_if(doors_,
+                [&wanted](const Door& door) { return std::find(wanted.begin(), wanted.end(), door.where) == wanted.end(); });
   for (const PeerSettings& peer : settings_.peers) {
     if (find(peer.seat) != nullptr) continue;
     add_link(peer);
     links_.back()->start();
   }
-  if (listener_) favour_peers();
+  favour_peers();
+  open_later();
 }
 
 bool LinkManager::calls_us(const PeerSettings& peer) const { return !peer.seat.is_witness() && peer.seat > settings_.self; }
@@ -75,10 +136,14 @@ void LinkManager::favour_peers() {
   resolvers_.clear();
   for (const PeerSettings& peer : settings_.peers) {
     if (!calls_us(peer)) continue;
-    resolvers_.push_back(std::make_unique<Resolver>(loop_));
-    resolvers_.back()->resolve(peer.where, [this](const std::vector<SocketAddress>& addresses) {
-      for (const SocketAddress& address : addresses) listener_->favour(address.host());
-    });
+    for (const PathSettings& path : peer.paths) {
+      resolvers_.push_back(std::make_unique<Resolver>(loop_));
+      resolvers_.back()->resolve(path.where, [this, local = path.local](const std::vector<SocketAddress>& addresses) {
+        Listener* const listener = listener_at(local);
+        if (listener == nullptr) return;
+        for (const SocketAddress& address : addresses) listener->favour(address.host());
+      });
+    }
   }
 }
 
@@ -94,9 +159,9 @@ PeerLink* LinkManager::find(Seat seat) const {
   return nullptr;
 }
 
-SocketAddress LinkManager::listening_at() const {
-  CHECK(listener_ != nullptr);
-  return listener_->address();
+SocketAddress LinkManager::listening_at(size_t path) const {
+  CHECK(path < doors_.size());
+  return doors_[path].listener->address();
 }
 
 bool LinkManager::send(Seat peer, LinkId link, const Message& message, BufferRef payload) {
@@ -135,8 +200,7 @@ std::optional<Refusal> LinkManager::admit(const Hello& hello) {
   const PeerLink* const peer = hello.from.is_witness() ? nullptr : find(hello.from);
   if (peer == nullptr) return Refusal{RefusalCode::seat, "no peer here has node-id " + number(hello.from)};
   if (hello.from < settings_.self) return Refusal{RefusalCode::direction, "the higher node-id connects"};
-  if (peer->stand_alone()) return Refusal{RefusalCode::stand_alone, ""};
-  return std::nullopt;
+  return peer->admit(hello);
 }
 
 std::optional<Refusal> LinkManager::check(const Hello&, const Transcript& transcript, const Proof& proof) {

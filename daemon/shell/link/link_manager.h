@@ -3,10 +3,10 @@
 // * The node with the higher seat connects, the one with the lower seat listens; everybody connects to a
 // witness. So there
 //   are never two links that cross, and which side is to be looked at when a link does not come up is plain.
-// * A link to a data node is two TCP connections, data and control, tied by a token that the connecting side
-// draws. It is up
-//   when both are proved, and it is down as soon as one is lost. A witness has one connection.
-// * A new proved pair from a peer replaces an old link: a peer that comes again has lost the old one.
+// * A link to a data node goes over one path or several (path.h); each is two TCP connections, data and control, tied by a token that
+//   the connecting side draws, or the control lane alone. A link is up while it has a path for each lane (lanes.h), and one with a
+//   single path is down as soon as one of its connections is lost. A witness has one connection.
+// * A new proved pair from a peer replaces an old link, unless it joins it: a peer that comes again has lost the old one.
 // * Heartbeats go on the control lane. A half-open or hung peer is noticed within ping-int + ping-timeout;
 // one that takes no
 //   byte of what is queued, within `timeout`. That a peer acknowledges in time is the core's business.
@@ -37,8 +37,10 @@ class LinkManager final : public Doorkeeper {
   LinkManager(const LinkManager&) = delete;
   LinkManager& operator=(const LinkManager&) = delete;
 
-  // Listens and begins to connect. Fails when the own address cannot be bound.
+  // Listens and begins to connect. Fails when some peer that is to call us could not, for none of its paths' own addresses can be
+  // bound: refused_address() is the first of them. Other addresses that cannot be bound are tried again until they can.
   Result<void> start();
+  const HostPort& refused_address() const { return refused_address_; }
 
   // Listens, if one of these is to call and nobody was before. To be asked before set_peers().
   Result<void> listen_for(const std::vector<PeerSettings>& peers);
@@ -54,8 +56,8 @@ class LinkManager final : public Doorkeeper {
                        const std::string& why);  // closes; no further attempt, no admission, until connect()
   void connect(Seat peer);
   LinkStatus status(Seat peer) const;
-  // Where it listens (tests bind port 0). Only when it has a peer with a higher seat.
-  SocketAddress listening_at() const;
+  // Where it listens, in the order of the paths (tests bind port 0). Only when it has a peer with a higher seat.
+  SocketAddress listening_at(size_t path = 0) const;
 
  private:
   std::optional<Refusal> admit(const Hello& hello) override;
@@ -66,6 +68,10 @@ class LinkManager final : public Doorkeeper {
   void favour_peers();
   void add_link(const PeerSettings& peer);
   bool calls_us(const PeerSettings& peer) const;
+  std::vector<HostPort> doors_for(const std::vector<PeerSettings>& peers) const;
+  Listener* listener_at(const HostPort& where) const;
+  Result<void> open_door(const HostPort& where);
+  void open_later();
   PeerLink* find(Seat seat) const;
 
   EventLoop& loop_;
@@ -77,7 +83,13 @@ class LinkManager final : public Doorkeeper {
   std::string last_stranger_;
   std::vector<std::unique_ptr<Resolver>> resolvers_;  // of those who call us
   Instant resolved_ = kLongAgo;
-  std::unique_ptr<Listener> listener_;
+  struct Door {
+    HostPort where;
+    std::unique_ptr<Listener> listener;
+  };
+  std::vector<Door> doors_;
+  HostPort refused_address_;
+  TimerId open_later_;
   std::vector<std::unique_ptr<PeerLink>> links_;
 };
 

@@ -14,10 +14,20 @@
 
 namespace lockstep {
 
+// One way to a peer. Both ends have the same paths in the same order: a path's number is its place there.
+struct PathSettings {
+  HostPort local;             // own address; where we listen, if the peer has a higher seat
+  HostPort where;             // the peer's
+  bool control_only = false;  // has no data lane
+  bool bind = false;          // calls come from `local`: with several paths each has a network of its own
+  friend bool operator==(const PathSettings&, const PathSettings&) = default;
+};
+
 struct PeerSettings {
   Seat seat;         // a data node's, or a witness's
   std::string name;  // for texts
-  HostPort where;
+  std::vector<PathSettings>
+      paths;  // at least one that is not control_only, kMaxPaths at most; a witness has one. In order of preference
   friend bool operator==(const PeerSettings&, const PeerSettings&) = default;
 };
 
@@ -25,7 +35,6 @@ struct LinkSettings {
   ResourceId resource;
   std::string name;  // of the resource, for texts
   Seat self;
-  HostPort listen;                // own address; used when a peer has a higher seat
   std::vector<std::byte> secret;  // wiped by nobody: the owner drops the settings after start
   std::vector<PeerSettings> peers;
   Duration ping_int = seconds(1);
@@ -40,6 +49,16 @@ struct LinkSettings {
 enum class LinkState : uint8_t { stand_alone, connecting, connected };
 const char* name_of(LinkState state);  // as `cstate` prints it
 
+struct PathStatus {
+  HostPort local;
+  HostPort where;
+  bool control_only = false;
+  bool standing = false;
+  bool carries_data = false;     // what we send of the data lane goes over it
+  bool carries_control = false;  // and of the control lane
+  std::string last_error;        // why it does not stand
+};
+
 struct LinkStatus {
   LinkState state = LinkState::connecting;
   LinkId link;             // when connected
@@ -47,6 +66,7 @@ struct LinkStatus {
   std::string refusal;     // which end will not talk to the other and why, if that is what keeps them apart
   size_t queued_bytes = 0;
   Negotiated negotiated;  // when connected
+  std::vector<PathStatus> paths;
 };
 
 // Called on the loop's thread, never from within a call of LinkManager. The owner may call LinkManager from
@@ -65,6 +85,8 @@ class LinkOwner {
   // One end would not talk to the other. Repeated attempts that end alike are reported once. kNoSeat: an
   // unknown caller.
   virtual void refused(Seat peer, const std::string& why) = 0;
+  // Of a link with several paths: one of them was lost, came back or cannot be had, while the link stands.
+  virtual void path_changed(Seat peer, const std::string& what, bool good) = 0;
 };
 
 }  // namespace lockstep

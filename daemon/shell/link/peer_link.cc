@@ -1,7 +1,5 @@
 #include "shell/link/peer_link.h"
 
-#include <sodium.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -11,30 +9,7 @@ namespace lockstep {
 
 namespace {
 
-constexpr Duration kFirstPause = milliseconds(100);
 constexpr Duration kRefusalHolds = seconds(30);  // at least; who is refused comes again sooner, or is gone
-constexpr Duration kStable = seconds(1);         // a link that lasted so long begins the back-off anew
-
-DialSettings dial_settings(const LinkSettings& settings, const PeerSettings& peer) {
-  DialSettings dial;
-  dial.resource = settings.resource;
-  dial.self = settings.self;
-  dial.peer = peer.seat;
-  dial.peer_name = peer.name;
-  dial.where = peer.where;
-  dial.deadline = settings.handshake_timeout;
-  dial.versions = settings.versions;
-  return dial;
-}
-
-// Doubles with each failure up to `longest`, and varies by a quarter, so that nodes which lost a peer
-// together do not knock at its door together.
-Duration pause_after(int failures, Duration longest) {
-  const Duration pause = std::min(kFirstPause * (int64_t{1} << std::min(failures, 20)), longest);
-  return pause * static_cast<int64_t>(75 + randombytes_uniform(51)) / 100;
-}
-
-int milliseconds_of(Duration duration) { return static_cast<int>(duration.ns / 1'000'000); }
 
 }  // namespace
 
@@ -52,22 +27,17 @@ const char* name_of(LinkState state) {
 
 PeerLink::PeerLink(EventLoop& loop, BufferPool& pool, const LinkSettings& settings, const PeerSettings& peer,
                    const LinkKeys& keys, LinkOwner& owner, std::function<LinkId()> draw_id)
-    : loop_(loop),
-      pool_(pool),
-      settings_(settings),
-      peer_(peer),
-      owner_(owner),
-      draw_id_(std::move(draw_id)),
-      dialer_(loop, dial_settings(settings, peer), keys, [this](DialResult result) { dialed(std::move(result)); }) {}
+    : loop_(loop), settings_(settings), peer_(peer), owner_(owner), draw_id_(std::move(draw_id)) {
+  CHECK(!peer_.paths.empty() && peer_.paths.size() <= kMaxPaths);
+  for (size_t i = 0; i < peer_.paths.size(); ++i)
+    paths_.push_back(std::make_unique<Path>(loop, pool, settings, peer_, static_cast<uint8_t>(i), keys, *this));
+  begin_session();
+}
 
 PeerLink::~PeerLink() {
   *alive_ = false;
-  stop_dialing();
-  drop_half();
-  if (!up_) return;
-  loop_.cancel(up_->heartbeat);
-  up_->control->close();
-  if (up_->data) up_->data->close();
+  if (up_) up_->lanes->end();
+  paths_.clear();
 }
 
 LinkStatus PeerLink::status() const {
@@ -80,7 +50,13 @@ LinkStatus PeerLink::status() const {
     status.state = LinkState::connected;
     status.link = up_->id;
     status.negotiated = up_->negotiated;
-    status.queued_bytes = up_->control->queued_bytes() + (up_->data ? up_->data->queued_bytes() : 0);
+    status.queued_bytes = up_->lanes->queued_bytes();
+  }
+  for (const auto& path : paths_) {
+    const PathSettings& settings = path->settings();
+    status.paths.push_back({settings.local, settings.where, settings.control_only, path->standing(),
+                            up_ && up_->lanes->goes_over(*path, Lane::data), up_ && up_->lanes->goes_over(*path, Lane::control),
+                            path->last_error()});
   }
   return status;
 }
@@ -88,31 +64,20 @@ LinkStatus PeerLink::status() const {
 // --- getting there ---------------------------------------------------------------------------------------
 
 void PeerLink::start() {
-  if (!dials() || up_ || dialer_.dialing()) return;
-  // Who waits for us would never learn from our silence that it is an operator's turn here.
-  stand_alone_ ? dialer_.excuse() : dialer_.dial();
+  for (const auto& path : paths_) path->start();
 }
 
-void PeerLink::stop_dialing() {
-  dialer_.cancel();
-  if (redial_.value != 0) loop_.cancel(redial_);
-  redial_ = {};
+// Of the next link. Who connects draws it.
+void PeerLink::begin_session() {
+  if (dials() && paths_.size() > 1) session_ = draw_uuid();
 }
 
-void PeerLink::dial_later() {
-  if (!dials() || redial_.value != 0) return;
-  redial_ = loop_.call_at(loop_.now() + pause_after(failures_++, settings_.connect_int), [this] {
-    redial_ = {};
-    start();
-  });
-}
+Greeting PeerLink::greeting() const { return {session_, up_.has_value()}; }
 
-void PeerLink::dialed(DialResult result) {
-  if (result.control) return go_up(std::move(result.control), std::move(result.data), result.negotiated);
-  dial_later();
-  if (stand_alone_) return;  // it was told, or could not be
-  last_error_ = result.failure;
-  if (result.refused) return report_refusal(result.failure, result.stand_alone);
+void PeerLink::path_failed(Path& path, const DialResult& result) {
+  if (up_) return;  // it is shown with the path
+  last_error_ = paths_.size() > 1 ? path.name() + ": " + result.failure : result.failure;
+  if (result.refused) return report_refusal(last_error_, result.stand_alone);
   refused_at_ = kLongAgo;  // there is another reason now
 }
 
@@ -125,143 +90,101 @@ void PeerLink::report_refusal(std::string why, bool stand_alone) {
   if (std::exchange(last_refusal_, why) != why) owner_.refused(peer_.seat, why);
 }
 
-void PeerLink::drop_half() {
-  if (!half_) return;
-  loop_.cancel(half_->deadline);
-  if (half_->control) half_->control->close();
-  if (half_->data) half_->data->close();
-  half_.reset();
+void PeerLink::cannot_listen(const HostPort& address, const std::string& why) {
+  for (const auto& path : paths_) {
+    if (path->settings().local == address && !path->standing()) path->say(why);
+  }
+}
+
+std::optional<Refusal> PeerLink::admit(const Hello& hello) const {
+  if (stand_alone_) return Refusal{RefusalCode::stand_alone, ""};
+  const bool here = hello.path < paths_.size() && paths_[hello.path]->settings().control_only == hello.control_only;
+  if (!here) {
+    return Refusal{RefusalCode::path, "the configuration here has no path " + std::to_string(hello.path) +
+                                          (hello.control_only ? " for control alone" : "") +
+                                          ": adjust both nodes to the same one"};
+  }
+  const bool of_this_link = up_ && numbered() && hello.session == session_;
+  if (hello.joins && !of_this_link) return Refusal{RefusalCode::session, "that link is down at this end"};
+  return std::nullopt;
 }
 
 void PeerLink::offer(HandshakeResult result) {
-  if (stand_alone_) return result.connection->close();
-  if (half_ && half_->pairing != result.hello.pairing) drop_half();  // of an attempt that was given up
-  if (!half_) {
-    half_.emplace();
-    half_->pairing = result.hello.pairing;
-    half_->deadline = loop_.call_at(loop_.now() + settings_.handshake_timeout, [this] { drop_half(); });
-  }
-  auto& lane = result.hello.lane == Lane::data ? half_->data : half_->control;
-  if (lane) lane->close();
-  lane = std::move(result.connection);
-  if (!half_->control || !half_->data) return;
-  loop_.cancel(half_->deadline);
-  Half both = std::move(*half_);
-  half_.reset();
-  go_up(std::move(both.control), std::move(both.data), result.negotiated);
+  if (result.hello.path >= paths_.size()) return result.connection->close();  // the configuration has changed since it was let in
+  Path& path = *paths_[result.hello.path];
+  path.offer(std::move(result));
 }
 
-void PeerLink::go_up(std::shared_ptr<Connection> control, std::shared_ptr<Connection> data, Negotiated negotiated) {
-  // The peer would not have come again if it still believed in the old link.
+// A path joins the link that it names. One of a new link replaces the old one: the peer would not have come if it still believed in that.
+bool PeerLink::path_proved(Path& path, const Greeting& greeting) {
+  if (stand_alone_) return false;
+  if (up_ && numbered() && greeting.session == session_) return true;
+  const bool over = greeting.session != Uuid{} && greeting.session == ended_;
+  if (greeting.joins || over || path.settings().control_only) return false;
+  if (dials() && greeting.session != session_) return false;  // the link that it was for is over
   take_down("replaced by a new connection of the peer");
   tell_down();
-  if (stand_alone_ || !control->is_open() || (data && !data->is_open())) {
-    control->close();
-    if (data) data->close();
-    last_error_ = "closed by the peer after the handshake";
-    return dial_later();
-  }
-  control->set_owner(*this);
-  const int probe_seconds = static_cast<int>(settings_.ping_int.ns / 1'000'000'000);
-  set_dead_peer_limits(control->fd(), probe_seconds, milliseconds_of(settings_.ping_int + settings_.ping_timeout));
-  if (data) {
-    data->set_owner(*this);
-    data->set_pool(pool_);
-    set_dead_peer_limits(data->fd(), probe_seconds, milliseconds_of(settings_.timeout));
-  }
+  session_ = greeting.session;
+  return !stand_alone_;  // what was told may have changed that
+}
+
+void PeerLink::path_stands(Path& path) {
+  if (!up_) return go_up(path);
+  up_->lanes->stands(path);
+  if (up_) owner_.path_changed(peer_.seat, path.name() + " stands", true);
+}
+
+void PeerLink::go_up(Path& path) {
+  const bool numbers = numbered() && (path.negotiated().features & kFeaturePaths) != 0;
   const LinkId id = draw_id_();
-  up_ = Up{id, std::move(control), std::move(data), negotiated, loop_.now(), false, {}};
+  up_ = Up{id, path.negotiated(), std::make_shared<LinkLanes>(loop_, settings_, paths_, numbers, *this)};
   last_error_.clear();
   last_refusal_.clear();
-  arm_heartbeat();
-  up_->control->resume();
-  if (up_->data) up_->data->resume();
+  up_->lanes->stands(path);
+  for (const auto& other : paths_) {
+    if (numbers && other->settings().control_only) other->retry();  // they had nothing to join
+  }
   owner_.link_up(peer_.seat, id);
 }
 
 // --- being there -----------------------------------------------------------------------------------------
 
-void PeerLink::on_connected(Connection&) {}
-
-void PeerLink::on_closed(Connection& connection, const std::string& why) {
+void PeerLink::path_frame(Path& path, Lane lane, Frame frame) {
   if (!up_) return;
-  take_down(&connection == up_->control.get() ? why : "data lane " + why);
+  if (frame.type == FrameType::refusal) return refused_after_all(frame);
+  const auto lanes = up_->lanes;  // what it brings may end the link
+  lanes->frame(path, lane, std::move(frame));
 }
 
-void PeerLink::on_frame(Connection& connection, Frame frame) {
-  if (!up_) return;
-  const bool is_control = &connection == up_->control.get();
-  if (is_control) up_->ping_sent = false;
-  if (!frame.is_message()) return on_transport_frame(connection, frame);
-  if ((lane_of(frame.message) == Lane::control) != is_control) return take_down("a message on the wrong lane");
-  owner_.message(peer_.seat, up_->id, std::move(frame.message), std::move(frame.payload));
+// The initiator does not believe our proof.
+void PeerLink::refused_after_all(const Frame& frame) {
+  const auto refusal = decode_refusal(frame.body);
+  const std::string why = peer_.name + " refused: " + (refusal ? text_of(refusal->code) : "malformed refusal") +
+                          (refusal && !refusal->text.empty() ? " (" + refusal->text + ")" : "");
+  take_down(why);
+  report_refusal(why);
 }
 
-void PeerLink::on_transport_frame(Connection& connection, const Frame& frame) {
-  if (frame.type == FrameType::ping) return connection.send(FrameType::pong, {});
-  if (frame.type == FrameType::pong) return;
-  if (frame.type == FrameType::refusal) {  // the initiator does not believe our proof
-    const auto refusal = decode_refusal(frame.body);
-    const std::string why = peer_.name + " refused: " + (refusal ? text_of(refusal->code) : "malformed refusal") +
-                            (refusal && !refusal->text.empty() ? " (" + refusal->text + ")" : "");
-    take_down(why);
-    return report_refusal(why);
-  }
-  take_down("a frame of the handshake after its end");
-}
-
-// Nothing received for ping-int: ask. Nothing for ping-timeout more: gone. The peer does the same, so a
-// healthy link carries something every ping-int in both directions.
-void PeerLink::heartbeat() {
-  const Duration limit = settings_.ping_int + settings_.ping_timeout;
-  const auto control = up_->control;
-  const LinkId id = up_->id;
-  if (loop_.now() - control->last_received() >= limit) control->read_now();  // it may have been us who slept
-  if (!up_ || up_->id != id) return;
-  const Duration silence = loop_.now() - control->last_received();
-  if (silence >= limit) {
-    return take_down("no answer to a ping (ping-timeout): nothing heard for " + std::to_string(milliseconds_of(silence)) + " ms");
-  }
-  if (is_stuck(*control) || (up_->data && is_stuck(*up_->data))) return take_down("takes no data (timeout)");
-  if (!up_) return;
-  if (silence >= settings_.ping_int && !up_->ping_sent) {
-    up_->ping_sent = true;
-    control->send(FrameType::ping, {});
-  }
-  arm_heartbeat();
-}
-
-bool PeerLink::is_stuck(Connection& connection) const {
-  const auto overdue = [&] {
-    return connection.queued_bytes() > 0 && loop_.now() - connection.last_progress() >= settings_.timeout;
-  };
-  if (overdue()) connection.flush_now();  // it may have been us who slept
-  return overdue();
-}
-
-void PeerLink::arm_heartbeat() {
-  const Instant heard = up_->control->last_received();
-  Instant next = heard + settings_.ping_int + (up_->ping_sent ? settings_.ping_timeout : Duration{});
-  next = std::min(next, loop_.now() + settings_.timeout / 4);
-  next = std::max(next, loop_.now() + milliseconds(1));
-  up_->heartbeat = loop_.call_at(next, [this] {
-    up_->heartbeat = {};
-    heartbeat();
-  });
+void PeerLink::delivered(Message message, BufferRef payload) {
+  owner_.message(peer_.seat, up_->id, std::move(message), std::move(payload));
 }
 
 bool PeerLink::send(LinkId link, const Message& message, BufferRef payload) {
   if (!up_ || up_->id != link) return false;
-  const bool on_data = lane_of(message) == Lane::data;
-  CHECK(!on_data || up_->data);  // nothing of the data lane goes to a witness
-  Connection& connection = on_data ? *up_->data : *up_->control;
-  const size_t bytes = payload ? payload->size() : 0;
-  if (connection.queued_bytes() + bytes > settings_.max_queue_bytes) {
-    take_down("the send queue is full");
-    return false;
-  }
-  connection.send(message, std::move(payload));
-  return true;
+  if (up_->lanes->send(message, std::move(payload))) return true;
+  take_down("the send queue is full");
+  return false;
+}
+
+void PeerLink::path_lost(Path& path, const std::string& why) {
+  if (!up_) return;
+  const auto lanes = up_->lanes;
+  lanes->lost(path);
+  if (up_ && up_->lanes == lanes) owner_.path_changed(peer_.seat, path.name() + " is lost: " + why, false);
+}
+
+void PeerLink::path_doubtful(Path& path, const std::string& why) {
+  owner_.path_changed(peer_.seat, path.name() + " is left for another: " + why, false);
 }
 
 // --- going -----------------------------------------------------------------------------------------------
@@ -270,17 +193,16 @@ void PeerLink::take_down(const std::string& why) {
   if (!up_) return;
   Up was = std::move(*up_);
   up_.reset();
-  if (was.heartbeat.value != 0) loop_.cancel(was.heartbeat);
-  was.control->close();
-  if (was.data) was.data->close();
-  loop_.defer([control = was.control, data = was.data] {});  // one of them may be on the stack
-  if (loop_.now() - was.since >= kStable) failures_ = 0;
+  was.lanes->end();
+  ended_ = session_;
+  session_ = {};
+  begin_session();
+  for (const auto& path : paths_) path->close(why);
   last_error_ = why;
   down_ = Down{was.id, why};
   loop_.defer([this, alive = alive_] {
     if (*alive) tell_down();
   });
-  dial_later();
 }
 
 void PeerLink::tell_down() {
@@ -296,27 +218,28 @@ void PeerLink::close(LinkId link, const std::string& why) {
 void PeerLink::set_stand_alone(const std::string& why) {
   stand_alone_ = true;
   take_down(why);
-  stop_dialing();
-  drop_half();
+  for (const auto& path : paths_) {
+    path->stop();
+    path->retry();
+  }
   last_error_ = why;
-  failures_ = 0;
-  dial_later();
 }
 
 void PeerLink::leave(const std::string& why) {
   set_stand_alone(why);
-  stop_dialing();
+  for (const auto& path : paths_) path->stop();
   tell_down();
 }
 
 void PeerLink::connect() {
   if (!stand_alone_) return;
   stand_alone_ = false;
-  stop_dialing();  // which was only to say that we do not come
-  failures_ = 0;
   last_error_.clear();
   last_refusal_.clear();
-  start();
+  for (const auto& path : paths_) {
+    path->stop();  // which was only to say that we do not come
+    path->retry();
+  }
 }
 
 }  // namespace lockstep

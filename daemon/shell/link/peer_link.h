@@ -1,18 +1,20 @@
-// The link to one peer or witness of one resource: kept up, watched and given up. See link_manager.h for the
-// rules.
+// The link to one peer or witness of one resource: up while a path stands that has all its lanes, watched and given up. See
+// link_manager.h for the rules.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "shell/link/dialer.h"
+#include "shell/link/lanes.h"
 #include "shell/link/link_settings.h"
+#include "shell/link/path.h"
 
 namespace lockstep {
 
-class PeerLink final : public ConnectionOwner {
+class PeerLink final : public PathOwner, public LanesOwner {
  public:
   // All references outlive it, but for `peer`, which is copied. `draw_id` gives the next LinkId of the resource.
   PeerLink(EventLoop& loop, BufferPool& pool, const LinkSettings& settings, const PeerSettings& peer, const LinkKeys& keys,
@@ -21,10 +23,14 @@ class PeerLink final : public ConnectionOwner {
 
   const PeerSettings& peer() const { return peer_; }
   void start();
+  // Why a proved caller with this hello could not come in, if that is known already.
+  std::optional<Refusal> admit(const Hello& hello) const;
   // A connection that this peer made to us, proved and paused.
   void offer(HandshakeResult result);
   // Says it to the owner unless it said the same before. `stand_alone`: the peer waits for its operator.
   void report_refusal(std::string why, bool stand_alone = false);
+  // We cannot listen on this address: said with its paths.
+  void cannot_listen(const HostPort& address, const std::string& why);
 
   bool send(LinkId link, const Message& message, BufferRef payload);
   void close(LinkId link, const std::string& why);
@@ -32,59 +38,50 @@ class PeerLink final : public ConnectionOwner {
   void connect();
   // For good: nothing comes from it any more when this returns, link_down() before.
   void leave(const std::string& why);
-  bool stand_alone() const { return stand_alone_; }
+  bool stand_alone() const override { return stand_alone_; }
   LinkStatus status() const;
 
  private:
   struct Up {
     LinkId id;
-    std::shared_ptr<Connection> control;
-    std::shared_ptr<Connection> data;  // null: witness
     Negotiated negotiated;
-    Instant since;
-    bool ping_sent = false;  // and nothing was received since
-    TimerId heartbeat;
-  };
-  struct Half {  // accepted lanes that wait for each other
-    Uuid pairing;
-    std::shared_ptr<Connection> control;
-    std::shared_ptr<Connection> data;
-    TimerId deadline;
+    std::shared_ptr<LinkLanes> lanes;
   };
   struct Down {
     LinkId id;
     std::string why;
   };
 
-  void on_connected(Connection& connection) override;
-  void on_frame(Connection& connection, Frame frame) override;
-  void on_closed(Connection& connection, const std::string& why) override;
+  // PathOwner
+  Greeting greeting() const override;
+  bool path_proved(Path& path, const Greeting& greeting) override;
+  void path_stands(Path& path) override;
+  void path_failed(Path& path, const DialResult& result) override;
+  void path_frame(Path& path, Lane lane, Frame frame) override;
+  void path_lost(Path& path, const std::string& why) override;
+  // LanesOwner
+  void delivered(Message message, BufferRef payload) override;
+  void lanes_failed(const std::string& why) override { take_down(why); }
+  void path_doubtful(Path& path, const std::string& why) override;
 
   bool dials() const { return peer_.seat.is_witness() || peer_.seat < settings_.self; }
-  void dialed(DialResult result);
-  void dial_later();
-  void stop_dialing();
-  void drop_half();
-  void go_up(std::shared_ptr<Connection> control, std::shared_ptr<Connection> data, Negotiated negotiated);
+  bool numbered() const { return session_ != Uuid{}; }
+  void begin_session();
+  void go_up(Path& path);
   void take_down(const std::string& why);
   void tell_down();
-  void on_transport_frame(Connection& connection, const Frame& frame);
-  void heartbeat();
-  void arm_heartbeat();
-  bool is_stuck(Connection& connection) const;
+  void refused_after_all(const Frame& frame);
 
   EventLoop& loop_;
-  BufferPool& pool_;
   const LinkSettings& settings_;
   const PeerSettings peer_;
   LinkOwner& owner_;
   std::function<LinkId()> draw_id_;
-  Dialer dialer_;
-  TimerId redial_;
-  int failures_ = 0;  // in a row, for the back-off
+  std::vector<std::unique_ptr<Path>> paths_;
   bool stand_alone_ = false;
+  Uuid session_;  // of the link that is up; who connects: also of the one that it is about to make. Nil: of one path
+  Uuid ended_;    // of the last link that was up
   std::optional<Up> up_;
-  std::optional<Half> half_;
   std::optional<Down> down_;  // not yet told
   std::string last_error_;
   std::string last_refusal_;

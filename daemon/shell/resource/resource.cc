@@ -173,7 +173,7 @@ std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure&
   const auto exporting = listening.ok() ? listen_patiently([&] { return resource->clients_->start(); }) : Result<void>();
   if (!listening.ok() || !exporting.ok()) {
     const Error error = !listening.ok() ? listening.error() : exporting.error();
-    const HostPort& own = resource->settings_.links.listen;
+    const HostPort& own = resource->links_->refused_address();
     const std::string what = !listening.ok() ? "its replication address " + own.host + ":" + own.port
                                              : "the NBD address " + resource->clients_->refused_address();
     failure = {20, resource->settings_.name + ": cannot listen on " + what + ": " + std::strerror(error.os) + " (" + error.where +
@@ -191,6 +191,7 @@ Resource::Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop)
       read_pool_(settings_.read_pool_bytes),
       digests_(settings_.links.secret),
       peer_refusals_(*loop_, settings_.name, "refusals between the nodes"),
+      paths_(*loop_, settings_.name, "changes of paths"),
       strangers_(*loop_, settings_.name, "unknown callers refused"),
       rot_(*loop_, settings_.name, "reads of blocks that do not hold what was written") {}
 
@@ -313,6 +314,10 @@ void Resource::message(Seat peer, LinkId link, Message message, BufferRef payloa
 void Resource::refused(Seat peer, const std::string& why) {
   if (peer == kNoSeat) return strangers_.line(LogLevel::error, "unknown caller: " + why, "refused");
   peer_refusals_.line(LogLevel::error, settings_.name_of(peer) + ": " + why, "refused");
+}
+
+void Resource::path_changed(Seat peer, const std::string& what, bool good) {
+  paths_.line(good ? LogLevel::info : LogLevel::warning, settings_.name_of(peer) + ": path " + what);
 }
 
 }  // namespace lockstep

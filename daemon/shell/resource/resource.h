@@ -92,6 +92,7 @@ class Resource final : public LinkOwner {
   void link_down(Seat peer, LinkId link, const std::string& why) override;
   void message(Seat peer, LinkId link, Message message, BufferRef payload) override;
   void refused(Seat peer, const std::string& why) override;
+  void path_changed(Seat peer, const std::string& what, bool good) override;
 
   // events and effects (resource_effects.cc)
   void happen(Event event);
@@ -156,6 +157,7 @@ class Resource final : public LinkOwner {
   std::unique_ptr<ClientPort> clients_;
   std::unique_ptr<HandlerRunner> handlers_;
   LimitedLog peer_refusals_;
+  LimitedLog paths_;
   LimitedLog strangers_;  // apart from those: a crowd of strangers must not hide why a peer is refused
   LimitedLog rot_;
 

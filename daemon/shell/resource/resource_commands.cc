@@ -115,9 +115,9 @@ OpenFailure Resource::cannot_have(const std::vector<PeerSettings>& peers) {
   }
   const auto listening = links_->listen_for(peers);
   if (listening.ok()) return {0, ""};
-  return {20, settings_.name + ": cannot listen on its replication address " + settings_.links.listen.host + ":" +
-                  settings_.links.listen.port + ": " + std::strerror(listening.error().os) + " (" + listening.error().where +
-                  ").\n"};
+  const HostPort& own = links_->refused_address();
+  return {20, settings_.name + ": cannot listen on its replication address " + own.host + ":" + own.port + ": " +
+                  std::strerror(listening.error().os) + " (" + listening.error().where + ").\n"};
 }
 
 void Resource::change_nodes(std::vector<PeerSettings> peers, NodesDone done) {

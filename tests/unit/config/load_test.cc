@@ -68,7 +68,10 @@ TEST(Load, InnerScopesOverride) {
   EXPECT_EQ(beta.net.connect_int, seconds(9));
   EXPECT_EQ(beta.net.shared_secret, "a b");
   EXPECT_EQ(beta.net.shared_secret_file, "");
-  EXPECT_EQ(beta.address.to_string(), "[::1]:9");
+  const auto paths = loaded.config.resources[0].paths(loaded.config.resources[0].hosts[0], beta);
+  ASSERT_EQ(paths.size(), 1U);
+  EXPECT_EQ(paths[0].local.to_string(), "10.0.0.1:7800");
+  EXPECT_EQ(paths[0].remote.to_string(), "[::1]:9");
 }
 
 TEST(Load, SizesAndIncludes) {
@@ -137,6 +140,42 @@ TEST(Load, ALocalIoErrorHandlerNeedsItsPolicy) {
                 .warnings()
                 .find("never runs"),
             std::string::npos);
+}
+
+constexpr const char* kPaths = R"(resource r0 {
+  volume 0 { disk /dev/d; }
+  on alpha { node-id 0; control-address 10.9.0.1:7801; }
+  on beta { node-id 1; control-address 10.9.0.2:7801; }
+  on delta { node-id 2; address 10.0.0.3:7800; control-address 10.9.0.3:7801; }
+  connection {
+    path { host alpha address 10.1.0.1:7800; host beta address 10.1.0.2:7800; }
+    path { host beta address 10.2.0.2:7800; host alpha address 10.2.0.1:7800; }
+  }
+  connection { host alpha; host delta; path { host delta address 10.3.0.3:7800; host alpha address 10.3.0.1:7800; } }
+  connection { host beta; host delta; }
+}
+)";
+
+std::string paths_text(const Resource& resource, size_t from, size_t to) {
+  std::string out;
+  for (const OwnPath& path : resource.paths(resource.hosts[from], resource.hosts[to]))
+    out += path.local.to_string() + "-" + path.remote.to_string() + (path.control_only ? " control;" : ";");
+  return out;
+}
+
+TEST(Load, PathsAreBetweenTwoHostsAndTheSameFromBothEnds) {
+  const Loaded loaded = load_text(kPaths);
+  ASSERT_TRUE(loaded.ok()) << loaded.errors();
+  const Resource& r0 = loaded.config.resources[0];
+  EXPECT_EQ(paths_text(r0, 0, 1), "10.1.0.1:7800-10.1.0.2:7800;10.2.0.1:7800-10.2.0.2:7800;10.9.0.1:7801-10.9.0.2:7801 control;");
+  EXPECT_EQ(paths_text(r0, 1, 0), "10.1.0.2:7800-10.1.0.1:7800;10.2.0.2:7800-10.2.0.1:7800;10.9.0.2:7801-10.9.0.1:7801 control;");
+  EXPECT_EQ(paths_text(r0, 2, 0), "10.3.0.3:7800-10.3.0.1:7800;10.9.0.3:7801-10.9.0.1:7801 control;");
+  EXPECT_EQ(paths_text(r0, 1, 2), "10.1.0.2:7800-10.0.0.3:7800;10.9.0.2:7801-10.9.0.3:7801 control;");
+  const Loaded again = load_text(dump(r0));
+  ASSERT_TRUE(again.ok()) << dump(r0) << again.errors();
+  for (const auto& [from, to] : {std::pair(0, 1), std::pair(1, 0), std::pair(0, 2), std::pair(2, 1)})
+    EXPECT_EQ(paths_text(again.config.resources[0], from, to), paths_text(r0, from, to));
+  EXPECT_EQ(dump(again.config.resources[0]), dump(r0));
 }
 
 TEST(Load, DumpReadsBackTheSame) {

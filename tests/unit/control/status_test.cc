@@ -17,7 +17,7 @@ ResourceStatus healthy() {
   status.name = "r0";
   status.self = {0};
   status.names = {{{0}, "alpha"}, {{1}, "beta"}, {witness_seat(0), "gamma"}};
-  status.links = {{{1}, "Connected"}};
+  status.links = {{{1}, "Connected", {}}};
   Snapshot& snapshot = status.snapshot;
   snapshot.role = Role::primary;
   snapshot.disk = DiskState::up_to_date;

@@ -1,132 +1,7 @@
-#include <fcntl.h>
-#include <gtest/gtest.h>
-#include <sys/socket.h>
-
-#include <cstring>
-
-#include "shell/link/link_manager.h"
+#include "link_harness.h"
 
 namespace lockstep {
 namespace {
-
-const ResourceId kResource = Uuid::from_words(1, 2);
-
-std::vector<std::byte> secret(const char* text) {
-  const auto* bytes = reinterpret_cast<const std::byte*>(text);
-  return {bytes, bytes + std::strlen(text)};
-}
-
-struct Recorder final : LinkOwner {
-  void link_up(Seat, LinkId id) override {
-    EXPECT_FALSE(up) << "two links at once";
-    EXPECT_GT(id, link);
-    up = true;
-    link = id;
-    ++ups;
-  }
-  void link_down(Seat, LinkId id, const std::string& text) override {
-    EXPECT_TRUE(up);
-    EXPECT_EQ(id, link);
-    up = false;
-    why = text;
-    ++downs;
-  }
-  void message(Seat, LinkId id, Message message, BufferRef payload) override {
-    EXPECT_TRUE(up);
-    EXPECT_EQ(id, link);
-    messages.push_back(std::move(message));
-    payloads.push_back(std::move(payload));
-  }
-  void refused(Seat, const std::string& text) override { refusals.push_back(text); }
-  bool up = false;
-  LinkId link;
-  int ups = 0;
-  int downs = 0;
-  std::string why;
-  std::vector<Message> messages;
-  std::vector<BufferRef> payloads;
-  std::vector<std::string> refusals;
-};
-
-// A TCP relay between the two managers that can be made to lose connections or to swallow everything.
-class Relay final : public FdHandler {
- public:
-  Relay(EventLoop& loop, SocketAddress target) : loop_(loop), target_(target) {
-    auto fd = listen_on({"127.0.0.1", "0"});
-    EXPECT_TRUE(fd.ok());
-    fd_ = std::move(fd).value();
-    loop_.watch(fd_.get(), 1 /* EPOLLIN */, *this);
-  }
-  ~Relay() override {
-    drop();
-    loop_.unwatch(fd_.get());
-  }
-  SocketAddress address() const { return local_address(fd_.get()); }
-  void drop(size_t which = SIZE_MAX) {
-    for (size_t i = 0; i < pairs_.size(); ++i) {
-      if (which == SIZE_MAX || which == i) pairs_[i]->close();
-    }
-    if (which == SIZE_MAX) pairs_.clear();
-  }
-  size_t pairs() const { return pairs_.size(); }
-  bool deaf = false;  // half-open: connections stay, nothing passes
-
- private:
-  struct Pair {
-    struct Side final : FdHandler {
-      void on_ready(uint32_t) override { pair->pass(*this); }
-      Pair* pair = nullptr;
-      UniqueFd fd;
-      Side* other = nullptr;
-    };
-    void pass(Side& from) {
-      char bytes[65536];
-      const ssize_t got = ::recv(from.fd.get(), bytes, sizeof(bytes), 0);
-      if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
-      if (got <= 0 && relay->deaf) return close_side(from);  // nothing passes, an end neither
-      if (got <= 0) return close();
-      if (relay->deaf) return;
-      for (ssize_t sent = 0; sent < got;) {
-        const ssize_t n = ::send(from.other->fd.get(), bytes + sent, static_cast<size_t>(got - sent), MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN) return close();
-        if (n > 0) sent += n;
-      }
-    }
-    void close() {
-      for (Side* side : {&a, &b}) close_side(*side);
-    }
-    void close_side(Side& side) {
-      if (!side.fd.ok()) return;
-      relay->loop_.unwatch(side.fd.get());
-      side.fd = UniqueFd();
-    }
-    Relay* relay = nullptr;
-    Side a;
-    Side b;
-  };
-  void on_ready(uint32_t) override {
-    UniqueFd in(::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    if (!in.ok()) return;
-    UniqueFd out(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (::connect(out.get(), target_.get(), target_.length) != 0) return;
-    const int flags = ::fcntl(out.get(), F_GETFL);
-    ASSERT_EQ(::fcntl(out.get(), F_SETFL, flags | O_NONBLOCK), 0);
-    auto pair = std::make_unique<Pair>();
-    pair->relay = this;
-    pair->a.pair = pair->b.pair = pair.get();
-    pair->a.fd = std::move(in);
-    pair->b.fd = std::move(out);
-    pair->a.other = &pair->b;
-    pair->b.other = &pair->a;
-    loop_.watch(pair->a.fd.get(), 1, pair->a);
-    loop_.watch(pair->b.fd.get(), 1, pair->b);
-    pairs_.push_back(std::move(pair));
-  }
-  EventLoop& loop_;
-  SocketAddress target_;
-  UniqueFd fd_;
-  std::vector<std::unique_ptr<Pair>> pairs_;
-};
 
 class LinkTest : public testing::TestWithParam<IoEngine> {
  protected:
@@ -140,9 +15,8 @@ class LinkTest : public testing::TestWithParam<IoEngine> {
     s.resource = kResource;
     s.name = "r0";
     s.self = Seat{self};
-    s.listen = {"127.0.0.1", "0"};
     s.secret = secret(key);
-    s.peers = {{Seat{peer}, self == 0 ? "beta" : "alpha", {"127.0.0.1", "1"}}};
+    s.peers = {{Seat{peer}, self == 0 ? "beta" : "alpha", {{{"127.0.0.1", "0"}, {"127.0.0.1", "1"}}}}};
     s.ping_int = milliseconds(100);
     s.ping_timeout = milliseconds(100);
     s.connect_int = milliseconds(200);
@@ -156,7 +30,7 @@ class LinkTest : public testing::TestWithParam<IoEngine> {
     relay = std::make_unique<Relay>(*loop, lower->listening_at());
   }
   void start_upper(LinkSettings s) {
-    s.peers[0].where.port = std::to_string(relay->address().port());
+    s.peers[0].paths[0].where.port = std::to_string(relay->address().port());
     upper = std::make_unique<LinkManager>(*loop, pool_upper, std::move(s), at_upper);
     ASSERT_TRUE(upper->start().ok());
   }
@@ -194,8 +68,6 @@ class LinkTest : public testing::TestWithParam<IoEngine> {
     loop.reset();
   }
 };
-
-WriteRequest write_of(uint64_t op, uint64_t length) { return {{kResource, 1}, OpId{op}, op, OpKind::write, {0, length}, false}; }
 
 TEST_P(LinkTest, CarriesMessagesAndPayloadsInOrder) {
   start_both();
@@ -407,12 +279,12 @@ TEST_P(LinkTest, AFullQueueClosesTheLink) {
 
 TEST_P(LinkTest, ADeadNameOrAddressIsTriedAgain) {
   auto s = settings(1, 0);
-  s.peers[0].where = {"127.0.0.1", "1"};
+  s.peers[0].paths[0].where = {"127.0.0.1", "1"};
   upper = std::make_unique<LinkManager>(*loop, pool_upper, s, at_upper);
   ASSERT_TRUE(upper->start().ok());
   ASSERT_TRUE(until([&] { return !upper->status(Seat{0}).last_error.empty(); }));
   upper.reset();
-  s.peers[0].where = {"no-such-host.invalid", "7800"};
+  s.peers[0].paths[0].where = {"no-such-host.invalid", "7800"};
   upper = std::make_unique<LinkManager>(*loop, pool_upper, s, at_upper);
   ASSERT_TRUE(upper->start().ok());
   ASSERT_TRUE(until([&] { return !upper->status(Seat{0}).last_error.empty(); }));

@@ -190,7 +190,26 @@ TEST(Handshake, ALongerHelloOfALaterReleaseIsUnderstood) {
   Bytes body = encode(hello());
   body.push_back(std::byte{7});
   EXPECT_TRUE(decode_hello(body).has_value());
-  for (size_t length = 0; length + 1 < body.size(); ++length) EXPECT_FALSE(decode_hello(std::span(body).first(length)));
+  constexpr size_t kBeforePaths = 18;  // session, path, flags
+  for (size_t length = 0; length + 1 < body.size(); ++length) {
+    const bool whole = length + 1 + kBeforePaths == body.size();
+    EXPECT_EQ(decode_hello(std::span(body).first(length)).has_value(), whole) << length;
+  }
+}
+
+TEST(Handshake, AHelloSaysWhichPathOfWhichLinkItIs) {
+  Hello path = hello();
+  path.session = sample_uuid(5);
+  path.path = kMaxPaths - 1;
+  path.joins = true;
+  path.control_only = true;
+  path.lane = Lane::control;
+  EXPECT_EQ(decode_hello(encode(path)), path);
+  path.lane = Lane::data;
+  EXPECT_FALSE(decode_hello(encode(path))) << "there is no such lane on that path";
+  path.lane = Lane::control;
+  path.path = kMaxPaths;
+  EXPECT_FALSE(decode_hello(encode(path)));
 }
 
 TEST(Handshake, AWitnessVerifiesWithoutTheSecret) {

@@ -324,6 +324,7 @@ struct Voter final : LinkOwner {
     }
   }
   void refused(Seat, const std::string& why) override { refusals.push_back(why); }
+  void path_changed(Seat, const std::string&, bool) override { ADD_FAILURE() << "a witness has one path"; }
   bool up = false;
   LinkId link;
   std::optional<VoterHello> hello;
@@ -359,7 +360,7 @@ class WitnessTest : public testing::Test {
     s.resource = resource;
     s.self = Seat{node};
     s.secret = secret(key);
-    s.peers = {{witness_seat(0), "gamma", {"127.0.0.1", std::to_string(witness->listening_at().port())}}};
+    s.peers = {{witness_seat(0), "gamma", {{{}, {"127.0.0.1", std::to_string(witness->listening_at().port())}}}}};
     s.connect_int = milliseconds(100);
     auto manager = std::make_unique<LinkManager>(*loop, pool, s, owner);
     EXPECT_TRUE(manager->start().ok());

@@ -1,0 +1,291 @@
+// Links that go over several paths: through relays in between, each of which is one path.
+#include <random>
+
+#include "link_harness.h"
+
+namespace lockstep {
+namespace {
+
+class PathsTest : public testing::TestWithParam<IoEngine> {
+ protected:
+  void SetUp() override {
+    auto made = EventLoop::create(GetParam());
+    if (!made.ok()) GTEST_SKIP() << "no such engine here";
+    loop = std::move(made).value();
+  }
+  void TearDown() override {
+    upper.reset();
+    lower.reset();
+    relays.clear();
+    if (loop) loop->run_once({});
+    at_lower.payloads.clear();
+    at_upper.payloads.clear();
+    loop.reset();
+  }
+  LinkSettings settings(uint8_t self) const {
+    LinkSettings s;
+    s.resource = kResource;
+    s.name = "r0";
+    s.self = Seat{self};
+    s.secret = secret("key");
+    s.peers = {{Seat{static_cast<uint8_t>(1 - self)}, self == 0 ? "beta" : "alpha", {}}};
+    s.ping_int = milliseconds(100);
+    s.ping_timeout = milliseconds(200);
+    s.connect_int = milliseconds(100);
+    s.timeout = milliseconds(2000);
+    s.handshake_timeout = milliseconds(1000);
+    return s;
+  }
+  // `control_only`: of the last path.
+  void start_lower(size_t paths, bool control_only = false) {
+    LinkSettings s = settings(0);
+    for (size_t i = 0; i < paths; ++i)
+      s.peers[0].paths.push_back({{"127.0.0." + std::to_string(i + 1), "0"}, {"127.0.0.1", "1"}, control_only && i + 1 == paths});
+    lower = std::make_unique<LinkManager>(*loop, pool_lower, std::move(s), at_lower);
+    ASSERT_TRUE(lower->start().ok());
+    for (size_t i = 0; i < paths; ++i) relays.push_back(std::make_unique<Relay>(*loop, lower->listening_at(i)));
+  }
+  void start_upper(size_t paths, bool control_only = false) {
+    LinkSettings s = settings(1);
+    for (size_t i = 0; i < paths; ++i) {
+      const size_t relay = std::min(i, relays.size() - 1);
+      const HostPort where{"127.0.0.1", std::to_string(relays[relay]->address().port())};
+      s.peers[0].paths.push_back({{"127.0.0.1", "0"}, where, control_only && i + 1 == paths, true});
+    }
+    upper = std::make_unique<LinkManager>(*loop, pool_upper, std::move(s), at_upper);
+    ASSERT_TRUE(upper->start().ok());
+  }
+  void start_both(size_t paths, bool control_only = false) {
+    start_lower(paths, control_only);
+    start_upper(paths, control_only);
+    ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up && all_stand(); })) << upper->status(Seat{0}).last_error;
+  }
+  template <class F>
+  bool until(F condition, Duration longest = seconds(20)) {
+    const Instant end = loop->now() + longest;
+    while (!condition() && loop->now() < end) loop->run_once(milliseconds(10));
+    return condition();
+  }
+  void run_for(Duration duration) {
+    until([] { return false; }, duration);
+  }
+  std::vector<PathStatus> paths(const LinkManager& of) const {
+    return of.status(Seat{&of == upper.get() ? uint8_t{0} : uint8_t{1}}).paths;
+  }
+  bool all_stand() const {
+    for (const auto* end : {lower.get(), upper.get()}) {
+      for (const PathStatus& path : paths(*end)) {
+        if (!path.standing) return false;
+      }
+    }
+    return true;
+  }
+  bool goes_over(size_t path) const {
+    return paths(*upper)[path].carries_data && paths(*upper)[path].carries_control && paths(*lower)[path].carries_data &&
+           paths(*lower)[path].carries_control;
+  }
+  // One message of each lane from each end: writes with a payload that tells their number, and replies.
+  void say_more() {
+    for (const bool up : {false, true}) {
+      LinkManager& from = up ? *upper : *lower;
+      Recorder& at = up ? at_upper : at_lower;
+      BufferPool& pool = up ? pool_upper : pool_lower;
+      BufferRef payload = pool.allocate(4096);
+      ASSERT_TRUE(payload);
+      std::memset(payload->data(), static_cast<int>(said), 4096);
+      const Seat to{static_cast<uint8_t>(up ? 0 : 1)};
+      ASSERT_TRUE(from.send(to, at.link, write_of(said, 4096), std::move(payload)));
+      ASSERT_TRUE(from.send(to, at.link, WriteReply{{kResource, 1}, OpId{said}, IoStatus::ok}, {}));
+    }
+    ++said;
+  }
+  std::string all_changes() const {
+    std::string out;
+    for (const Recorder* at : {&at_lower, &at_upper}) {
+      for (const std::string& change : at->changes) out += change + "\n";
+    }
+    return out;
+  }
+  bool all_heard() const { return at_lower.messages.size() == 2 * said && at_upper.messages.size() == 2 * said; }
+  // Each once and in order, in each lane.
+  static void expect_in_order(const Recorder& at, uint64_t count) {
+    uint64_t writes = 0, replies = 0;
+    for (size_t i = 0; i < at.messages.size(); ++i) {
+      if (const auto* write = std::get_if<WriteRequest>(&at.messages[i])) {
+        ASSERT_EQ(write->op.value, writes++);
+        ASSERT_EQ(at.payloads[i]->data()[4095], static_cast<std::byte>(write->op.value));
+      } else {
+        ASSERT_EQ(std::get<WriteReply>(at.messages[i]).op.value, replies++);
+      }
+    }
+    EXPECT_EQ(writes, count);
+    EXPECT_EQ(replies, count);
+  }
+
+  std::unique_ptr<EventLoop> loop;
+  BufferPool pool_lower{size_t{64} << 20};
+  BufferPool pool_upper{size_t{64} << 20};
+  Recorder at_lower;
+  Recorder at_upper;
+  std::vector<std::unique_ptr<Relay>> relays;
+  std::unique_ptr<LinkManager> lower;
+  std::unique_ptr<LinkManager> upper;
+  uint64_t said = 0;
+};
+
+TEST_P(PathsTest, LosingAPathIsNotADisconnectAndTheLanesReturnToIt) {
+  start_both(2);
+  ASSERT_TRUE(until([&] { return goes_over(0); }));
+  for (int i = 0; i < 50; ++i) say_more();
+  relays[0]->drop();
+  for (int i = 0; i < 50; ++i) say_more();
+  ASSERT_TRUE(until([&] { return goes_over(1); }));
+  ASSERT_TRUE(until([&] { return all_heard(); }));
+  ASSERT_TRUE(until([&] { return all_stand() && goes_over(0); }));
+  for (int i = 0; i < 50; ++i) say_more();
+  ASSERT_TRUE(until([&] { return all_heard(); }));
+  expect_in_order(at_lower, said);
+  expect_in_order(at_upper, said);
+  EXPECT_EQ(at_lower.downs + at_upper.downs, 0);
+  EXPECT_FALSE(at_upper.changes.empty());
+}
+
+// Half-open: nothing says that it is gone but silence.
+TEST_P(PathsTest, ASilentPathIsLeftForAnother) {
+  start_both(2);
+  ASSERT_TRUE(until([&] { return goes_over(0); }));
+  relays[0]->deaf = true;
+  for (int i = 0; i < 20; ++i) say_more();
+  ASSERT_TRUE(until([&] { return all_heard(); }));
+  ASSERT_TRUE(until([&] { return !paths(*upper)[0].standing && !paths(*lower)[0].standing; }));
+  relays[0]->drop();
+  relays[0]->deaf = false;
+  for (int i = 0; i < 20; ++i) say_more();
+  ASSERT_TRUE(until([&] { return all_heard() && all_stand() && goes_over(0); }));
+  expect_in_order(at_lower, said);
+  expect_in_order(at_upper, said);
+  EXPECT_EQ(at_lower.downs + at_upper.downs, 0);
+}
+
+// Whatever happens to a path, and whenever, while another stands.
+TEST_P(PathsTest, PathsThatComeAndGoLoseAndRepeatNothing) {
+  start_both(3);
+  std::mt19937 random(7);
+  for (int round = 0; round < 20; ++round) {
+    ASSERT_TRUE(until([&] { return all_stand(); }));
+    const size_t hit = random() % 3;
+    const size_t other = (hit + 1 + random() % 2) % 3;
+    const auto after = static_cast<int>(random() % 10);
+    for (int i = 0; i < after; ++i) say_more();
+    for (const size_t path : {hit, other}) {
+      Relay& relay = *relays[path];
+      relay.deaf = random() % 3 == 0;
+      if (!relay.deaf) relay.drop(random() % 2 == 0 ? SIZE_MAX : relay.pairs() - 1);
+      for (int i = 0; i < 5; ++i) say_more();
+      run_for(milliseconds(static_cast<int64_t>(random() % 30)));
+    }
+    for (int i = 0; i < 5; ++i) say_more();
+    ASSERT_TRUE(until([&] { return all_heard(); })) << round << ": " << at_lower.why << " / " << at_upper.why << '\n'
+                                                    << all_changes();
+    for (const auto& relay : relays) {
+      if (relay->deaf) relay->drop();
+      relay->deaf = false;
+    }
+    run_for(milliseconds(50));  // until both ends have seen that
+  }
+  expect_in_order(at_lower, said);
+  expect_in_order(at_upper, said);
+  EXPECT_EQ(at_lower.downs + at_upper.downs, 0);
+}
+
+TEST_P(PathsTest, LosingAllPathsIsADisconnectAndTheNextLinkIsAnother) {
+  start_both(2);
+  const LinkId first = at_upper.link;
+  for (int i = 0; i < 20; ++i) say_more();
+  for (const auto& relay : relays) relay->drop();
+  ASSERT_TRUE(until([&] { return at_lower.downs == 1 && at_upper.downs == 1; }));
+  ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up && all_stand(); }));
+  EXPECT_GT(at_upper.link, first);
+  at_lower.messages.clear();
+  at_upper.messages.clear();
+  at_lower.payloads.clear();
+  at_upper.payloads.clear();
+  said = 0;
+  for (int i = 0; i < 20; ++i) say_more();
+  ASSERT_TRUE(until([&] { return all_heard(); }));
+  expect_in_order(at_lower, said);
+}
+
+TEST_P(PathsTest, APeerThatHangsIsNoticedThoughAllItsPathsStand) {
+  start_both(2);
+  for (const auto& relay : relays) relay->deaf = true;
+  ASSERT_TRUE(until([&] { return at_lower.downs == 1 && at_upper.downs == 1; }));
+}
+
+TEST_P(PathsTest, TheLinkIsOverOnBothSidesWhenOneEndsIt) {
+  start_both(2);
+  for (int i = 0; i < 5; ++i) say_more();
+  lower->close(Seat{1}, at_lower.link, "enough");
+  ASSERT_TRUE(until([&] { return at_lower.ups == 2 && at_upper.ups == 2 && all_stand(); }));
+  EXPECT_EQ(at_upper.downs, 1);
+  EXPECT_TRUE(at_lower.refusals.empty());
+  EXPECT_TRUE(at_upper.refusals.empty());
+}
+
+TEST_P(PathsTest, ControlHasAPathOfItsOwn) {
+  start_both(2, true);
+  EXPECT_TRUE(paths(*upper)[0].carries_data);
+  ASSERT_TRUE(until([&] { return paths(*upper)[1].carries_control && paths(*lower)[1].carries_control; }));
+  EXPECT_FALSE(paths(*upper)[1].carries_data);
+  for (int i = 0; i < 20; ++i) say_more();
+  relays[1]->drop();
+  for (int i = 0; i < 20; ++i) say_more();
+  ASSERT_TRUE(until([&] { return all_heard(); }));
+  ASSERT_TRUE(until([&] { return all_stand(); }));
+  expect_in_order(at_lower, said);
+  expect_in_order(at_upper, said);
+  EXPECT_EQ(at_lower.downs + at_upper.downs, 0);
+  relays[0]->drop();  // nothing is left for data
+  ASSERT_TRUE(until([&] { return at_lower.downs == 1 && at_upper.downs == 1; }));
+  ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up && all_stand(); }));
+}
+
+TEST_P(PathsTest, APathThatOnlyOneSideHasIsSaidAndTheLinkGoesOverTheOthers) {
+  start_lower(1);
+  start_upper(2);
+  ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up; }));
+  ASSERT_TRUE(until([&] { return paths(*upper)[1].last_error.find("no path 1") != std::string::npos; }))
+      << paths(*upper)[1].last_error;
+  for (int i = 0; i < 5; ++i) say_more();
+  ASSERT_TRUE(until([&] { return all_heard(); }));
+  EXPECT_EQ(at_lower.downs + at_upper.downs, 0);
+}
+
+TEST_P(PathsTest, TheOtherSideMayHaveMore) {
+  start_lower(2);
+  start_upper(1);
+  ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up; }));
+  for (int i = 0; i < 5; ++i) say_more();
+  ASSERT_TRUE(until([&] { return all_heard(); }));
+  relays[0]->drop();
+  ASSERT_TRUE(until([&] { return at_lower.downs == 1 && at_upper.downs == 1; }));
+}
+
+TEST_P(PathsTest, AnAddressThatIsNotThereKeepsOnlyItsOwnPathAway) {
+  LinkSettings s = settings(0);
+  s.peers[0].paths = {{{"192.0.2.1", "7800"}, {"127.0.0.1", "1"}}, {{"127.0.0.1", "0"}, {"127.0.0.1", "1"}}};
+  lower = std::make_unique<LinkManager>(*loop, pool_lower, s, at_lower);
+  ASSERT_TRUE(lower->start().ok());
+  EXPECT_NE(paths(*lower)[0].last_error.find("cannot listen on 192.0.2.1:7800"), std::string::npos)
+      << paths(*lower)[0].last_error;
+  s.peers[0].paths.pop_back();
+  LinkManager none(*loop, pool_lower, s, at_upper);
+  EXPECT_FALSE(none.start().ok());
+  EXPECT_EQ(none.refused_address(), (HostPort{"192.0.2.1", "7800"}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Engines, PathsTest, testing::Values(IoEngine::io_uring, IoEngine::libaio),
+                         [](const auto& engine) { return engine.param == IoEngine::io_uring ? "io_uring" : "libaio"; });
+
+}  // namespace
+}  // namespace lockstep
