@@ -36,13 +36,13 @@ std::optional<Received> decode_received(std::span<const std::byte> body) {
   return received;
 }
 
-const KeptFrame& LaneSender::keep(KeptFrame frame) {
+void LaneSender::keep(KeptFrame frame) {
   bytes_ += frame.bytes();
-  return kept_.emplace_back(std::move(frame));
+  kept_.push_back(std::move(frame));
 }
 
 bool LaneSender::received(uint64_t next) {
-  if (next > first_ + kept_.size()) return false;
+  if (next > this->next()) return false;
   while (first_ < next) {  // an older word that came by a slower path says nothing
     bytes_ -= kept_.front().bytes();
     kept_.pop_front();

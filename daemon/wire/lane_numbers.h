@@ -44,13 +44,13 @@ struct KeptFrame {
 
 class LaneSender {
  public:
-  // The next message. The reference holds until the next call.
-  const KeptFrame& keep(KeptFrame frame);
+  void keep(KeptFrame frame);  // as the next message
   // The other end has all before `next`. False: it claims what was never sent.
   bool received(uint64_t next);
   uint64_t first() const { return first_; }  // the number of the oldest that is kept
-  const std::deque<KeptFrame>& kept() const { return kept_; }
-  size_t bytes() const { return bytes_; }  // of all that are kept
+  uint64_t next() const { return first_ + kept_.size(); }
+  const KeptFrame& at(uint64_t number) const { return kept_[number - first_]; }  // of one that is kept
+  size_t bytes() const { return bytes_; }                                        // of all that are kept
 
  private:
   uint64_t first_ = 0;

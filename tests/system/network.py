@@ -88,6 +88,14 @@ class Network:
                 tool("ip", "-n", name, "route", "replace", f"{self.address(other, plane)}/32", "dev", f"{other}{plane}",
                      "src", self.address(name, plane))
 
+    def paths(self, nodes):
+        """Connections of these nodes with a path in each plane."""
+        def path(one, other, plane):
+            return "    path { " + " ".join(f"host {node.name} address {self.address(node.name, plane)}:{node.port};"
+                                            for node in (one, other)) + " }\n"
+        return "".join("  connection {\n" + "".join(path(one, other, plane) for plane in self.planes) + "  }\n"
+                       for one, other in itertools.combinations(nodes, 2))
+
     def place(self, name):
         return self.address(name), ["ip", "netns", "exec", name]
 

@@ -11,10 +11,7 @@ from lab import Cluster, Writer, check_writes, expect, run, step, wait_until
 
 def two_planes(cluster):
     """Data over plane 0, and over plane 1 where that fails."""
-    alpha, beta = cluster.nodes
-    lines = [f"    path {{ host alpha address {cluster.network.address('alpha', plane)}:{alpha.port}; "
-             f"host beta address {cluster.network.address('beta', plane)}:{beta.port}; }}\n" for plane in (0, 1)]
-    cluster.connections = f"  connection {{\n{''.join(lines)}  }}\n"
+    cluster.connections = cluster.network.paths(cluster.nodes)
     cluster.write_config()
 
 

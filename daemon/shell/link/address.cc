@@ -47,6 +47,10 @@ Result<UniqueFd> listen_at(const SocketAddress& address) {
 
 }  // namespace
 
+std::string to_text(const HostPort& where) {
+  return (where.host.find(':') != std::string::npos ? "[" + where.host + "]" : where.host) + ":" + where.port;
+}
+
 std::optional<HostPort> split_host_port(std::string_view text) {
   const size_t colon = text.rfind(':');
   if (colon == std::string_view::npos) return std::nullopt;

@@ -19,6 +19,7 @@ struct HostPort {
   std::string port;  // a number
   friend bool operator==(const HostPort&, const HostPort&) = default;
 };
+std::string to_text(const HostPort& where);  // with brackets around IPv6
 std::optional<HostPort> split_host_port(std::string_view text);
 
 struct SocketAddress {

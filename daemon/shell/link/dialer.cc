@@ -47,7 +47,7 @@ void Dialer::begin() {
   ++attempts_;
   resolve_timer_ = loop_.call_at(loop_.now() + settings_.deadline, [this] {
     resolve_timer_ = {};
-    fail(settings_.peer_name + ": the name server does not answer", false);
+    fail(settings_.peer_name + ": the name server does not answer");
   });
   resolver_.resolve(settings_.path.where, [this](std::vector<SocketAddress> addresses) { resolved(std::move(addresses)); });
 }
@@ -55,7 +55,7 @@ void Dialer::begin() {
 void Dialer::resolved(std::vector<SocketAddress> addresses) {
   loop_.cancel(resolve_timer_);
   resolve_timer_ = {};
-  if (addresses.empty()) return fail(settings_.peer_name + ": no address for " + settings_.path.where.host, false);
+  if (addresses.empty()) return fail(settings_.peer_name + ": no address for " + settings_.path.where.host);
   const SocketAddress& address = addresses[attempts_ % addresses.size()];
   const Uuid pairing = draw_uuid();
   if (!connect_lane(Lane::control, address, pairing)) return;
@@ -73,11 +73,11 @@ bool Dialer::bind_source(int fd, const SocketAddress& to) {
 bool Dialer::connect_lane(Lane lane, const SocketAddress& address, const Uuid& pairing) {
   UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (fd.ok() && !bind_source(fd.get(), address)) {
-    fail("cannot call from " + settings_.path.local.host + ": " + std::strerror(errno), false);
+    fail("cannot call from " + settings_.path.local.host + ": " + std::strerror(errno));
     return false;
   }
   if (!fd.ok() || (::connect(fd.get(), address.get(), address.length) != 0 && errno != EINPROGRESS)) {
-    fail(settings_.peer_name + ": connect: " + std::strerror(errno), false);
+    fail(settings_.peer_name + ": connect: " + std::strerror(errno));
     return false;
   }
   Hello hello;
@@ -101,7 +101,14 @@ bool Dialer::connect_lane(Lane lane, const SocketAddress& address, const Uuid& p
 }
 
 void Dialer::lane_done(Lane lane, HandshakeResult result) {
-  if (!result.connection) return fail(result.failure, result.refused, result.stand_alone);
+  if (!result.connection) {
+    DialResult failed;
+    failed.failure = result.failure;
+    failed.refused = result.refused;
+    failed.code = result.code;
+    failed.stand_alone = result.stand_alone;
+    return finish(std::move(failed));
+  }
   negotiated_ = result.negotiated;
   attempt(lane).ready = std::move(result.connection);
   if (!attempt(Lane::control).ready || (!one_lane() && !attempt(Lane::data).ready)) return;
@@ -112,11 +119,9 @@ void Dialer::lane_done(Lane lane, HandshakeResult result) {
   finish(std::move(both));
 }
 
-void Dialer::fail(const std::string& why, bool refused, bool stand_alone) {
+void Dialer::fail(const std::string& why) {
   DialResult result;
-  result.stand_alone = stand_alone;
   result.failure = why;
-  result.refused = refused;
   finish(std::move(result));
 }
 

@@ -36,6 +36,7 @@ struct DialResult {
   Negotiated negotiated;
   std::string failure;
   bool refused = false;
+  RefusalCode code{};        // when refused
   bool stand_alone = false;  // as in HandshakeResult
 };
 
@@ -71,7 +72,7 @@ class Dialer {
   bool connect_lane(Lane lane, const SocketAddress& address, const Uuid& pairing);
   void lane_done(Lane lane, HandshakeResult result);
   void finish(DialResult result);
-  void fail(const std::string& why, bool refused, bool stand_alone = false);
+  void fail(const std::string& why);
   LaneAttempt& attempt(Lane lane) { return lanes_[static_cast<size_t>(lane)]; }
 
   EventLoop& loop_;

@@ -24,7 +24,7 @@ Handshaking::~Handshaking() {
 void Handshaking::start_deadline(Duration deadline) {
   timer_ = loop_.call_at(loop_.now() + deadline, [this] {
     timer_ = {};
-    fail("no answer within the time for the handshake", false);
+    fail("no answer within the time for the handshake");
   });
 }
 
@@ -51,24 +51,32 @@ void Handshaking::on_frame(Connection& connection, Frame frame) {
       result.negotiated = std::visit([](const auto& machine) { return machine.negotiated(); }, machine_);
       return finish(std::move(result));
     }
-    case HandshakeStep::Outcome::failed: {
-      std::string why = step.by_peer ? peer_ + " refused: " : "refused " + peer_ + ": ";
-      why += text_of(step.refusal.code);
-      if (!step.refusal.text.empty()) why += " (" + step.refusal.text + ")";
+    case HandshakeStep::Outcome::failed:
       connection.close_after_flush();
-      return fail(why, true, step.by_peer && step.refusal.code == RefusalCode::stand_alone);
-    }
+      return refuse(step);
   }
 }
 
-void Handshaking::on_closed(Connection&, const std::string& why) { fail(peer_ + ": " + why, false); }
+void Handshaking::on_closed(Connection&, const std::string& why) { fail(peer_ + ": " + why); }
 
-void Handshaking::fail(const std::string& why, bool refused, bool stand_alone) {
+void Handshaking::fail(const std::string& why) {
   HandshakeResult result;
-  result.hello = hello();
   result.failure = why;
-  result.refused = refused;
-  result.stand_alone = stand_alone;
+  end(std::move(result));
+}
+
+void Handshaking::refuse(const HandshakeStep& step) {
+  HandshakeResult result;
+  result.failure = (step.by_peer ? peer_ + " refused: " : "refused " + peer_ + ": ") + text_of(step.refusal.code);
+  if (!step.refusal.text.empty()) result.failure += " (" + step.refusal.text + ")";
+  result.refused = true;
+  result.code = step.refusal.code;
+  result.stand_alone = step.by_peer && step.refusal.code == RefusalCode::stand_alone;
+  end(std::move(result));
+}
+
+void Handshaking::end(HandshakeResult result) {
+  result.hello = hello();
   if (connection_) connection_->close();
   finish(std::move(result));
 }

@@ -20,6 +20,7 @@ struct HandshakeResult {
   Negotiated negotiated;
   std::string failure;       // for the log, when failed
   bool refused = false;      // one side said no, rather than the connection breaking
+  RefusalCode code{};        // and why, when refused
   bool stand_alone = false;  // it was the other side, which waits for its operator
 };
 
@@ -45,7 +46,9 @@ class Handshaking final : public ConnectionOwner {
   void on_closed(Connection& connection, const std::string& why) override;
   void start_deadline(Duration deadline);
   void finish(HandshakeResult result);
-  void fail(const std::string& why, bool refused, bool stand_alone = false);
+  void fail(const std::string& why);
+  void refuse(const HandshakeStep& step);
+  void end(HandshakeResult result);
   Hello hello() const;
 
   EventLoop& loop_;

@@ -4,9 +4,12 @@
 // * A link with a session numbers its messages (wire/lane_numbers.h). When the path of a lane is lost, the lane goes on over the next
 //   one in order of preference: for data the order of the configuration, for control a path without a data lane first. When a path
 //   is back and has stood for ping-int, the lane returns to it.
-// * A path that is silent for half of ping-timeout while something that was sent on it waits to be acknowledged is doubtful: lanes
-//   leave it for one that is not, and it stays open. Whether it is lost, its heartbeat decides.
-// * What has been received is acknowledged at the end of the turn, on the path that it came by.
+// * A path is doubtful for a lane when something that was sent there waits to be acknowledged, and either the path is silent for half
+//   of ping-timeout, or nothing was acknowledged for a third of `timeout` though the path speaks. The lane leaves it for one that is not
+//   doubtful, and comes back when it has spoken again and some time has passed: ping-int at first, twice as long after each further
+//   doubt. The path stays open; whether it is lost, its heartbeat decides.
+// * Each message is queued once at most on each connection, however often lanes come and go.
+// * What has been received is acknowledged at the end of the turn, on each path that brought something.
 // * A link without a session has one path, and is over with it.
 #pragma once
 
@@ -28,7 +31,8 @@ class LanesOwner {
   virtual ~LanesOwner() = default;
   virtual void delivered(Message message, BufferRef payload) = 0;
   virtual void lanes_failed(const std::string& why) = 0;
-  virtual void path_doubtful(Path& path, const std::string& why) = 0;  // a lane has left it for that
+  // A lane has left this path because it was doubtful, or has come back to it.
+  virtual void lane_moved(Path& path, bool back, const std::string& why) = 0;
 };
 
 // Owned by shared_ptr, for what it calls may end it. After end() it does nothing.
@@ -44,48 +48,61 @@ class LinkLanes final : public std::enable_shared_from_this<LinkLanes> {
   void frame(Path& path, Lane lane, Frame frame);
   void end();
 
+  bool numbered() const { return numbered_; }
   bool goes_over(const Path& path, Lane lane) const { return out(lane).path == &path; }
   size_t queued_bytes() const;
 
  private:
-  struct Way {  // of a path
-    bool doubtful = false;
-    Instant doubted;                              // when it became so
-    bool told = false;                            // and the owner was told, as a lane left it for that
-    Instant good;                                 // since when it stands and is not
-    std::array<std::optional<uint64_t>, 2> next;  // by lane: the number of the next message on its connection
+  struct Way {                        // of a path, for one lane; of its present connection
+    std::optional<uint64_t> next_in;  // the number of the next message that comes
+    std::optional<uint64_t> next_out;
+    Instant good;      // since when it stands
+    Instant doubted;   // when it last became doubtful
+    Instant shunned;   // until then it stays so, and until it has spoken again
+    Duration pause{};  // of the last doubt; zero: there was none
   };
   struct Out {
     Path* path = nullptr;
-    Instant since;  // it goes over it
+    Instant progress;  // when it came to this path, or the last acknowledgement of something new
     LaneSender sender;
+  };
+  struct Moved {
+    Path* path = nullptr;
+    bool back = false;
+    std::string why;
   };
   static constexpr std::array<Lane, 2> kLanes = {Lane::data, Lane::control};
   Out& out(Lane lane) { return out_[static_cast<size_t>(lane)]; }
   const Out& out(Lane lane) const { return out_[static_cast<size_t>(lane)]; }
   LaneReceiver& in(Lane lane) { return in_[static_cast<size_t>(lane)]; }
-  Way& way(const Path& path) { return ways_[path.number()]; }
+  Way& way(const Path& path, Lane lane) { return ways_[path.number()][static_cast<size_t>(lane)]; }
 
   void message(Path& path, Lane lane, Frame frame);
   void acknowledge(Path& path);
-  void send_acknowledgement();
+  void send_acknowledgements();
+  void follow(const Path& path);
   void received(const Frame& frame);
-  void choose(Lane lane);
+  void acknowledged(Lane lane, uint64_t next);
   void choose_all();
+  void choose(Lane lane);
+  void catch_up(Lane lane);
   int rank(const Path& path, Lane lane);
+  bool doubtful(const Path& path, Lane lane);
   void watch();
-  void look_at(Path& path, Instant waited_since);
+  void look_at(Lane lane);
+  void doubt(Path& path, Lane lane);
+  void tell();
 
   EventLoop& loop_;
   const LinkSettings& settings_;
   const std::vector<std::unique_ptr<Path>>& paths_;
   const bool numbered_;
   LanesOwner* owner_;  // null: ended
-  std::vector<Way> ways_;
+  std::vector<std::array<Way, 2>> ways_;
   std::array<Out, 2> out_;
   std::array<LaneReceiver, 2> in_;
-  Path* acknowledge_on_ = nullptr;
-  bool acknowledgement_due_ = false;
+  std::vector<Moved> moved_;        // not yet told
+  std::vector<Path*> acknowledge_;  // paths that brought something in this turn
   TimerId watch_;
 };
 

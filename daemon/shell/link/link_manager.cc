@@ -59,14 +59,16 @@ Listener* LinkManager::listener_at(const HostPort& where) const {
   return nullptr;
 }
 
-Result<void> LinkManager::open_door(const HostPort& where) {
+// `found`: where a name was found to be.
+Result<void> LinkManager::open_door(const HostPort& where, const std::optional<HostPort>& found) {
   if (listener_at(where) != nullptr) return {};
   ListenerSettings settings;
-  settings.where = where;
+  settings.where = found.value_or(where);
   settings.deadline = settings_.handshake_timeout;
   settings.versions = settings_.versions;
   auto listener = std::make_unique<Listener>(
-      loop_, std::move(settings), *this, [this](HandshakeResult result) { arrived(std::move(result)); }, [this] { crowded(); });
+      loop_, std::move(settings), *this, [this, where](HandshakeResult result) { arrived(std::move(result), where); },
+      [this] { crowded(); });
   if (auto started = listener->start(); !started.ok()) return started;
   doors_.push_back({where, std::move(listener)});
   return {};
@@ -79,8 +81,10 @@ Result<void> LinkManager::listen_for(const std::vector<PeerSettings>& peers) {
     bool open = false;
     for (const PathSettings& path : peer.paths) {
       const auto outcome = open_door(path.local);
-      open = open || (outcome.ok() && !path.control_only);
-      if (outcome.ok() || failed) continue;
+      // A door of ours that is about to go may stand there under another name.
+      const bool later = !outcome.ok() && outcome.error().os == EADDRINUSE && has_leaving_door(path.local.port, peers);
+      open = open || ((outcome.ok() || later) && !path.control_only);
+      if (outcome.ok() || later || failed) continue;
       failed = outcome.error();
       refused_address_ = path.local;
     }
@@ -89,21 +93,49 @@ Result<void> LinkManager::listen_for(const std::vector<PeerSettings>& peers) {
   return {};
 }
 
-// An interface may get its address later, and a path must not keep the others waiting.
+bool LinkManager::has_leaving_door(const std::string& port, const std::vector<PeerSettings>& peers) const {
+  const auto stay = doors_for(peers);
+  return std::any_of(doors_.begin(), doors_.end(), [&](const Door& door) {
+    return door.where.port == port && std::find(stay.begin(), stay.end(), door.where) == stay.end();
+  });
+}
+
+// An interface may get its address later, and a path must not keep the others waiting: nor may a name server, so names are looked up
+// beside.
 void LinkManager::open_later() {
-  bool all = true;
+  opening_.clear();
   for (const HostPort& where : doors_for(settings_.peers)) {
-    const auto outcome = open_door(where);
-    if (outcome.ok()) continue;
-    all = false;
-    const std::string why = "cannot listen on " + where.host + ":" + where.port + ": " + std::strerror(outcome.error().os);
-    for (const auto& link : links_) link->cannot_listen(where, why);
+    if (listener_at(where) != nullptr) continue;
+    if (where.host.empty() || !resolve_now(where, true).empty()) {
+      open_found(where, where);
+      continue;
+    }
+    opening_.push_back(std::make_unique<Resolver>(loop_));
+    opening_.back()->resolve(where, [this, where](const std::vector<SocketAddress>& addresses) {
+      if (addresses.empty()) return say_closed(where, "there is no such name");
+      open_found(where, {addresses.front().host(), where.port});
+    });
   }
+  const auto wanted = doors_for(settings_.peers);
+  const bool all =
+      std::all_of(wanted.begin(), wanted.end(), [this](const HostPort& where) { return listener_at(where) != nullptr; });
   if (all || open_later_.value != 0) return;
   open_later_ = loop_.call_at(loop_.now() + kOpenPause, [this] {
     open_later_ = {};
     open_later();
   });
+}
+
+void LinkManager::open_found(const HostPort& where, const HostPort& found) {
+  const auto outcome = open_door(where, found);
+  if (!outcome.ok()) return say_closed(where, std::strerror(outcome.error().os));
+  favour_peers();
+}
+
+void LinkManager::say_closed(const HostPort& where, const std::string& why) {
+  for (const auto& link : links_) {
+    if (calls_us(link->peer())) link->cannot_listen(where, "cannot listen on " + to_text(where) + ": " + why);
+  }
 }
 
 void LinkManager::set_peers(const std::vector<PeerSettings>& peers) {
@@ -210,17 +242,17 @@ std::optional<Refusal> LinkManager::check(const Hello&, const Transcript& transc
 
 Welcome LinkManager::welcome(const Hello&, const Transcript& transcript) { return keys_.responder_proof(transcript); }
 
-void LinkManager::arrived(HandshakeResult result) {
+void LinkManager::arrived(HandshakeResult result, const HostPort& door) {
   PeerLink* const peer = find(result.hello.from);
   if (result.connection) {
     // admit() let it in, and the configuration has it no more by now.
     if (peer == nullptr) return result.connection->close();
-    return peer->offer(std::move(result));
+    return peer->offer(std::move(result), door);
   }
   if (!result.refused) return;
   // A node that names another resource is a stranger, whatever node-id it claims.
   if (peer != nullptr && result.hello.resource == settings_.resource) {
-    if (!peer->stand_alone()) peer->report_refusal(result.failure, result.stand_alone);
+    peer->refused_caller(result);
   } else if (std::exchange(last_stranger_, result.failure) != result.failure) {
     owner_.refused(kNoSeat, result.failure);
   }

@@ -56,22 +56,25 @@ class LinkManager final : public Doorkeeper {
                        const std::string& why);  // closes; no further attempt, no admission, until connect()
   void connect(Seat peer);
   LinkStatus status(Seat peer) const;
-  // Where it listens, in the order of the paths (tests bind port 0). Only when it has a peer with a higher seat.
+  // Where it listens, in the order of the paths that can be had (tests bind port 0). Only when it has a peer with a higher seat.
   SocketAddress listening_at(size_t path = 0) const;
 
  private:
   std::optional<Refusal> admit(const Hello& hello) override;
   std::optional<Refusal> check(const Hello& hello, const Transcript& transcript, const Proof& proof) override;
   Welcome welcome(const Hello& hello, const Transcript& transcript) override;
-  void arrived(HandshakeResult result);
+  void arrived(HandshakeResult result, const HostPort& door);
   void crowded();
   void favour_peers();
   void add_link(const PeerSettings& peer);
   bool calls_us(const PeerSettings& peer) const;
   std::vector<HostPort> doors_for(const std::vector<PeerSettings>& peers) const;
   Listener* listener_at(const HostPort& where) const;
-  Result<void> open_door(const HostPort& where);
+  Result<void> open_door(const HostPort& where, const std::optional<HostPort>& found = std::nullopt);
+  bool has_leaving_door(const std::string& port, const std::vector<PeerSettings>& peers) const;
   void open_later();
+  void open_found(const HostPort& where, const HostPort& found);
+  void say_closed(const HostPort& where, const std::string& why);
   PeerLink* find(Seat seat) const;
 
   EventLoop& loop_;
@@ -90,6 +93,7 @@ class LinkManager final : public Doorkeeper {
   std::vector<Door> doors_;
   HostPort refused_address_;
   TimerId open_later_;
+  std::vector<std::unique_ptr<Resolver>> opening_;  // of own names
   std::vector<std::unique_ptr<PeerLink>> links_;
 };
 

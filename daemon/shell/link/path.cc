@@ -49,7 +49,7 @@ Path::Path(EventLoop& loop, BufferPool& pool, const LinkSettings& settings, cons
 
 Path::~Path() { stop(); }
 
-std::string Path::name() const { return path_.local.host + " - " + path_.where.host + ":" + path_.where.port; }
+std::string Path::name() const { return to_text(path_.local) + " - " + to_text(path_.where); }
 
 size_t Path::queued_bytes() const {
   if (!up_) return 0;
@@ -91,7 +91,7 @@ void Path::dial_later() {
 
 void Path::dialed(DialResult result) {
   if (result.control) {
-    return take({std::move(result.control), std::move(result.data), result.negotiated, loop_.now(), false, {}},
+    return take({std::move(result.control), std::move(result.data), result.negotiated, loop_.now(), false, {}, {}},
                 dialer_.greeting());
   }
   dial_later();
@@ -123,13 +123,14 @@ void Path::offer(HandshakeResult result) {
   loop_.cancel(half_->deadline);
   Half both = std::move(*half_);
   half_.reset();
-  take({std::move(both.control), std::move(both.data), result.negotiated, loop_.now(), false, {}},
+  take({std::move(both.control), std::move(both.data), result.negotiated, loop_.now(), false, {}, {}},
        {result.hello.session, result.hello.joins});
 }
 
 void Path::take(Up pair, const Greeting& greeting) {
   const bool open = pair.control->is_open() && (!pair.data || pair.data->is_open());
-  if (!open || !owner_.path_proved(*this, greeting)) {
+  const bool whole = pair.data || path_.control_only || peer_.is_witness();  // the configuration may have changed meanwhile
+  if (!open || !whole || !owner_.path_proved(*this, greeting, pair.negotiated)) {
     pair.control->close();
     if (pair.data) pair.data->close();
     if (!up_) last_error_ = "closed after the handshake";
@@ -176,19 +177,32 @@ void Path::heartbeat() {
   const auto control = up_->control;
   const auto data = up_->data;
   const auto current = [&] { return up_ && up_->control == control; };
-  if (loop_.now() - control->last_received() >= limit) control->read_now();  // it may have been us who slept
+  const auto silence = [&] { return loop_.now() - control->last_received(); };
+  const auto overdue = [&] {
+    return silence() >= limit || (up_->ping_sent && loop_.now() - up_->asked >= settings_.ping_timeout);
+  };
+  if (overdue()) control->read_now();  // it may have been us who slept
   if (!current()) return;
-  const Duration silence = loop_.now() - control->last_received();
-  if (silence >= limit) {
-    return lose("no answer to a ping (ping-timeout): nothing heard for " + std::to_string(milliseconds_of(silence)) + " ms");
+  if (overdue()) {
+    return lose("no answer to a ping (ping-timeout): nothing heard for " + std::to_string(milliseconds_of(silence())) + " ms");
   }
   const bool stuck = is_stuck(*control) || (data && is_stuck(*data));
   if (!current()) return;
   if (stuck) return lose("takes no data (timeout)");
-  if (silence >= settings_.ping_int && !up_->ping_sent) {
-    up_->ping_sent = true;
-    control->send(FrameType::ping, {});
-  }
+  if (silence() >= settings_.ping_int) ask();
+  arm_heartbeat();
+}
+
+void Path::ask() {
+  if (std::exchange(up_->ping_sent, true)) return;
+  up_->asked = loop_.now();
+  up_->control->send(FrameType::ping, {});
+}
+
+void Path::probe() {
+  if (!up_) return;
+  ask();
+  loop_.cancel(up_->heartbeat);
   arm_heartbeat();
 }
 
@@ -201,8 +215,7 @@ bool Path::is_stuck(Connection& connection) const {
 }
 
 void Path::arm_heartbeat() {
-  const Instant heard = up_->control->last_received();
-  Instant next = heard + settings_.ping_int + (up_->ping_sent ? settings_.ping_timeout : Duration{});
+  Instant next = up_->ping_sent ? up_->asked + settings_.ping_timeout : up_->control->last_received() + settings_.ping_int;
   next = std::min(next, loop_.now() + settings_.timeout / 4);
   next = std::max(next, loop_.now() + milliseconds(1));
   up_->heartbeat = loop_.call_at(next, [this] {
@@ -226,9 +239,9 @@ void Path::shut() {
 
 // A half stays: it may be of the peer's next link.
 void Path::close(const std::string& why) {
+  if (up_) last_error_ = why;
   shut();
-  stop_dialing();
-  last_error_ = why;
+  dialer_.cancel();  // it was for the link that is over
   dial_later();
 }
 
@@ -242,8 +255,8 @@ void Path::lose(const std::string& why) {
   if (!up_) return;
   shut();
   last_error_ = why;
-  dial_later();
   owner_.path_lost(*this, why);
+  if (!up_) dial_later();
 }
 
 }  // namespace lockstep

@@ -23,7 +23,7 @@ class PathOwner {
   virtual bool stand_alone() const = 0;
   virtual Greeting greeting() const = 0;  // of the next attempt
   // Both ends have proved themselves. True: path_stands() is next, in place of what this path had before, if anything. False: it is closed.
-  virtual bool path_proved(Path& path, const Greeting& greeting) = 0;
+  virtual bool path_proved(Path& path, const Greeting& greeting, const Negotiated& negotiated) = 0;
   virtual void path_stands(Path& path) = 0;
   virtual void path_failed(Path& path, const DialResult& result) = 0;  // an attempt of ours
   virtual void path_frame(Path& path, Lane lane, Frame frame) = 0;     // all but ping and pong
@@ -40,11 +40,12 @@ class Path final : public ConnectionOwner {
   void start();  // connects, if that is this end's part
   // A connection that the peer made to us, proved and paused.
   void offer(HandshakeResult result);
-  // Lets go of the connections and of attempts that are under way, and begins to connect again after a pause.
+  // Lets go of the connections and of an attempt that is under way, and connects again after a pause.
   void close(const std::string& why);
   void stop();                        // close(), and no further attempt until start() or retry()
-  void retry();                       // an attempt soon, as the first one
+  void retry();                       // an attempt now, in place of one that is under way; as the first one
   void lose(const std::string& why);  // as if it had been lost
+  void probe();                       // asks for a sign of life within ping-timeout
 
   bool standing() const { return up_.has_value(); }
   bool has(Lane lane) const { return up_ && (lane == Lane::control || up_->data); }
@@ -54,7 +55,7 @@ class Path final : public ConnectionOwner {
   size_t queued_bytes() const;
   uint8_t number() const { return number_; }
   const PathSettings& settings() const { return path_; }
-  std::string name() const;  // for texts: "10.1.1.31 - 10.1.1.32:7800"
+  std::string name() const;  // for texts: "10.1.1.31:7800 - 10.1.1.32:7800"
   const std::string& last_error() const { return last_error_; }
   void say(const std::string& why) { last_error_ = why; }  // why it does not stand, where the owner knows it
 
@@ -65,6 +66,7 @@ class Path final : public ConnectionOwner {
     Negotiated negotiated;
     Instant since;
     bool ping_sent = false;  // and nothing was received since
+    Instant asked;           // when it was sent
     TimerId heartbeat;
   };
   struct Half {  // accepted lanes that wait for each other
@@ -86,6 +88,7 @@ class Path final : public ConnectionOwner {
   void take(Up pair, const Greeting& greeting);
   void shut();
   void heartbeat();
+  void ask();
   void arm_heartbeat();
   bool is_stuck(Connection& connection) const;
 

@@ -31,6 +31,7 @@ PeerLink::PeerLink(EventLoop& loop, BufferPool& pool, const LinkSettings& settin
   CHECK(!peer_.paths.empty() && peer_.paths.size() <= kMaxPaths);
   for (size_t i = 0; i < peer_.paths.size(); ++i)
     paths_.push_back(std::make_unique<Path>(loop, pool, settings, peer_, static_cast<uint8_t>(i), keys, *this));
+  complaints_.resize(paths_.size());
   begin_session();
 }
 
@@ -74,11 +75,22 @@ void PeerLink::begin_session() {
 
 Greeting PeerLink::greeting() const { return {session_, up_.has_value()}; }
 
+// Of a path, while the link stands. The same is told once.
+void PeerLink::complain(const Path& path, const std::string& why) {
+  if (std::exchange(complaints_[path.number()], why) != why) owner_.path_changed(peer_.seat, path.name() + ": " + why, false);
+}
+
 void PeerLink::path_failed(Path& path, const DialResult& result) {
-  if (up_) return;  // it is shown with the path
+  if (up_) {
+    if (!result.refused || result.code != RefusalCode::session) return complain(path, result.failure);
+    for (const auto& other : paths_) other->probe();  // if it is true, they are dead, and some may not have said so
+    return;
+  }
+  // It was up at the other end for a moment, and the last word of the handshake did not come here.
+  if (result.refused && result.code == RefusalCode::session) return begin_session();
   last_error_ = paths_.size() > 1 ? path.name() + ": " + result.failure : result.failure;
-  if (result.refused) return report_refusal(last_error_, result.stand_alone);
-  refused_at_ = kLongAgo;  // there is another reason now
+  if (result.refused) return report_refusal(result.failure, result.stand_alone);
+  if (paths_.size() == 1) refused_at_ = kLongAgo;  // there is another reason now
 }
 
 void PeerLink::report_refusal(std::string why, bool stand_alone) {
@@ -92,8 +104,17 @@ void PeerLink::report_refusal(std::string why, bool stand_alone) {
 
 void PeerLink::cannot_listen(const HostPort& address, const std::string& why) {
   for (const auto& path : paths_) {
-    if (path->settings().local == address && !path->standing()) path->say(why);
+    if (path->settings().local != address || path->standing()) continue;
+    path->say(why);
+    complain(*path, why);
   }
+}
+
+void PeerLink::refused_caller(const HandshakeResult& result) {
+  if (stand_alone_ || (result.refused && result.code == RefusalCode::session)) return;  // it will notice by itself
+  if (!result.refused || result.code != RefusalCode::path) return report_refusal(result.failure, result.stand_alone);
+  const size_t number = std::min<size_t>(result.hello.path, paths_.size() - 1);
+  complain(*paths_[number], result.failure);
 }
 
 std::optional<Refusal> PeerLink::admit(const Hello& hello) const {
@@ -104,24 +125,31 @@ std::optional<Refusal> PeerLink::admit(const Hello& hello) const {
                                           (hello.control_only ? " for control alone" : "") +
                                           ": adjust both nodes to the same one"};
   }
-  const bool of_this_link = up_ && numbered() && hello.session == session_;
-  if (hello.joins && !of_this_link) return Refusal{RefusalCode::session, "that link is down at this end"};
+  if ((hello.joins && !can_join(hello.session)) || is_over(hello.session))
+    return Refusal{RefusalCode::session, "that link is down at this end"};
   return std::nullopt;
 }
 
-void PeerLink::offer(HandshakeResult result) {
-  if (result.hello.path >= paths_.size()) return result.connection->close();  // the configuration has changed since it was let in
+void PeerLink::offer(HandshakeResult result, const HostPort& door) {
+  if (admit(result.hello)) return result.connection->close();  // something has changed since it was let in
   Path& path = *paths_[result.hello.path];
+  if (paths_.size() > 1 && path.settings().local != door) {
+    result.connection->close();
+    return complain(path, peer_.name + " calls it at " + to_text(door) +
+                              ": the two nodes have the paths in another order; adjust both to "
+                              "the same configuration");
+  }
   path.offer(std::move(result));
 }
 
 // A path joins the link that it names. One of a new link replaces the old one: the peer would not have come if it still believed in that.
-bool PeerLink::path_proved(Path& path, const Greeting& greeting) {
+bool PeerLink::path_proved(Path& path, const Greeting& greeting, const Negotiated& negotiated) {
   if (stand_alone_) return false;
-  if (up_ && numbered() && greeting.session == session_) return true;
-  const bool over = greeting.session != Uuid{} && greeting.session == ended_;
-  if (greeting.joins || over || path.settings().control_only) return false;
-  if (dials() && greeting.session != session_) return false;  // the link that it was for is over
+  const bool numbers = (negotiated.features & kFeaturePaths) != 0;
+  // An attempt that was begun before this link was up is of no use: an end may have forgotten since, and begin the same session anew.
+  if (can_join(greeting.session)) return numbers && greeting.joins;
+  if (greeting.joins || is_over(greeting.session) || path.settings().control_only) return false;
+  if (dials() && (up_ || greeting.session != session_)) return false;  // the link that it was for is over
   take_down("replaced by a new connection of the peer");
   tell_down();
   session_ = greeting.session;
@@ -129,20 +157,22 @@ bool PeerLink::path_proved(Path& path, const Greeting& greeting) {
 }
 
 void PeerLink::path_stands(Path& path) {
+  complaints_[path.number()].clear();
   if (!up_) return go_up(path);
-  up_->lanes->stands(path);
-  if (up_) owner_.path_changed(peer_.seat, path.name() + " stands", true);
+  const auto lanes = up_->lanes;
+  lanes->stands(path);
+  if (up_ && up_->lanes == lanes) owner_.path_changed(peer_.seat, path.name() + " stands", true);
 }
 
 void PeerLink::go_up(Path& path) {
-  const bool numbers = numbered() && (path.negotiated().features & kFeaturePaths) != 0;
+  const bool numbers = session_ != Uuid{} && (path.negotiated().features & kFeaturePaths) != 0;
   const LinkId id = draw_id_();
   up_ = Up{id, path.negotiated(), std::make_shared<LinkLanes>(loop_, settings_, paths_, numbers, *this)};
   last_error_.clear();
   last_refusal_.clear();
   up_->lanes->stands(path);
-  for (const auto& other : paths_) {
-    if (numbers && other->settings().control_only) other->retry();  // they had nothing to join
+  for (const auto& other : paths_) {  // they join now; a peer that knows no sessions would take them for another link
+    if (other.get() != &path) numbers ? other->retry() : other->stop();
   }
   owner_.link_up(peer_.seat, id);
 }
@@ -151,18 +181,18 @@ void PeerLink::go_up(Path& path) {
 
 void PeerLink::path_frame(Path& path, Lane lane, Frame frame) {
   if (!up_) return;
-  if (frame.type == FrameType::refusal) return refused_after_all(frame);
+  if (frame.type == FrameType::refusal) return refused_after_all(path, frame);
   const auto lanes = up_->lanes;  // what it brings may end the link
   lanes->frame(path, lane, std::move(frame));
 }
 
-// The initiator does not believe our proof.
-void PeerLink::refused_after_all(const Frame& frame) {
+// The initiator does not believe our proof. It is the end of that path; of the link, if it has no other.
+void PeerLink::refused_after_all(Path& path, const Frame& frame) {
   const auto refusal = decode_refusal(frame.body);
   const std::string why = peer_.name + " refused: " + (refusal ? text_of(refusal->code) : "malformed refusal") +
                           (refusal && !refusal->text.empty() ? " (" + refusal->text + ")" : "");
-  take_down(why);
-  report_refusal(why);
+  path.lose(why);
+  if (!up_) report_refusal(why);
 }
 
 void PeerLink::delivered(Message message, BufferRef payload) {
@@ -183,8 +213,8 @@ void PeerLink::path_lost(Path& path, const std::string& why) {
   if (up_ && up_->lanes == lanes) owner_.path_changed(peer_.seat, path.name() + " is lost: " + why, false);
 }
 
-void PeerLink::path_doubtful(Path& path, const std::string& why) {
-  owner_.path_changed(peer_.seat, path.name() + " is left for another: " + why, false);
+void PeerLink::lane_moved(Path& path, bool back, const std::string& why) {
+  owner_.path_changed(peer_.seat, path.name() + (back ? " is used again" : " is left for another: " + why), back);
 }
 
 // --- going -----------------------------------------------------------------------------------------------

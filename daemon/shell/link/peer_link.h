@@ -25,11 +25,13 @@ class PeerLink final : public PathOwner, public LanesOwner {
   void start();
   // Why a proved caller with this hello could not come in, if that is known already.
   std::optional<Refusal> admit(const Hello& hello) const;
-  // A connection that this peer made to us, proved and paused.
-  void offer(HandshakeResult result);
+  // A connection that this peer made to us at this address of ours, proved and paused.
+  void offer(HandshakeResult result, const HostPort& door);
+  // It was refused: said as what it is worth.
+  void refused_caller(const HandshakeResult& result);
   // Says it to the owner unless it said the same before. `stand_alone`: the peer waits for its operator.
   void report_refusal(std::string why, bool stand_alone = false);
-  // We cannot listen on this address: said with its paths.
+  // We cannot listen on this address, where it is to call us: said with its paths.
   void cannot_listen(const HostPort& address, const std::string& why);
 
   bool send(LinkId link, const Message& message, BufferRef payload);
@@ -54,7 +56,7 @@ class PeerLink final : public PathOwner, public LanesOwner {
 
   // PathOwner
   Greeting greeting() const override;
-  bool path_proved(Path& path, const Greeting& greeting) override;
+  bool path_proved(Path& path, const Greeting& greeting, const Negotiated& negotiated) override;
   void path_stands(Path& path) override;
   void path_failed(Path& path, const DialResult& result) override;
   void path_frame(Path& path, Lane lane, Frame frame) override;
@@ -62,15 +64,17 @@ class PeerLink final : public PathOwner, public LanesOwner {
   // LanesOwner
   void delivered(Message message, BufferRef payload) override;
   void lanes_failed(const std::string& why) override { take_down(why); }
-  void path_doubtful(Path& path, const std::string& why) override;
+  void lane_moved(Path& path, bool back, const std::string& why) override;
 
   bool dials() const { return peer_.seat.is_witness() || peer_.seat < settings_.self; }
-  bool numbered() const { return session_ != Uuid{}; }
+  bool can_join(const Uuid& session) const { return up_ && up_->lanes->numbered() && session == session_; }
+  bool is_over(const Uuid& session) const { return session != Uuid{} && session == ended_; }
+  void complain(const Path& path, const std::string& why);
   void begin_session();
   void go_up(Path& path);
   void take_down(const std::string& why);
   void tell_down();
-  void refused_after_all(const Frame& frame);
+  void refused_after_all(Path& path, const Frame& frame);
 
   EventLoop& loop_;
   const LinkSettings& settings_;
@@ -85,6 +89,7 @@ class PeerLink final : public PathOwner, public LanesOwner {
   std::optional<Down> down_;  // not yet told
   std::string last_error_;
   std::string last_refusal_;
+  std::vector<std::string> complaints_;  // by path: the last one that was told while the link was up
   Instant refused_at_ = kLongAgo;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

@@ -13,6 +13,7 @@ class Faults:
         self.manager, self.weather, self.disks, self.dismiss = manager, weather, disks, dismiss
         self.keepers = manager.keepers
         self.nodes, self.machines = plan.nodes, plan.machines()
+        self.planes = range(plan.planes)
         self.order = itertools.count()
         self.agenda = []
         self.began = time.monotonic()
@@ -88,12 +89,17 @@ class Faults:
 
     _pause_several = _pause
 
-    def _cut(self, _fault, names):
+    def _cable(self, plane, names):
         one, other = sorted(names)
-        return self._hold(("cut", one, other), lambda: self.weather.cut(one, other), lambda: self.weather.heal(one, other))
+        return self._hold(("cut", one, other, plane), lambda: self.weather.cut(one, other, plane),
+                          lambda: self.weather.heal(one, other, plane))
 
-    def _isolate(self, fault, names):
-        ends = [self._cut(fault, [names[0], other]) for other in self.machines if other != names[0]]
+    def _cut(self, fault, names):
+        ends = [self._cable(plane, names) for plane in fault.planes]
+        return lambda: [end() for end in ends]
+
+    def _isolate(self, _fault, names):
+        ends = [self._cable(plane, [names[0], other]) for other in self.machines if other != names[0] for plane in self.planes]
         self.manager.unreachable[names[0]] += 1
 
         def rejoin():
@@ -102,20 +108,21 @@ class Faults:
                 end()
         return rejoin
 
-    def _lose(self, percent, pairs):
-        ends = [self._hold(("lose", *pair), lambda pair=pair: self.weather.lose(*pair, percent),
-                           lambda pair=pair: self.weather.lose(*pair, 0)) for pair in pairs]
+    def _lose(self, percent, pairs, planes):
+        ends = [self._hold(("lose", *way), lambda way=way: self.weather.lose(*way, percent),
+                           lambda way=way: self.weather.lose(*way, 0)) for way in [(*pair, plane) for pair in pairs for plane in planes]]
         return lambda: [end() for end in ends]
 
-    def _one_way(self, _fault, names):
-        return self._lose(100, [tuple(names)])
+    def _one_way(self, fault, names):
+        return self._lose(100, [tuple(names)], fault.planes)
 
     def _lossy(self, fault, names):
-        return self._lose(fault.level, [tuple(names), tuple(reversed(names))])
+        return self._lose(fault.level, [tuple(names), tuple(reversed(names))], fault.planes)
 
     def _slow(self, fault, names):
-        return self._hold(("slow", *sorted(names)), lambda: self.weather.slow(*names, fault.level),
-                          lambda: self.weather.fast(*names))
+        ends = [self._hold(("slow", *sorted(names), plane), lambda plane=plane: self.weather.slow(*names, plane, fault.level),
+                           lambda plane=plane: self.weather.fast(*names, plane)) for plane in fault.planes]
+        return lambda: [end() for end in ends]
 
     def _disk_error(self, _fault, names):
         disk = self.disks[names[0]]

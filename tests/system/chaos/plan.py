@@ -22,9 +22,12 @@ class Fault:
     on: tuple  # machines
     seconds: float  # until it is undone
     level: int = 0
+    planes: tuple = (0,)  # which of the networks
 
     def __str__(self):
         level = f" ({self.level})" if self.level else ""
+        if self.kind in CABLES and len(self.planes) == 1 and self.planes[0]:
+            level += f" in network {self.planes[0]}"
         return f"{self.kind} {' '.join(self.on)}{level} for {self.seconds:.2f} s"
 
 
@@ -34,6 +37,7 @@ KINDS = {
     "disk_error": 4, "disk_hang": 4, "switch_over": 5, "invalidate": 2, "disconnect": 2, "down": 2,
 }
 NEEDS = {"one_way": "loss", "lossy": "loss", "slow": "slowness", "disk_error": "disks", "disk_hang": "disks"}
+CABLES = {"cut", "one_way", "lossy", "slow"}  # in one network, where there are two, or in both
 LEVELS = {"lossy": [5, 15, 40], "slow": [1, 5]}  # percent lost; Mbit/s
 
 
@@ -59,13 +63,16 @@ class Plan:
     clients: int
     faults: tuple
     nodes: list  # names of the data nodes
+    planes: int  # networks; the witness is in the first one
 
     def machines(self):
         return [*self.nodes, WITNESS]
 
 
-def draw(seed, seconds, kinds, data_nodes=2):
+def draw(seed, seconds, kinds, data_nodes=2, planes=1):
     dice = random.Random(f"plan {seed}")
+    networks = random.Random(f"networks {seed}")
+    choices = [(0,)] if planes == 1 else [(0,), (1,), (0, 1)]
     lease = dice.choice(LEASES)
     pace = dice.choice([0.8, 1.6, 2.5])  # seconds between faults, on average
     faults, now = [], dice.uniform(0.5, 1.0)
@@ -76,6 +83,7 @@ def draw(seed, seconds, kinds, data_nodes=2):
         # Blips, and what lasts until the peer is given up, its lease is over and another is Primary while the old one lives.
         lasting = dice.random() < (0.5 if kind in ("pause", "isolate", "one_way") else 0.25)
         length = dice.uniform(2.5, TAKEOVER + lease / 10) if lasting else dice.uniform(0, max(1, lease / 10))
-        faults.append(Fault(now, kind, _victims(dice, kind, [*nodes, WITNESS]), length, dice.choice(LEVELS.get(kind, [0]))))
+        faults.append(Fault(now, kind, _victims(dice, kind, [*nodes, WITNESS]), length, dice.choice(LEVELS.get(kind, [0])),
+                            networks.choice(choices)))
         now += dice.expovariate(1 / pace)
-    return Plan(seed, lease, dice.choice([3, 5, 10]), dice.choice([2, 3, 4]), tuple(faults), nodes)
+    return Plan(seed, lease, dice.choice([3, 5, 10]), dice.choice([2, 3, 4]), tuple(faults), nodes, planes)

@@ -18,16 +18,16 @@ def _works(*argv):
 
 
 class Weather(Network):
-    def __init__(self, names):
-        super().__init__(names)
+    def __init__(self, names, planes=1):
+        super().__init__(names, planes)
         self.can_lose = all([_works("nft", "add", "table", "netdev", TABLE)]
-                            + [self._add_chain(*pair) for pair in itertools.permutations(names, 2)])
+                            + [self._add_chain(*pair, plane) for pair in itertools.permutations(names, 2) for plane in self.planes])
         port = self._port("alpha", "beta")
         self.can_slow = _works("tc", "qdisc", "add", "dev", port, "root", "tbf", *self._bucket(1))
         self.clear()
 
-    def _add_chain(self, here, there):
-        port = self._port(here, there)
+    def _add_chain(self, here, there, plane):
+        port = self._port(here, there, plane)
         return _works("nft", "add", "chain", "netdev", TABLE, port,
                       f'{{ type filter hook ingress device "{port}" priority 0; }}')
 
@@ -35,27 +35,27 @@ class Weather(Network):
     def _bucket(mbit):
         return ["rate", f"{mbit}mbit", "burst", "16k", "latency", "400ms"]
 
-    def lose(self, sender, receiver, percent):
+    def lose(self, sender, receiver, plane, percent):
         """Packets of one machine to another are lost: at random, with 100 all of them, with 0 none."""
-        port = self._port(sender, receiver)
+        port = self._port(sender, receiver, plane)
         which = [] if percent >= 100 else ["numgen", "random", "mod", "100", "<", str(percent)]
         if self.can_lose:
             _works("nft", "flush", "chain", "netdev", TABLE, port)
         if percent:
             _works("nft", "add", "rule", "netdev", TABLE, port, *which, "drop")
 
-    def slow(self, one, other, mbit):
+    def slow(self, one, other, plane, mbit):
         for sender, receiver in [(one, other), (other, one)]:
-            _works("tc", "qdisc", "replace", "dev", self._port(receiver, sender), "root", "tbf", *self._bucket(mbit))
+            _works("tc", "qdisc", "replace", "dev", self._port(receiver, sender, plane), "root", "tbf", *self._bucket(mbit))
 
-    def fast(self, one, other):
+    def fast(self, one, other, plane):
         for here, there in [(one, other), (other, one)]:
-            _works("tc", "qdisc", "delete", "dev", self._port(here, there), "root")
+            _works("tc", "qdisc", "delete", "dev", self._port(here, there, plane), "root")
 
     def clear(self):
         """Every cable is as good as new."""
-        for one, other in itertools.combinations(self.names, 2):
-            self.fast(one, other)
+        for (one, other), plane in itertools.product(itertools.combinations(self.names, 2), self.planes):
+            self.fast(one, other, plane)
             for here, there in [(one, other), (other, one)]:
-                self.heal(here, there)
-                self.lose(here, there, 0)
+                self.heal(here, there, plane)
+                self.lose(here, there, plane, 0)

@@ -18,11 +18,12 @@ TEST(LaneNumbers, ASenderKeepsWhatIsNotReceived) {
   EXPECT_TRUE(sender.received(3));
   EXPECT_EQ(sender.first(), 3U);
   EXPECT_EQ(sender.bytes(), 4U);
+  EXPECT_EQ(sender.at(3).bytes(), 4U);
   EXPECT_TRUE(sender.received(1)) << "an older word that came later";
   EXPECT_EQ(sender.first(), 3U);
   EXPECT_FALSE(sender.received(5)) << "there is none";
   EXPECT_TRUE(sender.received(4));
-  EXPECT_TRUE(sender.kept().empty());
+  EXPECT_EQ(sender.first(), sender.next());
   EXPECT_EQ(sender.bytes(), 0U);
 }
 
