@@ -105,11 +105,17 @@ config::Resource as_seen_by(config::Resource resource, std::string_view node) {
   resource.settings.erase(config::find_option(config::Section::options, "resource-uuid"));
   for (config::Host& host : resource.hosts) {
     if (host.name == node) continue;
+    host.address = {};  // the paths to it are compared as such (peers_of)
+    host.control_address.reset();
     host.nbd.clear();
     host.metrics.reset();
     host.volumes.clear();
     host.own.clear();
   }
+  const config::Host* self = resource.host(node);
+  std::erase_if(resource.connections, [self](const config::Connection& connection) {
+    return self == nullptr || (connection.low != self->node_id && connection.high != self->node_id);
+  });
   return resource;
 }
 

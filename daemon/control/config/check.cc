@@ -73,7 +73,7 @@ void check_volumes(const ResourceDraft& resource, const HostDraft& host, SharedU
 std::map<Endpoint, Location> addresses_of(const ResourceDraft& resource, const HostDraft& host) {
   std::map<Endpoint, Location> all;
   const auto add = [&all](const Placed<Endpoint>& address) { all.emplace(address.value, address.at); };
-  if (const auto first = first_address_of(resource, host)) add(*first);
+  if (host.address) add(*host.address);
   if (host.control_address) add(*host.control_address);
   for (const ConnectionDraft& connection : resource.connections) {
     const auto found = connection.addresses.find(host.name.value);

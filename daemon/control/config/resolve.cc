@@ -352,6 +352,19 @@ void Resolver::resolve_connections() {
     }
   }
   const auto has = [](const HostDraft& host) { return host.control_address.has_value(); };
+  for (const HostDraft& draft : draft_.hosts) {
+    const Host* host = out_.host(draft.name.value);
+    for (const Host& other : out_.hosts) {
+      if (host == nullptr || !has(draft) || other.node_id <= host->node_id) continue;
+      const auto paths = out_.paths(*host, other);
+      const auto same = [&paths](const OwnPath& path) {
+        return !path.control_only && path.local == paths.back().local && path.remote == paths.back().remote;
+      };
+      if (paths.back().control_only && std::any_of(paths.begin(), paths.end(), same))
+        complaints_.error(draft.control_address->at,
+                          "control-address is the address of a path with data: give it one of its own, or leave it out");
+    }
+  }
   if (std::any_of(draft_.hosts.begin(), draft_.hosts.end(), has)) {
     for (const HostDraft& host : draft_.hosts) {
       if (!has(host))

@@ -82,6 +82,7 @@ bool Dialer::connect_lane(Lane lane, const SocketAddress& address, const Uuid& p
   }
   Hello hello;
   hello.versions = settings_.versions;
+  hello.features = settings_.features;
   hello.resource = settings_.resource;
   hello.from = settings_.self;
   hello.to = settings_.peer;

@@ -22,6 +22,7 @@ struct DialSettings {
   uint8_t path_number = 0;
   Duration deadline = seconds(5);
   VersionRange versions;
+  uint64_t features = kFeatures;
 };
 
 // What an attempt says of the link that it is for (wire/hello.h).

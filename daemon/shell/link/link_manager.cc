@@ -66,6 +66,7 @@ Result<void> LinkManager::open_door(const HostPort& where, const std::optional<H
   settings.where = found.value_or(where);
   settings.deadline = settings_.handshake_timeout;
   settings.versions = settings_.versions;
+  settings.features = settings_.features;
   auto listener = std::make_unique<Listener>(
       loop_, std::move(settings), *this, [this, where](HandshakeResult result) { arrived(std::move(result), where); },
       [this] { crowded(); });

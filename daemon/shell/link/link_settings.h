@@ -44,6 +44,7 @@ struct LinkSettings {
   Duration handshake_timeout = seconds(5);
   size_t max_queue_bytes = size_t{256} << 20;  // per connection; a link that needs more is closed
   VersionRange versions;
+  uint64_t features = kFeatures;  // that it knows of; tests are an older release
 };
 
 enum class LinkState : uint8_t { stand_alone, connecting, connected };

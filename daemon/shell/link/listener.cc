@@ -32,7 +32,8 @@ SocketAcceptor::Owner Listener::begin(UniqueFd fd) {
   const bool crowded = entering_.size() >= settings_.max_unauthenticated;
   if (crowded && !make_room(favoured)) return SocketAcceptor::Owner::crowded;  // closes it
   entering_.push_back({std::make_shared<Handshaking>(
-                           loop_, std::move(fd), caller, Responder(door_, draw_nonce(), settings_.versions), settings_.deadline,
+                           loop_, std::move(fd), caller, Responder(door_, draw_nonce(), settings_.versions, settings_.features),
+                           settings_.deadline,
                            [this](Handshaking& handshake, HandshakeResult result) { finished(handshake, std::move(result)); }),
                        favoured});
   return crowded ? SocketAcceptor::Owner::crowded : SocketAcceptor::Owner::has_room;

@@ -23,6 +23,7 @@ struct ListenerSettings {
   size_t max_favoured = 64;  // addresses; the oldest is forgotten
   Duration deadline = seconds(5);
   VersionRange versions;  // what we speak; tests narrow it
+  uint64_t features = kFeatures;
 };
 
 class Listener {

@@ -22,6 +22,7 @@ DialSettings dial_settings(const LinkSettings& settings, const PeerSettings& pee
   dial.path_number = number;
   dial.deadline = settings.handshake_timeout;
   dial.versions = settings.versions;
+  dial.features = settings.features;
   return dial;
 }
 

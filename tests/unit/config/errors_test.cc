@@ -147,6 +147,8 @@ INSTANTIATE_TEST_SUITE_P(
              "c:1:64: resource r0 has no \"on delta\""},
         Case{"control_address_of_one", two(kA + " control-address h:9;", kB),
              "c:3:4: on beta has no control-address, and another node has one: it is a path between all of them"},
+        Case{"control_address_of_data", two(kA + " control-address h:1;", kB + " control-address i:1;"),
+             "c:2:52: control-address is the address of a path with data: give it one of its own, or leave it out"},
         Case{"control_address_twice", two(kA + " control-address h:9; control-address h:8;", kB),
              "c:2:73: control-address is given twice; first in line 2"},
         Case{"witness_name", two(kA, kB, "witness beta { address w:1; }"), "c:1:23: the name beta is taken: a voter votes once"},

@@ -70,6 +70,16 @@ TEST(ConfigChange, WhatConcernsTheOtherNodeOnlyChangesNothingHere) {
   EXPECT_EQ(changed_words(as_seen_by(resource(""), "beta"), as_seen_by(changed, "beta")), "disk, lease-time, nbd");
 }
 
+TEST(ConfigChange, PathsBetweenTwoOthersChangeNothingHere) {
+  const std::string pairs = "connection { host alpha; host beta; } connection { host alpha; host delta; } ";
+  const std::string other = "connection { path { host beta address h:1; host delta address i:1; } }";
+  const config::Resource before = parsed(with_a_third(pairs + "connection { host beta; host delta; }"));
+  const config::Resource changed = parsed(with_a_third(pairs + other));
+  EXPECT_EQ(config::dump(as_seen_by(before, "alpha")), config::dump(as_seen_by(changed, "alpha")));
+  EXPECT_NE(config::dump(as_seen_by(before, "beta")), config::dump(as_seen_by(changed, "beta")));
+  EXPECT_TRUE(only_nodes_differ(before, changed, "beta")) << "and there it is taken over";
+}
+
 TEST(ConfigChange, APrimaryIsNotRestarted) {
   const config::Resource before = resource("net { ping-int 2; }");
   const config::Resource wanted = resource("");

@@ -76,7 +76,8 @@ class Relay final : public FdHandler {
     if (which == SIZE_MAX) pairs_.clear();
   }
   size_t pairs() const { return pairs_.size(); }
-  bool deaf = false;  // half-open: connections stay, nothing passes
+  bool deaf = false;                                       // half-open: connections stay, nothing passes
+  void mute(size_t which) { pairs_[which]->mute = true; }  // one connection
 
  private:
   struct Pair {
@@ -92,7 +93,7 @@ class Relay final : public FdHandler {
       if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
       if (got <= 0 && relay->deaf) return close_side(from);  // nothing passes, an end neither
       if (got <= 0) return close();
-      if (relay->deaf) return;
+      if (relay->deaf || mute) return;
       for (ssize_t sent = 0; sent < got;) {
         const ssize_t n = ::send(from.other->fd.get(), bytes + sent, static_cast<size_t>(got - sent), MSG_NOSIGNAL);
         if (n < 0 && errno != EAGAIN) return close();
@@ -108,6 +109,7 @@ class Relay final : public FdHandler {
       side.fd = UniqueFd();
     }
     Relay* relay = nullptr;
+    bool mute = false;
     Side a;
     Side b;
   };

@@ -1,4 +1,5 @@
 // Links that go over several paths: through relays in between, each of which is one path.
+#include <algorithm>
 #include <random>
 
 #include "link_harness.h"
@@ -39,6 +40,7 @@ class PathsTest : public testing::TestWithParam<IoEngine> {
   // `control_only`: of the last path.
   void start_lower(size_t paths, bool control_only = false) {
     LinkSettings s = settings(0);
+    s.features = features_of_lower;
     for (size_t i = 0; i < paths; ++i)
       s.peers[0].paths.push_back({{"127.0.0." + std::to_string(i + 1), "0"}, {"127.0.0.1", "1"}, control_only && i + 1 == paths});
     lower = std::make_unique<LinkManager>(*loop, pool_lower, std::move(s), at_lower);
@@ -69,6 +71,7 @@ class PathsTest : public testing::TestWithParam<IoEngine> {
   void run_for(Duration duration) {
     until([] { return false; }, duration);
   }
+  uint64_t features_of_lower = kFeatures;
   std::vector<PathStatus> paths(const LinkManager& of) const {
     return of.status(Seat{&of == upper.get() ? uint8_t{0} : uint8_t{1}}).paths;
   }
@@ -269,6 +272,122 @@ TEST_P(PathsTest, TheOtherSideMayHaveMore) {
   ASSERT_TRUE(until([&] { return all_heard(); }));
   relays[0]->drop();
   ASSERT_TRUE(until([&] { return at_lower.downs == 1 && at_upper.downs == 1; }));
+}
+
+// A release that knows no sessions takes each pair for another link.
+TEST_P(PathsTest, APeerThatKnowsNoPathsIsGivenOne) {
+  features_of_lower = 0;
+  start_lower(2);
+  start_upper(2);
+  ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up; }));
+  const int ups = at_lower.ups;  // both may have been on their way
+  run_for(milliseconds(500));
+  EXPECT_LE(at_lower.ups, ups + 1);
+  const int settled = at_lower.ups;
+  EXPECT_TRUE(at_lower.up && at_upper.up);
+  for (int i = 0; i < 5; ++i) say_more();
+  ASSERT_TRUE(until([&] { return all_heard(); }));
+  EXPECT_EQ(at_lower.ups, settled);
+  EXPECT_EQ(std::count_if(relays.begin(), relays.end(), [](const auto& relay) { return relay->pairs() > 0; }) > 0, true);
+  for (const auto& relay : relays) relay->drop();
+  ASSERT_TRUE(until([&] { return at_lower.ups > settled && at_lower.up && at_upper.up; }));
+}
+
+// Only large frames are lost on the way, say: the path speaks, and nothing gets through on one lane.
+TEST_P(PathsTest, ALaneThatIsStuckLeavesAPathThatSpeaks) {
+  start_both(2);
+  ASSERT_TRUE(until([&] { return goes_over(0); }));
+  relays[0]->mute(relays[0]->pairs() - 1);  // data is dialed last
+  for (int i = 0; i < 20; ++i) say_more();
+  ASSERT_TRUE(until([&] { return all_heard(); }));
+  EXPECT_EQ(at_lower.downs + at_upper.downs, 0);
+  EXPECT_NE(all_changes().find("is left for another"), std::string::npos);
+  EXPECT_EQ(all_changes().find("is lost"), std::string::npos) << all_changes();
+  expect_in_order(at_lower, said);
+  expect_in_order(at_upper, said);
+}
+
+// Both paths are doubtful then, which is no reason to send everything again and again.
+TEST_P(PathsTest, AReceiverThatHasNoRoomIsWaitedFor) {
+  start_both(2);
+  ASSERT_TRUE(until([&] { return goes_over(0); }));
+  constexpr uint64_t kLength = size_t{256} << 10;
+  BufferRef hog = pool_lower.allocate((size_t{64} << 20) - kLength);
+  ASSERT_TRUE(hog);
+  for (uint64_t i = 0; i < 8; ++i)
+    ASSERT_TRUE(upper->send(Seat{0}, at_upper.link, write_of(i, kLength), pool_upper.allocate(kLength)));
+  run_for(milliseconds(1500));
+  EXPECT_LE(upper->status(Seat{0}).queued_bytes, 9 * kLength);
+  hog = {};
+  ASSERT_TRUE(until([&] { return at_lower.messages.size() == 8; }));
+  EXPECT_EQ(at_lower.downs + at_upper.downs, 0);
+}
+
+TEST_P(PathsTest, StandAloneIsSaidOnceAndLastsUntilConnect) {
+  start_both(2);
+  lower->set_stand_alone(Seat{1}, "an operator's wish");
+  ASSERT_TRUE(until([&] { return at_lower.downs == 1 && at_upper.downs == 1; }));
+  ASSERT_TRUE(until([&] { return !upper->status(Seat{0}).refusal.empty(); }));
+  run_for(milliseconds(500));
+  EXPECT_EQ(at_upper.refusals.size(), 1U);
+  EXPECT_NE(upper->status(Seat{0}).refusal.find("StandAlone"), std::string::npos);
+  lower->connect(Seat{1});
+  ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up && all_stand(); }));
+  upper->set_stand_alone(Seat{0}, "another's");
+  ASSERT_TRUE(until([&] { return at_lower.downs == 2 && !lower->status(Seat{1}).refusal.empty(); }));
+  upper->connect(Seat{0});
+  ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up && all_stand(); }));
+}
+
+TEST_P(PathsTest, AWrongSecretIsSaidOnceThoughThereAreTwoWaysToSayIt) {
+  start_lower(2);
+  LinkSettings s = settings(1);
+  s.secret = secret("another");
+  for (const auto& relay : relays)
+    s.peers[0].paths.push_back({{"127.0.0.1", "0"}, {"127.0.0.1", std::to_string(relay->address().port())}});
+  upper = std::make_unique<LinkManager>(*loop, pool_upper, std::move(s), at_upper);
+  ASSERT_TRUE(upper->start().ok());
+  ASSERT_TRUE(until([&] { return !at_upper.refusals.empty(); }));
+  run_for(milliseconds(700));
+  EXPECT_EQ(at_upper.refusals.size(), 1U);
+  EXPECT_FALSE(upper->status(Seat{0}).refusal.empty());
+}
+
+// The configurations of the two ends change one after the other, while they talk.
+TEST_P(PathsTest, APathIsAddedToAndTakenFromALinkThatIsUsed) {
+  start_both(2);
+  auto one = settings(1).peers;
+  one[0].paths = {{{"127.0.0.1", "0"}, {"127.0.0.1", std::to_string(relays[0]->address().port())}}};
+  upper->set_peers(one);
+  EXPECT_EQ(at_upper.downs, 1);
+  ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up && at_lower.ups == 2; }));
+  auto two = one;
+  two[0].paths.push_back({{"127.0.0.1", "0"}, {"127.0.0.1", std::to_string(relays[1]->address().port())}});
+  upper->set_peers(two);
+  ASSERT_TRUE(until([&] { return at_lower.up && at_upper.up && all_stand(); }));
+  for (int i = 0; i < 5; ++i) say_more();
+  ASSERT_TRUE(until([&] { return all_heard(); }));
+  EXPECT_TRUE(at_lower.refusals.empty());
+}
+
+// The other end has ended the link, and one path does not say so.
+TEST_P(PathsTest, ASilentPathDoesNotKeepALinkThatTheOtherEndHasEnded) {
+  start_both(2);
+  ASSERT_TRUE(until([&] { return goes_over(0); }));
+  relays[1]->deaf = true;
+  lower->close(Seat{1}, at_lower.link, "enough");
+  ASSERT_TRUE(until([&] { return at_upper.downs == 1 && at_lower.ups == 2 && at_upper.ups == 2; }));
+  EXPECT_TRUE(at_upper.refusals.empty());
+  EXPECT_TRUE(at_lower.refusals.empty());
+}
+
+TEST_P(PathsTest, PathsInAnotherOrderAreSaid) {
+  start_lower(2);
+  std::swap(relays[0], relays[1]);
+  start_upper(2);
+  ASSERT_TRUE(until([&] { return !at_lower.changes.empty(); }));
+  EXPECT_NE(at_lower.changes[0].find("in another order"), std::string::npos) << at_lower.changes[0];
+  EXPECT_FALSE(at_lower.up);
 }
 
 TEST_P(PathsTest, AnAddressThatIsNotThereKeepsOnlyItsOwnPathAway) {
