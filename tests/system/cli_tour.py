@@ -20,6 +20,7 @@ exists resource name:r0 role:{role} suspended:no tenure:{tenure} reason:{reason}
 exists connection name:r0 peer-node-id:{peer_id} conn-name:{peer} connection:Connected role:{peer_role}
 exists device name:r0 volume:0 disk:UpToDate open:no quorum:yes
 exists peer-device name:r0 peer-node-id:{peer_id} conn-name:{peer} volume:0 replication:Established peer-disk:UpToDate resync-suspended:no
+exists path name:r0 peer-node-id:{peer_id} conn-name:{peer} local:ipv4:{local} peer:ipv4:{remote} established:yes carries:data,control
 exists voter name:r0 voter:alpha kind:node answers:yes
 exists voter name:r0 voter:beta kind:node answers:yes
 exists voter name:r0 voter:gamma kind:witness answers:yes
@@ -67,7 +68,7 @@ def events_now(cluster):
     """--now ends by itself; both forms tell the same."""
     for node, peer, role, peer_role, reason in [(cluster.alpha, cluster.beta, "Primary", "Secondary", "none"),
                                                 (cluster.beta, cluster.alpha, "Secondary", "Primary", "peer-is-primary")]:
-        text = HEALTHY.format(role=role, peer_role=peer_role, reason=reason, peer=peer.name, peer_id=peer.index,
+        text = HEALTHY.format(role=role, peer_role=peer_role, reason=reason, peer=peer.name, peer_id=peer.index, local=f"{node.address}:{node.port}", remote=f"{peer.address}:{peer.port}",
                               tenure=node.status()["tenure"])
         says(node, text, "events", "r0", "--now")
         says(node, text, "events", "--now")

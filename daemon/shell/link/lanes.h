@@ -7,7 +7,8 @@
 // * A path is doubtful for a lane when something that was sent there waits to be acknowledged, and either the path is silent for half
 //   of ping-timeout, or nothing was acknowledged for a third of `timeout` though the path speaks. The lane leaves it for one that is not
 //   doubtful, and comes back when it has spoken again and some time has passed: ping-int at first, twice as long after each further
-//   doubt. The path stays open; whether it is lost, its heartbeat decides.
+//   doubt. The path stays open; whether it is lost, its heartbeat decides. When the other end moves to another path, that is followed
+//   if the one in use is not quite well here either.
 // * Each message is queued once at most on each connection, however often lanes come and go.
 // * What has been received is acknowledged at the end of the turn, on each path that brought something.
 // * A link without a session has one path, and is over with it.

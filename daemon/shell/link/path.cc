@@ -10,7 +10,8 @@ namespace lockstep {
 namespace {
 
 constexpr Duration kFirstPause = milliseconds(100);
-constexpr Duration kStable = seconds(1);  // a path that lasted so long begins the back-off anew
+constexpr Duration kStagger = milliseconds(300);  // so that a link is made by its first path, and the others join it
+constexpr Duration kStable = seconds(1);          // a path that lasted so long begins the back-off anew
 
 DialSettings dial_settings(const LinkSettings& settings, const PeerSettings& peer, uint8_t number) {
   DialSettings dial;
@@ -73,7 +74,7 @@ void Path::retry() {
   if (up_) return;
   stop_dialing();
   failures_ = 0;
-  start();
+  number_ == 0 || owner_.stand_alone() || owner_.greeting().joins ? start() : dial_later();
 }
 
 void Path::stop_dialing() {
@@ -84,7 +85,8 @@ void Path::stop_dialing() {
 
 void Path::dial_later() {
   if (!dials() || redial_.value != 0) return;
-  redial_ = loop_.call_at(loop_.now() + pause_after(failures_++, settings_.connect_int), [this] {
+  const Duration in_turn = owner_.greeting().joins ? Duration{} : kStagger * number_;
+  redial_ = loop_.call_at(loop_.now() + pause_after(failures_++, settings_.connect_int) + in_turn, [this] {
     redial_ = {};
     start();
   });

@@ -37,13 +37,14 @@ class Path final : public ConnectionOwner {
        const LinkKeys& keys, PathOwner& owner);
   ~Path() override;
 
-  void start();  // connects, if that is this end's part
   // A connection that the peer made to us, proved and paused.
   void offer(HandshakeResult result);
   // Lets go of the connections and of an attempt that is under way, and connects again after a pause.
   void close(const std::string& why);
-  void stop();                        // close(), and no further attempt until start() or retry()
-  void retry();                       // an attempt now, in place of one that is under way; as the first one
+  void stop();  // close(), and no further attempt until retry()
+  // An attempt in place of one that is under way, and as the first one: now, or, where it would make the link and is not the first path of
+  // it, a little later.
+  void retry();
   void lose(const std::string& why);  // as if it had been lost
   void probe();                       // asks for a sign of life within ping-timeout
 
@@ -82,6 +83,7 @@ class Path final : public ConnectionOwner {
 
   bool dials() const { return peer_.is_witness() || peer_ < settings_.self; }
   void dialed(DialResult result);
+  void start();
   void dial_later();
   void stop_dialing();
   void drop_half();

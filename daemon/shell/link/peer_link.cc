@@ -65,7 +65,7 @@ LinkStatus PeerLink::status() const {
 // --- getting there ---------------------------------------------------------------------------------------
 
 void PeerLink::start() {
-  for (const auto& path : paths_) path->start();
+  for (const auto& path : paths_) path->retry();
 }
 
 // Of the next link. Who connects draws it.
