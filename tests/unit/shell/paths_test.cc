@@ -392,15 +392,15 @@ TEST_P(PathsTest, PathsInAnotherOrderAreSaid) {
 
 TEST_P(PathsTest, AnAddressThatIsNotThereKeepsOnlyItsOwnPathAway) {
   LinkSettings s = settings(0);
-  s.peers[0].paths = {{{"192.0.2.1", "7800"}, {"127.0.0.1", "1"}}, {{"127.0.0.1", "0"}, {"127.0.0.1", "1"}}};
+  s.peers[0].paths = {{{"203.0.113.77", "7800"}, {"127.0.0.1", "1"}}, {{"127.0.0.1", "0"}, {"127.0.0.1", "1"}}};
   lower = std::make_unique<LinkManager>(*loop, pool_lower, s, at_lower);
   ASSERT_TRUE(lower->start().ok());
-  EXPECT_NE(paths(*lower)[0].last_error.find("cannot listen on 192.0.2.1:7800"), std::string::npos)
+  EXPECT_NE(paths(*lower)[0].last_error.find("cannot listen on 203.0.113.77:7800"), std::string::npos)
       << paths(*lower)[0].last_error;
   s.peers[0].paths.pop_back();
   LinkManager none(*loop, pool_lower, s, at_upper);
   EXPECT_FALSE(none.start().ok());
-  EXPECT_EQ(none.refused_address(), (HostPort{"192.0.2.1", "7800"}));
+  EXPECT_EQ(none.refused_address(), (HostPort{"203.0.113.77", "7800"}));
 }
 
 INSTANTIATE_TEST_SUITE_P(Engines, PathsTest, testing::Values(IoEngine::io_uring, IoEngine::libaio),
