@@ -128,6 +128,7 @@ void Dialer::fail(const std::string& why) {
 
 void Dialer::finish(DialResult result) {
   cancel();
+  result.greeting = greeting_;
   dialing_ = true;  // until reported
   loop_.defer([this, alive = alive_, attempt = attempts_, result = std::move(result)]() mutable {
     const bool current = *alive && dialing_ && attempt == attempts_;

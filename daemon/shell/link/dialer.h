@@ -35,6 +35,7 @@ struct DialResult {
   std::shared_ptr<Connection> data;     // null for a witness, and on a path that has no data lane
   std::shared_ptr<Connection> control;  // null: failed
   Negotiated negotiated;
+  Greeting greeting;  // what it said
   std::string failure;
   bool refused = false;
   RefusalCode code{};        // when refused

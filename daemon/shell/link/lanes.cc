@@ -39,8 +39,10 @@ size_t LinkLanes::queued_bytes() const {
 
 void LinkLanes::stands(Path& path) {
   for (const Lane lane : kLanes) {
-    way(path, lane) = {};
-    way(path, lane).good = loop_.now();
+    Way& as = way(path, lane);
+    const bool remembered = as.pause.ns > 0 && loop_.now() - as.shunned < kLongestPause;
+    as = {std::nullopt, std::nullopt, loop_.now(), loop_.now(), loop_.now(), remembered ? as.pause : Duration{}};
+    as.shunned = loop_.now() + as.pause;                    // new connections do not mend what swallows large frames, say
     if (out(lane).path == &path) out(lane).path = nullptr;  // its connections are others now
   }
   if (numbered_ && watch_.value == 0) watch();
@@ -69,10 +71,15 @@ bool LinkLanes::doubtful(const Path& path, Lane lane) {
   return as.pause.ns > 0 && (loop_.now() < as.shunned || path.heard() <= as.doubted);
 }
 
+// In the order of preference, which is the same at both ends.
+int LinkLanes::place_of(const Path& path, Lane lane) {
+  return path.number() + (lane == Lane::control && !path.settings().control_only ? kMaxPaths : 0);
+}
+
 // The lower the better. A path that came back is left alone for a while: it may go again.
 int LinkLanes::rank(const Path& path, Lane lane) {
   constexpr int kEach = 2 * kMaxPaths;
-  const int place = path.number() + (lane == Lane::control && !path.settings().control_only ? kMaxPaths : 0);
+  const int place = place_of(path, lane);
   if (out(lane).path == &path) return place + (doubtful(path, lane) ? 2 * kEach : 0);
   if (doubtful(path, lane)) return place + 4 * kEach;  // never from one that is doubtful to another
   return place + (out(lane).path == nullptr || loop_.now() - way(path, lane).good >= settings_.ping_int ? 0 : kEach);
@@ -210,15 +217,14 @@ void LinkLanes::frame(Path& path, Lane lane, Frame frame) {
   if (!numbered_ || !position) return owner_->lanes_failed("a frame that has no place after the handshake");
   if (position->next > in(lane).expected()) return owner_->lanes_failed("a gap in the numbers of its messages");
   way(path, lane).next_in = position->next;
-  follow(path);
+  follow(path, lane);
 }
 
-// The other end has moved to this path. If the one that is in use here is not quite well either, it knew better.
-void LinkLanes::follow(const Path& path) {
-  for (const Lane lane : kLanes) {
-    Path* const used = out(lane).path;
-    if (used != &path && !doubtful(*used, lane) && loop_.now() - used->heard() >= settings_.ping_timeout / 4) doubt(*used, lane);
-  }
+// The other end has moved this lane here. If this is not where it would rather be, it has a reason, which may be one here too.
+void LinkLanes::follow(const Path& path, Lane lane) {
+  Path* const used = out(lane).path;
+  if (used == &path || place_of(path, lane) < place_of(*used, lane) || doubtful(*used, lane)) return;
+  if (loop_.now() - used->heard() >= settings_.ping_timeout / 4) doubt(*used, lane);
   choose_all();
 }
 

@@ -8,7 +8,7 @@
 //   of ping-timeout, or nothing was acknowledged for a third of `timeout` though the path speaks. The lane leaves it for one that is not
 //   doubtful, and comes back when it has spoken again and some time has passed: ping-int at first, twice as long after each further
 //   doubt. The path stays open; whether it is lost, its heartbeat decides. When the other end moves to another path, that is followed
-//   if the one in use is not quite well here either.
+//   if it would rather be on the one in use, and that is not quite well here either.
 // * Each message is queued once at most on each connection, however often lanes come and go.
 // * What has been received is acknowledged at the end of the turn, on each path that brought something.
 // * A link without a session has one path, and is over with it.
@@ -81,12 +81,13 @@ class LinkLanes final : public std::enable_shared_from_this<LinkLanes> {
   void message(Path& path, Lane lane, Frame frame);
   void acknowledge(Path& path);
   void send_acknowledgements();
-  void follow(const Path& path);
+  void follow(const Path& path, Lane lane);
   void received(const Frame& frame);
   void acknowledged(Lane lane, uint64_t next);
   void choose_all();
   void choose(Lane lane);
   void catch_up(Lane lane);
+  static int place_of(const Path& path, Lane lane);
   int rank(const Path& path, Lane lane);
   bool doubtful(const Path& path, Lane lane);
   void watch();

@@ -86,7 +86,8 @@ class LinkOwner {
   // One end would not talk to the other. Repeated attempts that end alike are reported once. kNoSeat: an
   // unknown caller.
   virtual void refused(Seat peer, const std::string& why) = 0;
-  // Of a link with several paths: one of them was lost, came back or cannot be had, while the link stands.
+  // Of a link with several paths: one of them was lost, came back or cannot be had. May come from within start() and
+  // set_peers(): of own addresses that cannot be bound.
   virtual void path_changed(Seat peer, const std::string& what, bool good) = 0;
 };
 

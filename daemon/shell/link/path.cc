@@ -176,14 +176,11 @@ void Path::on_frame(Connection& connection, Frame frame) {
 // Nothing received for ping-int: ask. Nothing for ping-timeout more: gone. The peer does the same, so a
 // healthy path carries something every ping-int in both directions.
 void Path::heartbeat() {
-  const Duration limit = settings_.ping_int + settings_.ping_timeout;
   const auto control = up_->control;
   const auto data = up_->data;
   const auto current = [&] { return up_ && up_->control == control; };
   const auto silence = [&] { return loop_.now() - control->last_received(); };
-  const auto overdue = [&] {
-    return silence() >= limit || (up_->ping_sent && loop_.now() - up_->asked >= settings_.ping_timeout);
-  };
+  const auto overdue = [&] { return up_->ping_sent && loop_.now() - up_->asked >= settings_.ping_timeout; };
   if (overdue()) control->read_now();  // it may have been us who slept
   if (!current()) return;
   if (overdue()) {
@@ -244,7 +241,8 @@ void Path::shut() {
 void Path::close(const std::string& why) {
   if (up_) last_error_ = why;
   shut();
-  dialer_.cancel();  // it was for the link that is over
+  dialer_.cancel();                 // it was for the link that is over
+  if (number_ > 0) stop_dialing();  // in turn again
   dial_later();
 }
 

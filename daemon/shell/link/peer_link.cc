@@ -87,7 +87,10 @@ void PeerLink::path_failed(Path& path, const DialResult& result) {
     return;
   }
   // It was up at the other end for a moment, and the last word of the handshake did not come here.
-  if (result.refused && result.code == RefusalCode::session) return begin_session();
+  if (result.refused && result.code == RefusalCode::session) {
+    if (result.greeting.session == session_) begin_session();
+    return;
+  }
   last_error_ = paths_.size() > 1 ? path.name() + ": " + result.failure : result.failure;
   if (result.refused) return report_refusal(result.failure, result.stand_alone);
   if (paths_.size() == 1) refused_at_ = kLongAgo;  // there is another reason now
@@ -256,7 +259,8 @@ void PeerLink::set_stand_alone(const std::string& why) {
 }
 
 void PeerLink::leave(const std::string& why) {
-  set_stand_alone(why);
+  stand_alone_ = true;
+  take_down(why);
   for (const auto& path : paths_) path->stop();
   tell_down();
 }
