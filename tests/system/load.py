@@ -44,6 +44,11 @@ class Load:
         self.version = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         self.random = random.Random(args.seed)
         self.flying = {}
+        # libnbd's binding for Python (1.14) never frees the buffer of an aio_pwrite: each place of the queue has one,
+        # made once, or an hour of load takes all memory of the machine.
+        self.slots = [bytearray(BLOCK) for _ in range(args.depth)]
+        self.buffers = [nbd.Buffer.from_buffer(slot) for slot in self.slots]
+        self.free = list(range(args.depth))
         self.answered = self.failed = self.connections = 0
         self.errors = {}
         self.stopping = False
@@ -58,9 +63,10 @@ class Load:
         self.version += 1
         block = self.args.first + self.random.randrange(self.args.blocks)
         self.log.write(RECORD.pack(ISSUED, block, self.version))
-        buffer = nbd.Buffer.from_bytearray(bytearray(content(block, self.version)))
-        cookie = handle.aio_pwrite(buffer, block * BLOCK)
-        self.flying[cookie] = (block, self.version)
+        slot = self.free.pop()
+        self.slots[slot][:] = content(block, self.version)
+        cookie = handle.aio_pwrite(self.buffers[slot], block * BLOCK)
+        self.flying[cookie] = (block, self.version, slot)
 
     def reap(self, handle):
         """Collects what is complete; true unless something failed."""
@@ -72,7 +78,8 @@ class Load:
                 cookie = 0
             if cookie <= 0:
                 break
-            block, version = self.flying.pop(cookie)
+            block, version, slot = self.flying.pop(cookie)
+            self.free.append(slot)
             try:
                 handle.aio_command_completed(cookie)
             except nbd.Error as error:
@@ -119,6 +126,7 @@ class Load:
         self.reap(handle)
         self.failed += len(self.flying)  # what has no answer yet gets none
         self.flying.clear()
+        self.free = list(range(self.args.depth))
         return fine
 
     def run(self):
