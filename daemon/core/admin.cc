@@ -159,7 +159,7 @@ Instant Admin::next_deadline() const {
   // What has passed already is waited for no more: what is still missing then is an event.
   Instant due = kNever;
   for (Instant end : {running(AdminOp::stop) && r_.membership.holds_tenure() ? stop_deadline() : deadline_, deadline_,
-                      since_ + kLinkPatience}) {
+                      since_ + kLinkPatience, since_ + (deadline_ - since_) / 2}) {
     if (end > r_.ctx.now) due = std::min(due, end);
   }
   return due;
@@ -233,10 +233,14 @@ void Admin::peer_found_primary() {
 // Requests end first, then a flush settles what was written; the tenure that says so comes last.
 void Admin::hand_over() {
   if (r_.write_path.client_ops() > 0) return;
-  if (!r_.write_path.everything_settled()) {
-    r_.write_path.flush_soon();
-  } else if (r_.write_path.quiet()) {
+  if (!r_.write_path.everything_settled()) return r_.write_path.flush_soon();
+  if (!r_.write_path.quiet()) return;
+  // Peers that follow are brought level, and are in the set that is handed over. One that takes too long is not: it is resynced afterwards.
+  const Duration patience = (deadline_ - since_) / 2;
+  if (r_.feed.all_level() || r_.ctx.now >= since_ + patience || !r_.membership.may_decide()) {
     demoting_ready_ = true;
+  } else {
+    r_.feed.flush_soon();
   }
 }
 
@@ -534,7 +538,7 @@ void Admin::pump_invalidate_remote() {
   if (!tenure->members.contains(peer)) {
     r_.dirty.mark_all(peer);
     r_.ctx.record.peers[peer.value].disk = {};
-    r_.source.abort(peer);
+    r_.stop_copying(peer);
     given_up_ = true;
     return r_.records.changed();
   }

@@ -17,10 +17,23 @@ enum class ReadBalancing : uint8_t {
   least_pending,  // the copy of which fewest reads are under way; of several, this node's
 };
 
+// What becomes of a peer under protocol A or B that has not applied congestion_bytes of what was sent to it.
+enum class OnCongestion : uint8_t {
+  block,       // changes wait until it has caught up that far
+  pull_ahead,  // nothing more is sent to it; it is resynced later
+  disconnect,  // its link is closed, until an operator connects it again
+};
+
 struct CoreConfig {
   Seat self;
   SeatSet data_nodes;  // configured, with self
   SeatSet witnesses;
+
+  // Data nodes under protocol A or B with this one: while this node is Primary they follow it, and are in no set. Of these, those under B.
+  SeatSet asynchronous;
+  SeatSet by_receipt;
+  OnCongestion on_congestion = OnCongestion::block;
+  uint64_t congestion_bytes = 32 * 1024 * 1024;
 
   Duration lease = milliseconds(3000);
   int lease_drift_permille = 50;  // a voter keeps its word this much longer than the holder counts on

@@ -142,6 +142,7 @@ enum class Notice : uint8_t {
   disk_detached,  // an operator's wish, and done
   outdated,       // this copy, by an operator's word or a handler's
   outdated_no_more,
+  left_behind,  // a peer under protocol A or B is too far behind; a: bytes that it has not applied
 };
 struct Note {
   Notice notice = Notice::peer_connected;

@@ -13,6 +13,9 @@ DiskState own_disk(const ReplicaImpl& r) {
   // Given up at once; what was submitted before may hang in it for a while.
   if (!r.disk_usable) return r.disk.in_flight() > 0 ? DiskState::failed : DiskState::diskless;
   if (!record.adopted || record.inconsistent) return DiskState::inconsistent;
+  for (Seat seat : r.data_peers()) {
+    if (r.target.follows(seat)) return DiskState::consistent;
+  }
   if (!record.adopted->members.contains(r.self()) || record.outdated) return DiskState::outdated;
   return record.doubtful ? DiskState::consistent : DiskState::up_to_date;
 }
@@ -29,6 +32,7 @@ DiskState peer_disk(const ReplicaImpl& r, const Peer& peer) {
     if (peer.inconsistent) return DiskState::inconsistent;
     return peer.doubtful ? DiskState::consistent : DiskState::up_to_date;
   }
+  if (r.feed.follows(peer.seat)) return DiskState::consistent;
   return peer.inconsistent || r.source.active(peer.seat) ? DiskState::inconsistent : DiskState::outdated;
 }
 
@@ -88,7 +92,10 @@ PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
   if (peer.met) {
     shown.replication = ReplicationState::established;
     if (r.source.active(peer.seat)) shown.replication = ReplicationState::sync_source;
-    if (r.target.active() && r.target.source() == peer.seat) shown.replication = ReplicationState::sync_target;
+    const bool copies_here = r.target.active() && r.target.source() == peer.seat && !r.target.follows(peer.seat);
+    if (copies_here) shown.replication = ReplicationState::sync_target;
+    if (r.feed.ahead(peer.seat)) shown.replication = ReplicationState::ahead;
+    if (r.target.behind(peer.seat)) shown.replication = ReplicationState::behind;
     shown.paused_here = r.admin.paused(peer.seat);
     shown.held_here = r.target.held();
     shown.paused_there = peer.paused;
@@ -99,6 +106,9 @@ PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
     if (idle && now < peer.compared + kComparing) shown.replication = ReplicationState::verify_target;
     if (r.verifier.active(peer.seat)) shown.replication = ReplicationState::verify_source;
   }
+  shown.follows = r.feed.follows(peer.seat);
+  shown.bytes_behind = r.feed.bytes_behind(peer.seat);
+  if (const Instant since = r.feed.behind_since(peer.seat); since != kNever) shown.behind_for = now - since;
   shown.dirty_blocks = r.blocks_in_doubt(peer.seat);
   shown.dirty_of =
       by_volume(r, shown.dirty_blocks, [&](const VolumeShapes& volumes) { return r.blocks_in_doubt(peer.seat, volumes); });

@@ -17,7 +17,7 @@ Lane lane_of(const Message& message) {
         using T = std::decay_t<decltype(m)>;
         return is_one_of<T, PeerHello, TenureDecided, WriteRequest, FlushRequest, ReadRequest, ReadReply, ResyncBegin, ResyncMap,
                          ResyncWrite, JoinPrepare, Settled, DropMe, DiskCondition, Differences, ResyncDeclined, DiskRemembered,
-                         CompareRequest, ResyncPaused>
+                         CompareRequest, ResyncPaused, FollowerWrite, FollowerFlush, Following>
                    ? Lane::data
                    : Lane::control;
       },

@@ -357,12 +357,45 @@ struct NodesConfigured {
   friend bool operator==(const NodesConfigured&, const NodesConfigured&) = default;
 };
 
-using Message =
-    std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused, LeaseReleased,
-                 BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition, WriteRequest, WriteReply,
-                 FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin, ResyncMap, ResyncWrite, JoinPrepare,
-                 JoinReady, DropMe, VoterHello, Superseded, Caretaking, YieldRequest, Differences, ResyncDeclined, DiskRemembered,
-                 CompareRequest, CompareReply, ResyncPaused, NodesConfigured>;
+// To a follower, under protocol A or B: a change. Answered with WriteReply when it is applied. Changes are applied in such an order that whatever
+// was answered to a client before this one was asked for comes first.
+struct FollowerWrite {  // kind write carries a payload of range.length bytes
+  Stamp stamp;
+  uint64_t position = 0;  // as in WriteRequest; its WriteReply has it in its op
+  uint64_t previous = 0;  // of the one that was sent before; 0: the first since ResyncBegin
+  uint64_t after = 0;     // all up to this position have to be applied before
+  OpKind kind = OpKind::write;
+  Range range;
+  bool receipt = false;  // B: to be told at once that it came (WriteReceived)
+  friend bool operator==(const FollowerWrite&, const FollowerWrite&) = default;
+};
+
+struct WriteReceived {
+  OpId op;
+  friend bool operator==(const WriteReceived&, const WriteReceived&) = default;
+};
+
+// All up to that position is to be applied and flushed; FlushReply follows.
+struct FollowerFlush {
+  Stamp stamp;
+  OpId op;
+  uint64_t position = 0;  // of the last FollowerWrite
+  friend bool operator==(const FollowerFlush&, const FollowerFlush&) = default;
+};
+
+// To a copy whose resync is done: it follows from here on. Or not any more, as it was too far behind: nothing more is sent to it until a resync.
+struct Following {
+  Stamp stamp;
+  bool on = false;
+  friend bool operator==(const Following&, const Following&) = default;
+};
+
+using Message = std::variant<Prepare, Promise, Accept, Accepted, VoteRefused, LeaseRequest, LeaseGranted, LeaseRefused,
+                             LeaseReleased, BootEnded, AcceptanceCounted, PeerHello, TenureDecided, TenureAdopted, DiskCondition,
+                             WriteRequest, WriteReply, FlushRequest, FlushReply, ReadRequest, ReadReply, Settled, ResyncBegin,
+                             ResyncMap, ResyncWrite, JoinPrepare, JoinReady, DropMe, VoterHello, Superseded, Caretaking,
+                             YieldRequest, Differences, ResyncDeclined, DiskRemembered, CompareRequest, CompareReply,
+                             ResyncPaused, NodesConfigured, FollowerWrite, WriteReceived, FollowerFlush, Following>;
 
 constexpr size_t kLastRegisterMessage = 10;  // alternatives 0..10 of Message belong to the register
 static_assert(std::is_same_v<std::variant_alternative_t<kLastRegisterMessage, Message>, AcceptanceCounted>);

@@ -166,6 +166,10 @@ constexpr auto kTable = std::to_array<Row>({
      "Name the same volumes for both nodes. A disk that is in use already keeps the volumes that it had at create-md.", kRefused},
     {Reason::several_volumes, "several-volumes", "That is not possible with several volumes in one resource.",
      "Its volumes keep the sizes that their disks had at create-md. To change them, copy the data to a new resource.", kRefused},
+    {Reason::congested, "congested",
+     "The peer was further behind than congestion-fill allows, and on-congestion says disconnect.",
+     "connect brings it up to date again. A larger congestion-fill, or on-congestion pull-ahead, keeps the connection.",
+     kRefused},
 });
 static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 

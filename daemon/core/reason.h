@@ -70,9 +70,10 @@ enum class Reason : uint8_t {
   needs_restart,
   different_volumes,  // the peer has not the volumes that this node has
   several_volumes,    // not possible with more than one volume
+  congested,          // a peer under protocol A or B is too far behind, and on-congestion says disconnect
 };
 
-constexpr size_t kReasons = static_cast<size_t>(Reason::several_volumes) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::congested) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

@@ -49,6 +49,7 @@ ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
       meeting(*this),
       membership(*this),
       write_path(*this),
+      feed(*this),
       secondary(*this),
       pace(ctx.config),
       source(*this, pace),
@@ -74,7 +75,9 @@ ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
 
 uint64_t ReplicaImpl::blocks_in_doubt(Seat seat) const {
   const BitVector& dirty_there = dirty.of(seat);
-  if (!target.unheard() || seat != fellow_primary(ctx.record)) return dirty_there.count();
+  // What is on its way to a follower is not out of sync.
+  const uint64_t marked = dirty_there.count();
+  if (!target.unheard() || seat != fellow_primary(ctx.record)) return marked - std::min(marked, feed.blocks_in_flight(seat));
   uint64_t blocks = 0;
   for_each_run(dirty_there, intents.bits(), [&blocks](const BlockRun& run) { blocks += run.count; });
   return blocks;
@@ -170,6 +173,13 @@ void ReplicaImpl::tell_paused() {
   }
 }
 
+void ReplicaImpl::stop_copying(Seat seat) {
+  source.abort(seat);
+  feed.stop(seat);
+  peer(seat).replicating = false;
+  write_path.leg_lost(seat);
+}
+
 void ReplicaImpl::range_held(OpId op) {
   if ((op.value & kResyncOpBit) != 0) return source.range_held(op);
   verifier.range_held(op);
@@ -211,6 +221,7 @@ void ReplicaImpl::settle() {
     target.pump();
     run_deferred();
     source.pump();
+    feed.pump();
     verifier.pump();
     write_path.pump();
     admin.pump();
@@ -246,7 +257,7 @@ void ReplicaImpl::look_around() {
   give_up_a_hanging_disk();
   for (Seat seat : data_peers()) {
     const Instant oldest = peer(seat).link_up ? write_path.oldest_leg(seat) : kNever;
-    const Instant resync = std::min(source.waiting_since(seat), verifier.waiting_since(seat));
+    const Instant resync = std::min({source.waiting_since(seat), verifier.waiting_since(seat), feed.waiting_since(seat)});
     if ((oldest != kNever && now_past(oldest)) || (resync != kNever && now_past(resync)))
       close_link(seat, Reason::acknowledgement_timeout);
   }
@@ -346,8 +357,10 @@ void ReplicaImpl::link_down(Seat seat) {
   if (!seat.is_witness()) {
     split_brain.link_changed(seat);
     // Acknowledged there, and not known to be flushed there.
-    if (was_replicating) write_path.mark_in_doubt(seat);
+    if (was_replicating && !feed.active(seat)) write_path.mark_in_doubt(seat);
     source.abort(seat);
+    feed.stop(seat);
+    secondary.link_lost(seat);
     if (verifier.active(seat)) verifier.stop(seat);
     target.abort(seat);
     admin.drop_done(seat);
@@ -385,17 +398,20 @@ void ReplicaImpl::message_received(const MessageReceived& event) {
     return;
   }
   if (const auto* reply = std::get_if<WriteReply>(&message)) {
-    if (!source.write_reply(event.from, reply->op, reply->status)) write_path.write_reply(event.from, reply->op, reply->status);
-    return;
+    if (source.write_reply(event.from, reply->op, reply->status) || feed.write_reply(event.from, reply->op, reply->status))
+      return;
+    return write_path.write_reply(event.from, reply->op, reply->status);
   }
+  if (const auto* word = std::get_if<WriteReceived>(&message)) return feed.received(event.from, word->op);
   if (const auto* reply = std::get_if<CompareReply>(&message)) {
     if (!source.compare_reply(event.from, *reply)) verifier.compare_reply(event.from, *reply);
     return;
   }
   if (const auto* reply = std::get_if<FlushReply>(&message)) {
     if (membership.flush_reply(event.from, reply->op, reply->status)) return;
-    if (!source.flush_reply(event.from, reply->op, reply->status)) write_path.flush_reply(event.from, reply->op, reply->status);
-    return;
+    if (source.flush_reply(event.from, reply->op, reply->status) || feed.flush_reply(event.from, reply->op, reply->status))
+      return;
+    return write_path.flush_reply(event.from, reply->op, reply->status);
   }
   if (const auto* reply = std::get_if<ReadReply>(&message))
     return write_path.read_reply(event.from, reply->op, reply->status, event.payload);
@@ -428,7 +444,14 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
     }
     return membership.decided_elsewhere(from, tenure->tenure);
   }
+  if (!secondary.later(from, message, payload)) replication_message_now(from, message, payload);
+}
+
+void ReplicaImpl::replication_message_now(Seat from, const Message& message, PayloadId payload) {
   if (const auto* write = std::get_if<WriteRequest>(&message)) return secondary.write(from, *write, payload);
+  if (const auto* write = std::get_if<FollowerWrite>(&message)) return secondary.follow(from, *write, payload);
+  if (const auto* flush = std::get_if<FollowerFlush>(&message)) return secondary.flush(from, {flush->stamp, flush->op});
+  if (const auto* word = std::get_if<Following>(&message)) return target.following(from, *word);
   if (const auto* write = std::get_if<ResyncWrite>(&message)) return secondary.resync_write(from, *write, payload);
   if (const auto* compare = std::get_if<CompareRequest>(&message)) return secondary.compare(from, *compare, payload);
   if (const auto* paused = std::get_if<ResyncPaused>(&message)) {
@@ -453,9 +476,7 @@ void ReplicaImpl::replication_message(Seat from, const Message& message, Payload
     peer(from).doubtful = condition->doubtful;
     peer(from).whole = !condition->inconsistent;
     if (!condition->usable) {
-      source.abort(from);
-      peer(from).replicating = false;
-      write_path.leg_lost(from);
+      stop_copying(from);
     }
     return;
   }
@@ -467,10 +488,13 @@ bool ReplicaImpl::now_past(Instant started) const { return ctx.now >= started + 
 
 Instant ReplicaImpl::next_deadline() const {
   Instant due = std::min({membership.next_deadline(), write_path.next_deadline(), admin.next_deadline(), source.next_deadline(),
-                          verifier.next_deadline(), target.next_deadline()});
+                          verifier.next_deadline(), target.next_deadline(), feed.next_deadline()});
   // Legs without an answer, and hot extents of a Secondary, are looked at once a second while there are any.
   bool resyncing = false;
-  for (Seat seat : data_peers()) resyncing = resyncing || source.active(seat) || verifier.active(seat);
+  for (Seat seat : data_peers()) {
+    const bool asked = feed.waiting_since(seat) != kNever;
+    resyncing = resyncing || source.active(seat) || verifier.active(seat) || asked;
+  }
   if (resyncing || !write_path.quiet() || (!membership.holds_tenure() && intents.set_count() > 0 && disk_usable))
     due = std::min(due, next_look_);
   const bool disk_at_work = disk.in_flight() > 0 || !ctx.metadata.empty();

@@ -3,6 +3,7 @@
 //   Meeting      links, hellos, the handshake table           (meeting.cc)
 //   Membership   rounds, leases, adopting, role               (membership/)
 //   WritePath    client operations: admission to retirement   (write_path/)
+//   Feed         peers under protocol A and B                 (following/)
 //   Secondary    applying what the Primary sends              (secondary/)
 //   ResyncSource, ResyncTarget, ResyncPace                    (resync/)
 //   Verifier     comparing the copies                         (verify/)
@@ -20,6 +21,7 @@
 #include "core/dirty/dirty_maps.h"
 #include "core/dirty/intent_map.h"
 #include "core/disk_table.h"
+#include "core/following/feed.h"
 #include "core/meeting.h"
 #include "core/membership/acceptor.h"
 #include "core/membership/membership.h"
@@ -76,6 +78,8 @@ class ReplicaImpl {
   // Replication messages wait: a tenure is being adopted, or a state recorded.
   bool replication_blocked() const { return membership.adopting() || target.recording(); }
   void run_deferred();
+  // Nothing more goes to that peer, be it a target or a follower, until a resync begins.
+  void stop_copying(Seat seat);
   // A chunk of a resync or of a comparison holds its range now.
   void range_held(OpId op);
 
@@ -89,6 +93,7 @@ class ReplicaImpl {
   Meeting meeting;
   Membership membership;
   WritePath write_path;
+  Feed feed;
   Secondary secondary;
   ResyncPace pace;
   ResyncSource source;
@@ -97,10 +102,13 @@ class ReplicaImpl {
   SplitBrain split_brain;
   Admin admin;
 
+  // What a peer asked, when nothing is in its way any more.
+  void replication_message_now(Seat from, const Message& message, PayloadId payload);
+
  private:
+  void replication_message(Seat from, const Message& message, PayloadId payload);
   void dispatch(const Event& event);
   void message_received(const MessageReceived& event);
-  void replication_message(Seat from, const Message& message, PayloadId payload);
   void metadata_done(const MetaDone& event);
   void link_up(const LinkUp& event);
   void link_down(Seat seat);

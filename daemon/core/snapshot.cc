@@ -54,6 +54,10 @@ std::string_view to_text(ReplicationState state) {
       return "VerifyS";
     case ReplicationState::verify_target:
       return "VerifyT";
+    case ReplicationState::ahead:
+      return "Ahead";
+    case ReplicationState::behind:
+      return "Behind";
   }
   UNREACHABLE("replication state");
 }

@@ -27,6 +27,8 @@ enum class ReplicationState : uint8_t {
   paused_sync_target,
   verify_source,
   verify_target,
+  ahead,   // the peer follows (protocol A or B) and was left behind; it is resynced when it has applied what it was sent
+  behind,  // this node was
 };
 
 // In DRBD's words.
@@ -80,8 +82,11 @@ struct PeerSnapshot {
   FenceSnapshot fence;
   bool paused_here = false;  // an operator paused resyncs with this peer, on this node
   bool paused_there = false;
-  bool held_here = false;    // resyncs wait until what must happen before one has been done (CoreConfig::hold_resync)
-  uint64_t recent_rate = 0;  // of the running resync or comparison, bytes a second over the last seconds
+  bool held_here = false;     // resyncs wait until what must happen before one has been done (CoreConfig::hold_resync)
+  bool follows = false;       // it is under protocol A or B, and has all but what is on its way
+  uint64_t bytes_behind = 0;  // sent to it, and not applied there
+  Duration behind_for;        // since the oldest of that was sent
+  uint64_t recent_rate = 0;   // of the running resync or comparison, bytes a second over the last seconds
   VerifySnapshot verify;
 };
 

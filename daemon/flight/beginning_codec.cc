@@ -18,13 +18,18 @@ constexpr uint8_t kWhole = 0, kDistances = 1;  // how a page is written
 // Every member, so that a new one cannot be forgotten: the binding stops compiling.
 template <class C, class F>
 void each_setting(C& config, F&& f) {
-  auto& [self, data_nodes, witnesses, lease, drift, round_timeout, retry, patience, caretaker_delay, ack_timeout, fail, fencing,
-         handler, witness_timeout, max_op_bytes, max_client_ops, disk_timeout, metadata_on_disk, digests_at_rest,
-         max_failed_reads, read_balancing, max_hot_extents, recent_writes, settle_interval, chunk, window, ahead, max_rate,
-         min_rate, latency_target, digests, hold_resync, verify_interval, flush_blocks, flush_interval] = config;
+  auto& [self, data_nodes, witnesses, asynchronous, by_receipt, on_congestion, congestion_bytes, lease, drift, round_timeout,
+         retry, patience, caretaker_delay, ack_timeout, fail, fencing, handler, witness_timeout, max_op_bytes, max_client_ops,
+         disk_timeout, metadata_on_disk, digests_at_rest, max_failed_reads, read_balancing, max_hot_extents, recent_writes,
+         settle_interval, chunk, window, ahead, max_rate, min_rate, latency_target, digests, hold_resync, verify_interval,
+         flush_blocks, flush_interval] = config;
   f(self);
   f(data_nodes);
   f(witnesses);
+  f(asynchronous);
+  f(by_receipt);
+  f(on_congestion);
+  f(congestion_bytes);
   f(lease);
   f(drift);
   f(round_timeout);
@@ -67,6 +72,7 @@ struct PutSetting {
   void operator()(int v) const { out.zigzag(v); }
   void operator()(bool v) const { out.byte(v ? 1 : 0); }
   void operator()(FencingPolicy v) const { out.byte(static_cast<uint8_t>(v)); }
+  void operator()(OnCongestion v) const { out.byte(static_cast<uint8_t>(v)); }
   void operator()(ReadBalancing v) const { out.byte(static_cast<uint8_t>(v)); }
   template <std::unsigned_integral T>
   void operator()(T v) const {
@@ -87,6 +93,10 @@ struct GetSetting {
   void operator()(FencingPolicy& v) const {
     v = static_cast<FencingPolicy>(in.byte());
     if (v > FencingPolicy::resource_and_stonith) in.fail();
+  }
+  void operator()(OnCongestion& v) const {
+    v = static_cast<OnCongestion>(in.byte());
+    if (v > OnCongestion::disconnect) in.fail();
   }
   void operator()(ReadBalancing& v) const {
     v = static_cast<ReadBalancing>(in.byte());

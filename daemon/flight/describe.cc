@@ -107,6 +107,15 @@ struct MessageText {
   }
   std::string operator()(const ResyncPaused& m) const { return fmt::format("ResyncPaused {}", m.on); }
   std::string operator()(const NodesConfigured& m) const { return fmt::format("NodesConfigured {}", describe(m.data_nodes)); }
+  std::string operator()(const FollowerWrite& m) const {
+    return fmt::format("FollowerWrite {} pos {} previous {} after {} {} {}{}", stamp(m.stamp), m.position, m.previous, m.after,
+                       name_of(m.kind), describe(m.range), m.receipt ? " receipt" : "");
+  }
+  std::string operator()(const WriteReceived& m) const { return fmt::format("WriteReceived op {}", m.op.value); }
+  std::string operator()(const FollowerFlush& m) const {
+    return fmt::format("FollowerFlush {} op {} pos {}", stamp(m.stamp), m.op.value, m.position);
+  }
+  std::string operator()(const Following& m) const { return fmt::format("Following {} {}", stamp(m.stamp), m.on); }
   std::string operator()(const YieldRequest& m) const { return "YieldRequest " + stamp(m.stamp); }
   std::string operator()(const Superseded& m) const {
     return fmt::format("Superseded acc {} start {} token {:x}", describe(m.known.acceptor), m.known.start, m.known.token);
@@ -373,6 +382,8 @@ std::string_view name_of(Notice notice) {
       return "disk-detached";
     case Notice::outdated:
       return "outdated";
+    case Notice::left_behind:
+      return "left-behind";
     case Notice::outdated_no_more:
       return "outdated-no-more";
     case Notice::disk_hangs:

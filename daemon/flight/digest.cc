@@ -65,6 +65,9 @@ struct MixEffect {
     if (const auto* write = std::get_if<WriteRequest>(&e.message)) {
       mix.numbers(write->op.value, write->position);
       mix(write->range);
+    } else if (const auto* fed = std::get_if<FollowerWrite>(&e.message)) {
+      mix.numbers(fed->position, fed->previous, fed->after);
+      mix(fed->range);
     } else if (const auto* reply = std::get_if<WriteReply>(&e.message)) {
       mix.numbers(reply->op.value, reply->status);
     }
@@ -111,12 +114,12 @@ void mix_snapshot(Mixer& mix, const Snapshot& shown) {
   }
   for (const PeerSnapshot& peer : peers) {
     const auto& [node, connected, peer_role, peer_disk, replication, blocks, dirty_of, total, done, running, silent, refused,
-                 differing, fence, paused_here, paused_there, held, rate, verify] = peer;
+                 differing, fence, paused_here, paused_there, held, follows, behind, behind_for, rate, verify] = peer;
     mix.numbers(node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused);
     for (const Range& range : differing) mix.numbers(range.offset, range.length);
     for (const uint64_t of : dirty_of) mix(of);
     mix_fence(mix, fence);
-    mix.numbers(paused_here, paused_there, held, rate);
+    mix.numbers(paused_here, paused_there, held, follows, behind, behind_for, rate);
     mix_comparison(mix, verify);
   }
 }

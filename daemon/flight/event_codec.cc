@@ -215,9 +215,33 @@ void pass_fields(A& a, M& m) {
   a.delta(position, a.base.position);
 }
 
+template <class A, Like<FollowerWrite> M>
+void pass_fields(A& a, M& m) {
+  auto& [stamp, position, previous, after, kind, range, receipt] = m;
+  a.stamp(stamp);
+  a.delta(previous, a.base.position);
+  a.delta(position, a.base.position);
+  uint64_t from = position;
+  a.delta(after, from);
+  flagged(a, kind, receipt, OpKind::flush);
+  a.range(range);
+}
+template <class A, Like<WriteReceived> M>
+void pass_fields(A& a, M& m) {
+  auto& [op] = m;
+  pass_op<M>(a, op);
+}
+template <class A, Like<FollowerFlush> M>
+void pass_fields(A& a, M& m) {
+  auto& [stamp, op, position] = m;
+  a.stamp(stamp);
+  pass_op<M>(a, op);
+  a.delta(position, a.base.position);
+}
+
 template <class M>
-concept Frequent = Like<M, WriteRequest> || Like<M, ResyncWrite> || Like<M, WriteReply> || Like<M, FlushReply> ||
-    Like<M, FlushRequest> || Like<M, Settled>;
+concept Frequent = Like<M, FollowerWrite> || Like<M, WriteReceived> || Like<M, FollowerFlush> || Like<M, WriteRequest> ||
+    Like<M, ResyncWrite> || Like<M, WriteReply> || Like<M, FlushReply> || Like<M, FlushRequest> || Like<M, Settled>;
 
 void pass_message(Writing& a, const Message& message) {
   a.out.byte(static_cast<uint8_t>(type_of(message)));

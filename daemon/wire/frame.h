@@ -63,6 +63,10 @@ enum class FrameType : uint8_t {
   compare_reply,
   resync_paused,
   nodes_configured,
+  follower_write,
+  write_received,
+  follower_flush,
+  following,
   // the transport's own
   hello = 128,
   challenge,
@@ -75,7 +79,7 @@ enum class FrameType : uint8_t {
   received,
 };
 
-constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::nodes_configured);
+constexpr uint8_t kLastMessageType = static_cast<uint8_t>(FrameType::following);
 constexpr bool is_message_type(uint8_t type) { return type >= 1 && type <= kLastMessageType; }
 constexpr bool is_transport_type(uint8_t type) {
   return type >= static_cast<uint8_t>(FrameType::hello) && type <= static_cast<uint8_t>(FrameType::received);

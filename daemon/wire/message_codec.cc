@@ -191,6 +191,23 @@ auto fields(M& m) {
   return std::tie(m.data_nodes);
 }
 
+template <Like<FollowerWrite> M>
+auto fields(M& m) {
+  return std::tie(m.stamp, m.position, m.previous, m.after, m.kind, m.range, m.receipt);
+}
+template <Like<WriteReceived> M>
+auto fields(M& m) {
+  return std::tie(m.op);
+}
+template <Like<FollowerFlush> M>
+auto fields(M& m) {
+  return std::tie(m.stamp, m.op, m.position);
+}
+template <Like<Following> M>
+auto fields(M& m) {
+  return std::tie(m.stamp, m.on);
+}
+
 template <Like<Differences> M>
 auto fields(M& m) {
   return std::tie(m.runs, m.last);
@@ -298,6 +315,9 @@ bool sane(const T&) {
 }
 bool sane(const Promise& m) { return m.tenure.has_value() != m.accepted.none(); }
 bool sane(const WriteRequest& m) { return is_change(m.kind) && sane(m.range); }
+bool sane(const FollowerWrite& m) {
+  return is_change(m.kind) && sane(m.range) && m.previous < m.position && m.after < m.position;
+}
 bool sane(const ReadRequest& m) { return sane(m.range); }
 bool sane(const ReadReply& m) { return sane(m.range); }
 // Whole blocks of the range, and of a write: only there bytes can be left out.
@@ -359,6 +379,7 @@ uint64_t payload_bytes_of(const Message& message) {
   if (const auto* write = std::get_if<WriteRequest>(&message)) {
     return write->kind == OpKind::write ? write->range.length : 0;
   }
+  if (const auto* write = std::get_if<FollowerWrite>(&message)) return write->kind == OpKind::write ? write->range.length : 0;
   if (const auto* write = std::get_if<ResyncWrite>(&message)) {
     const auto zeroes = static_cast<uint64_t>(std::popcount(write->zeroes));
     return write->kind == OpKind::write ? write->range.length - zeroes * kBlockBytes : 0;

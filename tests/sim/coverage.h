@@ -53,7 +53,7 @@ enum class Fault : uint8_t {
 constexpr size_t kFaults = static_cast<size_t>(Fault::rot) + 1;
 std::string_view name_of(Fault fault);
 
-constexpr size_t kNotices = static_cast<size_t>(Notice::outdated_no_more) + 1;
+constexpr size_t kNotices = static_cast<size_t>(Notice::left_behind) + 1;
 
 // What two nodes make of each other's hellos, when they do not refuse (core/meeting.h).
 constexpr size_t kMeetings = static_cast<size_t>(lockstep::Verdict::refuse);
@@ -84,7 +84,8 @@ struct Coverage {
   uint64_t frames_split = 0, frames_joined = 0, frames_cut = 0;
   uint64_t disk_errors = 0, meta_errors = 0;
   uint64_t witness_begins_anew = 0, levelled_unattended = 0;
-  uint64_t copies_compared = 0, differing_covered = 0, differing_to_copy = 0, volumes_grown = 0, several_volumes = 0;
+  uint64_t copies_compared = 0, differing_covered = 0, differing_to_copy = 0, volumes_grown = 0, several_volumes = 0,
+           followed = 0;
   uint64_t rotten_blocks = 0, rot_found = 0;
 
   void hit(Fault fault) { ++faults[static_cast<size_t>(fault)]; }

@@ -51,6 +51,7 @@ constexpr Counter kCounters[] = {
     {"copies", "differing as a resync begins", &Coverage::differing_to_copy},
     {"volumes", "grown", &Coverage::volumes_grown},
     {"volumes", "several in one resource", &Coverage::several_volumes},
+    {"followers", "writes applied in order", &Coverage::followed},
     {"rot", "blocks", &Coverage::rotten_blocks},
     {"rot", "found", &Coverage::rot_found},
     {"copies", "given up by invalidate-remote", &Coverage::copies_given_up_remotely},

@@ -155,6 +155,19 @@ void draw_change_of_nodes(uint64_t seed, Plan& plan) {
   if (plan.late_node) plan.manager.founders = 2;
 }
 
+// Protocols A and B, with little room where congestion is to be seen.
+void draw_followers(uint64_t seed, Plan& plan, bool certainly) {
+  Prng prng(seed ^ 0x8ebc6af09c88c6e3);
+  if (!prng.chance(20) && !certainly) return;
+  plan.asynchronous.insert(Seat{static_cast<uint8_t>(prng.below(static_cast<uint64_t>(plan.data_nodes)))});
+  if (prng.chance(40)) plan.core.by_receipt = plan.core.data_nodes;
+  constexpr OnCongestion kPolicies[] = {OnCongestion::block, OnCongestion::block, OnCongestion::pull_ahead,
+                                        OnCongestion::pull_ahead, OnCongestion::disconnect};
+  plan.core.on_congestion = kPolicies[prng.below(5)];
+  constexpr uint64_t kRoom[] = {8 * 1024, 32 * 1024, 128 * 1024, 32 * 1024 * 1024};
+  plan.core.congestion_bytes = kRoom[prng.below(4)];
+}
+
 }  // namespace
 
 Plan plan_for(uint64_t seed, const PlanWish& wish) {
@@ -196,6 +209,7 @@ Plan plan_for(uint64_t seed, const PlanWish& wish) {
   draw_change_of_nodes(seed, plan);
   draw_digests(seed, plan);
   draw_standing_aside(seed, plan);
+  draw_followers(seed, plan, wish.followers);
   return plan;
 }
 

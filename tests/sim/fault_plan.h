@@ -32,6 +32,7 @@ struct Plan {
   Start start = Start::smooth;
   bool late_node = false;       // the last data node is in no configuration but its own, until an operator adds it
   bool unattended = false;      // when everything is healed, nobody is promoted until the copies are equal
+  SeatSet asynchronous;         // under protocol A or B with every other node (core has by_receipt for which of the two)
   VolumeShapes volumes;         // of every disk, where there are several
   SeatSet digests_at_rest;      // the nodes whose disks keep them
   bool volatile_cache = false;  // with blackouts that lose what was not flushed
@@ -47,6 +48,7 @@ struct PlanWish {
   int data_nodes = 0;           // 0: the seed decides
   bool volatile_cache = false;  // true: certainly
   bool forced_history = false;  // true: certainly
+  bool followers = false;       // true: certainly
 };
 Plan plan_for(uint64_t seed, const PlanWish& wish);
 inline Plan plan_for(uint64_t seed) { return plan_for(seed, PlanWish{}); }

@@ -136,9 +136,9 @@ int run_shrinking(const Options& options) {
 
 // What cannot be asked for at once, as one of the two would be passed over.
 constexpr std::pair<const char*, const char*> kApart[] = {
-    {"mutants", "shrink"},  {"mutants", "trace"},           {"mutants", "record"},           {"mutants", "require-coverage"},
-    {"mutants", "seconds"}, {"mutants", "data-nodes"},      {"mutants", "forced-histories"}, {"shrink", "record"},
-    {"shrink", "seconds"},  {"shrink", "require-coverage"},
+    {"mutants", "shrink"},  {"mutants", "trace"},      {"mutants", "record"},           {"mutants", "require-coverage"},
+    {"mutants", "seconds"}, {"mutants", "data-nodes"}, {"mutants", "forced-histories"}, {"mutants", "followers"},
+    {"shrink", "record"},   {"shrink", "seconds"},     {"shrink", "require-coverage"},
 };
 
 // By trying, as only the file system knows. A run that has begun would go on without its recordings.
@@ -182,6 +182,7 @@ po::options_description describe_options(Options& options) {
       "what was never reached is a violation (of 2000 seeds or more)");
   add("data-nodes", number("data-nodes", options.wish.data_nodes, 2, 3), "2 or 3; default: as the seed says");
   add("forced-histories", po::bool_switch(&options.wish.forced_history), "an operator forces in every seed");
+  add("followers", po::bool_switch(&options.wish.followers), "protocol A or B in every seed");
   add("record", po::value(&options.record), "write a recording of each run of each node into this directory (lockstep-replay)");
   add("mutants", po::bool_switch(&options.mutants),
       "break one rule at a time; each must be noticed within `seeds` seeds by its promise's checker");

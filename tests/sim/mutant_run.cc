@@ -15,7 +15,7 @@
 namespace lockstep::sim {
 namespace {
 
-enum class Setting : uint8_t { any, volatile_caches, three_nodes, forced, story };
+enum class Setting : uint8_t { any, volatile_caches, three_nodes, forced, followers, story };
 
 struct Row {
   Mutant mutant;
@@ -36,6 +36,7 @@ Plan plan_in(Setting setting, uint64_t seed) {
   PlanWish wish;
   wish.volatile_cache = setting == Setting::volatile_caches;
   wish.forced_history = setting == Setting::forced;
+  wish.followers = setting == Setting::followers;
   if (setting == Setting::three_nodes) wish.data_nodes = 3;
   return plan_for(seed, wish);
 }

@@ -138,6 +138,7 @@ void Oracle::check_members_have(uint64_t index, const Uuid& history) {
 void Oracle::block_written(Seat node, uint64_t block, uint64_t before, uint64_t after) {
   if (before == after) return;
   note_difference(node, block);
+  applied_in_order(node, block, after);
   const auto& latest = tenures_.latest();
   if (!latest || !latest->members.contains(node)) return;
   const auto old_writer = history_.writer_of(block, before);
@@ -183,6 +184,7 @@ void Oracle::record_durable(Seat node, const NodeRecord& record) {
       for (auto& [op, lost] : *risks) lost.erase(node);
     }
   }
+  if (followers_) look_at_order(node, record, levelled);
   if (record.adopted) volume_adopted(node, *record.adopted);
   const std::optional<Tenure> before = tenures_.latest();
   if (record.adopted) report(tenures_.adopted(node, *record.adopted));
@@ -235,6 +237,7 @@ void Oracle::add_disk(Seat node, const SimDisk* disk) {
 void Oracle::disk_replaced(Seat node) {
   histories_.erase(node);
   replaced_[node] = history_.size();
+  order_[node] = {false, true, kLongAgo};
   if (volatile_caches_) {
     for (uint64_t index = 0; index < history_.size(); ++index) at_risk_[index].insert(node);
   }
@@ -255,6 +258,8 @@ void Oracle::metadata_misread(Seat node, const std::string& what) { fail("codec"
 // that was not flushed may be gone: a copy that happens to have it cannot be told from one that has not.
 void Oracle::cache_at_risk(Seat node, const BitVector& extents) {
   cache_lost_[node] = queue_.now();
+  order_[node].lost = true;
+  order_[node].kept = false;
   // Behind a clean hand-over everything is flushed, whatever extents are still set.
   const auto& tenure = disks_.at(node)->record().adopted;
   if (tenure && tenure->clean && tenure->members.contains(node)) return;

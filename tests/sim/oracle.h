@@ -18,6 +18,8 @@
 
 namespace lockstep::sim {
 
+constexpr uint64_t kEveryBlock = UINT64_MAX;
+
 struct Violation {
   std::string promise;  // "P1", ...
   Instant when;
@@ -29,6 +31,8 @@ class Oracle : public DiskObserver {
   Oracle(const EventQueue& queue, Coverage& coverage) : queue_(queue), coverage_(coverage) {}
 
   void expect_volatile_caches() { volatile_caches_ = true; }
+  // Copies outside the set are held to the order of the writes (oracle_order.cc).
+  void expect_followers() { followers_ = true; }
   void add_disk(Seat node, const SimDisk* disk);
   // Whether two nodes have a connection, for telling which promise a missing acknowledgement breaks.
   void ask_links(std::function<bool(Seat, Seat)> connected) { connected_ = std::move(connected); }
@@ -108,12 +112,22 @@ class Oracle : public DiskObserver {
   bool in_volume(uint64_t block) const { return volume_.blocks == 0 || block < volume_.blocks; }
   void check_covered(const Pair& pair, uint64_t block);
   void note_difference(Seat node, uint64_t block);
+  void look_at_order(Seat node, const NodeRecord& record, bool levelled);
+  void applied_in_order(Seat node, uint64_t block, uint64_t value);
+  void check_order(Seat node, uint64_t block, Instant from);
   bool being_written(Seat node, uint64_t block) const;
 
   const EventQueue& queue_;
   Coverage& coverage_;
   History history_;
   bool volatile_caches_ = false;
+  bool followers_ = false;
+  struct Order {
+    bool kept = false;         // it is a copy outside the set that is whole
+    bool lost = false;         // its disk or its cache went, and it was not levelled since
+    Instant until = kLongAgo;  // what was answered before has to be there: what it has was asked for later
+  };
+  std::map<Seat, Order> order_;
   RegisterOracle tenures_;
   std::map<Seat, const SimDisk*> disks_;
   std::map<Seat, uint64_t> replaced_;       // how many operations there had been when this node's disk was replaced

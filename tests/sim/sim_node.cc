@@ -444,6 +444,8 @@ void SimNode::execute(const CloseLink& effect) {
   ++context_.coverage.closed[static_cast<size_t>(effect.reason)];
   context_.net.close(seat(), effect.peer, effect.link);
   if (effect.stand_alone) set_stand_alone(effect.peer, true);
+  if (effect.reason == Reason::congested)  // an operator connects it again
+    context_.queue.after(seconds(2), [this, peer = effect.peer] { set_stand_alone(peer, false); });
 }
 
 void SimNode::execute(const ClientReply& effect) {

@@ -63,8 +63,9 @@ class SimNode : public Endpoint {
   // Empty: one volume, as large as the disk. Before create_metadata().
   void have_volumes(const VolumeShapes& volumes) { volumes_ = volumes; }
   void create_metadata(ResourceId resource, uint64_t content);
-  void restore(const SimDisk::Image& image);                       // while it does not run
-  void start();                                                    // the process; waits for the claim
+  void restore(const SimDisk::Image& image);  // while it does not run
+  void start();                               // the process; waits for the claim
+  void configure_congestion(uint64_t bytes) { config_.congestion_bytes = bytes; }
   void configure_lease(Duration lease) { config_.lease = lease; }  // as of the next start
   void kill();                                                     // SIGKILL
   void power_off();

@@ -18,6 +18,7 @@ constexpr uint64_t kVersionBytes = sizeof(uint64_t);
 Range* payload_range(Message& message) {
   if (payload_bytes_of(message) == 0 || std::holds_alternative<CompareRequest>(message)) return nullptr;
   if (auto* write = std::get_if<WriteRequest>(&message)) return &write->range;
+  if (auto* write = std::get_if<FollowerWrite>(&message)) return &write->range;
   if (auto* write = std::get_if<ResyncWrite>(&message)) return &write->range;
   if (auto* reply = std::get_if<ReadReply>(&message)) return &reply->range;
   UNREACHABLE("a message with a payload that the simulator does not know");

@@ -22,12 +22,14 @@ World::World(const Plan& plan, TraceDetail trace, RecordingSink recordings)
       watch_(context()) {
   net_.behaviour = plan.net;
   if (plan.volatile_cache) oracle_.expect_volatile_caches();
+  if (!plan.asynchronous.empty()) oracle_.expect_followers();
   net_.tell_mangled([this](std::string what) { oracle_.fail("codec", std::move(what)); });
   oracle_.ask_links([this](Seat a, Seat b) { return net_.connected(a, b); });
   const ResourceId resource = prng_.uuid();
   for (uint8_t i = 0; i < plan.data_nodes; ++i) {
     CoreConfig config = plan.core;
     config.self = Seat{i};
+    config.asynchronous = followers_of(config.self) - SeatSet{config.self};
     if (plan.late_node && i + 1 < plan.data_nodes) config.data_nodes.erase(Seat{static_cast<uint8_t>(plan.data_nodes - 1)});
     nodes_.push_back(std::make_unique<SimNode>(context(), prng_.fork(), config, plan.extents * kBlocksPerExtent));
     SimNode& node = *nodes_.back();
@@ -150,6 +152,7 @@ void World::heal() {
     n->resume();
     n->kill();  // a failed disk is attached anew only by a new process
     n->configure(plan_.core.data_nodes);
+    n->configure_congestion(CoreConfig{}.congestion_bytes);  // load is no fault
     for (const auto& other : nodes_) n->set_stand_alone(other->seat(), false);
     queue_.after(prng_.between(milliseconds(10), seconds(2)), [n] {
       n->power_on();
@@ -220,23 +223,32 @@ Duration World::longest_healing() const {
   return seconds(120) + piece * static_cast<int64_t>(3 * pieces);
 }
 
+// While it is Primary.
+SeatSet World::followers_of(Seat primary) const {
+  if (plan_.asynchronous.contains(primary)) return plan_.core.data_nodes - SeatSet{primary};
+  return plan_.asynchronous;
+}
+
 bool World::settled() const {
   const SimNode* primary = manager_.primary();
   const auto& tenure = oracle_.latest_tenure();
   if (primary == nullptr || !voters_seated() || manager_.fences_under_way() > 0 ||
-      tenure->members.size() != static_cast<int>(nodes_.size()))
+      tenure->members != plan_.core.data_nodes - followers_of(primary->seat()))
     return false;
   for (const auto& node : nodes_) {
     if (!node->alive()) return false;
     const Snapshot status = node->inspect();
-    if (status.disk != DiskState::up_to_date || status.suspended) return false;
+    const bool follows = followers_of(primary->seat()).contains(node->seat());
+    if (status.disk != (follows ? DiskState::consistent : DiskState::up_to_date) || status.suspended) return false;
     // A node that has just come back is not yet missed by those who had a link to its last run.
     if (!std::all_of(status.peers.begin(), status.peers.end(), [](const PeerSnapshot& peer) { return peer.connected; }))
       return false;
     const auto& adopted = node->durable_view().adopted;
     if (!adopted || !(*adopted == *tenure)) return false;
-    for (uint64_t dirty : status.dirty_blocks) {
-      if (dirty > 0) return false;
+    for (size_t peer = 0; peer < nodes_.size(); ++peer) {
+      // What anybody but the Primary has against a follower, and a follower against anybody, is more than it was.
+      const bool vague = node.get() != primary && (follows || followers_of(primary->seat()).contains(nodes_[peer]->seat()));
+      if (status.dirty_blocks[peer] > 0 && !vague) return false;
     }
   }
   return true;

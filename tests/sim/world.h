@@ -41,6 +41,7 @@ class World : public NodeListener {
   std::vector<Tenure> accepted_tenures() const;  // by any acceptor, decided or not
   bool voters_seated() const;                    // the newest tenure names every acceptor that there is
   Duration longest_healing() const;
+  SeatSet followers_of(Seat primary) const;
   bool settled() const;
   bool levelled() const;  // one Primary, every copy in the set, nothing dirty
   void prove();           // reads everything back and compares the copies

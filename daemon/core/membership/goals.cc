@@ -60,6 +60,7 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
   const bool primary = from.primary == r_.ctx.self_holder();
   SeatSet healthy;
   for (Seat seat : from.members) {
+    if (primary && feeds(seat)) continue;
     // Whom the configuration lacks is put out by a Primary, and by nobody else: a start with a wrong file costs no copy its place.
     if (r_.admin.wants_dropped(seat) || (primary && !r_.ctx.config.data_nodes.contains(seat))) continue;
     if (seat == r_.self()) {
@@ -143,10 +144,21 @@ SeatSet Membership::desired_members(const Tenure& from) const {
   SeatSet members = healthy_members(from);
   for (Seat seat : r_.data_peers()) {
     const Peer& peer = r_.peer(seat);
+    if (feeds(seat)) {
+      // What a Primary leaves behind in order is the same everywhere.
+      const bool level = r_.feed.level(seat) || (MUTANT(follower_taken_in_behind) && r_.feed.follows(seat));
+      if (hand_over_desired(from) && level && r_.good_copy(seat)) members.insert(seat);
+      continue;
+    }
     const bool whole = peer.met && peer.disk_usable && peer.replicating;
     if (r_.source.may_join(seat) && !MUTANT(join_not_proposed) && whole && !r_.admin.wants_dropped(seat)) members.insert(seat);
   }
   return members;
+}
+
+// No caretaker: it serves nobody, and levels every copy as it is under protocol C.
+bool Membership::feeds(Seat seat) const {
+  return r_.ctx.config.asynchronous.contains(seat) && holds_tenure() && r_.disk_usable && !caretaker_ && !caretaker_wish_;
 }
 
 bool Membership::hand_over_desired(const Tenure& from) const {
@@ -229,6 +241,7 @@ Tenure Membership::promoted(const Tenure& from) const {
   for (Seat seat : from.members - SeatSet{r_.self()}) {
     if (r_.peer(seat).met && !r_.good_copy(seat)) next.members.erase(seat);
     if (!r_.ctx.config.data_nodes.contains(seat)) next.members.erase(seat);
+    if (r_.ctx.config.asynchronous.contains(seat) && !caretaker_wish_) next.members.erase(seat);
   }
   next.clean = false;
   return next;

@@ -16,7 +16,8 @@ const std::optional<Tenure>& Membership::adopted() const { return r_.ctx.record.
 
 bool Membership::completions_need(Seat seat) const {
   if (undecided_ && !undecided_->members.contains(seat) && MUTANT(ack_when_loss_proposed)) return false;
-  if (member(seat) || (r_.peer(seat).replicating && !MUTANT(regaining_copy_not_awaited))) return true;
+  const bool regains = r_.peer(seat).replicating && !r_.feed.active(seat) && !MUTANT(regaining_copy_not_awaited);
+  if (member(seat) || regains) return true;
   if (MUTANT(undecided_set_ignored)) return false;
   if (undecided_ && undecided_->members.contains(seat)) return true;
   return adopting_ && adopting_->members.contains(seat);

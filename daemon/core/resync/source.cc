@@ -27,7 +27,8 @@ bool ResyncSource::can_begin(Seat peer) const {
   const Peer& p = r_.peer(peer);
   // Not while a join may have been decided: that must be known first, and undone if this node lost the peer meanwhile.
   return runs_[peer.value].phase == Phase::none && r_.ctx.now >= ask_again_[peer.value] && p.met && p.disk_usable &&
-         !r_.membership.completions_need(peer) && p.adopted == r_.membership.stamp() && !r_.admin.nodes().leaving(peer);
+         !r_.membership.completions_need(peer) && p.adopted == r_.membership.stamp() && !r_.admin.nodes().leaving(peer) &&
+         r_.feed.resync_may_begin(peer);
 }
 
 void ResyncSource::pump() {
@@ -39,6 +40,8 @@ void ResyncSource::pump() {
       if (run.phase != Phase::none && !r_.membership.adopting()) abort(peer);
       continue;
     }
+    // Begun before its target was to follow (a caretaker that became Primary).
+    if (run.phase != Phase::none && r_.membership.feeds(peer) && !r_.feed.active(peer) && !r_.feed.ahead(peer)) abort(peer);
     // A copy that is still of use as it is becomes a mixture only when copying may go on.
     if (can_begin(peer) && !paused(peer)) begin(peer);
     if (run.phase == Phase::copying) copy(peer);
@@ -63,6 +66,7 @@ void ResyncSource::begin(Seat peer) {
   }
   p.replicating = true;
   p.inconsistent = true;
+  if (r_.membership.feeds(peer)) r_.feed.begin(peer);
   r_.send(peer, ResyncBegin{r_.membership.stamp(), !common});
 }
 
@@ -124,13 +128,19 @@ void ResyncSource::copy(Seat peer) {
   const bool stands = run.chunks.empty() && (pass_done || paused(peer));
   if (run.flush.value == 0 && !run.written.empty() && (stands || flush_due(run))) return flush(peer);
   if (!pass_done || run.flush.value != 0) return;
-  if (r_.dirty.of(peer).count() > 0 && !MUTANT(join_with_bits_left)) {
+  if (owed(peer) > 0 && !MUTANT(join_with_bits_left)) {
     if (r_.ctx.now < run.next_pass) return;
     run.cursor = run.told = 0;
     if (run.next_pass != kLongAgo) ++run.passes;
   } else {
     finish(peer);
   }
+}
+
+// Dirty, and not because of what is on its way there anyhow.
+uint64_t ResyncSource::owed(Seat peer) const {
+  const uint64_t dirty = r_.dirty.of(peer).count();
+  return dirty - std::min(dirty, r_.feed.blocks_in_flight(peer));
 }
 
 // What was compared and differs, or what is dirty next; empty when this pass has nothing more to begin.
@@ -142,7 +152,9 @@ Range ResyncSource::next_range(Seat peer) {
     return range;
   }
   const BitVector& dirty = r_.dirty.of(peer);
-  const uint64_t first = dirty.next_set(run.cursor);
+  const auto in_flight = [this, peer](uint64_t block) { return r_.feed.in_flight(peer, block); };
+  uint64_t first = dirty.next_set(run.cursor);
+  while (first < dirty.size() && in_flight(first)) first = dirty.next_set(first + 1);
   if (first >= dirty.size()) {
     run.cursor = dirty.size();
     return {};
@@ -150,7 +162,10 @@ Range ResyncSource::next_range(Seat peer) {
   const uint64_t longest = std::min(r_.ctx.config.resync_chunk_bytes / kBlockBytes, kLookBlocks);
   // A chunk stays within one extent: it takes one intent bit at the target.
   const uint64_t extent_end = (first / kBlocksPerExtent + 1) * kBlocksPerExtent;
-  const uint64_t end = std::min({dirty.next_clear(first, first + longest), first + longest, extent_end, dirty.size()});
+  uint64_t end = std::min({dirty.next_clear(first, first + longest), first + longest, extent_end, dirty.size()});
+  for (uint64_t block = first + 1; block < end; ++block) {
+    if (in_flight(block)) end = block;
+  }
   run.cursor = end;
   return {first * kBlockBytes, std::min(end * kBlockBytes, r_.ctx.record.size_bytes) - first * kBlockBytes};
 }
@@ -297,11 +312,12 @@ void ResyncSource::landed(Seat peer, OpId op, BlockMask differing) {
   run.progress = r_.ctx.now;
   for_each_part(range, differing, [&](const Range& part, bool differs) {
     if (differs) return run.differing.push_back(part);
-    run.written.push_back(part);
     r_.verifier.written(peer, part);
     const uint64_t blocks = (part.length + kBlockBytes - 1) / kBlockBytes;
-    run.written_blocks += blocks;
     run.copied += blocks;
+    if (r_.feed.active(peer)) return r_.feed.copied(peer, part);
+    run.written.push_back(part);
+    run.written_blocks += blocks;
   });
   over(peer, op);
 }
@@ -375,6 +391,11 @@ void ResyncSource::join_ready(Seat from, const JoinReady& ready) {
   if (ready.status != IoStatus::ok) return abort(from);
   r_.peer(from).inconsistent = false;
   r_.peer(from).doubtful = false;
+  if (r_.feed.active(from)) {
+    r_.ctx.note(Notice::resync_finished, from, run.copied);
+    run = Run{};
+    return r_.feed.follow(from);
+  }
   run.phase = Phase::joining;  // Membership sees may_join() and proposes a tenure with the peer
 }
 
@@ -407,8 +428,10 @@ void ResyncSource::abort(Seat peer) {
   run = Run{};
   if (MUTANT(interrupted_resync_forgotten)) run.phase = Phase::waiting_for_map;
   // What flowed there since the resync began may be written there and not flushed, or not written: all of it is in doubt again.
-  r_.write_path.mark_in_doubt(peer);
+  const bool fed = r_.feed.active(peer);
+  if (!fed) r_.write_path.mark_in_doubt(peer);
   r_.peer(peer).replicating = false;
+  if (fed) r_.feed.stop(peer);
   r_.write_path.leg_lost(peer);
   // All of them are forgotten first: what waits behind one may end at once, and let another one of these hold its range.
   for (OpId op : held) holders_.erase(op);

@@ -37,6 +37,10 @@ class ResyncSource {
   void set_changed();  // a join was decided
   // The target has recorded that it is one, and what it lacks.
   bool began(Seat peer) const { return runs_[peer.value].phase > Phase::waiting_for_map; }
+  // Not yet every block was copied.
+  bool copying(Seat peer) const {
+    return runs_[peer.value].phase == Phase::waiting_for_map || runs_[peer.value].phase == Phase::copying;
+  }
   bool active(Seat peer) const { return runs_[peer.value].phase != Phase::none; }
   uint64_t total(Seat peer) const { return runs_[peer.value].total; }
   uint64_t copied(Seat peer) const { return runs_[peer.value].copied; }
@@ -86,6 +90,7 @@ class ResyncSource {
   Range next_range(Seat peer);
   bool in_doubt_as_a_whole(Seat peer, uint64_t extent) const;
   bool compares_first(Seat peer, const Range& range);
+  uint64_t owed(Seat peer) const;
   uint64_t look_ahead(Seat peer, const Range& range);
   void read_done(Seat peer, OpId op, IoStatus status, BlockMask zeroes);
   void rot_found(Seat peer, OpId op);

@@ -1,6 +1,7 @@
 #include "core/resync/target.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/mutation.h"
 #include "core/replica_impl.h"
@@ -28,6 +29,8 @@ void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
     if (!busy) abort(source_);  // an earlier one that its source gave up without a word (seed 397936144023)
     return r_.send(from, ResyncDeclined{begin.stamp});
   }
+  if (following_) abort(source_);
+  behind_ = kNoSeat;
   source_ = from;
   stamp_ = begin.stamp;
   heard_ = r_.ctx.now;
@@ -103,6 +106,8 @@ void ResyncTarget::set_changed(const Tenure& old, const Tenure& next) {
   const bool leaves = old.members.contains(self) && !next.members.contains(self) && !r_.ctx.record.inconsistent;
   if (leaves) writer_ = old.primary;
   unheard_ = false;
+  if (next.primary != old.primary) behind_ = kNoSeat;
+  if (following_ && next.primary != old.primary) abort(source_);
   if (next.primary != writer_ || next.members.contains(self)) writer_.reset();
 }
 
@@ -148,8 +153,24 @@ void ResyncTarget::flushed_for_join(Seat from, LinkId link, OpId op, uint64_t ru
   });
 }
 
+// What this copy may have and the Primary lacks was sent by that one, which has it marked until it is settled: as long as it is the same.
+void ResyncTarget::following(Seat from, const Following& word) {
+  if (source_ != from || word.stamp != r_.membership.stamp() || r_.ctx.record.inconsistent) return;
+  if (!word.on) {
+    abort(from);
+    behind_ = from;
+    return;
+  }
+  following_ = true;
+  r_.dirty.clear_all(from);
+  r_.intents.unpin_all();
+  r_.ctx.record.peers[from.value].disk = r_.peer(from).hello->disk;
+  r_.records.changed();
+}
+
 void ResyncTarget::abort(Seat from) {
   if (source_ != from) return;
+  if (std::exchange(following_, false) && r_.membership.adopted()) writer_ = r_.membership.adopted()->primary;
   source_ = kNoSeat;
   begun_.reset();
 }

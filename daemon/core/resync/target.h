@@ -17,6 +17,10 @@ class ResyncTarget {
   explicit ResyncTarget(ReplicaImpl& replica) : r_(replica) {}
 
   void begin(Seat from, const ResyncBegin& begin);
+  // Its source is a Primary under protocol A or B, and this copy follows it: whole, and as the Primary was a moment ago.
+  void following(Seat from, const Following& word);
+  bool follows(Seat primary) const { return following_ && source_ == primary; }
+  bool behind(Seat primary) const { return behind_ == primary; }  // it was left behind
   void join_prepare(Seat from, const JoinPrepare& prepare);
   bool recording() const;
   void pump();
@@ -58,6 +62,8 @@ class ResyncTarget {
   Instant note_again_at_;  // what still waits
   Stamp stamp_;            // of the tenure in which that resync began
   bool recording_ = false;
+  bool following_ = false;
+  Seat behind_ = kNoSeat;
   uint64_t run_ = 0;                  // counts resyncs: what an earlier one began must not conclude a later one
   std::optional<ResyncBegin> begun_;  // waits until what came before it over the same link has landed
 };

@@ -48,7 +48,7 @@ void Secondary::resync_write(Seat from, const ResyncWrite& request, PayloadId pa
   take({from, r_.peer(from).link, request.stamp, request.op, request.kind, request.range, false, payload, request.zeroes}, 0);
 }
 
-void Secondary::take(const Pending& pending, uint64_t position) {
+void Secondary::take(const PendingWrite& pending, uint64_t position) {
   const Seat from = pending.from;
   if (!acceptable(from, pending.stamp)) {
     if (!r_.disk_usable) r_.send(from, WriteReply{pending.stamp, pending.op, IoStatus::io_error});
@@ -59,10 +59,7 @@ void Secondary::take(const Pending& pending, uint64_t position) {
     return r_.close_link(from, Reason::protocol_violation);
   }
   ++r_.peer(from).writes_in_flight;
-  // Whoever is outside the set misses this, a Primary without a disk included: every copy keeps account of that.
-  for (Seat seat : r_.data_peers()) {
-    if (!r_.membership.member(seat) && !MUTANT(copy_marks_nothing)) r_.dirty.mark(seat, pending.range);
-  }
+  mark_for_absent(pending.range);
   if (position > 0) recent_.add(position, pending.range);
   if (r_.intents.hold(pending.range, position) || MUTANT(secondary_data_before_intent)) {
     submit(pending);
@@ -71,14 +68,21 @@ void Secondary::take(const Pending& pending, uint64_t position) {
   }
 }
 
-void Secondary::submit(const Pending& pending) {
+// Whoever is outside the set misses this, a Primary without a disk included: every copy keeps account of that.
+void Secondary::mark_for_absent(const Range& range) {
+  for (Seat seat : r_.data_peers()) {
+    if (!r_.membership.member(seat) && !MUTANT(copy_marks_nothing)) r_.dirty.mark(seat, range);
+  }
+}
+
+void Secondary::submit(const PendingWrite& pending) {
   if (MUTANT(secondary_acks_at_once)) r_.send(pending.from, WriteReply{pending.stamp, pending.op, IoStatus::ok});
   const bool fua = pending.fua && !MUTANT(fua_lost_on_the_way);
   const DiskIo io{{}, pending.kind, pending.range, fua, pending.payload, Look::nothing, pending.zeroes};
   r_.disk.submit(io, [this, pending](IoStatus status, BlockMask) { finished(pending, status); });
 }
 
-void Secondary::finished(const Pending& pending, IoStatus status) {
+void Secondary::finished(const PendingWrite& pending, IoStatus status) {
   r_.intents.let_go(pending.range);
   if (status == IoStatus::ok) r_.verifier.written(pending.range);
   r_.release(pending.payload);
@@ -87,12 +91,16 @@ void Secondary::finished(const Pending& pending, IoStatus status) {
   // An acknowledgement counts only on the link that carried the write.
   if (peer.link_up && peer.link == pending.link) r_.send(pending.from, WriteReply{pending.stamp, pending.op, status});
   if (status != IoStatus::ok && !MUTANT(write_failure_ignored)) r_.disk_failed(Reason::disk_failed);
+  if ((pending.op.value & kFeedOpBit) == 0) return;
+  in_order_.applied(pending.op.value & ~kFeedOpBit);
+  r_.disk_usable ? go_on_in_order() : give_up_in_order();
 }
 
 void Secondary::intents_progressed() {
-  std::vector<Pending> waiting;
+  r_.disk_usable ? go_on_in_order() : give_up_in_order();
+  std::vector<PendingWrite> waiting;
   waiting.swap(waiting_);
-  for (const Pending& pending : waiting) {
+  for (const PendingWrite& pending : waiting) {
     if (!r_.disk_usable) {
       finished(pending, IoStatus::io_error);
     } else if (r_.intents.durable(pending.range)) {
@@ -165,7 +173,7 @@ void Secondary::settled(Seat from, const Settled& notice) {
   if (!acceptable(from, notice.stamp)) return;
   settled_ = std::max(settled_, notice.position);
   recent_.settled(settled_);
-  if (r_.membership.member(r_.self())) r_.intents.unpin_all();
+  if (r_.membership.member(r_.self()) || r_.target.follows(from)) r_.intents.unpin_all();
   cool(Heat::matters);
 }
 

@@ -2,11 +2,15 @@
 // the link that carried the request.
 #pragma once
 
+#include <deque>
+#include <optional>
 #include <vector>
 
 #include "core/context.h"
 #include "core/dirty/recent_writes.h"
 #include "core/message.h"
+#include "core/secondary/in_order.h"
+#include "core/secondary/pending_write.h"
 
 namespace lockstep {
 
@@ -19,12 +23,16 @@ class Secondary {
   void write(Seat from, const WriteRequest& request, PayloadId payload);
   void resync_write(Seat from, const ResyncWrite& request, PayloadId payload);
   void flush(Seat from, const FlushRequest& request);
+  // Of a follower (following.cc).
+  void follow(Seat from, const FollowerWrite& request, PayloadId payload);
+  bool later(Seat from, const Message& message, PayloadId payload);  // true: it comes back when what came before it is applied
+  void link_lost(Seat seat);
   void read(Seat from, const ReadRequest& request);
   void compare(Seat from, const CompareRequest& request, PayloadId digests);
   void settled(Seat from, const Settled& notice);
   void intents_progressed();
   void reset_settled() {
-    settled_ = 0;
+    settled_ = last_followed_ = 0;
     recent_.clear();
   }
   // What the Primary of this tenure sent and has not yet said to be settled.
@@ -36,29 +44,31 @@ class Secondary {
   // What is written after the next cool(is_over) is left set.
   void ends() { over_.reset(); }
   // Writes that came over a link and wait for their intent bits.
-  size_t waiting() const { return waiting_.size(); }
+  size_t waiting() const { return waiting_.size() + in_order_.waiting() + behind_.size(); }
 
  private:
-  struct Pending {  // waits for its intent bits
+  struct Behind {  // waits until all up to this position is applied
     Seat from;
-    LinkId link;
-    Stamp stamp;
-    OpId op;
-    OpKind kind;
-    Range range;
-    bool fua;
+    uint64_t position;
+    Message message;
     PayloadId payload;
-    BlockMask zeroes;
   };
   bool acceptable(Seat from, const Stamp& stamp) const;
   bool in_volume(const Range& range) const;
-  void take(const Pending& pending, uint64_t position);
-  void submit(const Pending& pending);
-  void finished(const Pending& pending, IoStatus status);
+  void take(const PendingWrite& pending, uint64_t position);
+  bool missed_something(Seat from, const FollowerFlush& flush) const;
+  void mark_for_absent(const Range& range);
+  void go_on_in_order();
+  void give_up_in_order();
+  void submit(const PendingWrite& pending);
+  void finished(const PendingWrite& pending, IoStatus status);
   void could_not_read(Seat asked, const Range& range, IoStatus status);
 
   ReplicaImpl& r_;
-  std::vector<Pending> waiting_;
+  std::vector<PendingWrite> waiting_;
+  InOrder in_order_;
+  std::deque<Behind> behind_;
+  uint64_t last_followed_ = 0;   // position of the last FollowerWrite since the resync began; 0: none came
   std::optional<Instant> over_;  // since when this node stops
   uint64_t settled_ = 0;
   RecentWrites recent_;

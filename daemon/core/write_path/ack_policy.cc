@@ -1,5 +1,7 @@
 // May the client be told? Every leg is in, this node holds its lease at this very moment (P2), and no smaller set is under way that
 // would answer for this change alone (membership/reducing.cc). Then the operation retires.
+#include <algorithm>
+
 #include "base/mutation.h"
 #include "core/replica_impl.h"
 
@@ -37,6 +39,7 @@ void WritePath::retire(Op& op) {
   const bool in_gate = op.in_gate;
   if (op.intent_held) r_.intents.let_go(op.range);
   if (op.intent_held && op.status == IoStatus::ok) r_.verifier.written(op.range);
+  if (is_change(op.kind) && !MUTANT(order_not_told)) retired_ = std::max(retired_, op.position);
   if (op.looks_at != kNoSeat) --looks_;
   if (op.heals_from != kNoSeat) {
     --heals_;

@@ -151,6 +151,7 @@ void WritePath::abandon() {
   live_ = 0;
   waiting_for_room_.clear();
   waiting_for_intent_.clear();
+  waiting_for_feed_.clear();
   parked_reads_.clear();
   rereads_.clear();
   suspended_ = false;

@@ -21,6 +21,10 @@ void WritePath::start_change(Op& op) {
 
 // False: the hot extents are full; the operation waits until some have settled and cooled.
 bool WritePath::take_intents(Op& op) {
+  if (r_.feed.holds_writes()) {
+    waiting_for_feed_.push_back(op.id);
+    return false;
+  }
   if (!r_.disk_usable) {
     op.position = ++last_position_;
     return true;
@@ -45,6 +49,7 @@ void WritePath::fan_out(Op& op) {
   const SeatSet required = required_peers();
   for (Seat seat : r_.data_peers()) {
     if (!required.contains(seat)) {
+      if (r_.feed.write(op, seat)) op.waiting.insert(seat);
       if (!MUTANT(absent_not_marked)) r_.dirty.mark(seat, op.range);
       continue;
     }

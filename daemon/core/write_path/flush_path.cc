@@ -49,9 +49,10 @@ uint64_t WritePath::watermark() const {
 void WritePath::flush_done(Op& op) {
   settled_ = std::max(settled_, op.position);
   recent_.settled(settled_);
+  r_.feed.set_settled();
   if (!flushes_running_.empty() && !r_.membership.serving()) return;  // answered when the lease is back
   for (Seat seat : r_.data_peers()) {
-    if (r_.peer(seat).replicating) r_.send(seat, Settled{r_.membership.stamp(), settled_});
+    if (r_.peer(seat).replicating && !r_.feed.active(seat)) r_.send(seat, Settled{r_.membership.stamp(), settled_});
   }
   std::vector<ClientIo> answered;
   answered.swap(flushes_running_);
@@ -104,6 +105,16 @@ void WritePath::retry_waiting_for_room() {
   }
 }
 
+void WritePath::go_on_behind_followers() {
+  if (waiting_for_feed_.empty() || r_.feed.holds_writes()) return;
+  std::vector<OpId> waiting;
+  waiting.swap(waiting_for_feed_);
+  for (OpId id : waiting) {
+    Op* op = find(id);
+    if (op != nullptr) start_change(*op);
+  }
+}
+
 void WritePath::pump() {
   if (!r_.membership.is_primary()) return;
   std::vector<OpId> parked;
@@ -114,6 +125,7 @@ void WritePath::pump() {
   }
   go_on_rereading();
   release_lost();
+  go_on_behind_followers();
   if (answers_wait_ && !r_.membership.acknowledgements_wait()) finish_waiting();
   if (r_.ctx.now >= next_settle_) {
     next_settle_ = r_.ctx.now + r_.ctx.config.settle_interval;

@@ -76,6 +76,8 @@ class WritePath {
   bool suspended() const { return suspended_; }
   size_t requests_under_way() const { return client_ops_ - held_.size(); }
   uint64_t settled() const { return settled_; }
+  // Changes up to here were answered, or are over: what is asked for from now on may build on them. (Some of them may be under way.)
+  uint64_t retired() const { return retired_; }
   bool everything_settled() const { return settled_ >= last_position_; }
   void flush_soon() { flush_wanted_ = true; }
   Instant next_deadline() const;
@@ -110,6 +112,7 @@ class WritePath {
   void could_not_read(OpId id, Seat seat, IoStatus status);
   bool read_again(Op& op, Seat last, IoStatus status);
   void go_on_rereading();
+  void go_on_behind_followers();
   SeatSet readable_copies() const;
   size_t reads_under_way(Seat seat) const;
   Seat choose_copy(SeatSet copies);
@@ -134,10 +137,11 @@ class WritePath {
   uint32_t client_ops_ = 0;
   std::vector<ClientRequest> held_;  // until this node may serve
   bool suspended_ = false;
-  std::deque<OpId> waiting_for_room_;  // among the hot extents
-  std::vector<OpId> parked_reads_;     // no copy to read from just now
-  std::vector<OpId> rereads_;          // outside the gate for a moment (Op::again)
-  Seat last_read_from_ = kNoSeat;      // in turn
+  std::deque<OpId> waiting_for_room_;   // among the hot extents
+  std::vector<OpId> waiting_for_feed_;  // until a follower has caught up (Feed::holds_writes)
+  std::vector<OpId> parked_reads_;      // no copy to read from just now
+  std::vector<OpId> rereads_;           // outside the gate for a moment (Op::again)
+  Seat last_read_from_ = kNoSeat;       // in turn
   std::vector<OpId> waiting_for_intent_;
   std::vector<ClientIo> flushes_waiting_;
   std::vector<ClientIo> flushes_running_;
@@ -146,6 +150,7 @@ class WritePath {
   bool answers_wait_ = false;  // some change is finished, and the set is being reduced
   uint64_t last_position_ = 1;
   uint64_t settled_ = 0;
+  uint64_t retired_ = 0;
   RecentWrites recent_;  // since this node became Primary
   size_t heals_ = 0;
   size_t looks_ = 0;  // at blocks of peers that may be bad

@@ -90,6 +90,10 @@ NoticeText describe(const Note& note, const ResourceSettings& settings, const Vo
       return {LogLevel::warning, "this copy is Outdated: declared so, until another voter was heard", "copy-outdated"};
     case Notice::outdated_no_more:
       return {LogLevel::notice, "another voter was heard: this copy is no longer declared Outdated", {}};
+    case Notice::left_behind:
+      return {LogLevel::warning,
+              fmt::format("{}: too far behind ({} KiB sent and not applied there); see on-congestion", who, note.a / 1024),
+              "congested"};
     case Notice::disk_hangs:
       return {LogLevel::error, fmt::format("the disk has not answered for {} s (disk-timeout)", note.a), "disk-failed"};
     case Notice::resync_wanted:

@@ -25,7 +25,8 @@ TEST(Message, EachHasItsLane) {
                                  index_of<ReadReply>(),      index_of<Settled>(),        index_of<ResyncBegin>(),
                                  index_of<ResyncMap>(),      index_of<ResyncWrite>(),    index_of<JoinPrepare>(),
                                  index_of<DropMe>(),         index_of<Differences>(),    index_of<ResyncDeclined>(),
-                                 index_of<DiskRemembered>(), index_of<CompareRequest>(), index_of<ResyncPaused>()};
+                                 index_of<DiskRemembered>(), index_of<CompareRequest>(), index_of<ResyncPaused>(),
+                                 index_of<FollowerWrite>(),  index_of<FollowerFlush>(),  index_of<Following>()};
   for (const Message& message : one_of_each(std::make_index_sequence<std::variant_size_v<Message>>())) {
     EXPECT_EQ(lane_of(message), data.contains(message.index()) ? Lane::data : Lane::control) << message.index();
   }

@@ -70,6 +70,10 @@ TEST(MessageCodec, TypeNumbersArePinned) {
   EXPECT_EQ(static_cast<int>(FrameType::compare_reply), 37);
   EXPECT_EQ(static_cast<int>(FrameType::resync_paused), 38);
   EXPECT_EQ(static_cast<int>(FrameType::nodes_configured), 39);
+  EXPECT_EQ(static_cast<int>(FrameType::follower_write), 40);
+  EXPECT_EQ(static_cast<int>(FrameType::write_received), 41);
+  EXPECT_EQ(static_cast<int>(FrameType::follower_flush), 42);
+  EXPECT_EQ(static_cast<int>(FrameType::following), 43);
 }
 
 TEST(MessageCodec, EveryTruncationAndEveryExcessIsRefused) {
@@ -90,6 +94,9 @@ TEST(MessageCodec, WhatNoSenderMeansIsRefused) {
   EXPECT_TRUE(refused(WriteRequest{sample_stamp(), OpId{1}, 1, OpKind::write, wraps, false}));
   EXPECT_TRUE(refused(ReadRequest{sample_stamp(), OpId{1}, wraps}));
   EXPECT_TRUE(refused(ResyncWrite{sample_stamp(), OpId{1}, OpKind::flush, {0, 4096}}));
+  EXPECT_TRUE(refused(FollowerWrite{sample_stamp(), 5, 4, 3, OpKind::flush, {0, 4096}, false}));
+  EXPECT_TRUE(refused(FollowerWrite{sample_stamp(), 5, 5, 3, OpKind::write, {0, 4096}, false}));
+  EXPECT_TRUE(refused(FollowerWrite{sample_stamp(), 5, 4, 5, OpKind::write, {0, 4096}, false}));
   // Blocks that are left out: of a write only, whole ones only, and no more than a mask has bits.
   EXPECT_TRUE(refused(ResyncWrite{sample_stamp(), OpId{1}, OpKind::trim, {0, 4096}, 1}));
   EXPECT_TRUE(refused(ResyncWrite{sample_stamp(), OpId{1}, OpKind::write, {0, 4096 + 512}, 2}));

@@ -90,6 +90,10 @@ inline std::vector<Message> sample_messages() {
       CompareReply{sample_stamp(), op, IoStatus::io_error, 0x8000000000000001},
       ResyncPaused{true},
       NodesConfigured{{Seat{0}, Seat{2}}},
+      FollowerWrite{sample_stamp(), 1235, 1230, 1229, OpKind::write, range, true},
+      WriteReceived{op},
+      FollowerFlush{sample_stamp(), op, 1235},
+      Following{sample_stamp(), true},
   };
 }
 
