@@ -113,6 +113,9 @@ config::Resource as_seen_by(config::Resource resource, std::string_view node) {
     host.own.clear();
   }
   const config::Host* self = resource.host(node);
+  std::erase_if(resource.protocols, [self](const auto& one) {
+    return self == nullptr || (one.first.first != self->node_id && one.first.second != self->node_id);
+  });
   std::erase_if(resource.connections, [self](const config::Connection& connection) {
     return self == nullptr || (connection.low != self->node_id && connection.high != self->node_id);
   });

@@ -30,6 +30,18 @@ ReadBalancing balancing_of(config::ReadBalancing wanted) {
   return ReadBalancing::prefer_local;
 }
 
+OnCongestion policy_of(config::OnCongestion wanted) {
+  switch (wanted) {
+    case config::OnCongestion::block:
+      return OnCongestion::block;
+    case config::OnCongestion::pull_ahead:
+      return OnCongestion::pull_ahead;
+    case config::OnCongestion::disconnect:
+      return OnCongestion::disconnect;
+  }
+  return OnCongestion::block;
+}
+
 HostPort host_port(const config::Endpoint& endpoint) { return {endpoint.host, std::to_string(endpoint.port)}; }
 
 CoreConfig core_config(const config::Resource& resource, const config::Host& self) {
@@ -37,6 +49,13 @@ CoreConfig core_config(const config::Resource& resource, const config::Host& sel
   core.self = self.seat();
   for (const config::Host& host : resource.hosts) core.data_nodes.insert(host.seat());
   for (size_t i = 0; i < resource.witnesses.size(); ++i) core.witnesses.insert(witness_seat(static_cast<uint8_t>(i)));
+  for (const config::Host& host : resource.hosts) {
+    if (host.seat() == core.self || resource.protocol(self, host) == 'C') continue;
+    core.asynchronous.insert(host.seat());
+    if (resource.protocol(self, host) == 'B') core.by_receipt.insert(host.seat());
+  }
+  core.on_congestion = policy_of(self.net.on_congestion);
+  core.congestion_bytes = self.net.congestion_fill;
   core.lease = self.options.lease_time;
   core.promote_patience = self.options.lease_time * 2 + seconds(3);
   core.witness_timeout = self.options.witness_timeout;

@@ -85,6 +85,8 @@ bool resyncing(const PeerSnapshot& peer) {
     case ReplicationState::paused_sync_source:
     case ReplicationState::paused_sync_target:
       return true;
+    case ReplicationState::ahead:
+    case ReplicationState::behind:
     case ReplicationState::off:
     case ReplicationState::established:
     case ReplicationState::verify_source:
@@ -198,6 +200,11 @@ void paths_text(const ResourceStatus& status, Seat peer, std::string& out) {
   }
 }
 
+// Sent to a peer under protocol A or B, and not applied there: how much, and since when.
+std::string behind_text(const PeerSnapshot& peer) {
+  return fmt::format("{}KiB/{:.1f}s", (peer.bytes_behind + 1023) / 1024, static_cast<double>(peer.behind_for.ns) / 1e9);
+}
+
 void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::string& out) {
   const std::string name = status.name_of(peer.node);
   const std::string connection = status.connection_state(peer.node);
@@ -214,6 +221,7 @@ void peer_text(const ResourceStatus& status, const PeerSnapshot& peer, std::stri
   if (peer.replication != ReplicationState::established) out += fmt::format("replication:{} ", to_text(peer.replication));
   out += fmt::format("peer-disk:{}", to_text(peer.disk));
   if (resyncing(peer)) out += fmt::format(" done:{:.2f}", progress_of(peer).percent_done);
+  if (peer.follows || peer.bytes_behind > 0) out += fmt::format(" behind:{}", behind_text(peer));
   if (peer.verify.running) out += fmt::format(" done:{:.2f}", percent_compared(peer.verify));
   if (paused_text(peer) != "no") out += fmt::format(" resync-suspended:{}", paused_text(peer));
   if (peer.verify.differing > 0) out += fmt::format(" differing:{}KiB", peer.verify.differing * (kBlockBytes / 1024));

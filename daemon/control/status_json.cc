@@ -50,6 +50,10 @@ json peer_device_json(const ResourceStatus& status, const PeerSnapshot& peer, si
   out["has-online-verify-details"] = peer.verify.running;
   out["percent-in-sync"] = percent_in_sync(differing, shape.size_bytes);
   out["verify"] = verify_json(status, peer.verify, volume);
+  if (peer.follows || peer.bytes_behind > 0) {  // under protocol A or B: sent, and not applied there
+    out["bytes-behind"] = peer.bytes_behind;
+    out["seconds-behind"] = static_cast<double>(peer.behind_for.ns) / 1e9;
+  }
   if (!resyncing(peer)) return out;
   const ResyncProgress progress = progress_of(peer);
   out["percent-resync-done"] = progress.percent_done;

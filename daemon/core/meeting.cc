@@ -65,6 +65,8 @@ PeerHello Meeting::own_hello(Seat to) const {
   hello.doubtful = record.doubtful;
   hello.tenure = record.adopted;
   hello.dirty_blocks = r_.blocks_in_doubt(to);
+  const CoreConfig& config = r_.ctx.config;
+  if (config.asynchronous.contains(to)) hello.protocol = config.by_receipt.contains(to) ? 'B' : 'A';
   hello.given_up = record.given_up;
   return hello;
 }

@@ -90,15 +90,9 @@
   X(P11, metadata_failure_ignored, any, "a failed metadata write is taken for a good one")                                     \
   X(P11, flush_failure_ignored, any, "a failed flush is taken for a good one")                                                 \
   X(P11, write_failure_ignored, any, "a Secondary goes on with a disk that refused a write")                                   \
-  X(P9, owed_taken_for_in_flight, followers, "what a resync owes is taken for what is on its way to a follower")               \
-  X(P4, in_flight_taken_for_settled, followers, "a flush of a follower clears what was sent behind it")                        \
-  X(P4, settled_there_alone, followers, "a follower forgets what the members have not settled")                                \
-  X(P9, owed_forgotten, followers, "what a follower lacks otherwise is not copied")                                            \
-  X(P5, follower_taken_in_behind, followers, "a follower that lacks something is in the set that is handed over")              \
   X(order, order_not_told, followers, "a follower is not told what comes before what")                                         \
   X(order, follower_out_of_order, followers, "a follower applies changes as they come")                                        \
-  X(order, gap_unnoticed, followers, "a follower does not notice that a change is missing")                                    \
-  X(P4, flushed_in_front, followers, "a follower answers a flush before what was sent in front of it is applied")              \
+  X(order, flushed_in_front, followers, "a follower answers a flush before what was sent in front of it is applied")           \
   X(P12, freeze_without_reason, any, "I/O freezes and nobody is told why")                                                     \
   X(P12, refusal_without_reason, any, "a command is refused without a reason")
 

@@ -303,7 +303,7 @@ class Cluster:
     """`with Cluster() as cluster:` gives alpha, beta (and delta, a third one) and the witness gamma, configured and not started."""
 
     def __init__(self, size=64 * MIB, sizes=None, witness=True, options="", net="", directory=None, outlive=False,
-                 network=None, on_disk=False, daemon_options=(), third=False):
+                 network=None, on_disk=False, daemon_options=(), third=False, protocol="C"):
         self.outlive = outlive
         self.daemon_options = daemon_options
         self.network = network
@@ -311,7 +311,7 @@ class Cluster:
         self.directory = Path(directory or tempfile.mkdtemp(prefix="lockstep-", dir=place))
         self.directory.mkdir(exist_ok=True)
         self.directory.chmod(0o755)
-        self.options, self.net = options, net
+        self.options, self.net, self.protocol = options, net, protocol
         self.secret = self.directory / "secret"
         self.secret.touch(0o600)
         self.secret.write_text(secrets.token_hex(32) + "\n", encoding="ascii")
@@ -338,7 +338,7 @@ class Cluster:
         self.config.write_text(
             "resource r0 {\n"
             f"  options {{ quorum majority; on-no-quorum suspend-io; {self.options} }}\n"
-            f"  net {{ protocol C; shared-secret-file {self.secret}; {self.net} }}\n"
+            f"  net {{ protocol {self.protocol}; shared-secret-file {self.secret}; {self.net} }}\n"
             + "".join(node.section() for node in self.nodes) + gamma + self.connections + "}\n", encoding="utf-8")
 
     def add_volume(self, number, size):

@@ -63,7 +63,7 @@ void dump_host(const Host& host, std::string& out) {
 // A mesh, unless some pair has addresses of its own: then each pair.
 void dump_connections(const Resource& resource, std::string& out) {
   if (resource.hosts.size() < 2) return;
-  if (resource.connections.empty()) {
+  if (resource.connections.empty() && resource.protocols.empty()) {
     out += "    connection-mesh {\n        hosts               ";
     for (const Host& host : resource.hosts) out += " " + host.name;
     out += ";\n    }\n";
@@ -74,8 +74,11 @@ void dump_connections(const Resource& resource, std::string& out) {
       const Host& low = resource.hosts[i];
       const Host& high = resource.hosts[j];
       out += "    connection {\n";
+      const auto protocol = resource.protocols.find({low.node_id, high.node_id});
+      if (protocol != resource.protocols.end()) out += fmt::format("        net {{ protocol {}; }}\n", protocol->second);
+      if (resource.connections.empty()) out += fmt::format("        host {};\n        host {};\n", low.name, high.name);
       for (const OwnPath& path : resource.paths(low, high)) {
-        if (path.control_only) continue;
+        if (path.control_only || resource.connections.empty()) continue;
         out += fmt::format("        path {{\n            host {} address {};\n            host {} address {};\n        }}\n",
                            low.name, endpoint(path.local), high.name, endpoint(path.remote));
       }

@@ -106,6 +106,13 @@ std::vector<OwnPath> Resource::paths(const Host& from, const Host& to) const {
   return paths;
 }
 
+// host > connection > resource > common.
+char Resource::protocol(const Host& from, const Host& to) const {
+  const auto found = protocols.find(std::minmax(from.node_id, to.node_id));
+  const bool own = from.own.contains(find_option(Section::net, "protocol"));
+  return found == protocols.end() || own ? from.net.protocol : found->second;
+}
+
 std::string Resource::name_of(Seat seat) const {
   if (const Host* host = by_seat(seat)) return host->name;
   const size_t index = static_cast<size_t>(seat.value) - kMaxDataNodes;

@@ -39,6 +39,7 @@ struct NbdListen {
 };
 
 enum class OnNoQuorum : uint8_t { suspend_io, io_error };
+enum class OnCongestion : uint8_t { block, pull_ahead, disconnect };
 enum class Fencing : uint8_t { dont_care, resource_only, resource_and_stonith };
 
 struct Options {
@@ -58,7 +59,10 @@ struct Net {
   Fencing fencing = Fencing::dont_care;
   std::string shared_secret;  // at most one of the two is set
   std::string shared_secret_file;
-  bool compare_first = false;  // csums-alg: a resync compares digests before it copies
+  char protocol = 'C';  // where no connection says otherwise
+  OnCongestion on_congestion = OnCongestion::block;
+  uint64_t congestion_fill = 0;  // bytes
+  bool compare_first = false;    // csums-alg: a resync compares digests before it copies
 };
 
 enum class ReadBalancing : uint8_t { prefer_local, round_robin, least_pending };
@@ -139,11 +143,13 @@ struct Resource {
   std::vector<Host> hosts;         // in the order of node-ids
   std::vector<Witness> witnesses;  // in the order of the file: seats 16, 17, ...
   std::vector<Connection> connections;
-  Settings settings;  // common and resource and connection, merged
+  std::map<std::pair<uint8_t, uint8_t>, char> protocols;  // of connections, by the lower and the higher node-id
+  Settings settings;                                      // common and resource and connection, merged
 
   const Host* host(std::string_view node) const;  // null: not one of its nodes
   const Host* by_seat(Seat seat) const;
   std::vector<OwnPath> paths(const Host& from, const Host& to) const;  // in the same order at both ends
+  char protocol(const Host& from, const Host& to) const;               // A, B or C
   std::string name_of(Seat seat) const;                                // of a node or witness; "node 7" when there is none
 };
 

@@ -49,6 +49,12 @@ Net net_of(const Scope& scope) {
   const std::string fencing = effective(scope, Section::net, "fencing");
   if (fencing == "resource-only") net.fencing = Fencing::resource_only;
   if (fencing == "resource-and-stonith") net.fencing = Fencing::resource_and_stonith;
+  net.protocol = effective(scope, Section::net, "protocol").front();
+  const std::string congestion = effective(scope, Section::net, "on-congestion");
+  if (congestion == "pull-ahead") net.on_congestion = OnCongestion::pull_ahead;
+  if (congestion == "disconnect") net.on_congestion = OnCongestion::disconnect;
+  const int64_t scale = find_option(Section::net, "congestion-fill")->scale;
+  net.congestion_fill = static_cast<uint64_t>(parse_size(effective(scope, Section::net, "congestion-fill"), scale).value_or(0));
   net.compare_first = effective(scope, Section::net, "csums-alg") != "none";
   net.shared_secret = effective(scope, Section::net, "shared-secret");
   net.shared_secret_file = effective(scope, Section::net, "shared-secret-file");
@@ -326,17 +332,20 @@ void Resolver::check_connections() {
   check_alike();
 }
 
-// One set of net options for all connections.
+// One set of net options for all connections, but for the protocol.
 void Resolver::check_alike() {
   if (draft_.connections.size() < 2) return;
   const ConnectionDraft& first = draft_.connections.front();
-  for (const ConnectionDraft& connection : draft_.connections) {
-    bool alike = connection.net.values.size() == first.net.values.size();
+  const OptionSpec* protocol = find_option(Section::net, "protocol");
+  const auto others = [protocol](const ConnectionDraft& connection) {
+    std::map<const OptionSpec*, std::string> values;
     for (const auto& [spec, value] : connection.net.values) {
-      const auto same = first.net.values.find(spec);
-      alike = alike && same != first.net.values.end() && same->second.value == value.value;
+      if (spec != protocol) values[spec] = value.value;
     }
-    if (!alike)
+    return values;
+  };
+  for (const ConnectionDraft& connection : draft_.connections) {
+    if (others(connection) != others(first))
       complaints_.error(connection.at,
                         "net options of one connection alone are not built yet: put them into the resource's net { }");
   }
@@ -382,6 +391,9 @@ void Resolver::resolve_pair(const ConnectionDraft& draft, const Host& low, const
     return std::any_of(draft.hosts.begin(), draft.hosts.end(), same);
   };
   if (!names(low) || !names(high)) return;
+  const auto protocol = draft.net.values.find(find_option(Section::net, "protocol"));
+  if (draft_.connections.size() > 1 && protocol != draft.net.values.end())
+    out_.protocols[{low.node_id, high.node_id}] = protocol->second.value.front();
   Connection connection{low.node_id, high.node_id, {}};
   const auto given = [](const std::map<std::string, Placed<Endpoint>>& addresses, const Host& host) {
     const auto found = addresses.find(host.name);
@@ -440,7 +452,12 @@ Resource Resolver::resolve() {
   check_scopes();
   base_ = drafts_.common;
   base_.overlay(draft_.own);
-  for (const ConnectionDraft& connection : draft_.connections) base_.overlay(connection.net);
+  const OptionSpec* protocol = find_option(Section::net, "protocol");
+  for (const ConnectionDraft& connection : draft_.connections) {
+    Scope net = connection.net;
+    if (draft_.connections.size() > 1) net.values.erase(protocol);
+    base_.overlay(net);
+  }
   out_.settings = settings_of(base_);
   resolve_hosts();
   resolve_connections();

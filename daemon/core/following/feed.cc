@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -75,7 +74,7 @@ void Feed::in_flight_now(Line& line, Seat peer, const Range& range, bool all) {
     const auto known = line.unsettled.find(block);
     if (known != line.unsettled.end()) {
       known->second = line.generation;
-    } else if (all || !dirty.test(block) || MUTANT(owed_taken_for_in_flight)) {
+    } else if (all || !dirty.test(block)) {
       line.unsettled.emplace(block, line.generation);
     }
   }
@@ -181,7 +180,7 @@ bool Feed::flush_reply(Seat from, OpId op, IoStatus status) {
   for (const Range& range : line.flushing) {
     for (uint64_t block = first_of(range); block < end_of(range); ++block) {
       const auto known = line.unsettled.find(block);
-      if (known == line.unsettled.end() || (known->second >= line.generation && !MUTANT(in_flight_taken_for_settled))) continue;
+      if (known == line.unsettled.end() || known->second >= line.generation) continue;
       r_.dirty.clear(from, {block * kBlockBytes, kBlockBytes});
       line.unsettled.erase(known);
     }
@@ -196,7 +195,7 @@ bool Feed::flush_reply(Seat from, OpId op, IoStatus status) {
 // What is on its stable storage and on that of all members: of nothing else it may forget where it was written.
 void Feed::tell_settled(Seat peer) {
   Line& line = lines_[peer.value];
-  const uint64_t everywhere = std::min(line.flushed, MUTANT(settled_there_alone) ? line.flushed : r_.write_path.settled());
+  const uint64_t everywhere = std::min(line.flushed, r_.write_path.settled());
   if (line.phase != Phase::following || everywhere <= line.told) return;
   line.told = everywhere;
   r_.send(peer, Settled{r_.membership.stamp(), everywhere});
@@ -249,7 +248,7 @@ void Feed::pump() {
       continue;
     }
     // Marked by somebody else than its writes: that has to be copied.
-    if (line.phase == Phase::following && r_.dirty.of(peer).count() > line.unsettled.size() && !MUTANT(owed_forgotten)) {
+    if (line.phase == Phase::following && r_.dirty.of(peer).count() > line.unsettled.size()) {
       r_.stop_copying(peer);
       continue;
     }

@@ -17,7 +17,7 @@ void Secondary::follow(Seat from, const FollowerWrite& request, PayloadId payloa
     return r_.release(payload);
   }
   // One that was not taken must be missed by both: what comes behind it is not taken either, until a resync.
-  const bool next = request.position > last_followed_ && (request.previous == last_followed_ || MUTANT(gap_unnoticed));
+  const bool next = request.position > last_followed_ && request.previous == last_followed_;
   if (!next || !in_volume(request.range) || !is_change(request.kind)) {
     r_.release(payload);
     return r_.close_link(from, Reason::protocol_violation);
@@ -71,7 +71,7 @@ void Secondary::link_lost(Seat seat) {
 
 // A flush that would cover a change that was not taken.
 bool Secondary::missed_something(Seat from, const FollowerFlush& flush) const {
-  return acceptable(from, flush.stamp) && flush.position != last_followed_ && !MUTANT(gap_unnoticed);
+  return acceptable(from, flush.stamp) && flush.position != last_followed_;
 }
 
 }  // namespace lockstep

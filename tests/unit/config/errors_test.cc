@@ -72,7 +72,7 @@ INSTANTIATE_TEST_SUITE_P(
              "c:2:7: allow-two-primaries is refused: one tenure has one Primary, and there is no cluster "
              "file system's "
              "locking to keep two apart"},
-        Case{"protocol", resource_with("net { protocol A; }"), "c:2:16: protocol A is not built yet; C is"},
+        Case{"protocol", resource_with("net { protocol D; }"), "c:2:16: protocol takes A, B, C, not \"D\""},
         Case{"tls", resource_with("net { tls yes; }"), "c:2:11: tls yes is not built yet; no is"},
         Case{"auto_promote", resource_with("options { auto-promote yes; }"), "c:2:24: auto-promote yes is not built yet; no is"},
         Case{"choice", resource_with("net { fencing resource; }"),
