@@ -31,6 +31,7 @@ void Oracle::answered(uint64_t op, Seat node, uint64_t start, const std::optiona
   check_server(node, start, tenure);
   if (history_.op(op).kind == OpKind::flush) flushed_until_ = std::max(flushed_until_, history_.op(op).invoked);
   if (!is_change(history_.op(op).kind)) return;
+  if (followers_) note_change(op);
   owed_.resize(std::max<size_t>(owed_.size(), op + 1));
   if (!tenure) return;
   owed_[op] = tenures_.members_owed(tenure->history);

@@ -18,8 +18,6 @@
 
 namespace lockstep::sim {
 
-constexpr uint64_t kEveryBlock = UINT64_MAX;
-
 struct Violation {
   std::string promise;  // "P1", ...
   Instant when;
@@ -113,8 +111,11 @@ class Oracle : public DiskObserver {
   void check_covered(const Pair& pair, uint64_t block);
   void note_difference(Seat node, uint64_t block);
   void look_at_order(Seat node, const NodeRecord& record, bool levelled);
+  void note_change(uint64_t op);
   void applied_in_order(Seat node, uint64_t block, uint64_t value);
-  void check_order(Seat node, uint64_t block, Instant from);
+  void check_order(Seat node, Instant from);
+  void check_order_of(Seat node, uint64_t block);
+  bool in_order(Seat node, uint64_t op, uint64_t block);
   bool being_written(Seat node, uint64_t block) const;
 
   const EventQueue& queue_;
@@ -128,6 +129,8 @@ class Oracle : public DiskObserver {
     Instant until = kLongAgo;  // what was answered before has to be there: what it has was asked for later
   };
   std::map<Seat, Order> order_;
+  std::vector<uint64_t> changes_;                         // acknowledged, in the order of their answers
+  std::map<uint64_t, std::vector<uint64_t>> changes_of_;  // by block
   RegisterOracle tenures_;
   std::map<Seat, const SimDisk*> disks_;
   std::map<Seat, uint64_t> replaced_;       // how many operations there had been when this node's disk was replaced

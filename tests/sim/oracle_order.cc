@@ -21,7 +21,7 @@ void Oracle::look_at_order(Seat node, const NodeRecord& record, bool levelled) {
     const auto writer = history_.writer_of(block, data[block]);
     if (writer.known && !writer.torn && writer.op) order.until = std::max(order.until, history_.op(*writer.op).invoked);
   }
-  for (uint64_t block = 0; block < data.size(); ++block) check_order(node, block, kLongAgo);
+  check_order(node, kLongAgo);
 }
 
 void Oracle::applied_in_order(Seat node, uint64_t block, uint64_t value) {
@@ -33,28 +33,44 @@ void Oracle::applied_in_order(Seat node, uint64_t block, uint64_t value) {
   const Instant from = order.until;
   order.until = std::max(from, history_.op(*writer.op).invoked);
   ++coverage_.followed;
-  check_order(node, block, kLongAgo);
-  if (order.until > from) check_order(node, kEveryBlock, from);
+  check_order_of(node, block);
+  if (order.until > from) check_order(node, from);
 }
 
 // Against all that was answered from then on, and before what the copy has was asked for.
-void Oracle::check_order(Seat node, uint64_t wanted, Instant from) {
-  const SimDisk& disk = *disks_.at(node);
+void Oracle::check_order(Seat node, Instant from) {
   const Instant until = order_[node].until;
-  for (uint64_t index = 0; index < history_.size(); ++index) {
-    const ClientOp& op = history_.op(index);
-    if (!op.acknowledged || !is_change(op.kind) || op.answered < from || op.answered >= until) continue;
-    if (history_.may_be_lost(index)) continue;
+  const auto earlier = [this](uint64_t op, Instant when) { return history_.op(op).answered < when; };
+  for (auto at = std::lower_bound(changes_.begin(), changes_.end(), from, earlier); at != changes_.end(); ++at) {
+    const ClientOp& op = history_.op(*at);
+    if (op.answered >= until) return;
     for (uint64_t block = op.range.offset / kBlockBytes; block < op.range.end() / kBlockBytes; ++block) {
-      if (wanted != kEveryBlock && wanted != block) continue;
-      const auto there = history_.writer_of(block, disk.read_block(block));
-      if (!there.known || there.torn || !history_.certainly_before(there, {true, index})) continue;
-      return fail("order",
-                  fmt::format("{} has writes that were asked for until {} ns, and {} in block {} in place of write {}, which was "
-                              "answered before",
-                              describe(node), until.ns, disk.read_block(block), block, index));
+      if (!in_order(node, *at, block)) return;
     }
   }
+}
+
+void Oracle::check_order_of(Seat node, uint64_t block) {
+  const Instant until = order_[node].until;
+  for (const uint64_t op : changes_of_[block]) {
+    if (history_.op(op).answered >= until || !in_order(node, op, block)) return;
+  }
+}
+
+bool Oracle::in_order(Seat node, uint64_t op, uint64_t block) {
+  const uint64_t value = disks_.at(node)->read_block(block);
+  const auto there = history_.writer_of(block, value);
+  if (!there.known || there.torn || !history_.certainly_before(there, {true, op}) || history_.may_be_lost(op)) return true;
+  fail("order",
+       fmt::format("{} has what was asked for until {} ns, and {} in block {} in place of write {}, which was answered before",
+                   describe(node), order_[node].until.ns, value, block, op));
+  return false;
+}
+
+void Oracle::note_change(uint64_t op) {
+  changes_.push_back(op);
+  const Range& range = history_.op(op).range;
+  for (uint64_t block = range.offset / kBlockBytes; block < range.end() / kBlockBytes; ++block) changes_of_[block].push_back(op);
 }
 
 }  // namespace lockstep::sim
