@@ -61,6 +61,11 @@ bool Oracle::in_order(Seat node, uint64_t op, uint64_t block) {
   const uint64_t value = disks_.at(node)->read_block(block);
   const auto there = history_.writer_of(block, value);
   if (!there.known || there.torn || !history_.certainly_before(there, {true, op}) || history_.may_be_lost(op)) return true;
+  // A current copy that does not have it either has lost it by an allowed way, or is told so elsewhere.
+  for (Seat member : tenures_.members_owed()) {
+    const auto theirs = history_.writer_of(block, disks_.at(member)->read_block(block));
+    if (member != node && theirs.known && !theirs.torn && history_.certainly_before(theirs, {true, op})) return true;
+  }
   fail("order",
        fmt::format("{} has what was asked for until {} ns, and {} in block {} in place of write {}, which was answered before",
                    describe(node), order_[node].until.ns, value, block, op));
