@@ -1,0 +1,305 @@
+// Protocols A and B: what waits for a follower and what does not, in which order it applies changes, and what its bitmap says meanwhile.
+#include <gtest/gtest.h>
+
+#include "core/following/feed.h"
+#include "tests/unit/core/replica_harness.h"
+
+namespace lockstep {
+namespace {
+
+constexpr Range block(uint64_t number) { return {number * kBlockBytes, kBlockBytes}; }
+
+class Followers : public testing::Test {
+ protected:
+  void begin(const std::function<void(CoreConfig&)>& more = [](CoreConfig&) {}) {
+    LabOptions options;
+    options.configure = [more](CoreConfig& config) {
+      config.asynchronous = config.data_nodes - SeatSet{config.self};
+      more(config);
+    };
+    lab_.emplace(options);
+    lab_->create();
+    lab_->promote(kA);
+    lab_->advance(seconds(2));
+    ASSERT_TRUE(follows());
+    lab_->delivered.clear();
+  }
+  bool follows() { return lab_->show(kA).peers[0].follows; }
+  bool marked(uint64_t number) { return lab_->node(kA).replica->differing(kB).test(number); }
+  void hold_writes_of_b() {
+    lab_->node(kB).hold_disk = [](const DiskIo& io) { return is_change(io.kind); };
+  }
+  void release_b() {
+    lab_->node(kB).hold_disk = [](const DiskIo&) { return false; };
+    lab_->run();
+  }
+  template <class T>
+  size_t sent() {
+    return static_cast<size_t>(std::count_if(lab_->delivered.begin(), lab_->delivered.end(), [](const Lab::Mail& letter) {
+      return std::holds_alternative<T>(letter.send.message);
+    }));
+  }
+  std::optional<Lab> lab_;
+};
+
+TEST_F(Followers, AreNotInTheSetOfTheirPrimary) {
+  begin();
+  EXPECT_EQ(lab_->node(kA).tenure().members, SeatSet{kA});
+  EXPECT_EQ(lab_->show(kA).peers[0].disk, DiskState::consistent);
+  EXPECT_EQ(lab_->show(kA).peers[0].replication, ReplicationState::established);
+  EXPECT_EQ(lab_->show(kB).disk, DiskState::consistent);
+  EXPECT_EQ(lab_->show(kB).peers[0].replication, ReplicationState::established);
+}
+
+TEST_F(Followers, UnderANoWriteWaitsForThem) {
+  begin();
+  lab_->hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<FollowerWrite>(letter.send.message); };
+  const ClientIo io = lab_->write(kA);
+  lab_->run();
+  EXPECT_EQ(lab_->answer(kA, io), IoStatus::ok);
+  EXPECT_EQ(lab_->show(kA).peers[0].bytes_behind, kBlockBytes);
+  EXPECT_EQ(lab_->show(kA).dirty_blocks[kB.value], 0u) << "what is on its way is not out of sync";
+  EXPECT_TRUE(marked(0));
+}
+
+TEST_F(Followers, UnderBAWriteWaitsUntilItWasReceivedAndNoLonger) {
+  begin([](CoreConfig& config) { config.by_receipt = config.asynchronous; });
+  hold_writes_of_b();
+  lab_->hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<WriteReceived>(letter.send.message); };
+  const ClientIo io = lab_->write(kA);
+  lab_->run();
+  EXPECT_EQ(lab_->answer(kA, io), std::nullopt);
+  lab_->hold_mail = [](const Lab::Mail&) { return false; };
+  lab_->run();
+  EXPECT_EQ(lab_->answer(kA, io), IoStatus::ok) << "its disk has it not yet";
+}
+
+TEST_F(Followers, UnderBALostLinkAnswersWhatWaited) {
+  begin([](CoreConfig& config) { config.by_receipt = config.asynchronous; });
+  lab_->hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<FollowerWrite>(letter.send.message); };
+  const ClientIo io = lab_->write(kA);
+  lab_->run();
+  lab_->cut(kA, kB);
+  lab_->run();
+  EXPECT_EQ(lab_->answer(kA, io), IoStatus::ok);
+  EXPECT_TRUE(marked(0));
+}
+
+TEST_F(Followers, ABitGoesWithAFlushThatWasBegunBehindTheWriteAndWithNoOther) {
+  begin();
+  lab_->node(kB).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::flush; };
+  lab_->write(kA, block(3));
+  lab_->advance(seconds(1));  // a flush is under way
+  ASSERT_EQ(sent<FollowerFlush>(), 1u);
+  lab_->write(kA, block(3));
+  lab_->write(kA, block(4));
+  lab_->run();
+  EXPECT_EQ(lab_->show(kA).peers[0].bytes_behind, 0u);
+  EXPECT_TRUE(marked(3)) << "applied is not flushed";
+  release_b();
+  EXPECT_TRUE(marked(3)) << "the second write came behind that flush";
+  EXPECT_TRUE(marked(4));
+  lab_->advance(seconds(1));
+  EXPECT_FALSE(marked(3));
+  EXPECT_FALSE(marked(4));
+}
+
+TEST_F(Followers, AWriteInABlockThatAResyncOwesSettlesNothing) {
+  begin([](CoreConfig& config) {
+    config.resync_chunk_bytes = kBlockBytes;
+    config.resync_window = 1;
+  });
+  lab_->cut(kA, kB);
+  lab_->write(kA, block(0));
+  lab_->write(kA, block(7));
+  lab_->run();
+  lab_->node(kA).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::read; };
+  lab_->connect(kA, kB);
+  lab_->advance(milliseconds(200));
+  ASSERT_TRUE(marked(7));
+  lab_->write(kA, {7 * kBlockBytes, 512});  // the rest of that block was never sent
+  lab_->advance(seconds(3));
+  EXPECT_GE(sent<FollowerFlush>(), 1u);
+  EXPECT_TRUE(marked(7));
+  lab_->node(kA).hold_disk = [](const DiskIo&) { return false; };
+  lab_->advance(seconds(3));
+  EXPECT_TRUE(follows());
+  EXPECT_FALSE(marked(7));
+}
+
+TEST_F(Followers, AMissingChangeEndsTheLink) {
+  begin();
+  const Stamp stamp = stamp_of(lab_->node(kB).tenure());
+  lab_->inject(kA, kB, FollowerWrite{stamp, 1'000, 999, 0, OpKind::write, block(1), false}, lab_->fresh_payload());
+  ASSERT_FALSE(lab_->node(kB).closed.empty());
+  EXPECT_EQ(lab_->node(kB).closed.back().reason, Reason::protocol_violation);
+}
+
+TEST_F(Followers, AFlushThatCoversAMissingChangeEndsTheLink) {
+  begin();
+  lab_->lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<FollowerWrite>(letter.send.message); };
+  lab_->write(kA, block(1));
+  lab_->advance(seconds(1));
+  ASSERT_FALSE(lab_->node(kB).closed.empty());
+  EXPECT_EQ(lab_->node(kB).closed.back().reason, Reason::protocol_violation);
+  EXPECT_TRUE(marked(1));
+}
+
+// The second write was asked for when the first was answered.
+TEST_F(Followers, WhatComesBehindAnAnswerIsAppliedBehindIt) {
+  begin();
+  hold_writes_of_b();
+  lab_->write(kA, block(1));
+  lab_->run();
+  lab_->write(kA, block(2));
+  lab_->run();
+  EXPECT_EQ(lab_->node(kB).disk.size(), 1u);
+  lab_->node(kB).hold_disk = [](const DiskIo& io) { return io.range == block(2); };
+  lab_->run();
+  ASSERT_EQ(lab_->node(kB).disk.size(), 1u);
+  EXPECT_EQ(lab_->node(kB).disk.front().range, block(2));
+}
+
+TEST_F(Followers, WhatWasUnderWayAtOnceIsAppliedAtOnce) {
+  begin();
+  hold_writes_of_b();
+  lab_->node(kA).hold_disk = [](const DiskIo& io) { return is_change(io.kind); };
+  lab_->write(kA, block(1));
+  lab_->write(kA, block(2));
+  lab_->run();
+  EXPECT_EQ(lab_->node(kB).disk.size(), 2u);
+}
+
+TEST_F(Followers, PullAheadLeavesAFollowerBehindAndFetchesItLater) {
+  begin([](CoreConfig& config) {
+    config.on_congestion = OnCongestion::pull_ahead;
+    config.congestion_bytes = 2 * kBlockBytes;
+  });
+  hold_writes_of_b();
+  for (uint64_t i = 0; i < 4; ++i) {
+    const ClientIo io = lab_->write(kA, block(i));
+    lab_->run();
+    EXPECT_EQ(lab_->answer(kA, io), IoStatus::ok);
+  }
+  EXPECT_EQ(sent<FollowerWrite>(), 2u);
+  EXPECT_EQ(lab_->show(kA).peers[0].replication, ReplicationState::ahead);
+  EXPECT_EQ(lab_->show(kB).peers[0].replication, ReplicationState::behind);
+  EXPECT_EQ(lab_->show(kA).dirty_blocks[kB.value], 4u);
+  EXPECT_TRUE(lab_->node(kA).noted(Notice::left_behind));
+  EXPECT_FALSE(lab_->node(kB).record.inconsistent) << "it is as the Primary was";
+  lab_->advance(seconds(3));
+  EXPECT_EQ(sent<ResyncBegin>(), 0u) << "what was sent before is not applied yet";
+  release_b();
+  lab_->advance(seconds(5));
+  EXPECT_TRUE(follows());
+  EXPECT_EQ(lab_->show(kA).dirty_blocks[kB.value], 0u);
+}
+
+TEST_F(Followers, BlockHoldsWritesUntilTheFollowerHasCaughtUp) {
+  begin([](CoreConfig& config) { config.congestion_bytes = 2 * kBlockBytes; });
+  hold_writes_of_b();
+  ClientIo io;
+  for (uint64_t i = 0; i < 3; ++i) {
+    io = lab_->write(kA, block(i));
+    lab_->run();
+  }
+  EXPECT_EQ(lab_->answer(kA, io), std::nullopt);
+  release_b();
+  EXPECT_EQ(lab_->answer(kA, io), IoStatus::ok);
+}
+
+TEST_F(Followers, BlockEndsWithTheLink) {
+  begin([](CoreConfig& config) { config.congestion_bytes = kBlockBytes; });
+  hold_writes_of_b();
+  lab_->write(kA, block(0));
+  lab_->run();
+  const ClientIo io = lab_->write(kA, block(1));
+  lab_->run();
+  EXPECT_EQ(lab_->answer(kA, io), std::nullopt);
+  lab_->cut(kA, kB);
+  lab_->run();
+  EXPECT_EQ(lab_->answer(kA, io), IoStatus::ok);
+}
+
+TEST_F(Followers, DisconnectEndsTheLinkUntilAnOperatorConnectsIt) {
+  begin([](CoreConfig& config) {
+    config.on_congestion = OnCongestion::disconnect;
+    config.congestion_bytes = kBlockBytes;
+  });
+  hold_writes_of_b();
+  lab_->write(kA, block(0));
+  lab_->run();
+  const ClientIo io = lab_->write(kA, block(1));
+  lab_->run();
+  EXPECT_EQ(lab_->answer(kA, io), IoStatus::ok);
+  ASSERT_FALSE(lab_->node(kA).closed.empty());
+  EXPECT_EQ(lab_->node(kA).closed.back().reason, Reason::congested);
+  EXPECT_TRUE(lab_->node(kA).closed.back().stand_alone);
+  EXPECT_TRUE(marked(1));
+}
+
+TEST_F(Followers, OneThatAnswersNothingIsGivenUp) {
+  begin();
+  hold_writes_of_b();
+  lab_->write(kA, block(0));
+  lab_->advance(seconds(8));
+  ASSERT_FALSE(lab_->node(kA).closed.empty());
+  EXPECT_EQ(lab_->node(kA).closed.back().reason, Reason::acknowledgement_timeout);
+}
+
+TEST_F(Followers, ASwitchOverBringsThemLevelAndTakesThemIn) {
+  begin();
+  hold_writes_of_b();
+  lab_->write(kA, block(0));
+  lab_->run();
+  const AdminId down = lab_->admin(kA, AdminOp::secondary);
+  lab_->advance(milliseconds(500));
+  EXPECT_FALSE(lab_->result(kA, down)) << "it waits for the follower";
+  release_b();
+  lab_->advance(seconds(1));
+  EXPECT_TRUE(lab_->ok(kA, down));
+  EXPECT_EQ(lab_->node(kA).tenure().members, (SeatSet{kA, kB}));
+  EXPECT_TRUE(lab_->node(kA).tenure().clean);
+  lab_->promote(kB);
+  lab_->advance(seconds(2));
+  EXPECT_EQ(lab_->node(kB).tenure().members, SeatSet{kB});
+  EXPECT_TRUE(lab_->show(kB).peers[0].follows);
+}
+
+TEST_F(Followers, ASwitchOverDoesNotWaitForOneThatDoesNotCome) {
+  begin();
+  hold_writes_of_b();
+  lab_->write(kA, block(0));
+  lab_->run();
+  const AdminId down = lab_->admin(kA, AdminOp::secondary);
+  lab_->advance(seconds(15));
+  EXPECT_TRUE(lab_->ok(kA, down));
+  EXPECT_EQ(lab_->node(kA).tenure().members, SeatSet{kA});
+}
+
+TEST_F(Followers, AreNotPromotedWhenThePrimaryIsGone) {
+  begin();
+  lab_->kill(kA);
+  lab_->advance(seconds(10));
+  const AdminId up = lab_->admin(kB, AdminOp::primary);
+  lab_->advance(seconds(12));
+  EXPECT_FALSE(lab_->ok(kB, up));
+  EXPECT_NE(lab_->reason(kB, up), Reason::none);
+}
+
+// Both ends have the pair's protocol in their hellos.
+TEST_F(Followers, DoNotMeetANodeThatIsConfiguredForC) {
+  LabOptions options;
+  options.configure = [](CoreConfig& config) {
+    if (config.self == kA) config.asynchronous = {kB};
+  };
+  Lab lab(options);
+  lab.connect(kA, kB);
+  lab.run();
+  const bool refused =
+      lab.show(kA).peers[0].refused == Reason::different_protocol || lab.show(kB).peers[0].refused == Reason::different_protocol;
+  EXPECT_TRUE(refused) << "by whoever heard the other first";
+}
+
+}  // namespace
+}  // namespace lockstep
