@@ -178,6 +178,33 @@ TEST(Load, PathsAreBetweenTwoHostsAndTheSameFromBothEnds) {
   EXPECT_EQ(dump(again.config.resources[0]), dump(r0));
 }
 
+std::string protocols_text(const Resource& resource) {
+  std::string out;
+  for (const Host& from : resource.hosts) {
+    for (const Host& to : resource.hosts) {
+      if (from.node_id != to.node_id) out.push_back(resource.protocol(from, to));
+    }
+    out.push_back(' ');
+  }
+  return out;
+}
+
+TEST(Load, AConnectionMayHaveAProtocolOfItsOwn) {
+  std::string text = kPaths;
+  const std::string last = "connection { host beta; host delta; }";
+  const std::string alone = "connection { host beta; host delta; net { protocol A; } }";
+  text.replace(text.find(last), last.size(), alone);
+  const Loaded loaded = load_text(text);
+  ASSERT_TRUE(loaded.ok()) << loaded.errors();
+  EXPECT_EQ(protocols_text(loaded.config.resources[0]), "CC CA CA ");
+  const Loaded again = load_text(dump(loaded.config));
+  ASSERT_TRUE(again.ok()) << again.errors() << dump(loaded.config);
+  EXPECT_EQ(protocols_text(again.config.resources[0]), "CC CA CA ");
+  EXPECT_EQ(dump(again.config), dump(loaded.config));
+  text.replace(text.find("protocol A"), 10, "timeout 50");
+  EXPECT_FALSE(load_text(text).ok()) << "any other option is one for all connections";
+}
+
 TEST(Load, DumpReadsBackTheSame) {
   const Loaded first = load_text(kContract);
   const std::string text = dump(first.config);
