@@ -97,7 +97,19 @@ bool only_nodes_differ(const config::Resource& before, const config::Resource& w
     left.witnesses.clear();
     return config::dump(left);
   };
-  return alone(before) == alone(wanted);
+  // A protocol that changes, or that of a new node, takes effect with a start.
+  const auto protocols_stay = [&] {
+    const config::Host* now = before.host(node);
+    const config::Host* then = wanted.host(node);
+    if (now == nullptr || then == nullptr) return true;
+    for (const config::Host& other : wanted.hosts) {
+      const config::Host* old = before.by_seat(other.seat());
+      const char was = old == nullptr ? 'C' : before.protocol(*now, *old);
+      if (other.name != node && was != wanted.protocol(*then, other)) return false;
+    }
+    return true;
+  };
+  return protocols_stay() && alone(before) == alone(wanted);
 }
 
 config::Resource as_seen_by(config::Resource resource, std::string_view node) {

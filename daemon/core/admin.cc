@@ -237,7 +237,7 @@ void Admin::hand_over() {
   if (!r_.write_path.quiet()) return;
   // Peers that follow are brought level, and are in the set that is handed over. One that takes too long is not: it is resynced afterwards.
   const Duration patience = (deadline_ - since_) / 2;
-  if (r_.feed.all_level() || r_.ctx.now >= since_ + patience || !r_.membership.may_decide()) {
+  if (r_.feed.all_level() || MUTANT(follower_taken_in_behind) || r_.ctx.now >= since_ + patience || !r_.membership.may_decide()) {
     demoting_ready_ = true;
   } else {
     r_.feed.flush_soon();

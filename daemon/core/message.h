@@ -387,6 +387,7 @@ struct FollowerFlush {
 struct Following {
   Stamp stamp;
   bool on = false;
+  uint64_t position = 0;  // the newest of the Primary: what the resync copied may be as new, and is settled with it
   friend bool operator==(const Following&, const Following&) = default;
 };
 

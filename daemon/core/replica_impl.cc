@@ -174,6 +174,7 @@ void ReplicaImpl::tell_paused() {
 }
 
 void ReplicaImpl::stop_copying(Seat seat) {
+  if (feed.follows(seat)) send(seat, Following{membership.stamp(), false, 0});
   source.abort(seat);
   feed.stop(seat);
   peer(seat).replicating = false;
@@ -360,7 +361,7 @@ void ReplicaImpl::link_down(Seat seat) {
     if (was_replicating && !feed.active(seat)) write_path.mark_in_doubt(seat);
     source.abort(seat);
     feed.stop(seat);
-    secondary.link_lost(seat);
+    secondary.forget_what_waits(seat);
     if (verifier.active(seat)) verifier.stop(seat);
     target.abort(seat);
     admin.drop_done(seat);

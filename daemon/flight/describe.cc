@@ -115,7 +115,9 @@ struct MessageText {
   std::string operator()(const FollowerFlush& m) const {
     return fmt::format("FollowerFlush {} op {} pos {}", stamp(m.stamp), m.op.value, m.position);
   }
-  std::string operator()(const Following& m) const { return fmt::format("Following {} {}", stamp(m.stamp), m.on); }
+  std::string operator()(const Following& m) const {
+    return fmt::format("Following {} {} pos {}", stamp(m.stamp), m.on, m.position);
+  }
   std::string operator()(const YieldRequest& m) const { return "YieldRequest " + stamp(m.stamp); }
   std::string operator()(const Superseded& m) const {
     return fmt::format("Superseded acc {} start {} token {:x}", describe(m.known.acceptor), m.known.start, m.known.token);

@@ -205,7 +205,7 @@ auto fields(M& m) {
 }
 template <Like<Following> M>
 auto fields(M& m) {
-  return std::tie(m.stamp, m.on);
+  return std::tie(m.stamp, m.on, m.position);
 }
 
 template <Like<Differences> M>

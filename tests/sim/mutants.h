@@ -7,7 +7,8 @@
 // a lost leg, at a drop or at a force alone, what a new Primary has in its intent map (its members have all that was written before),
 // the target's flush before its join, the half that is not seasoned, what a replaced voter had granted, answers between the flush and
 // the decision of a smaller set (2874 seeds), bits of a history that is given up, and a force that leaves voters behind, since the operator of the simulator keeps those from
-// electing anybody, and a round that counts on a word of a peer that is met before it is decided. Unit tests hold those.
+// electing anybody, a round that counts on a word of a peer that is met before it is decided, a flush of a follower that clears what was sent behind
+// it to the same block, what a follower forgets before the members have settled it, and a gap in what a follower was sent. Unit tests hold those.
 #pragma once
 
 #include <cstdint>
@@ -90,6 +91,8 @@
   X(P11, metadata_failure_ignored, any, "a failed metadata write is taken for a good one")                                     \
   X(P11, flush_failure_ignored, any, "a failed flush is taken for a good one")                                                 \
   X(P11, write_failure_ignored, any, "a Secondary goes on with a disk that refused a write")                                   \
+  X(P5, follower_taken_in_behind, followers, "a follower that lacks something is in the set that is handed over")              \
+  X(order, owed_taken_for_in_flight, followers, "what found no room on the way to a follower is not owed")                     \
   X(order, order_not_told, followers, "a follower is not told what comes before what")                                         \
   X(order, follower_out_of_order, followers, "a follower applies changes as they come")                                        \
   X(order, flushed_in_front, followers, "a follower answers a flush before what was sent in front of it is applied")           \

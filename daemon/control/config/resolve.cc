@@ -330,6 +330,15 @@ void Resolver::check_connections() {
     complaints_.error(draft_.connections.front().at,
                       "data nodes without a connection between them are not built yet: name them all");
   check_alike();
+  for (const Host& one : out_.hosts) {
+    for (const Host& other : out_.hosts) {
+      if (one.node_id < other.node_id && out_.protocol(one, other) != out_.protocol(other, one))
+        complaints_.error(draft_.name.at,
+                          fmt::format("{} and {} would have different protocols: write it into the resource's net {{ }} "
+                                      "or into their connection",
+                                      one.name, other.name));
+    }
+  }
 }
 
 // One set of net options for all connections, but for the protocol.

@@ -58,7 +58,7 @@ const std::vector<OptionSpec> kOptions = {
   not_yet(net, "sndbuf-size", "the kernel sizes socket buffers"),
   not_yet(net, "rcvbuf-size", "the kernel sizes socket buffers"),
   {net, "on-congestion", choice, "", 0, 0, "block", "block|pull-ahead|disconnect", "", B::yes, "what becomes of a peer under protocol A or B that is too far behind: writes wait for it, it is resynced later, or its connection is closed"},
-  {net, "congestion-fill", size, "bytes", 64 << 10, int64_t{1} << 30, "32M", "", "", B::yes, "how much a peer under protocol A or B may be sent and not have applied"},
+  {net, "congestion-fill", size, "bytes", 64 << 10, int64_t{128} << 20, "32M", "", "", B::yes, "how much a peer under protocol A or B may be sent and not have applied"},
   meaningless(net, "congestion-extents", "what a peer may lack is marked block by block; congestion-fill bounds it"),
   not_yet(net, "allow-remote-read", "reads are served from the local disk"),
   meaningless(net, "cram-hmac-alg", "the handshake has one keyed algorithm; shared-secret or shared-secret-file is enough"),

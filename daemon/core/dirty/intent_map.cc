@@ -109,6 +109,12 @@ void IntentMap::settle_all() {
   }
 }
 
+void IntentMap::levelled_at(uint64_t position) {
+  for (Extent& extent : extents_) {
+    if (std::exchange(extent.pinned, false)) extent.position = std::max(extent.position, position);
+  }
+}
+
 void IntentMap::pin_all() {
   for (uint64_t i = wanted_.next_set(0); i < wanted_.size(); i = wanted_.next_set(i + 1)) {
     extents_[i].pinned = true;

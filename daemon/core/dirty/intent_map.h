@@ -42,6 +42,8 @@ class IntentMap {
   // This copy was levelled and has joined, and the Primary that levelled it says so: what was pinned is as good as the rest. Positions
   // stay: what flowed since the flush that went before the join is settled when the Primary says so.
   void unpin_all();
+  // This copy was levelled and follows: as unpin_all(), and what was pinned is settled when that position is.
+  void levelled_at(uint64_t position);
   // This copy left its writer: what is set may differ from others until it is levelled.
   void pin_all();
   bool any_pinned() const;

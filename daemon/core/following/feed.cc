@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/mutation.h"
 #include "core/replica_impl.h"
 
 namespace lockstep {
@@ -34,7 +35,8 @@ void Feed::follow(Seat peer) {
   line.progress = line.followed = r_.ctx.now;
   r_.ctx.record.peers[peer.value].disk = r_.peer(peer).hello->disk;
   r_.records.changed();
-  r_.send(peer, Following{r_.membership.stamp(), true});
+  r_.send(peer, Following{r_.membership.stamp(), true, r_.write_path.last_position()});
+  tell_settled(peer);
 }
 
 void Feed::stop(Seat peer) {
@@ -58,8 +60,10 @@ bool Feed::congested(const Line& line) const {
 
 bool Feed::holds_writes() const {
   if (r_.ctx.config.on_congestion != OnCongestion::block) return false;
-  return std::any_of(lines_.begin(), lines_.end(),
-                     [this](const Line& line) { return line.phase == Phase::following && congested(line); });
+  for (Seat seat : r_.data_peers()) {
+    if (active(seat) && !r_.source.copying(seat) && congested(lines_[seat.value])) return true;
+  }
+  return false;
 }
 
 bool Feed::in_flight(Seat peer, uint64_t block) const {
@@ -78,7 +82,7 @@ void Feed::in_flight_now(Line& line, Seat peer, const Range& range, bool all) {
       line.unsettled.emplace(block, line.generation);
     }
   }
-  line.open.push_back(range);
+  line.unflushed = true;
 }
 
 bool Feed::write(const Op& op, Seat peer) {
@@ -87,7 +91,9 @@ bool Feed::write(const Op& op, Seat peer) {
   if (congested(line)) {
     // As long as its copy is a mixture anyway, it need not have every write: a chunk will bring the block.
     if (r_.source.copying(peer)) {
-      for (uint64_t block = first_of(op.range); block < end_of(op.range); ++block) line.unsettled.erase(block);
+      for (uint64_t block = first_of(op.range); block < end_of(op.range); ++block) {
+        if (!MUTANT(owed_taken_for_in_flight)) line.unsettled.erase(block);
+      }
       return false;
     }
     if (r_.ctx.config.on_congestion != OnCongestion::block) {
@@ -102,8 +108,9 @@ bool Feed::write(const Op& op, Seat peer) {
       FollowerWrite{r_.membership.stamp(), op.position, line.last_sent, r_.write_path.retired(), op.kind, op.range, by_receipt},
       op.kind == OpKind::write ? op.payload : PayloadId{});
   line.last_sent = op.position;
-  line.sent[op.position] = {op.range.length, op.id, r_.ctx.now};
-  line.bytes += op.range.length;
+  const uint64_t bytes = op.kind == OpKind::write ? op.range.length : 0;  // what is zeroed or trimmed costs nobody memory
+  line.sent[op.position] = {bytes, op.id, r_.ctx.now};
+  line.bytes += bytes;
   if (r_.source.began(peer) || line.phase == Phase::following) in_flight_now(line, peer, op.range, false);
   return by_receipt;
 }
@@ -115,8 +122,7 @@ void Feed::too_far_behind(Seat peer) {
   line.phase = Phase::ahead;
   line.too_far_behind = true;
   line.unsettled.clear();
-  line.open.clear();
-  line.flushing.clear();
+  line.unflushed = false;
   line.flush = {};
   r_.peer(peer).replicating = false;
   r_.ctx.note(Notice::left_behind, peer, line.bytes);
@@ -136,8 +142,11 @@ bool Feed::write_reply(Seat from, OpId op, IoStatus status) {
   if (found == line.sent.end()) return true;
   const OpId awaited = found->second.op;
   line.progress = r_.ctx.now;
+  r_.source.heard(from);
   line.bytes -= found->second.bytes;
   line.sent.erase(found);
+  const bool alone = line.sent.empty() || line.sent.begin()->first > line.flush_position;
+  if (line.flush.value != 0 && line.flush_alone == kNever && alone) line.flush_alone = r_.ctx.now;
   if (status != IoStatus::ok) {
     r_.peer(from).disk_usable = false;
     r_.stop_copying(from);
@@ -150,15 +159,15 @@ bool Feed::write_reply(Seat from, OpId op, IoStatus status) {
 void Feed::copied(Seat peer, const Range& blocks) { in_flight_now(lines_[peer.value], peer, blocks, true); }
 
 bool Feed::flush_due(const Line& line) const {
-  if (line.flush.value != 0 || (line.open.empty() && line.flushed >= line.last_sent)) return false;
+  if (line.flush.value != 0 || (!line.unflushed && line.flushed >= line.last_sent)) return false;
   return r_.ctx.now >= line.next_flush || line.unsettled.size() >= r_.ctx.config.resync_flush_blocks;
 }
 
 // It answers when everything that was sent before is applied, and on its stable storage.
 void Feed::flush(Seat peer) {
   Line& line = lines_[peer.value];
-  if (line.sent.empty()) line.progress = r_.ctx.now;
-  line.flushing.swap(line.open);
+  line.flush_alone = line.sent.empty() ? r_.ctx.now : kNever;
+  line.unflushed = false;
   ++line.generation;
   line.flush = {kFeedOpBit | r_.ctx.fresh_id()};
   line.flush_position = line.last_sent;
@@ -177,15 +186,11 @@ bool Feed::flush_reply(Seat from, OpId op, IoStatus status) {
     r_.stop_copying(from);
     return true;
   }
-  for (const Range& range : line.flushing) {
-    for (uint64_t block = first_of(range); block < end_of(range); ++block) {
-      const auto known = line.unsettled.find(block);
-      if (known == line.unsettled.end() || known->second >= line.generation) continue;
-      r_.dirty.clear(from, {block * kBlockBytes, kBlockBytes});
-      line.unsettled.erase(known);
-    }
-  }
-  line.flushing.clear();
+  std::erase_if(line.unsettled, [&](const auto& known) {
+    if (known.second >= line.generation) return false;
+    r_.dirty.clear(from, {known.first * kBlockBytes, kBlockBytes});
+    return true;
+  });
   line.flushed = line.flush_position;
   line.next_flush = r_.ctx.now + r_.ctx.config.settle_interval;
   tell_settled(from);
@@ -195,7 +200,8 @@ bool Feed::flush_reply(Seat from, OpId op, IoStatus status) {
 // What is on its stable storage and on that of all members: of nothing else it may forget where it was written.
 void Feed::tell_settled(Seat peer) {
   Line& line = lines_[peer.value];
-  const uint64_t everywhere = std::min(line.flushed, r_.write_path.settled());
+  const bool all_flushed = !line.unflushed && line.flushed >= line.last_sent;
+  const uint64_t everywhere = all_flushed ? r_.write_path.settled() : std::min(line.flushed, r_.write_path.settled());
   if (line.phase != Phase::following || everywhere <= line.told) return;
   line.told = everywhere;
   r_.send(peer, Settled{r_.membership.stamp(), everywhere});
@@ -203,7 +209,7 @@ void Feed::tell_settled(Seat peer) {
 
 bool Feed::level(Seat peer) const {
   const Line& line = lines_[peer.value];
-  return line.phase == Phase::following && line.sent.empty() && line.flush.value == 0 && line.open.empty() &&
+  return line.phase == Phase::following && line.sent.empty() && line.flush.value == 0 && !line.unflushed &&
          line.flushed >= line.last_sent && r_.dirty.of(peer).count() == 0;
 }
 
@@ -239,7 +245,7 @@ void Feed::pump() {
         r_.close_link(peer, Reason::congested, true);
         continue;
       }
-      r_.send(peer, Following{r_.membership.stamp(), false});
+      r_.send(peer, Following{r_.membership.stamp(), false, 0});
       line.pause = std::min(std::max(line.pause * 2, kFirstPause), kLongestPause);
     }
     if (line.phase == Phase::ahead && line.sent.empty()) {
@@ -261,7 +267,7 @@ Instant Feed::next_deadline() const {
   Instant due = kNever;
   for (const Line& line : lines_) {
     const bool flushes = line.phase > Phase::ahead && line.flush.value == 0;
-    const bool something = !line.open.empty() || line.flushed < line.last_sent;
+    const bool something = line.unflushed || line.flushed < line.last_sent;
     if (flushes && something) due = std::min(due, line.next_flush);
     if (line.phase == Phase::none && line.not_before > r_.ctx.now) due = std::min(due, line.not_before);
   }
@@ -270,7 +276,9 @@ Instant Feed::next_deadline() const {
 
 Instant Feed::waiting_since(Seat peer) const {
   const Line& line = lines_[peer.value];
-  return line.phase != Phase::none && (!line.sent.empty() || line.flush.value != 0) ? line.progress : kNever;
+  if (line.phase == Phase::none) return kNever;
+  const Instant flush = line.flush.value != 0 ? line.flush_alone : kNever;
+  return std::min(flush, line.sent.empty() ? kNever : line.progress);
 }
 
 }  // namespace lockstep

@@ -86,13 +86,13 @@ class Feed {
     uint64_t bytes = 0;                                // of those
     uint64_t last_sent = 0;                            // position
     std::unordered_map<uint64_t, uint64_t> unsettled;  // blocks in flight: the flush that will cover each
-    std::vector<Range> open;                           // written since the last flush was begun
-    std::vector<Range> flushing;                       // what the running one covers
+    bool unflushed = false;                            // something was written since the last flush was begun
     uint64_t generation = 1;                           // of the flush that comes next
     OpId flush;                                        // zero: none
     uint64_t flush_position = 0;                       // what it covers
-    uint64_t flushed = 0;                              // up to this position all is on its stable storage
-    uint64_t told = 0;                                 // of that
+    Instant flush_alone = kNever;  // since when all that it covers is applied: from then on only the flush itself is waited for
+    uint64_t flushed = 0;          // up to this position all is on its stable storage
+    uint64_t told = 0;             // of that
     Instant next_flush = kLongAgo;
     Instant progress;               // its last answer, or the first thing that was sent after all were there
     Instant not_before = kLongAgo;  // resyncs, after it was left behind

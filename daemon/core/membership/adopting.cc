@@ -217,13 +217,16 @@ void Membership::apply_set_change(const std::optional<Tenure>& old, const Tenure
         r_.ctx.note(Notice::peer_joined, seat);
       }
     }
-    if (!next.members.contains(self)) r_.intents.pin_all();
+    // One that follows the same Primary goes on: that one tells when what it was sent is settled.
+    const bool goes_on = next.primary && old->primary == next.primary && r_.target.follows(next.primary->node);
+    if (!next.members.contains(self) && !goes_on) r_.intents.pin_all();
     r_.target.set_changed(*old, next);
     const bool kept = old->members.contains(self) && next.members.contains(self) && !r_.ctx.record.inconsistent;
     const bool other_primary = old->primary != next.primary;
     // A new Primary that kept this copy in the set followed a clean hand-over: all that was written before is settled.
     // A copy that joins waits for the word of the Primary that levelled it: if that one died, the others may differ in what it had in flight.
     if (self_added && !r_.ctx.record.inconsistent && (next.clean || MUTANT(joined_copy_unpinned))) r_.intents.unpin_all();
+    if (self_added && !r_.ctx.record.inconsistent && next.clean) r_.intents.settle_all();
     if ((kept && other_primary && next.primary && next.primary->node != self) || (kept && next.clean)) r_.intents.settle_all();
     if (other_primary) r_.secondary.reset_settled();
     // Clean says that all members hold the same bytes, flushed: what their maps still have against each other is history.

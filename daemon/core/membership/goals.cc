@@ -146,7 +146,9 @@ SeatSet Membership::desired_members(const Tenure& from) const {
     const Peer& peer = r_.peer(seat);
     if (feeds(seat)) {
       // What a Primary leaves behind in order is the same everywhere.
-      if (hand_over_desired(from) && r_.feed.level(seat) && r_.good_copy(seat)) members.insert(seat);
+      if (hand_over_desired(from) && (r_.feed.level(seat) || (MUTANT(follower_taken_in_behind) && r_.feed.follows(seat))) &&
+          r_.good_copy(seat))
+        members.insert(seat);
       continue;
     }
     const bool whole = peer.met && peer.disk_usable && peer.replicating;

@@ -46,9 +46,9 @@ class Membership {
   Reason frozen_reason() const { return frozen_; }
   bool member(Seat seat) const { return adopted() && adopted()->members.contains(seat); }
   // Completions need this seat's acknowledgement: it is in the decided set, or in one that may have been decided.
+  bool completions_need(Seat seat) const;
   // This node is Primary, and that peer is under protocol A or B with it.
   bool feeds(Seat seat) const;
-  bool completions_need(Seat seat) const;
   // This node copies to those that are outside the set: the Primary, or when there is none the author of the tenure, or the lowest member.
   bool is_resync_source() const;
   // Without a Primary: who copies, and changes the set. kNoSeat: nobody that this node knows of.

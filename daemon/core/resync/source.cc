@@ -86,11 +86,13 @@ Instant ResyncSource::next_deadline() const {
     if (ask_again_[peer.value] > r_.ctx.now) due = std::min(due, ask_again_[peer.value]);
     const Run& run = runs_[peer.value];
     if (run.phase == Phase::copying && run.next_pass > r_.ctx.now) due = std::min(due, run.next_pass);
-    const bool waits = run.phase == Phase::copying && !paused(peer) && has_room(run);
+    const bool waits = run.phase == Phase::copying && !paused(peer) && has_room(peer);
     if (waits && !pace_.may_begin(r_.ctx.now)) due = std::min(due, pace_.next());
   }
   return due;
 }
+
+void ResyncSource::heard(Seat peer) { runs_[peer.value].progress = r_.ctx.now; }
 
 Instant ResyncSource::waiting_since(Seat peer) const {
   const Run& run = runs_[peer.value];
@@ -122,8 +124,8 @@ void ResyncSource::copy(Seat peer) {
   if (MUTANT(join_with_bits_left) && run.copied > 0) run.cursor = r_.dirty.of(peer).size();
   // A quarter at a time, so that what is adjacent is submitted together: the block layer makes large requests of it on both nodes, with which
   // a disk does up to twice as much.
-  run.filling = has_room(run);
-  while (run.filling && !paused(peer) && pace_.may_begin(r_.ctx.now) && next_chunk(peer)) run.filling = has_room(run);
+  run.filling = has_room(peer);
+  while (run.filling && !paused(peer) && pace_.may_begin(r_.ctx.now) && next_chunk(peer)) run.filling = has_room(peer);
   const bool pass_done = run.chunks.empty() && run.differing.empty() && run.cursor >= r_.dirty.of(peer).size();
   const bool stands = run.chunks.empty() && (pass_done || paused(peer));
   if (run.flush.value == 0 && !run.written.empty() && (stands || flush_due(run))) return flush(peer);
@@ -333,9 +335,11 @@ void ResyncSource::over(Seat peer, OpId op) {
 // Blocks that are remembered until they are flushed: no more than that, however long a flush takes.
 uint64_t ResyncSource::most_unflushed() const { return r_.ctx.config.resync_flush_blocks * 8; }
 
-bool ResyncSource::has_room(const Run& run) const {
+bool ResyncSource::has_room(Seat peer) const {
+  const Run& run = runs_[peer.value];
   const size_t window = r_.ctx.config.resync_window;
   if (run.flush.value != 0 && run.written_blocks >= most_unflushed()) return false;
+  if (r_.feed.active(peer) && r_.feed.blocks_in_flight(peer) >= most_unflushed()) return false;
   return run.chunks.size() + (run.filling ? 1 : std::max<size_t>(window / 4, 1)) <= window;
 }
 

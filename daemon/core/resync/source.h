@@ -37,6 +37,8 @@ class ResyncSource {
   void set_changed();  // a join was decided
   // The target has recorded that it is one, and what it lacks.
   bool began(Seat peer) const { return runs_[peer.value].phase > Phase::waiting_for_map; }
+  // The target answered something that is in front of what the resync waits for.
+  void heard(Seat peer);
   // Not yet every block was copied.
   bool copying(Seat peer) const {
     return runs_[peer.value].phase == Phase::waiting_for_map || runs_[peer.value].phase == Phase::copying;
@@ -98,7 +100,7 @@ class ResyncSource {
   void over(Seat peer, OpId op);
   void refused(Seat peer);
   uint64_t most_unflushed() const;
-  bool has_room(const Run& run) const;
+  bool has_room(Seat peer) const;
   bool flush_due(const Run& run) const;
   void flush(Seat peer);
   void finish(Seat peer);

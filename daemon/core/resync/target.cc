@@ -30,6 +30,7 @@ void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
     return r_.send(from, ResyncDeclined{begin.stamp});
   }
   if (following_) abort(source_);
+  r_.secondary.forget_what_waits(from);  // of an earlier run, which its source has forgotten
   behind_ = kNoSeat;
   source_ = from;
   stamp_ = begin.stamp;
@@ -155,15 +156,16 @@ void ResyncTarget::flushed_for_join(Seat from, LinkId link, OpId op, uint64_t ru
 
 // What this copy may have and the Primary lacks was sent by that one, which has it marked until it is settled: as long as it is the same.
 void ResyncTarget::following(Seat from, const Following& word) {
-  if (source_ != from || word.stamp != r_.membership.stamp() || r_.ctx.record.inconsistent) return;
+  if (source_ != from || word.stamp != r_.membership.stamp()) return;
   if (!word.on) {
     abort(from);
     behind_ = from;
     return;
   }
+  if (r_.ctx.record.inconsistent) return;
   following_ = true;
   r_.dirty.clear_all(from);
-  r_.intents.unpin_all();
+  r_.intents.levelled_at(word.position);
   r_.ctx.record.peers[from.value].disk = r_.peer(from).hello->disk;
   r_.records.changed();
 }

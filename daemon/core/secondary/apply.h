@@ -26,7 +26,7 @@ class Secondary {
   // Of a follower (following.cc).
   void follow(Seat from, const FollowerWrite& request, PayloadId payload);
   bool later(Seat from, const Message& message, PayloadId payload);  // true: it comes back when what came before it is applied
-  void link_lost(Seat seat);
+  void forget_what_waits(Seat seat);
   void read(Seat from, const ReadRequest& request);
   void compare(Seat from, const CompareRequest& request, PayloadId digests);
   void settled(Seat from, const Settled& notice);
@@ -60,6 +60,7 @@ class Secondary {
   void mark_for_absent(const Range& range);
   void go_on_in_order();
   void give_up_in_order();
+  void go_on_behind();
   void submit(const PendingWrite& pending);
   void finished(const PendingWrite& pending, IoStatus status);
   void could_not_read(Seat asked, const Range& range, IoStatus status);

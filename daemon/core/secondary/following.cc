@@ -36,6 +36,10 @@ void Secondary::follow(Seat from, const FollowerWrite& request, PayloadId payloa
 void Secondary::go_on_in_order() {
   in_order_.pump([this](const PendingWrite& write) { return r_.intents.durable(write.range); },
                  [this](const PendingWrite& write) { submit(write); });
+  go_on_behind();
+}
+
+void Secondary::go_on_behind() {
   while (!behind_.empty() && in_order_.reached(behind_.front().position)) {
     const Behind next = std::move(behind_.front());
     behind_.pop_front();
@@ -45,13 +49,17 @@ void Secondary::go_on_in_order() {
 
 void Secondary::give_up_in_order() {
   for (const PendingWrite& write : in_order_.give_up()) finished(write, IoStatus::io_error);
+  go_on_behind();  // what is asked for there is refused
 }
 
 // A chunk of a resync, a comparison, a flush: they are about what this copy has when all that came before is applied.
 bool Secondary::later(Seat from, const Message& message, PayloadId payload) {
-  if (const auto* flush = std::get_if<FollowerFlush>(&message); flush != nullptr && missed_something(from, *flush)) {
-    r_.close_link(from, Reason::protocol_violation);
-    return true;
+  if (const auto* flush = std::get_if<FollowerFlush>(&message); flush != nullptr) {
+    if (r_.target.source() != from) return true;  // of a run that was declined
+    if (missed_something(from, *flush)) {
+      r_.close_link(from, Reason::protocol_violation);
+      return true;
+    }
   }
   const bool waits = std::holds_alternative<ResyncWrite>(message) || std::holds_alternative<CompareRequest>(message) ||
                      std::holds_alternative<FlushRequest>(message) || std::holds_alternative<FollowerFlush>(message) ||
@@ -61,7 +69,7 @@ bool Secondary::later(Seat from, const Message& message, PayloadId payload) {
   return true;
 }
 
-void Secondary::link_lost(Seat seat) {
+void Secondary::forget_what_waits(Seat seat) {
   std::erase_if(behind_, [this, seat](const Behind& one) {
     if (one.from != seat) return false;
     r_.release(one.payload);

@@ -78,6 +78,7 @@ class WritePath {
   uint64_t settled() const { return settled_; }
   // Changes up to here were answered, or are over: what is asked for from now on may build on them. (Some of them may be under way.)
   uint64_t retired() const { return retired_; }
+  uint64_t last_position() const { return last_position_; }
   bool everything_settled() const { return settled_ >= last_position_; }
   void flush_soon() { flush_wanted_ = true; }
   Instant next_deadline() const;

@@ -93,7 +93,7 @@ inline std::vector<Message> sample_messages() {
       FollowerWrite{sample_stamp(), 1235, 1230, 1229, OpKind::write, range, true},
       WriteReceived{op},
       FollowerFlush{sample_stamp(), op, 1235},
-      Following{sample_stamp(), true},
+      Following{sample_stamp(), true, 1240},
   };
 }
 

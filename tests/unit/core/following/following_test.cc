@@ -104,6 +104,57 @@ TEST_F(Followers, ABitGoesWithAFlushThatWasBegunBehindTheWriteAndWithNoOther) {
   EXPECT_FALSE(marked(4));
 }
 
+// After a crash of the Primary the others know by their intent maps what they may have and it may lack.
+TEST_F(Followers, ForgetNothingThatIsNotSettledEverywhere) {
+  begin();
+  lab_->node(kA).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::flush; };
+  lab_->write(kA, block(3));
+  lab_->advance(seconds(2));
+  EXPECT_FALSE(marked(3)) << "it is flushed there";
+  EXPECT_EQ(sent<Settled>(), 0u);
+  lab_->advance(seconds(5));
+  EXPECT_EQ(lab_->show(kB).hot_extents, 1u);
+  lab_->node(kA).hold_disk = [](const DiskIo&) { return false; };
+  lab_->advance(seconds(7));
+  EXPECT_GE(sent<Settled>(), 1u);
+  EXPECT_EQ(lab_->show(kB).hot_extents, 0u);
+}
+
+// A resync in between makes nothing older than it is (found by a review).
+TEST_F(Followers, ForgetNothingForALinkThatWasLostForAMoment) {
+  begin();
+  lab_->node(kA).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::flush; };
+  lab_->write(kA, block(3));
+  lab_->run();
+  lab_->cut(kA, kB);
+  lab_->connect(kA, kB);
+  lab_->advance(seconds(2));
+  ASSERT_TRUE(follows());
+  lab_->advance(seconds(5));
+  EXPECT_EQ(lab_->show(kB).hot_extents, 1u);
+  lab_->node(kA).hold_disk = [](const DiskIo&) { return false; };
+  lab_->advance(seconds(7));
+  EXPECT_EQ(lab_->show(kB).hot_extents, 0u);
+}
+
+TEST_F(Followers, AFailedDiskDoesNotLeaveWhatWaitedBehindItsWrites) {
+  begin();
+  hold_writes_of_b();
+  lab_->write(kA, block(1));
+  lab_->run();
+  lab_->write(kA, block(2));
+  lab_->advance(seconds(1));
+  ASSERT_EQ(sent<FollowerFlush>(), 1u);
+  lab_->node(kB).disk_status = [](const DiskIo&) { return IoStatus::io_error; };
+  release_b();
+  lab_->advance(seconds(1));
+  EXPECT_EQ(lab_->show(kA).peers[0].disk, DiskState::diskless);
+  const AdminId down = lab_->admin(kA, AdminOp::secondary);
+  lab_->advance(seconds(2));
+  EXPECT_TRUE(lab_->ok(kA, down));
+  EXPECT_EQ(lab_->node(kB).tenure(), lab_->node(kA).tenure()) << "it adopts what is decided";
+}
+
 TEST_F(Followers, AWriteInABlockThatAResyncOwesSettlesNothing) {
   begin([](CoreConfig& config) {
     config.resync_chunk_bytes = kBlockBytes;
