@@ -50,7 +50,8 @@ json peer_device_json(const ResourceStatus& status, const PeerSnapshot& peer, si
   out["has-online-verify-details"] = peer.verify.running;
   out["percent-in-sync"] = percent_in_sync(differing, shape.size_bytes);
   out["verify"] = verify_json(status, peer.verify, volume);
-  if (peer.follows || peer.bytes_behind > 0) {  // under protocol A or B: sent, and not applied there
+  if (peer.follows || peer.followed) out["follower"] = peer.follows ? "peer" : "here";  // under protocol A or B
+  if (peer.follows || peer.bytes_behind > 0) {                                          // sent, and not applied there
     out["bytes-behind"] = peer.bytes_behind;
     out["seconds-behind"] = static_cast<double>(peer.behind_for.ns) / 1e9;
   }

@@ -107,6 +107,7 @@ PeerSnapshot show_peer(const ReplicaImpl& r, const Peer& peer, Instant now) {
     if (r.verifier.active(peer.seat)) shown.replication = ReplicationState::verify_source;
   }
   shown.follows = r.feed.follows(peer.seat);
+  shown.followed = r.target.follows(peer.seat);
   shown.bytes_behind = r.feed.bytes_behind(peer.seat);
   if (const Instant since = r.feed.behind_since(peer.seat); since != kNever) shown.behind_for = now - since;
   shown.dirty_blocks = r.blocks_in_doubt(peer.seat);

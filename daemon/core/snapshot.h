@@ -84,6 +84,7 @@ struct PeerSnapshot {
   bool paused_there = false;
   bool held_here = false;     // resyncs wait until what must happen before one has been done (CoreConfig::hold_resync)
   bool follows = false;       // it is under protocol A or B, and has all but what is on its way
+  bool followed = false;      // this node is, with it as its Primary
   uint64_t bytes_behind = 0;  // sent to it, and not applied there
   Duration behind_for;        // since the oldest of that was sent
   uint64_t recent_rate = 0;   // of the running resync or comparison, bytes a second over the last seconds

@@ -114,12 +114,12 @@ void mix_snapshot(Mixer& mix, const Snapshot& shown) {
   }
   for (const PeerSnapshot& peer : peers) {
     const auto& [node, connected, peer_role, peer_disk, replication, blocks, dirty_of, total, done, running, silent, refused,
-                 differing, fence, paused_here, paused_there, held, follows, behind, behind_for, rate, verify] = peer;
+                 differing, fence, paused_here, paused_there, held, follows, followed, behind, behind_for, rate, verify] = peer;
     mix.numbers(node, connected, peer_role, peer_disk, replication, blocks, total, done, running, silent, refused);
     for (const Range& range : differing) mix.numbers(range.offset, range.length);
     for (const uint64_t of : dirty_of) mix(of);
     mix_fence(mix, fence);
-    mix.numbers(paused_here, paused_there, held, follows, behind, behind_for, rate);
+    mix.numbers(paused_here, paused_there, held, follows, followed, behind, behind_for, rate);
     mix_comparison(mix, verify);
   }
 }

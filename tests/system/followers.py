@@ -47,6 +47,8 @@ def switched_over():
         expect(all(node.status()["devices"][0]["disk-state"] == "UpToDate" for node in cluster.nodes),
                "a switch-over left the follower behind")
         beta.promote()
+        for node in cluster.nodes:
+            node.wait_sync()
         check_writes(cluster, beta.uri("r0"), BLOCKS, [writer.log])
         wait_until(lambda: follows(beta, alpha), "alpha to follow beta")
         another = Writer(cluster, "another", [beta.uri("r0")], BLOCKS)

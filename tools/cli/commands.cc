@@ -42,7 +42,7 @@ const std::vector<CommandSpec> kCommands = {
   {"show-gi", required, Runs::in_daemon, "", "identities and generations"},
   {"explain", required, Runs::in_daemon, "", "why not: explain RESOURCE [promote|io|resync]"},
   {"wait-connect", required, Runs::waits, "timeout=", "wait until every data peer is Connected"},
-  {"wait-sync", required, Runs::waits, "timeout=", "wait until every disk is UpToDate and nothing is out of sync"},
+  {"wait-sync", required, Runs::waits, "timeout=", "wait until every disk is UpToDate (Consistent, under protocol A or B) and nothing is out of sync"},
 };
 // clang-format on
 

@@ -82,15 +82,21 @@ bool all_connected(const json& resource) {
 
 bool all_in_sync(const json& resource) {
   if (!all_connected(resource)) return false;
+  // A copy under protocol A or B has all but what is on its way, and is never more than Consistent.
+  bool follows = false;
+  for (const json& connection : list(resource, "connections")) {
+    for (const json& device : list(connection, "peer_devices")) follows = follows || text(device, "follower") == "here";
+  }
+  const auto good = [](const std::string& state, bool follower) { return state == (follower ? "Consistent" : "UpToDate"); };
   for (const json& device : list(resource, "devices")) {
-    if (text(device, "disk-state") != "UpToDate") return false;
+    if (!good(text(device, "disk-state"), follows)) return false;
   }
   for (const json& connection : list(resource, "connections")) {
     for (const json& device : list(connection, "peer_devices")) {
       // What verify found is no work for a resync.
       const json& verify = device.is_object() && device.contains("verify") ? device["verify"] : kNothing;
       const double differing = number(device, "out-of-sync", 1) - number(verify, "differing", 0);
-      if (text(device, "peer-disk-state") != "UpToDate" || differing > 0) return false;
+      if (!good(text(device, "peer-disk-state"), text(device, "follower") == "peer") || differing > 0) return false;
     }
   }
   return true;

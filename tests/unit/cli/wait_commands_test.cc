@@ -68,6 +68,20 @@ TEST(AllInSync, WantsEveryDiskUpToDateAndNothingOutOfSync) {
   EXPECT_FALSE(spoilt([](json& r) { peer_device(r).erase("out-of-sync"); }));  // not known is not zero
 }
 
+TEST(AllInSync, AFollowerIsConsistentAndNothingMore) {
+  json resource = in_sync();
+  peer_device(resource)["peer-disk-state"] = "Consistent";
+  EXPECT_FALSE(all_in_sync(resource));
+  peer_device(resource)["follower"] = "peer";
+  EXPECT_TRUE(all_in_sync(resource));
+  peer_device(resource)["follower"] = "here";
+  EXPECT_FALSE(all_in_sync(resource));
+  peer_device(resource)["peer-disk-state"] = "UpToDate";
+  EXPECT_FALSE(all_in_sync(resource));
+  resource["devices"][0]["disk-state"] = "Consistent";
+  EXPECT_TRUE(all_in_sync(resource));
+}
+
 TEST(AllConnected, DoesNotLookAtDisks) {
   EXPECT_TRUE(all_connected(resyncing(1, 1, 1)));
   json resource = in_sync();
