@@ -90,8 +90,12 @@ void Oracle::compare_identical() {
 }
 
 // What a resync is about to copy is what its source knows: the marks of the target's own disk count for nothing from here on. A write that is
-// under way flows to both.
+// under way flows to both. A source that stood still may begin with what its target said long ago: a target that has another tenure by now
+// takes none of it, and goes by its own marks.
 void Oracle::resync_begins(Seat source, Seat target, const BitVector& known) {
+  const auto& theirs = disks_.at(target)->record().adopted;
+  const auto& mine = disks_.at(source)->record().adopted;
+  if (!mine || !theirs || !(stamp_of(*theirs) == stamp_of(*mine))) return;
   for (const Pair& pair : pairs_) {
     const bool these = (pair.a == source && pair.b == target) || (pair.a == target && pair.b == source);
     if (!these || !common_ground(pair)) continue;
