@@ -323,7 +323,8 @@ void ReplicaImpl::metadata_done(const MetaDone& said) {
   const bool was_intent = intents.done(event.token, event.ok);
   CHECK(was_intent || dirty.done(event.token, event.ok));
   if (!event.ok) return disk_failed(Reason::metadata_failed);
-  if (!was_intent) return;
+  // Marks that are stored now may let an extent go that a write waits for.
+  if (!was_intent) return write_path.waits_for_room() ? write_path.cool() : void();
   write_path.intents_progressed();
   secondary.intents_progressed();
 }

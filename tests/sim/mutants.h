@@ -62,6 +62,7 @@
   X(P4, unflushed_not_marked, volatile_caches, "what was answered and not flushed everywhere is not marked for a lost peer")   \
   X(P4, intents_never_told, any, "a copy that comes back does not tell which extents were hot here")                           \
   X(P4, settled_without_flush, volatile_caches, "settled is said without a flush")                                             \
+  X(P4, marks_taken_for_stored, any, "a dirty bit counts as durable before its page is written")                               \
   X(P4, intent_cleared_uncovered, any, "an intent bit is cleared before the dirty bits that replace it are durable")           \
   X(P4, joined_copy_unpinned, story, "a copy that joins forgets at once what it was levelled in")                              \
   X(P4, unclean_set_kept, any, "a promotion after an unclean end keeps members that were not levelled")                        \

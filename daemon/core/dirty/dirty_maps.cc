@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/mutation.h"
+
 namespace lockstep {
 
 namespace {
@@ -21,7 +23,7 @@ DirtyMaps::DirtyMaps(Context& context, std::array<BitVector, kMaxDataNodes> load
     Map& map = maps_[peer.value];
     BitVector& found = loaded[peer.value];
     map.bits = found.size() == blocks ? std::move(found) : BitVector(blocks, true);
-    map.pages.resize(map.bits.pages());
+    make(map);
     // Set bits may stand for pages that could not be read.
     for (uint64_t i = map.bits.next_set(0); i < blocks; i = map.bits.next_set((i / kBitsPerPage + 1) * kBitsPerPage))
       map.pages[i / kBitsPerPage].dirty = true;
@@ -31,8 +33,14 @@ DirtyMaps::DirtyMaps(Context& context, std::array<BitVector, kMaxDataNodes> load
 void DirtyMaps::add(Seat peer) {
   Map& map = maps_[peer.value];
   map.bits = BitVector(blocks_, true);
-  map.pages.resize(map.bits.pages());
+  make(map);
   touch(map, 0, blocks_);
+}
+
+// Everything counts as marked just now.
+void DirtyMaps::make(Map& map) {
+  map.pages.resize(map.bits.pages());
+  map.marked.assign((blocks_ + kBlocksPerExtent - 1) / kBlocksPerExtent, writes_);
 }
 
 void DirtyMaps::remove(Seat peer) {
@@ -50,7 +58,10 @@ void DirtyMaps::touch(Map& map, uint64_t first, uint64_t count) {
 void DirtyMaps::mark_blocks(Seat peer, uint64_t first, uint64_t count) {
   Map& map = maps_[peer.value];
   if (first >= blocks_ || map.bits.size() == 0) return;
-  if (map.bits.set_range(first, count) != 0) touch(map, first, count);
+  if (map.bits.set_range(first, count) == 0) return;
+  touch(map, first, count);
+  const uint64_t last = std::min(blocks_, first + count) - 1;
+  for (uint64_t extent = first / kBlocksPerExtent; extent <= last / kBlocksPerExtent; ++extent) map.marked[extent] = writes_;
 }
 
 void DirtyMaps::mark(Seat peer, const Range& range) { mark_blocks(peer, first_block(range), touched_blocks(range)); }
@@ -78,15 +89,19 @@ bool DirtyMaps::durable(Seat peer, uint64_t extent) const {
   if (map.bits.size() == 0) return true;
   const uint64_t first = extent * kBlocksPerExtent;
   const uint64_t last = std::min(blocks_, first + kBlocksPerExtent) - 1;
-  for (uint64_t page = first / kBitsPerPage; page <= last / kBitsPerPage; ++page) {
-    if (map.pages[page].dirty || map.pages[page].writing) return false;
+  for (uint64_t index = first / kBitsPerPage; index <= last / kBitsPerPage; ++index) {
+    const Page& page = map.pages[index];
+    if ((page.dirty || page.writing) && page.stored <= map.marked[extent] && !MUTANT(marks_taken_for_stored)) return false;
   }
   return true;
 }
 
-bool DirtyMaps::durable(Seat peer) const {
-  const auto& pages = maps_[peer.value].pages;
-  return std::none_of(pages.begin(), pages.end(), [](const Page& page) { return page.dirty || page.writing; });
+bool DirtyMaps::durable(Seat peer, const Range& range) const {
+  const uint64_t end = std::min(blocks_ * kBlockBytes, range.end());
+  for (uint64_t extent = range.offset / kExtentBytes; extent * kExtentBytes < end; ++extent) {
+    if (!durable(peer, extent)) return false;
+  }
+  return true;
 }
 
 void DirtyMaps::pump() {
@@ -99,6 +114,7 @@ void DirtyMaps::pump() {
       page.dirty = false;
       page.writing = true;
       page.token = {ctx_.fresh_id()};
+      page.begun = ++writes_;
       ctx_.emit(WriteBitmapPage{page.token, peer, index, std::make_shared<const BitPage>(map.bits.page(index))});
     }
   }
@@ -109,7 +125,10 @@ bool DirtyMaps::done(MetaToken token, bool ok) {
     for (Page& page : map.pages) {
       if (!page.writing || page.token != token) continue;
       page.writing = false;
-      if (!ok) failed_ = true;
+      if (ok)
+        page.stored = page.begun;
+      else
+        failed_ = true;
       return true;
     }
   }

@@ -29,9 +29,9 @@ class DirtyMaps {
   void mark_extents(Seat peer, const BitVector& extents);
   void clear(Seat peer, const Range& range);
   void clear_all(Seat peer);
-  // What is marked for this peer in this extent is on stable storage.
+  // What is marked for this peer in this extent is on stable storage: in every version of its pages that a crash could leave behind.
   bool durable(Seat peer, uint64_t extent) const;
-  bool durable(Seat peer) const;  // in any extent
+  bool durable(Seat peer, const Range& range) const;
 
   void pump();
   bool done(MetaToken token, bool ok);  // true if the token was ours
@@ -43,16 +43,22 @@ class DirtyMaps {
     bool dirty = false;
     bool writing = false;
     MetaToken token;
+    uint64_t begun = 0;   // number of the last write of it,
+    uint64_t stored = 0;  // and of the last one that is done
   };
   struct Map {
     BitVector bits;
     std::vector<Page> pages;
+    // Of each extent: the last write that was begun before a bit was set in it. Whichever came after it has that bit, if it is still set.
+    std::vector<uint64_t> marked;
   };
+  void make(Map& map);
   void touch(Map& map, uint64_t first, uint64_t count);
 
   Context& ctx_;
   std::array<Map, kMaxDataNodes> maps_;
   uint64_t blocks_;
+  uint64_t writes_ = 0;  // begun, of pages of any map
   bool failed_ = false;
 };
 

@@ -80,10 +80,11 @@ bool Membership::grown_marked(const Tenure& next) {
   const uint64_t before = span_of(*adopted());
   const uint64_t now = std::min(span_of(next), r_.ctx.record.size_bytes);
   if (now <= before || r_.records.failed()) return true;
+  const Range added{before, now - before};
   bool durable = true;
   for (Seat seat : r_.data_peers() - next.members) {
-    if (growth_marked_ != next.number) r_.dirty.mark(seat, {before, now - before});
-    durable = durable && r_.dirty.durable(seat);
+    if (growth_marked_ != next.number) r_.dirty.mark(seat, added);
+    durable = durable && r_.dirty.durable(seat, added);
   }
   growth_marked_ = next.number;
   if (!durable) r_.dirty.pump();

@@ -122,6 +122,64 @@ TEST_F(DirtyMapsTest, APageThatChangesWhileItIsWrittenIsWrittenAgain) {
   EXPECT_TRUE(maps_.durable(kB, 0));
 }
 
+TEST_F(DirtyMapsTest, AnExtentIsDurableThoughAnotherOneOfItsPageChangesAllTheTime) {
+  maps_.mark_blocks(kB, 0, 1);
+  write_all();
+  maps_.mark_blocks(kB, kBlocksPerExtent, 1);
+  EXPECT_TRUE(maps_.durable(kB, 0));
+  EXPECT_FALSE(maps_.durable(kB, 1));
+  const auto second = pump();
+  maps_.mark_blocks(kB, 2 * kBlocksPerExtent, 1);
+  EXPECT_TRUE(maps_.durable(kB, 0));
+  EXPECT_FALSE(maps_.durable(kB, 1));
+  EXPECT_TRUE(maps_.done(second.at(0).token, true));
+  EXPECT_TRUE(maps_.durable(kB, 0));
+  EXPECT_TRUE(maps_.durable(kB, 1));
+  EXPECT_FALSE(maps_.durable(kB, 2));
+}
+
+TEST_F(DirtyMapsTest, WhatWasClearedAndMarkedAgainIsNotDurableByAnEarlierWrite) {
+  maps_.mark_blocks(kB, 0, 1);
+  write_all();
+  maps_.clear(kB, {0, kBlockBytes});
+  EXPECT_TRUE(maps_.durable(kB, 0)) << "nothing is marked";
+  const auto without = pump();
+  maps_.mark_blocks(kB, 0, 1);
+  EXPECT_FALSE(maps_.durable(kB, 0));
+  EXPECT_TRUE(maps_.done(without.at(0).token, true));
+  EXPECT_FALSE(maps_.durable(kB, 0));
+  write_all();
+  EXPECT_TRUE(maps_.durable(kB, 0));
+}
+
+TEST_F(DirtyMapsTest, AnExtentOnTwoPagesNeedsBoth) {
+  constexpr uint64_t extent = kBitsPerPage / kBlocksPerExtent;
+  static_assert(kBitsPerPage % kBlocksPerExtent != 0);
+  maps_.mark_blocks(kB, kBitsPerPage - 1, 2);
+  const auto both = pump();
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_TRUE(maps_.done(both[0].token, true));
+  EXPECT_FALSE(maps_.durable(kB, extent));
+  EXPECT_TRUE(maps_.done(both[1].token, true));
+  EXPECT_TRUE(maps_.durable(kB, extent));
+  maps_.mark_blocks(kB, kBitsPerPage - 1 - kBlocksPerExtent, 1);  // the first of the two pages, for the extent before
+  EXPECT_FALSE(maps_.durable(kB, extent - 1));
+  EXPECT_TRUE(maps_.durable(kB, extent));
+  EXPECT_FALSE(maps_.durable(kB, Range{0, kBlocks * kBlockBytes}));
+  EXPECT_TRUE(maps_.durable(kB, Range{extent * kExtentBytes, 10 * kExtentBytes}));
+}
+
+TEST_F(DirtyMapsTest, OfANodeThatIsAddedNothingIsDurableYet) {
+  maps_.mark_blocks(kB, 0, 1);
+  write_all();
+  maps_.remove(kB);
+  EXPECT_TRUE(maps_.durable(kB, 0)) << "there is no map";
+  maps_.add(kB);
+  EXPECT_FALSE(maps_.durable(kB, 0));
+  write_all();
+  EXPECT_TRUE(maps_.durable(kB, 0));
+}
+
 TEST_F(DirtyMapsTest, WhatIsMarkedAlreadyWritesNothing) {
   maps_.mark_blocks(kB, 0, 10);
   write_all();
