@@ -120,6 +120,9 @@ INSTANTIATE_TEST_SUITE_P(
              "c:1:53: alpha and beta have a connection already"},
         Case{"own_net", two(kA, kB, kC + kPairs + "connection { host beta; host gamma; net { ping-int 3; } }"),
              "c:1:141: net options of one connection alone are not built yet: put them into the resource's net { }"},
+        Case{
+            "two_protocols", two(kA + " net { protocol A; }", kB),
+            "c:1:10: alpha and beta would have different protocols: write it into the resource's net { } or into their connection"},
         Case{"path_in_mesh", two(kA, kB, "connection-mesh { hosts alpha beta; path { host alpha address h:7; } }"),
              "c:1:51: paths are between two hosts: write connection { path { ... } } for each pair in place of connection-mesh"},
         Case{

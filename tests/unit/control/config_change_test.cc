@@ -80,6 +80,24 @@ TEST(ConfigChange, PathsBetweenTwoOthersChangeNothingHere) {
   EXPECT_TRUE(only_nodes_differ(before, changed, "beta")) << "and there it is taken over";
 }
 
+// Who follows whom is settled when two nodes meet.
+TEST(ConfigChange, AProtocolIsTakenOverByAStartOnly) {
+  const std::string id = "options { resource-uuid 01234567-89ab-4def-8123-456789abcdef; } ";
+  const auto three = [&id](const std::string& with_beta, const std::string& with_delta, const std::string& others) {
+    return parsed(with_a_third(id + "connection { host alpha; host beta; " + with_beta +
+                               " } connection { host alpha; host delta; " + with_delta +
+                               " } connection { host beta; host delta; " + others + " }"));
+  };
+  const config::Resource two = resource(id);
+  const std::string a = "net { protocol A; }";
+  EXPECT_TRUE(only_nodes_differ(two, three("", "", ""), "alpha"));
+  EXPECT_FALSE(only_nodes_differ(two, three("", a, ""), "alpha")) << "of a new node";
+  EXPECT_FALSE(only_nodes_differ(two, three(a, "", ""), "alpha")) << "of one that was there";
+  EXPECT_FALSE(only_nodes_differ(three("", a, ""), three("", "net { protocol B; }", ""), "alpha"));
+  EXPECT_TRUE(only_nodes_differ(two, three("", "", a), "alpha")) << "between two others";
+  EXPECT_TRUE(only_nodes_differ(three("", a, ""), two, "alpha")) << "of a node that goes";
+}
+
 TEST(ConfigChange, APrimaryIsNotRestarted) {
   const config::Resource before = resource("net { ping-int 2; }");
   const config::Resource wanted = resource("");
