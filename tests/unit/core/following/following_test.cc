@@ -33,6 +33,47 @@ class Followers : public testing::Test {
     lab_->node(kB).hold_disk = [](const DiskIo&) { return false; };
     lab_->run();
   }
+  // From here on each change of B waits at its disk until it is let go; with `flushes` too, they wait until release_b().
+  void hold_each_change_of_b(bool flushes = false) {
+    lab_->node(kB).hold_disk = [this, flushes](const DiskIo& io) {
+      if (!is_change(io.kind)) return flushes && io.kind == OpKind::flush;
+      if (changes_let_go_ == 0) return true;
+      --changes_let_go_;
+      return false;
+    };
+  }
+  void let_a_change_of_b_go() {
+    ++changes_let_go_;
+    lab_->run();
+  }
+  void hold_reads_of_a() {
+    lab_->node(kA).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::read; };
+  }
+  void release_a() {
+    lab_->node(kA).hold_disk = [](const DiskIo&) { return false; };
+    lab_->run();
+  }
+  void owe(const Range& range) {
+    lab_->cut(kA, kB);
+    lab_->write(kA, range);
+    lab_->run();
+    lab_->delivered.clear();
+  }
+  // Of the same Primary: the witness is another one.
+  void another_tenure() {
+    const uint64_t before = lab_->node(kB).tenure().number;
+    for (Seat seat : {kA, kB}) lab_->cut(seat, kW);
+    lab_->start_witness(kW, uuid(777));
+    for (Seat seat : {kA, kB}) lab_->connect(seat, kW);
+    lab_->advance(milliseconds(500));
+    ASSERT_GT(lab_->node(kB).tenure().number, before);
+    ASSERT_EQ(lab_->node(kB).tenure().primary, lab_->node(kA).tenure().primary);
+    ASSERT_TRUE(follows());
+  }
+  bool timed_out() {
+    const auto& closed = lab_->node(kA).closed;
+    return !closed.empty() && closed.back().reason == Reason::acknowledgement_timeout;
+  }
   template <class T>
   size_t sent() {
     return static_cast<size_t>(std::count_if(lab_->delivered.begin(), lab_->delivered.end(), [](const Lab::Mail& letter) {
@@ -40,6 +81,7 @@ class Followers : public testing::Test {
     }));
   }
   std::optional<Lab> lab_;
+  int changes_let_go_ = 0;
 };
 
 TEST_F(Followers, AreNotInTheSetOfTheirPrimary) {
@@ -336,6 +378,209 @@ TEST_F(Followers, AreNotPromotedWhenThePrimaryIsGone) {
   lab_->advance(seconds(12));
   EXPECT_FALSE(lab_->ok(kB, up));
   EXPECT_NE(lab_->reason(kB, up), Reason::none);
+}
+
+// Its source gave that one up without a word: what it asked for last would make whole what the new one has only begun to copy.
+TEST_F(Followers, ABegunResyncForgetsWhatWaitedOfAnEarlierOne) {
+  begin();
+  hold_writes_of_b();
+  lab_->write(kA, block(1));
+  lab_->run();
+  const Stamp stamp = stamp_of(lab_->node(kB).tenure());
+  lab_->inject(kA, kB, JoinPrepare{stamp, {77}});
+  lab_->inject(kA, kB, ResyncBegin{stamp, false});
+  release_b();
+  EXPECT_EQ(sent<ResyncMap>(), 1u) << "the new one has begun";
+  EXPECT_EQ(sent<JoinReady>(), 0u);
+  EXPECT_TRUE(lab_->node(kB).record.inconsistent);
+}
+
+// Its Primary says no more of what it has said already.
+TEST_F(Followers, ALaterTenureOfTheirPrimaryPinsNothing) {
+  begin();
+  lab_->write(kA, block(1));
+  lab_->advance(seconds(1));
+  ASSERT_GE(sent<Settled>(), 1u);
+  ASSERT_EQ(lab_->show(kB).hot_extents, 1u);
+  another_tenure();
+  lab_->advance(seconds(6));
+  EXPECT_EQ(lab_->show(kB).hot_extents, 0u);
+}
+
+// The first write is settled after that tenure, and the second one is not.
+TEST_F(Followers, ALaterTenureOfTheirPrimaryMakesNothingOlderThanItIs) {
+  begin();
+  const auto is_flush = [](const DiskIo& io) { return io.kind == OpKind::flush; };
+  lab_->node(kB).hold_disk = is_flush;
+  lab_->write(kA, block(1));
+  lab_->advance(seconds(1));
+  lab_->node(kA).hold_disk = is_flush;
+  lab_->write(kA, {kExtentBytes, kBlockBytes});
+  another_tenure();
+  ASSERT_EQ(sent<Settled>(), 0u);
+  release_b();
+  lab_->advance(seconds(6));
+  EXPECT_EQ(sent<Settled>(), 1u);
+  EXPECT_EQ(lab_->show(kB).hot_extents, 1u);
+  release_a();
+  lab_->advance(seconds(6));
+  EXPECT_EQ(lab_->show(kB).hot_extents, 0u);
+}
+
+TEST_F(Followers, AChunkThatWaitsBehindChangesIsWaitedForWhileTheyAreAnswered) {
+  begin();
+  owe(block(0));
+  hold_reads_of_a();
+  lab_->connect(kA, kB);
+  lab_->advance(milliseconds(200));
+  hold_each_change_of_b();
+  for (uint64_t i = 0; i < 4; ++i) lab_->write(kA, block(10 + i));
+  release_a();
+  ASSERT_EQ(sent<ResyncWrite>(), 1u);
+  for (int i = 0; i < 4; ++i) {
+    lab_->advance(seconds(3));
+    EXPECT_FALSE(timed_out());
+    let_a_change_of_b_go();
+  }
+  release_b();
+  lab_->advance(seconds(1));
+  EXPECT_TRUE(follows());
+}
+
+TEST_F(Followers, NoMoreIsCopiedThanMayWaitForAFlush) {
+  begin([](CoreConfig& config) {
+    config.resync_chunk_bytes = 16 * kBlockBytes;
+    config.resync_window = 1;
+    config.resync_flush_blocks = 16;
+  });
+  owe({0, 512 * kBlockBytes});
+  lab_->node(kB).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::flush; };
+  lab_->connect(kA, kB);
+  lab_->advance(seconds(1));
+  EXPECT_EQ(sent<ResyncWrite>(), 8u);
+  release_b();
+  lab_->advance(seconds(2));
+  EXPECT_EQ(sent<ResyncWrite>(), 32u);
+  EXPECT_TRUE(follows());
+}
+
+// A chunk brings the block.
+TEST_F(Followers, DuringAResyncNoWriteWaitsForRoom) {
+  begin([](CoreConfig& config) { config.congestion_bytes = 2 * kBlockBytes; });
+  owe(block(0));
+  hold_reads_of_a();
+  lab_->connect(kA, kB);
+  lab_->advance(milliseconds(200));
+  hold_writes_of_b();
+  for (uint64_t i = 1; i < 5; ++i) {
+    const ClientIo io = lab_->write(kA, block(i));
+    EXPECT_EQ(lab_->answer(kA, io), IoStatus::ok);
+  }
+  EXPECT_EQ(sent<FollowerWrite>(), 2u);
+  EXPECT_EQ(lab_->show(kA).dirty_blocks[kB.value], 3u) << "owed: what it lacked before, and what found no room";
+  release_b();
+  release_a();
+  lab_->advance(seconds(2));
+  EXPECT_TRUE(follows());
+  EXPECT_EQ(lab_->show(kA).dirty_blocks[kB.value], 0u);
+}
+
+// No chunk comes any more.
+TEST_F(Followers, WhileAResyncIsEndingWritesWaitForRoom) {
+  begin([](CoreConfig& config) { config.congestion_bytes = 2 * kBlockBytes; });
+  owe(block(0));
+  const auto is_flush = [](const DiskIo& io) { return io.kind == OpKind::flush; };
+  lab_->node(kB).hold_disk = is_flush;
+  lab_->connect(kA, kB);
+  lab_->advance(milliseconds(500));
+  ASSERT_EQ(sent<JoinPrepare>(), 1u);
+  hold_each_change_of_b(true);
+  ClientIo io;
+  for (uint64_t i = 1; i < 4; ++i) io = lab_->write(kA, block(i));
+  EXPECT_EQ(lab_->answer(kA, io), std::nullopt);
+  let_a_change_of_b_go();
+  EXPECT_EQ(lab_->answer(kA, io), IoStatus::ok);
+  EXPECT_FALSE(follows()) << "it is still ending";
+}
+
+TEST_F(Followers, WhoIsTooFarBehindWhileAResyncIsEndingIsLeftBehind) {
+  begin([](CoreConfig& config) {
+    config.on_congestion = OnCongestion::pull_ahead;
+    config.congestion_bytes = 2 * kBlockBytes;
+  });
+  owe(block(0));
+  lab_->node(kB).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::flush; };
+  lab_->connect(kA, kB);
+  lab_->advance(milliseconds(500));
+  ASSERT_EQ(sent<JoinPrepare>(), 1u);
+  hold_each_change_of_b(true);
+  for (uint64_t i = 1; i < 4; ++i) EXPECT_EQ(lab_->answer(kA, lab_->write(kA, block(i))), IoStatus::ok);
+  EXPECT_EQ(lab_->show(kA).peers[0].replication, ReplicationState::ahead);
+  release_b();
+  lab_->advance(seconds(5));
+  EXPECT_TRUE(follows());
+  EXPECT_EQ(lab_->show(kA).dirty_blocks[kB.value], 0u);
+}
+
+TEST_F(Followers, AFlushIsWaitedForWhileWhatItCoversIsBeingApplied) {
+  begin();
+  hold_each_change_of_b();
+  for (uint64_t i = 0; i < 4; ++i) lab_->write(kA, block(i));
+  for (int i = 0; i < 4; ++i) {
+    lab_->advance(seconds(3));
+    EXPECT_FALSE(timed_out());
+    let_a_change_of_b_go();
+  }
+  EXPECT_EQ(sent<FollowerFlush>(), 2u) << "the second one covers three of them";
+  lab_->advance(seconds(1));
+  EXPECT_FALSE(marked(3));
+}
+
+// Changes are answered all the while, and there is always a later one under way.
+TEST_F(Followers, AFlushThatHasNothingLeftToWaitForHasItsTime) {
+  begin();
+  hold_each_change_of_b(true);
+  lab_->write(kA, block(0));
+  lab_->advance(seconds(1));
+  ASSERT_EQ(sent<FollowerFlush>(), 1u);
+  for (uint64_t i = 1; i < 9 && !timed_out(); ++i) {
+    lab_->write(kA, block(i));
+    let_a_change_of_b_go();
+    lab_->advance(seconds(1));
+  }
+  EXPECT_TRUE(timed_out());
+}
+
+// Its source has not heard yet that it was declined.
+TEST_F(Followers, AFlushOfAResyncThatWasDeclinedIsNoViolation) {
+  begin();
+  owe(block(0));
+  lab_->admin(kB, AdminOp::pause_sync);
+  lab_->lose_mail = [](const Lab::Mail& letter) {
+    return std::holds_alternative<ResyncPaused>(letter.send.message) ||
+           std::holds_alternative<ResyncDeclined>(letter.send.message);
+  };
+  lab_->connect(kA, kB);
+  lab_->run();
+  lab_->write(kA, block(1));
+  lab_->advance(seconds(1));
+  ASSERT_EQ(sent<FollowerWrite>(), 1u);
+  ASSERT_GE(sent<FollowerFlush>(), 1u);
+  EXPECT_TRUE(lab_->node(kB).closed.empty());
+  EXPECT_EQ(sent<FlushReply>(), 0u) << "it has nothing of what that would cover";
+  EXPECT_TRUE(marked(1));
+}
+
+// Nobody else will say it, and nothing more is written.
+TEST_F(Followers, WhatTheyWereSentIsSettledByASwitchOver) {
+  begin();
+  lab_->write(kA, block(0));
+  const AdminId down = lab_->admin(kA, AdminOp::secondary);
+  lab_->advance(seconds(1));
+  ASSERT_TRUE(lab_->ok(kA, down));
+  ASSERT_EQ(lab_->node(kB).tenure().members, (SeatSet{kA, kB}));
+  lab_->advance(seconds(5));
+  EXPECT_EQ(lab_->show(kB).hot_extents, 0u);
 }
 
 // Both ends have the pair's protocol in their hellos.

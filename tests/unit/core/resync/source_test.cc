@@ -55,6 +55,32 @@ TEST_F(ResyncTest, WhoHasJoinedIsToldWhatIsSettled) {
   EXPECT_EQ(lab_.show(kB).hot_extents, 0u);
 }
 
+// The Primary that wrote there is none any more, and whoever comes next has positions of its own.
+TEST_F(ResyncTest, WhoJoinsByACleanHandOverHasNothingLeftToBeSettled) {
+  lab_.node(kB).hold_disk = [this](const DiskIo& io) { return is_flush(io) && sent<JoinPrepare>() > 0; };
+  reconnect();
+  ASSERT_EQ(sent<JoinPrepare>(), 1);
+  lab_.write(kA, {kExtentBytes, 4096});
+  // The round that is to decide the hand-over finds that B may join.
+  lab_.lose_mail = [](const Lab::Mail& letter) {
+    return letter.send.to == kB && std::holds_alternative<Prepare>(letter.send.message);
+  };
+  lab_.hold_mail = [](const Lab::Mail& letter) {
+    return letter.send.to == kW && std::holds_alternative<Prepare>(letter.send.message);
+  };
+  const uint64_t before = lab_.node(kA).tenure().number;
+  const AdminId down = lab_.admin(kA, AdminOp::secondary);
+  lab_.node(kB).hold_disk = none;
+  lab_.run();
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  lab_.run();
+  ASSERT_TRUE(lab_.ok(kA, down));
+  ASSERT_EQ(lab_.node(kA).tenure().number, before + 1);
+  ASSERT_TRUE(joined());
+  lab_.advance(seconds(6));
+  EXPECT_EQ(lab_.show(kB).hot_extents, 0u);
+}
+
 // What a resync has written there differs from every other copy until the join, whatever the Primary has settled with its members.
 TEST_F(ResyncTest, WhatIsSettledIsNoWordForTheTarget) {
   lab_.lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<JoinPrepare>(letter.send.message); };
