@@ -32,7 +32,7 @@ void Admin::request(const AdminRequest& request) {
   given_up_ = false;
   demoting_ready_ = false;
   creating_ = false;
-  growing_to_ = 0;
+  resizing_to_ = 0;
   if (request.op == AdminOp::change_nodes) nodes_.begin(request.nodes);
   if (request.op == AdminOp::stop || request.op == AdminOp::detach) r_.secondary.ends();
   forced_ = request.op == AdminOp::primary_force && r_.ctx.record.adopted;
@@ -82,6 +82,7 @@ void Admin::pump() {
     case AdminOp::suspend_io:
       return pump_suspend_io();
     case AdminOp::resize:
+    case AdminOp::shrink:
       return pump_resize();
     case AdminOp::change_nodes:
       return pump_change_nodes();
@@ -130,6 +131,7 @@ std::optional<Reason> Admin::done_at_once(const AdminRequest& request) {
     case AdminOp::stop:
     case AdminOp::suspend_io:
     case AdminOp::resize:
+    case AdminOp::shrink:
     case AdminOp::change_nodes:
     case AdminOp::detach:
     case AdminOp::outdate:
@@ -270,42 +272,6 @@ void Admin::pump_suspend_io() {
   if (r_.ctx.now < deadline_) return;
   if (!was_suspended_) r_.write_path.resume();
   finish(false, r_.membership.serving() ? Reason::io_pending : Reason::no_quorum);
-}
-
-// To what size; none is refused. All copies have to have room for it, and to be current: one that is behind would be shut out.
-Reason Admin::choose_size(uint64_t volume) {
-  if (!r_.disk_usable) return Reason::no_disk;
-  if (r_.membership.adopted()->volumes.size() > 1) return Reason::several_volumes;
-  uint64_t room = r_.ctx.record.size_bytes;
-  for (Seat seat : r_.data_peers()) {
-    if (!r_.peer(seat).met) return Reason::not_all_current;
-    room = std::min(room, r_.peer(seat).hello->size_bytes);
-  }
-  if (!r_.membership.all_current()) return Reason::not_all_current;
-  uint64_t wanted = current_->range.length;
-  if (wanted == 0) wanted = std::max(room, volume);
-  wanted -= wanted % kBlockBytes;
-  if (wanted < volume) return Reason::would_shrink;
-  if (wanted > room) return Reason::disks_too_small;
-  growing_to_ = wanted;
-  return Reason::none;
-}
-
-// A tenure says the new size, and that this copy alone is current: what is new may differ elsewhere, and is copied as anything else that
-// a copy lacks (Membership::desired, grown_marked).
-void Admin::pump_resize() {
-  if (!r_.membership.serves_clients()) return finish(false, Reason::not_primary);
-  // An image of the disks is being taken: what grows would be copied into it.
-  if (r_.write_path.suspended()) return finish(false, Reason::io_suspended);
-  const uint64_t volume = span_of(*r_.membership.adopted());
-  if (growing_to_ == 0) {
-    const Reason refused = choose_size(volume);
-    if (refused != Reason::none) return finish(false, refused);
-  }
-  if (volume >= growing_to_) return finish(true);
-  if (!r_.disk_usable) return finish(false, Reason::no_disk);
-  if (!r_.membership.all_current() && !r_.membership.changing()) return finish(false, Reason::not_all_current);
-  if (r_.ctx.now >= deadline_) finish(false, r_.membership.serving() ? Reason::timed_out : Reason::no_quorum);
 }
 
 // What was given up already when it ends for want of votes comes back by itself: the configuration still names it.

@@ -33,8 +33,10 @@ class Admin {
   bool wants_creation() const { return creating_; }
   // What is being created: all that the disks have room for, or of one volume what was asked for, but no more than that.
   VolumeShapes volumes_to_create() const;
-  // The volume is to grow to so many bytes; zero: it is not.
-  uint64_t wants_size() const { return running(AdminOp::resize) ? growing_to_ : 0; }
+  // The volume is to have so many bytes; zero: what it has.
+  uint64_t wants_size() const { return running(AdminOp::resize) || running(AdminOp::shrink) ? resizing_to_ : 0; }
+  // The volume is to end there: nobody is served beyond it from now on.
+  uint64_t shrinks_to() const { return running(AdminOp::shrink) ? resizing_to_ : UINT64_MAX; }
   bool assumes_clean() const { return current_ && current_->assume_clean; }
   bool create_as_primary() const { return current_ && current_->op == AdminOp::primary_force; }
   const Uuid& fresh() const { return current_->fresh; }
@@ -82,6 +84,7 @@ class Admin {
   void pump_invalidate_remote();
   void pump_stop();
   void pump_suspend_io();
+  uint64_t room_everywhere() const;
   Reason choose_size(uint64_t volume);
   void pump_resize();
   void pump_change_nodes();
@@ -109,7 +112,7 @@ class Admin {
   bool new_history_ = false;
   Uuid left_;  // by a command that begins another history
   bool asked_ = false;
-  uint64_t growing_to_ = 0;
+  uint64_t resizing_to_ = 0;
   bool was_suspended_ = false;
   bool recording_ = false;  // the answer waits for a durable record
   bool given_up_ = false;   // invalidate-remote: the peer is out of the set, and nothing is left of what was known of its copy

@@ -91,5 +91,6 @@ using BitPage = std::array<uint64_t, kWordsPerPage>;
 constexpr uint64_t kBlockBytes = 4096;              // one bit of a dirty bitmap
 constexpr uint64_t kExtentBytes = 4 * 1024 * 1024;  // one bit of the intent map
 constexpr uint64_t kBlocksPerExtent = kExtentBytes / kBlockBytes;
+constexpr uint64_t blocks_of(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }  // the last one may be short
 
 }  // namespace lockstep

@@ -71,6 +71,7 @@ enum class AdminOp : uint8_t {
   change_nodes,  // the configuration names other data nodes or witnesses now: `nodes`
   detach,        // this node goes on without its disk, data and metadata, which no effect uses after the reply
   outdate,       // this copy may be lacking what others acknowledge, somebody who sees more says: durable when it is answered
+  shrink,        // on the Primary: the volume ends at `range.length`, and what lies behind it is given up
 };
 
 struct AdminRequest {

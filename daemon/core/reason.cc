@@ -124,7 +124,7 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::not_primary, "not-primary", "This node is not Primary: it serves no I/O.", "Give the command on the Primary.",
      kRefused},
     {Reason::would_shrink, "would-shrink", "The volume is larger than that: it would lose its end.",
-     "A volume can only grow. To make one smaller, copy its data to a new resource.", kRefused},
+     "If that end is not needed any more, and no file system reaches into it: resize --size SIZE --shrink.", kRefused},
     {Reason::disks_too_small, "disks-too-small", "The data area of some node's disk is smaller than that.",
      "Let that disk grow: on its node down, move-md, up; then resize again.", kRefused},
     {Reason::not_all_current, "not-all-current", "Some copy is not current, or not connected.",
@@ -170,6 +170,8 @@ constexpr auto kTable = std::to_array<Row>({
      "The peer was further behind than congestion-fill allows, and on-congestion says disconnect.",
      "connect brings it up to date again. A larger congestion-fill, or on-congestion pull-ahead, keeps the connection.",
      kRefused},
+    {Reason::would_grow, "would-grow", "The volume is not larger than that: there is nothing to give up.",
+     "Without --shrink it grows to that size. status --json shows the size that it has.", kRefused},
 });
 static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 

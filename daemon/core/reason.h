@@ -53,7 +53,7 @@ enum class Reason : uint8_t {
   verify_active,       // they are being compared already
   io_suspended,        // an operator suspended I/O
   not_primary,
-  would_shrink,     // a volume does not become smaller
+  would_shrink,     // a volume becomes smaller only where that is asked for
   disks_too_small,  // some copy's disk has no room for that
   not_all_current,  // some copy is not in the set
   still_named,      // the tenure names a node that is to go
@@ -71,9 +71,10 @@ enum class Reason : uint8_t {
   different_volumes,  // the peer has not the volumes that this node has
   several_volumes,    // not possible with more than one volume
   congested,          // a peer under protocol A or B is too far behind, and on-congestion says disconnect
+  would_grow,         // what is asked for as a smaller size is not smaller
 };
 
-constexpr size_t kReasons = static_cast<size_t>(Reason::congested) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::would_grow) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

@@ -15,8 +15,6 @@ Loaded checked(Loaded loaded) {
   return loaded;
 }
 
-uint64_t blocks_of(const NodeRecord& record) { return (record.size_bytes + kBlockBytes - 1) / kBlockBytes; }
-
 // How long a voter keeps silent after a start follows from what it granted, not from what is configured by now.
 AcceptorRecord remembered(AcceptorRecord record, const CoreConfig& config) {
   if (MUTANT(silent_as_configured)) record.longest_lease = config.lease;
@@ -44,7 +42,7 @@ ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
       records(ctx),
       acceptor(remembered(given.record.acceptor, config), given.record.boot, config.lease_drift_permille, now),
       intents(ctx, checked(given).intent, given.intent_sequences),
-      dirty(ctx, std::move(given.bitmaps), blocks_of(given.record)),
+      dirty(ctx, std::move(given.bitmaps), blocks_of(given.record.size_bytes)),
       disk(ctx),
       meeting(*this),
       membership(*this),
@@ -65,6 +63,7 @@ ReplicaImpl::ReplicaImpl(const CoreConfig& config, Loaded given, Instant now)
     acceptor.storage_failed();
     disk_usable = false;
   }
+  if (ctx.record.adopted && !ctx.record.adopted->volumes.empty()) dirty.cover(blocks_of(span_of(*ctx.record.adopted)));
   // What was being written when this node went down may differ from any other copy (design, section 3, "Dirty bitmap"). Against the Primary
   // that wrote it the intent map stands in for bits until that one is dropped, or has said what it has marked itself (ResyncTarget::writer_).
   for (Seat seat : data_peers()) {
@@ -79,7 +78,7 @@ uint64_t ReplicaImpl::blocks_in_doubt(Seat seat) const {
   const uint64_t marked = dirty_there.count();
   if (!target.unheard() || seat != fellow_primary(ctx.record)) return marked - std::min(marked, feed.blocks_in_flight(seat));
   uint64_t blocks = 0;
-  for_each_run(dirty_there, intents.bits(), [&blocks](const BlockRun& run) { blocks += run.count; });
+  for_each_run(dirty_there, intents.bits(), dirty.covered(), [&blocks](const BlockRun& run) { blocks += run.count; });
   return blocks;
 }
 
@@ -88,7 +87,7 @@ VolumeCounts ReplicaImpl::blocks_in_doubt(Seat seat, const VolumeShapes& volumes
   if (!target.unheard() || seat != fellow_primary(ctx.record)) return count_by_volume(dirty_there, volumes);
   VolumeCounts counts;
   for (size_t i = 0; i < volumes.size(); ++i) counts.push_back(0);
-  for_each_run(dirty_there, intents.bits(), [&](const BlockRun& run) {
+  for_each_run(dirty_there, intents.bits(), dirty.covered(), [&](const BlockRun& run) {
     for (size_t i = 0; i < volumes.size(); ++i) {
       const uint64_t base = volume_base(volumes, i) / kBlockBytes;
       const uint64_t first = std::max(run.first, base);

@@ -39,9 +39,9 @@ void SplitBrain::begin(Seat peer) {
   // Whole extents: a map with a hole in every second block would make a list without end.
   BitVector& mine = meetings_[peer.value].mine = r_.intents.bits();
   if (!common_ground(r_, peer)) mine.set_range(0, mine.size());
-  for_each_run(r_.dirty.of(peer), mine, [&mine](const BlockRun& run) { mark(mine, run); });
+  for_each_run(r_.dirty.of(peer), mine, r_.dirty.covered(), [&mine](const BlockRun& run) { mark(mine, run); });
   Differences said;
-  for_each_run(BitVector(r_.dirty.of(peer).size()), mine, [&](const BlockRun& run) {
+  for_each_run(BitVector(r_.dirty.of(peer).size()), mine, r_.dirty.covered(), [&](const BlockRun& run) {
     if (said.runs.full()) {
       r_.send(peer, said);
       said.runs.clear();

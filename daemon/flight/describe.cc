@@ -298,6 +298,8 @@ std::string_view name_of(AdminOp op) {
       return "detach";
     case AdminOp::outdate:
       return "outdate";
+    case AdminOp::shrink:
+      return "shrink";
     case AdminOp::resume_sync:
       return "resume-sync";
     case AdminOp::verify:

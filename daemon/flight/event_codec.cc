@@ -330,7 +330,7 @@ void pass_event(A& a, E& e) {
 template <class A, Like<AdminRequest> E>
 void pass_event(A& a, E& e) {
   auto& [id, op, peer, fresh, range, episode, assume_clean, nodes] = e;
-  unflagged(a, op, AdminOp::outdate);
+  unflagged(a, op, AdminOp::shrink);
   a.delta(id.value, a.base.admin);
   a.seat(peer);
   a.uuid(fresh);

@@ -74,6 +74,8 @@ std::string_view name_of(Fault fault) {
       return "suspend-io";
     case Fault::change_nodes:
       return "change-nodes";
+    case Fault::shrink:
+      return "shrink";
     case Fault::grow:
       return "grow";
     case Fault::pause_sync:

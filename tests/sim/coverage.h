@@ -49,8 +49,9 @@ enum class Fault : uint8_t {
   verify,               // an operator has the copies compared, and may change his mind
   detach,               // an operator takes a node's disk, and gives it back some time later
   rot,                  // blocks of a disk that keeps digests read as something else than was written
+  shrink,               // an operator gives up the end of a volume
 };
-constexpr size_t kFaults = static_cast<size_t>(Fault::rot) + 1;
+constexpr size_t kFaults = static_cast<size_t>(Fault::shrink) + 1;
 std::string_view name_of(Fault fault);
 
 constexpr size_t kNotices = static_cast<size_t>(Notice::left_behind) + 1;
@@ -84,8 +85,8 @@ struct Coverage {
   uint64_t frames_split = 0, frames_joined = 0, frames_cut = 0;
   uint64_t disk_errors = 0, meta_errors = 0;
   uint64_t witness_begins_anew = 0, levelled_unattended = 0;
-  uint64_t copies_compared = 0, differing_covered = 0, differing_to_copy = 0, volumes_grown = 0, several_volumes = 0,
-           followed = 0;
+  uint64_t copies_compared = 0, differing_covered = 0, differing_to_copy = 0, volumes_grown = 0, volumes_shrunk = 0,
+           several_volumes = 0, followed = 0;
   uint64_t rotten_blocks = 0, rot_found = 0;
 
   void hit(Fault fault) { ++faults[static_cast<size_t>(fault)]; }

@@ -50,6 +50,7 @@ constexpr Counter kCounters[] = {
     {"copies", "differing and covered", &Coverage::differing_covered},
     {"copies", "differing as a resync begins", &Coverage::differing_to_copy},
     {"volumes", "grown", &Coverage::volumes_grown},
+    {"volumes", "shrunk", &Coverage::volumes_shrunk},
     {"volumes", "several in one resource", &Coverage::several_volumes},
     {"followers", "writes applied in order", &Coverage::followed},
     {"rot", "blocks", &Coverage::rotten_blocks},

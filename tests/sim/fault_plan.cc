@@ -99,6 +99,7 @@ void draw_growth(uint64_t seed, Plan& plan) {
   if (!once || !prng.chance(20)) return;
   plan.manager.volume_bytes = (plan.extents - prng.between(1, 4)) * kExtentBytes - prng.below(2) * 5 * kBlockBytes;
   plan.faults.insert(plan.faults.end(), 2, Fault::grow);
+  if (Prng(seed ^ 0x6a09e667f3bcc909).chance(60)) plan.faults.insert(plan.faults.end(), 2, Fault::shrink);
 }
 
 // In place of one that grows. A volume may end within an extent: what follows it there belongs to nobody.

@@ -51,23 +51,23 @@ void History::chose(std::vector<uint64_t> content) {
 }
 
 History::Writer History::writer_of(uint64_t block, uint64_t value) const {
+  if (value == initial(block)) return {};
   if (is_torn(value)) {
     Writer whole = writer_of(block, torn_from(value));
-    whole.torn = true;
+    whole.torn = whole.op.has_value();
     return whole;
   }
-  if (value == initial(block)) return {};
   if (value == kZeroVersion) {
     const auto found = zeroed_.find(block);
     if (found == zeroed_.end()) return {false, std::nullopt};
-    return {true, found->second};
+    return counts(block, found->second) ? Writer{true, found->second} : Writer{};
   }
   const uint64_t index = value - version_of(0);  // garbage is far beyond
   if (index >= ops_.size() || ops_[index].kind != OpKind::write ||
       !ops_[index].range.contains({block * kBlockBytes, kBlockBytes})) {
     return {false, std::nullopt};
   }
-  return {true, index};
+  return counts(block, index) ? Writer{true, index} : Writer{};
 }
 
 bool History::certainly_before(const Writer& a, const Writer& b) const {
@@ -91,6 +91,7 @@ Verdict History::check() const {
     if (op.kind == OpKind::flush || (op.kind == OpKind::read && !op.acknowledged)) continue;
     const uint64_t first = op.range.offset / kBlockBytes;
     for (uint64_t k = 0; k < op.range.length / kBlockBytes; ++k) {
+      if (!counts(first + k, i)) continue;
       Access access{i, version_of(i), op.kind == OpKind::read};
       if (access.read) access.value = op.seen->at(k);
       if (access.read && is_torn(access.value) && parts.emplace(first + k, access.value).second) {

@@ -54,6 +54,8 @@ class History {
 
   // What the block held when it became a part of the volume, as the copy that was current then has it.
   void began_with(uint64_t block, uint64_t value) { initial_[block] = value; }
+  // An operator gave it up: what was done to it before counts no more, also if it becomes a part of the volume again.
+  void given_up(uint64_t block, Instant now) { given_up_[block] = now; }
 
   const ClientOp& op(uint64_t index) const { return ops_[index]; }
   size_t size() const { return ops_.size(); }
@@ -98,6 +100,10 @@ class History {
   bool may_survive(uint64_t block, uint64_t value, const std::vector<Access>& accesses, Instant loss) const;
   bool flushed_before(const ClientOp& write, Instant loss) const;
 
+  bool counts(uint64_t block, uint64_t op) const {
+    const auto end = given_up_.find(block);
+    return end == given_up_.end() || ops_[op].invoked >= end->second;
+  }
   uint64_t initial(uint64_t block) const {
     const auto found = initial_.find(block);
     return found == initial_.end() ? kFirstVersion : found->second;
@@ -105,6 +111,7 @@ class History {
 
   std::vector<ClientOp> ops_;
   std::map<uint64_t, uint64_t> initial_;  // where it is not kFirstVersion
+  std::map<uint64_t, Instant> given_up_;  // the last time
   std::map<uint64_t, uint64_t> zeroed_;   // block -> op
   std::vector<Instant> losses_;
   std::set<Instant> forced_;                         // those of them that were an operator's doing

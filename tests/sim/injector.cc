@@ -152,6 +152,9 @@ void Injector::inject(Fault fault) {
     case Fault::grow:
       grow();
       break;
+    case Fault::shrink:
+      shrink();
+      break;
     case Fault::pause_sync:
       pause_sync();
       break;

@@ -62,6 +62,7 @@ class Injector {
   void meddle(SimNode& node, AdminOp op, const Range& range = {}, Seat peer = kNoSeat);
   void suspend_io();
   void grow();
+  void shrink();
   void change_nodes();
   void reconfigure(SimNode& node, Seat who, bool with);
   void adjust(SimNode& node, int tries);

@@ -38,6 +38,19 @@ void Injector::grow() {
   meddle(node, AdminOp::resize, range);
 }
 
+// Often grown again soon, while copies may not have heard of the one or the other.
+void Injector::shrink() {
+  SimNode* primary = world_.manager().primary();
+  SimNode& node = primary != nullptr && prng_.chance(90) ? *primary : any_node();
+  if (!node.alive()) return;
+  world_.coverage().hit(Fault::shrink);
+  const uint64_t extents = world_.plan().extents;
+  const Range range{0, prng_.between(extents / 2, extents - 1) * kExtentBytes + prng_.below(3) * kBlockBytes};
+  world_.oracle().shrink_asked(range.length / kBlockBytes);
+  meddle(node, AdminOp::shrink, range);
+  if (prng_.chance(60)) later(milliseconds(1), seconds(3), [this] { grow(); });
+}
+
 // A node comes or goes: in every configuration, one after the other, or in one only, or not the same one everywhere. Also the Primary goes, and what
 // was written is written back. The operator who was refused tries again.
 void Injector::change_nodes() {

@@ -41,6 +41,7 @@ class Oracle : public DiskObserver {
   void answered(uint64_t op, Seat node, uint64_t start, const std::optional<Tenure>& tenure, IoStatus status, Payload seen);
   const History& history() const { return history_; }
   // How large the volume is, by the record of a current copy; 0: not known, and nothing lies beyond.
+  void shrink_asked(uint64_t blocks) { may_end_at_.insert(blocks); }
   const VolumeShapes& volumes() const { return volume_.shapes; }  // none: never used
 
   // --- what nodes do
@@ -152,6 +153,7 @@ class Oracle : public DiskObserver {
     uint64_t number = 0;  // of the tenure that says so
   };
   Volume volume_;
+  std::set<uint64_t> may_end_at_;  // blocks, as operators said
   std::vector<Pair> pairs_;
   std::set<uint64_t> unreadable_;
   std::vector<Violation> violations_;

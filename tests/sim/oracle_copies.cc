@@ -42,13 +42,18 @@ bool Oracle::common_ground(const Pair& pair) const {
   return one.peers[pair.b.value].disk == two.disk && two.peers[pair.a.value].disk == one.disk;
 }
 
-// What a volume has grown by may differ anywhere until then, and counts from then on as the first current copy has it.
+// What a volume has grown by may differ anywhere until then, and counts from then on as the first current copy has it. What was given up is
+// nobody's.
 void Oracle::volume_adopted(Seat node, const Tenure& tenure) {
   if (tenure.volumes.empty() || !tenure.members.contains(node)) return;
   const uint64_t blocks = span_of(tenure) / kBlockBytes;
   const bool same = volume_.history == tenure.history;
   if (same && tenure.number <= volume_.number) return;
-  if (same && blocks < volume_.blocks) fail("P7", fmt::format("the volume shrinks from {} to {} blocks", volume_.blocks, blocks));
+  if (same && blocks < volume_.blocks) {
+    ++coverage_.volumes_shrunk;
+    if (!may_end_at_.contains(blocks)) fail("P7", fmt::format("the volume shrinks from {} to {} blocks", volume_.blocks, blocks));
+    for (uint64_t block = blocks; block < volume_.blocks; ++block) history_.given_up(block, queue_.now());
+  }
   if (same && !same_volumes(volume_.shapes, tenure.volumes)) fail("P7", "a history has other volumes than it had");
   if (same && tenure.volumes.size() > 1 && !(volume_.shapes == tenure.volumes)) fail("P7", "the sizes of several volumes change");
   if (same && blocks > volume_.blocks) {

@@ -17,7 +17,7 @@ uint64_t touched_blocks(const Range& range) {
 }  // namespace
 
 DirtyMaps::DirtyMaps(Context& context, std::array<BitVector, kMaxDataNodes> loaded, uint64_t blocks)
-    : ctx_(context), blocks_(blocks) {
+    : ctx_(context), blocks_(blocks), covered_(blocks) {
   for (Seat peer : ctx_.config.data_nodes) {
     if (peer == ctx_.config.self) continue;
     Map& map = maps_[peer.value];
@@ -30,11 +30,23 @@ DirtyMaps::DirtyMaps(Context& context, std::array<BitVector, kMaxDataNodes> load
   }
 }
 
+void DirtyMaps::cover(uint64_t blocks, SeatSet same_there) {
+  const uint64_t before = covered_;
+  covered_ = std::min(blocks, blocks_);
+  for (Seat peer : ctx_.config.data_nodes) {
+    Map& map = maps_[peer.value];
+    if (map.bits.size() == 0) continue;
+    if (map.bits.clear_range(covered_, blocks_ - covered_) != 0) touch(map, covered_, blocks_ - covered_);
+    if (before < covered_ && !same_there.contains(peer)) mark_blocks(peer, before, covered_ - before);
+  }
+}
+
 void DirtyMaps::add(Seat peer) {
   Map& map = maps_[peer.value];
-  map.bits = BitVector(blocks_, true);
+  map.bits = BitVector(blocks_);
   make(map);
   touch(map, 0, blocks_);
+  mark_all(peer);
 }
 
 // Everything counts as marked just now.
@@ -57,15 +69,16 @@ void DirtyMaps::touch(Map& map, uint64_t first, uint64_t count) {
 
 void DirtyMaps::mark_blocks(Seat peer, uint64_t first, uint64_t count) {
   Map& map = maps_[peer.value];
-  if (first >= blocks_ || map.bits.size() == 0) return;
+  if (first >= covered_ || map.bits.size() == 0) return;
+  count = std::min(count, covered_ - first);
   if (map.bits.set_range(first, count) == 0) return;
   touch(map, first, count);
-  const uint64_t last = std::min(blocks_, first + count) - 1;
+  const uint64_t last = first + count - 1;
   for (uint64_t extent = first / kBlocksPerExtent; extent <= last / kBlocksPerExtent; ++extent) map.marked[extent] = writes_;
 }
 
 void DirtyMaps::mark(Seat peer, const Range& range) { mark_blocks(peer, first_block(range), touched_blocks(range)); }
-void DirtyMaps::mark_all(Seat peer) { mark_blocks(peer, 0, blocks_); }
+void DirtyMaps::mark_all(Seat peer) { mark_blocks(peer, 0, covered_); }
 
 void DirtyMaps::mark_extents(Seat peer, const BitVector& extents) {
   for (uint64_t i = extents.next_set(0); i < extents.size(); i = extents.next_set(i + 1))

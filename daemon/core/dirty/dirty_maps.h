@@ -16,11 +16,16 @@ class DirtyMaps {
  public:
   DirtyMaps(Context& context, std::array<BitVector, kMaxDataNodes> loaded, uint64_t blocks);
 
+  // The maps are about the first `blocks` of the disk: the volume. What lies beyond belongs to nobody, and no bit is kept of it. Where a volume
+  // becomes larger, what is new is in doubt against every node but those of `same_there`.
+  void cover(uint64_t blocks, SeatSet same_there = {});
+
   // A node that the configuration has now: everything is in doubt there. One that it has no more: nothing is kept against it from here on, and
   // the record must not say that its disk is remembered. Of a node without a map every question is answered as if nothing were marked.
   void add(Seat peer);
   void remove(Seat peer);
 
+  uint64_t covered() const { return covered_; }  // blocks
   const BitVector& of(Seat peer) const { return maps_[peer.value].bits; }
   void mark(Seat peer, const Range& range);
   void mark_blocks(Seat peer, uint64_t first, uint64_t count);
@@ -57,7 +62,8 @@ class DirtyMaps {
 
   Context& ctx_;
   std::array<Map, kMaxDataNodes> maps_;
-  uint64_t blocks_;
+  uint64_t blocks_;      // of the disk
+  uint64_t covered_;     // of the volume
   uint64_t writes_ = 0;  // begun, of pages of any map
   bool failed_ = false;
 };

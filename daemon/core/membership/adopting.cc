@@ -41,7 +41,6 @@ void Membership::adopt(const Tenure& tenure) {
   }
   adopting_ = tenure;
   adopting_recorded_ = false;
-  growth_marked_ = 0;  // numbers begin anew with a history
   if (holds_tenure() && tenure.primary != r_.ctx.self_holder() && tenure.primary) depose(tenure.primary->node);
 }
 
@@ -54,7 +53,7 @@ void Membership::finish_adopting() {
   // Whoever writes on stays the same: its own writes go on. Everybody else first drains what came under the older tenure.
   const bool drained = (r_.disk.changes_in_flight() == 0 && r_.secondary.waiting() == 0) || MUTANT(older_writes_not_awaited);
   if (!same_primary && !drained) return;
-  if (!grown_marked(*adopting_)) return;
+  if (!size_marked(*adopting_)) return;
   const std::optional<Tenure> old = adopted();
   apply_set_change(old, *adopting_);
   r_.dirty.pump();
@@ -68,25 +67,21 @@ void Membership::finish_adopting() {
   r_.records.changed([this] { adopted_now(); });
 }
 
-uint64_t Membership::volume_bytes() const {
-  const uint64_t now = adopted() ? span_of(*adopted()) : 0;
-  return adopting_ ? std::max(now, span_of(*adopting_)) : now;
-}
-
 // A volume has grown: what lies beyond its old end belonged to nobody and may differ anywhere. That it is copied to everybody whom this tenure
-// does not count as current is recorded before the tenure is. False: not yet.
-bool Membership::grown_marked(const Tenure& next) {
-  if (!adopted() || adopted()->history != next.history || MUTANT(growth_not_marked)) return true;
-  const uint64_t before = span_of(*adopted());
+// does not count as current is recorded before the tenure is. False: not yet. One that has become smaller leaves no bit behind its end; of what
+// a tenure of another history has, nothing is known.
+bool Membership::size_marked(const Tenure& next) {
+  const bool known = adopted() && adopted()->history == next.history;
+  const uint64_t before = known ? span_of(*adopted()) : 0;
+  if (next.volumes.empty()) return true;  // it says nothing of a size
   const uint64_t now = std::min(span_of(next), r_.ctx.record.size_bytes);
-  if (now <= before || r_.records.failed()) return true;
+  const bool grows = known && now > before;
+  r_.dirty.cover(blocks_of(now), known && MUTANT(growth_not_marked) ? r_.data_peers() : grows ? next.members : SeatSet{});
+  if (known && now < before) r_.verifier.ends_at(now);
+  if (!grows || r_.records.failed()) return true;
   const Range added{before, now - before};
   bool durable = true;
-  for (Seat seat : r_.data_peers() - next.members) {
-    if (growth_marked_ != next.number) r_.dirty.mark(seat, added);
-    durable = durable && r_.dirty.durable(seat, added);
-  }
-  growth_marked_ = next.number;
+  for (Seat seat : r_.data_peers() - next.members) durable = durable && r_.dirty.durable(seat, added);
   if (!durable) r_.dirty.pump();
   return durable || MUTANT(growth_adopted_unmarked);
 }

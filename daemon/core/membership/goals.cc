@@ -102,13 +102,22 @@ Instant Membership::unseated_at(Seat witness) const {
   return r_.peer(witness).since + config.witness_timeout;
 }
 
+// Both electorates decide such a tenure: one that cannot would be asked for ever, once the older one has accepted it (seed 714442: a node was taken
+// out while the witness was away, which came back without its state).
+bool Membership::decides_without(const Tenure& from, Seat leaving) const {
+  const auto answering =
+      std::count_if(from.voters.begin(), from.voters.end(), [&](const Voter& v) { return v.seat != leaving && answers(v); });
+  return static_cast<size_t>(answering) >= (from.voters.size() - 1) / 2 + 1;
+}
+
 // Who the configuration has no more, or a witness that is silent, while every data node that stays is here to decide that.
 std::optional<Seat> Membership::seat_to_drop(const Tenure& from) const {
   if (!everybody_is_here()) return std::nullopt;
   const SeatSet configured = r_.ctx.config.data_nodes | r_.ctx.config.witnesses;
   for (const Voter& voter : from.voters) {
     const bool goes = !configured.contains(voter.seat) || r_.admin.nodes().leaving(voter.seat);
-    if (goes || (voter.seat.is_witness() && r_.ctx.now >= unseated_at(voter.seat))) return voter.seat;
+    const bool silent = voter.seat.is_witness() && r_.ctx.now >= unseated_at(voter.seat);
+    if ((goes || silent) && decides_without(from, voter.seat)) return voter.seat;
   }
   return std::nullopt;
 }
@@ -175,14 +184,17 @@ bool Membership::all_current() const {
   return true;
 }
 
-// This copy is to be the only current one: never if its disk has failed meanwhile. And no resync is under way, which would not look at what is
-// marked then: it is about the volume as it was (found by a review: a copy that was about to join lacked all that was new).
-bool Membership::growth_desired(const Tenure& from) const {
+// Where it grows, this copy is to be the only current one: never if its disk has failed meanwhile. And no resync is under way, which would not look
+// at what is marked then: it is about the volume as it was (found by a review: a copy that was about to join lacked all that was new). Where
+// it shrinks, what clients asked for beyond the new end is over first.
+bool Membership::resize_desired(const Tenure& from) const {
+  const uint64_t wanted = r_.admin.wants_size();
+  if (wanted == 0 || wanted == span_of(from) || from.primary != r_.ctx.self_holder()) return false;
   if (!r_.disk_usable || from.members != r_.ctx.config.data_nodes) return false;
   for (Seat seat : r_.data_peers()) {
     if (r_.source.active(seat)) return false;
   }
-  return from.primary == r_.ctx.self_holder() && r_.admin.wants_size() > span_of(from);
+  return wanted > span_of(from) || !r_.write_path.busy_beyond(wanted);
 }
 
 // One seat at a time. A broken tie seats nobody.
@@ -190,7 +202,7 @@ bool Membership::may_seat() const { return serving() && votes_answering() >= vot
 
 // Asked after every step: without making the tenure that it asks about.
 bool Membership::change_desired(const Tenure& from) const {
-  if (desired_members(from) != from.members || hand_over_desired(from) || growth_desired(from)) return true;
+  if (desired_members(from) != from.members || hand_over_desired(from) || resize_desired(from)) return true;
   return may_seat() && (seat_to_fill(from) || seat_to_drop(from) || seat_to_add(from));
 }
 
@@ -220,9 +232,10 @@ Tenure Membership::desired(const Tenure& from) const {
     next.primary.reset();
     next.clean = true;
   }
-  if (growth_desired(from)) {
+  if (resize_desired(from)) {
+    const bool grows = r_.admin.wants_size() > span_of(from);
     next.volumes[0].size_bytes = r_.admin.wants_size();  // the only one: Admin::choose_size
-    if (!r_.admin.assumes_clean()) next.members = SeatSet{r_.self()};
+    if (grows && !r_.admin.assumes_clean()) next.members = SeatSet{r_.self()};
   }
   if (next == from && may_seat()) change_a_seat(next);
   if (next == from) return from;

@@ -31,8 +31,6 @@ class Membership {
   bool all_current() const;
   // Another tenure is being decided or adopted.
   bool changing() const { return adopting_ || undecided_ || round_; }
-  // What lies beyond belongs to nobody. The larger one while a tenure with another size is being adopted.
-  uint64_t volume_bytes() const;
   bool is_primary() const { return role_ == Standing::primary; }
   // Primary for clients: one that only levels the copies serves nobody.
   bool serves_clients() const { return is_primary() && !caretaker_; }
@@ -160,7 +158,7 @@ class Membership {
   Tenure desired(const Tenure& from) const;
   SeatSet desired_members(const Tenure& from) const;
   bool hand_over_desired(const Tenure& from) const;
-  bool growth_desired(const Tenure& from) const;
+  bool resize_desired(const Tenure& from) const;
   bool may_seat() const;
   void change_a_seat(Tenure& next) const;
   Tenure promoted(const Tenure& from) const;
@@ -170,6 +168,7 @@ class Membership {
   std::optional<Voter> seat_to_add(const Tenure& from) const;
   std::optional<Voter> without_a_seat(const Tenure& from, bool accepting) const;
   bool win_over_due() const;
+  bool decides_without(const Tenure& from, Seat leaving) const;
   std::optional<Seat> seat_to_drop(const Tenure& from) const;
   Instant unseated_at(Seat witness) const;
   bool reachable(Seat seat) const;
@@ -180,7 +179,7 @@ class Membership {
   void adopt_hearsay();
   void adopt(const Tenure& tenure);
   void finish_adopting();
-  bool grown_marked(const Tenure& next);
+  bool size_marked(const Tenure& next);
   void mark_dropped(Seat seat, const Tenure& old);
   void apply_set_change(const std::optional<Tenure>& old, const Tenure& next);
   void adopted_now();
@@ -234,7 +233,6 @@ class Membership {
   ReplicaImpl& r_;
   Standing role_ = Standing::secondary;
   std::optional<Tenure> adopting_;
-  uint64_t growth_marked_ = 0;  // number of the tenure that is being adopted, once what is new in it has been marked
   bool adopting_recorded_ = false;
   bool doubt_ended_ = false;  // by what is being adopted; to be told to the peers
   std::optional<Tenure> adopt_next_;

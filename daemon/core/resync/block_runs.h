@@ -9,11 +9,12 @@
 
 namespace lockstep {
 
-// Runs of blocks, in order, merged.
+// Runs of blocks that are set one by one or by their extents: in order, merged, and none from block `end_of_volume` on.
 template <class Each>
-void for_each_run(BitVector dirty, const BitVector& extents, Each each) {
+void for_each_run(BitVector dirty, const BitVector& extents, uint64_t end_of_volume, Each each) {
   for (uint64_t i = extents.next_set(0); i < extents.size(); i = extents.next_set(i + 1))
     dirty.set_range(i * kBlocksPerExtent, kBlocksPerExtent);
+  dirty.clear_range(end_of_volume, dirty.size());
   for (uint64_t first = dirty.next_set(0); first < dirty.size();) {
     const uint64_t end = dirty.next_clear(first);
     each(BlockRun{first, end - first});

@@ -118,9 +118,6 @@ void ResyncSource::map_received(Seat from, const ResyncMap& map) {
 
 void ResyncSource::copy(Seat peer) {
   Run& run = runs_[peer.value];
-  // A larger disk than the volume needs: what lies beyond belongs to nobody.
-  const uint64_t volume = r_.membership.volume_bytes();
-  if (volume < r_.ctx.record.size_bytes) r_.dirty.clear(peer, {volume, r_.ctx.record.size_bytes - volume});
   if (MUTANT(join_with_bits_left) && run.copied > 0) run.cursor = r_.dirty.of(peer).size();
   // A quarter at a time, so that what is adjacent is submitted together: the block layer makes large requests of it on both nodes, with which
   // a disk does up to twice as much.

@@ -116,7 +116,7 @@ void ResyncTarget::send_map(Seat to) {
   ResyncMap map{r_.membership.stamp(), {}, false};
   const auto& primary = r_.membership.adopted()->primary;
   const bool known_there = (writer_ && primary == writer_ && primary->node == to) || MUTANT(intents_never_told);
-  for_each_run(r_.dirty.of(to), known_there ? BitVector() : r_.intents.bits(), [&](const BlockRun& run) {
+  for_each_run(r_.dirty.of(to), known_there ? BitVector() : r_.intents.bits(), r_.dirty.covered(), [&](const BlockRun& run) {
     if (map.runs.full()) {
       r_.send(to, map);
       map.runs.clear();

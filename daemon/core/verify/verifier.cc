@@ -16,8 +16,6 @@ constexpr size_t kWindow = 4;       // chunks in flight
 constexpr size_t kHealsAtOnce = 8;  // of a repair
 constexpr size_t kMostHeals = 32;   // of what cannot be read; then it waits for them
 
-uint64_t blocks_of(uint64_t bytes) { return (bytes + kBlockBytes - 1) / kBlockBytes; }
-
 }  // namespace
 
 // Whoever orders the writes; without a Primary nothing is written, and after a clean end every member has what was.
@@ -39,6 +37,7 @@ Reason Verifier::start(Seat peer, const Range& range) {
   if (!r_.disk_usable) return Reason::no_disk;
   if (r_.membership.adopted() && !r_.membership.member(r_.self())) return Reason::no_current_copy;
   if (!can_compare()) return r_.membership.adopted() ? Reason::verify_elsewhere : Reason::never_used;
+  if (r_.admin.shrinks_to() != UINT64_MAX) return Reason::busy;
   const uint64_t blocks = blocks_of(span_of(*r_.membership.adopted()));
   const uint64_t first = range.offset / kBlockBytes;
   const uint64_t end = range.empty() ? blocks : std::min(blocks, blocks_of(range.end()));
@@ -71,8 +70,16 @@ void Verifier::stop(Seat peer) {
   }
 }
 
+void Verifier::ends_at(uint64_t bytes) {
+  stop(kNoSeat);
+  for (BitVector& found : found_) {
+    if (blocks_of(bytes) < found.size()) found.clear_range(blocks_of(bytes), found.size());
+  }
+}
+
 Reason Verifier::repair(Seat from) {
   if (!r_.membership.serving()) return Reason::verify_elsewhere;
+  if (r_.admin.shrinks_to() != UINT64_MAX) return Reason::busy;
   if (from == r_.self() && (!r_.disk_usable || !r_.membership.member(from))) return Reason::no_disk;
   if (from != r_.self() && !comparable(from)) return Reason::peer_not_connected;
   for (Seat peer : r_.data_peers()) {

@@ -31,6 +31,7 @@ class Verifier {
   void stop(Seat peer);
   // Writes what was found to differ anew: from this node's copy, for every peer, or from that peer's. By the Primary.
   Reason repair(Seat from);
+  void ends_at(uint64_t bytes);  // the volume ends there now
   void pump();
   void range_held(OpId op);
   bool compare_reply(Seat from, const CompareReply& reply);

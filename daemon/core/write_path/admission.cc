@@ -15,11 +15,19 @@ void WritePath::refuse(const ClientRequest& request, IoStatus status) {
   r_.release(request.payload);
 }
 
+// Nobody is served there while a volume is being shrunk, either.
+bool WritePath::beyond_the_end(const ClientRequest& request) const {
+  if (request.kind == OpKind::flush) return false;
+  return request.range.end() > r_.admin.shrinks_to() || !within_a_volume(r_.membership.adopted()->volumes, request.range);
+}
+
+bool WritePath::busy_beyond(uint64_t bytes) const {
+  return std::any_of(ops_.begin(), ops_.end(), [bytes](const Op& op) { return op.id.value != 0 && op.range.end() > bytes; });
+}
+
 void WritePath::request(const ClientRequest& request) {
   if (!r_.membership.serves_clients()) return refuse(request, IoStatus::shut_down);
-  const bool data = request.kind != OpKind::flush;
-  if (data && !within_a_volume(r_.membership.adopted()->volumes, request.range))
-    return refuse(request, is_change(request.kind) ? IoStatus::no_space : IoStatus::invalid);
+  if (beyond_the_end(request)) return refuse(request, is_change(request.kind) ? IoStatus::no_space : IoStatus::invalid);
   CHECK(request.range.length <= r_.ctx.config.max_op_bytes);
   ++client_ops_;
   CHECK(client_ops_ <= r_.ctx.config.max_client_ops);
@@ -108,7 +116,14 @@ void WritePath::serving_changed() {
 void WritePath::admit_held() {
   std::vector<ClientRequest> held;
   held.swap(held_);
-  for (const ClientRequest& request : held) admit(request);
+  for (const ClientRequest& request : held) {
+    if (!beyond_the_end(request)) {
+      admit(request);
+      continue;
+    }
+    --client_ops_;
+    refuse(request, is_change(request.kind) ? IoStatus::no_space : IoStatus::invalid);
+  }
 }
 
 void WritePath::resume() {

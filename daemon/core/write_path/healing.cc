@@ -1,5 +1,7 @@
 // A range whose copy cannot be read here, or is known to be wrong somewhere, is written anew on every member from one that has it right. It
 // goes the way of a client's write: it waits for what overlaps it, holds the range while it reads, and is acknowledged by every member.
+#include <algorithm>
+
 #include "core/replica_impl.h"
 #include "core/volumes.h"
 
@@ -12,7 +14,7 @@ constexpr uint64_t kMostProbes = 1024;  // blocks; what lies behind them is foun
 
 bool WritePath::heal(const Range& range, Seat from) {
   if (!r_.membership.serving() || heals_ >= kMostHeals) return false;
-  const uint64_t volume = span_of(*r_.membership.adopted());
+  const uint64_t volume = std::min(span_of(*r_.membership.adopted()), r_.admin.shrinks_to());
   const uint64_t begin = range.offset / kBlockBytes * kBlockBytes;
   const uint64_t end = std::min(volume, (range.end() + kBlockBytes - 1) / kBlockBytes * kBlockBytes);
   if (begin >= end) return false;

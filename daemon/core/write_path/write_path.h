@@ -69,6 +69,8 @@ class WritePath {
   uint64_t healed() const { return healed_; }  // blocks, since this node came up
 
   bool quiet() const { return live_ == 0; }
+  // Something that was admitted reaches beyond so many bytes.
+  bool busy_beyond(uint64_t bytes) const;
   uint32_t client_ops() const { return client_ops_; }
   // An operator's word: requests that come wait, those that are under way go on. Ends with the Primary's role.
   void suspend() { suspended_ = true; }
@@ -106,6 +108,7 @@ class WritePath {
   void retire(Op& op);
   void admit(const ClientRequest& request);
   void refuse(const ClientRequest& request, IoStatus status);
+  bool beyond_the_end(const ClientRequest& request) const;
   void admit_held();
   void leave_gate(OpId id);
   void start_read(Op& op);

@@ -1,4 +1,4 @@
-// resize: a volume grows.
+// resize and shrink: a volume gets another end.
 #include <gtest/gtest.h>
 
 #include "tests/unit/core/replica_harness.h"
@@ -105,6 +105,97 @@ TEST_F(Growing, NotWhileACopyIsAboutToBeDropped) {
 TEST_F(Growing, NotWhileIoIsSuspended) {
   lab_.admin(kA, AdminOp::suspend_io);
   EXPECT_EQ(refused(kA), Reason::io_suspended);
+}
+
+class Shrinking : public Growing {
+ protected:
+  static constexpr uint64_t kLess = kExtentBytes + 3 * kBlockBytes;  // within an extent
+  static constexpr uint64_t kTail = 2 * kExtentBytes;                // given up
+  AdminId shrink(uint64_t bytes = kLess) { return lab_.admin(kA, AdminOp::shrink, kNoSeat, {0, bytes}); }
+  Reason not_shrunk(uint64_t bytes) { return lab_.result(kA, shrink(bytes))->reason; }
+};
+
+TEST_F(Shrinking, TheSetStaysAndNobodyIsServedBeyondTheEnd) {
+  EXPECT_TRUE(lab_.ok(kA, shrink(kLess + 512))) << "down to whole blocks";
+  EXPECT_EQ(size(), kLess);
+  EXPECT_EQ(size(kB), kLess);
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+  EXPECT_FALSE(lab_.node(kA).noted(Notice::resync_started));
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kLess - 4096, 4096})), IoStatus::ok);
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kLess - 4096, 8192})), IoStatus::no_space);
+  EXPECT_EQ(lab_.answer(kA, lab_.read(kA, {kTail, 4096})), IoStatus::invalid);
+}
+
+TEST_F(Shrinking, RefusesWhatIsNotSmallerAndWhatCannotBe) {
+  EXPECT_EQ(lab_.result(kB, lab_.admin(kB, AdminOp::shrink, kNoSeat, {0, kLess}))->reason, Reason::not_primary);
+  EXPECT_EQ(not_shrunk(kSmall + 4096), Reason::would_grow);
+  EXPECT_EQ(not_shrunk(kLabBytes + 4096), Reason::disks_too_small);
+  EXPECT_EQ(not_shrunk(100), Reason::would_grow) << "to nothing";
+  lab_.cut(kA, kB);
+  EXPECT_EQ(not_shrunk(kLess), Reason::not_all_current);
+  EXPECT_EQ(size(), kSmall);
+}
+
+TEST_F(Shrinking, WaitsForWhatClientsAskedForBeyondTheEnd) {
+  lab_.node(kB).hold_disk = [](const DiskIo& io) { return is_change(io.kind); };
+  const ClientIo late = lab_.write(kA, {kTail, 4096});
+  const AdminId command = shrink();
+  lab_.advance(milliseconds(200));
+  EXPECT_FALSE(lab_.result(kA, command));
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kTail + 8192, 4096})), IoStatus::no_space) << "nobody comes in behind it";
+  lab_.node(kB).hold_disk = [](const DiskIo&) { return false; };
+  lab_.run();
+  EXPECT_EQ(lab_.answer(kA, late), IoStatus::ok);
+  EXPECT_TRUE(lab_.ok(kA, command));
+  EXPECT_EQ(size(), kLess);
+}
+
+// What was written is hot as its Primary goes, also what is beyond the end by then.
+TEST_F(Shrinking, NothingIsOutOfSyncBeyondTheEnd) {
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kTail, 4096})), IoStatus::ok);
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {0, 4096})), IoStatus::ok);
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kExtentBytes, 4096})), IoStatus::ok);
+  EXPECT_TRUE(lab_.ok(kA, shrink()));
+  lab_.kill(kA);
+  lab_.advance(seconds(3));
+  lab_.promote(kB);
+  lab_.start(kA);
+  lab_.connect(kA, kB);
+  lab_.connect(kA, kW);
+  lab_.advance(seconds(3));
+  EXPECT_EQ(lab_.node(kA).tenure().members, (SeatSet{kA, kB}));
+  uint64_t copied = 0;
+  for (const Note& note : lab_.node(kB).notes) copied = note.notice == Notice::resync_finished ? note.a : copied;
+  EXPECT_EQ(copied, kLess / kBlockBytes) << "all that is hot, up to the end";
+  EXPECT_EQ(lab_.show(kA).dirty_blocks[kB.value], 0u);
+  EXPECT_EQ(lab_.show(kB).dirty_blocks[kA.value], 0u);
+}
+
+// What was given up has been anybody's meanwhile.
+TEST_F(Shrinking, WhatGrowsAgainIsCopied) {
+  EXPECT_TRUE(lab_.ok(kA, shrink()));
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::resize, kNoSeat, {0, kSmall})));
+  lab_.advance(seconds(2));
+  EXPECT_EQ(size(kB), kSmall);
+  uint64_t copied = 0;
+  for (const Note& note : lab_.node(kA).notes) copied = note.notice == Notice::resync_finished ? note.a : copied;
+  EXPECT_EQ(copied, (kSmall - kLess) / kBlockBytes);
+}
+
+TEST_F(Shrinking, NotWhileTheCopiesAreCompared) {
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<CompareReply>(letter.send.message); };
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::verify, kNoSeat)));
+  EXPECT_EQ(not_shrunk(kLess), Reason::verify_active);
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  lab_.run();
+  lab_.advance(seconds(2));
+  lab_.node(kB).hold_disk = [](const DiskIo& io) { return is_change(io.kind); };
+  lab_.write(kA, {kTail, 4096});
+  const AdminId command = shrink();
+  EXPECT_EQ(lab_.reason(kA, lab_.admin(kA, AdminOp::verify, kNoSeat)), Reason::busy);
+  lab_.node(kB).hold_disk = [](const DiskIo&) { return false; };
+  lab_.run();
+  EXPECT_TRUE(lab_.ok(kA, command));
 }
 
 }  // namespace

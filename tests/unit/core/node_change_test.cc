@@ -122,6 +122,22 @@ TEST_F(NodeChanging, WithoutVotesNothingChanges) {
   EXPECT_TRUE(remembers_c());
 }
 
+// Of two voters that would be left one is silent, and may never come back as the same: a set that nobody could decide is not asked for.
+TEST_F(NodeChanging, ANodeWhoseVoteIsNeededByThoseWhoStayIsNotTakenOut) {
+  lab_.cut(kA, kW);
+  lab_.cut(kB, kW);
+  lab_.advance(seconds(2));
+  const AdminId command = change(kA, {kA, kW});
+  lab_.advance(seconds(2));
+  EXPECT_EQ(voters(), kPair);
+  EXPECT_EQ(lab_.node(kB).record.acceptor.tenure->voters.size(), 3u) << "beta was asked, and would never forget";
+  EXPECT_FALSE(lab_.result(kA, command));
+  lab_.connect(kA, kW);
+  lab_.advance(seconds(2));
+  EXPECT_TRUE(lab_.ok(kA, command)) << "its vote goes as soon as the witness is back";
+  EXPECT_EQ(voters(), (SeatSet{kA, kW}));
+}
+
 TEST_F(NodeChanging, ItIsForgottenBeforeItsBitmapIsKeptNoMore) {
   add_everywhere();
   lab_.kill(kC);

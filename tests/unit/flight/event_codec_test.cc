@@ -29,6 +29,7 @@ std::vector<Event> sample_events() {
       AdminRequest{{7}, AdminOp::allow_resync, Seat{1}, sample_uuid(3), {}, 300},
       AdminRequest{{6}, AdminOp::verify, Seat{1}, sample_uuid(3), {4096, 8192}},
       AdminRequest{{8}, AdminOp::resize, kNoSeat, {}, {0, 1 << 20}, 0, true},
+      AdminRequest{{8}, AdminOp::shrink, kNoSeat, {}, {0, 1 << 20}},
       AdminRequest{{10}, AdminOp::outdate, kNoSeat, {}, {}},
       AdminRequest{{9}, AdminOp::change_nodes, kNoSeat, {}, {}, 0, false, {Seat{0}, Seat{1}, witness_seat(0)}},
       MessageReceived{Seat{1}, {4}, FollowerWrite{sample_stamp(), 90, 80, 70, OpKind::write, {4096, 4096}, true}, {}},
@@ -109,12 +110,12 @@ TEST_F(EventCodec, UnknownValuesAreRefused) {
     reading_ = {};
     return !decode(bytes, event.index()).has_value();
   };
-  EXPECT_TRUE(refused(ClientRequest{}, 1, 5));                                          // kind
-  EXPECT_TRUE(refused(DiskDone{}, 1, 6));                                               // status
-  EXPECT_TRUE(refused(DiskDone{}, 1, 0x80));                                            // a mask that is not there
-  EXPECT_TRUE(refused(MetaDone{}, 1, 2));                                               // flag
-  EXPECT_TRUE(refused(LinkUp{Seat{1}, {}}, 1, kMaxSeats));                              // seat
-  EXPECT_TRUE(refused(AdminRequest{}, 1, static_cast<uint8_t>(AdminOp::outdate) + 1));  // command
+  EXPECT_TRUE(refused(ClientRequest{}, 1, 5));                                         // kind
+  EXPECT_TRUE(refused(DiskDone{}, 1, 6));                                              // status
+  EXPECT_TRUE(refused(DiskDone{}, 1, 0x80));                                           // a mask that is not there
+  EXPECT_TRUE(refused(MetaDone{}, 1, 2));                                              // flag
+  EXPECT_TRUE(refused(LinkUp{Seat{1}, {}}, 1, kMaxSeats));                             // seat
+  EXPECT_TRUE(refused(AdminRequest{}, 1, static_cast<uint8_t>(AdminOp::shrink) + 1));  // command
   EXPECT_FALSE(decode({}, std::variant_size_v<Event>)) << "an event that there is not";
 }
 
