@@ -273,8 +273,13 @@ void Node::resize(const ControlRequest& request, Shared responder) {
   if (bytes < 0 || (bytes == 0 && !size.empty()))
     return responder->finish(
         {1, "", fmt::format("resize: --size {}: a number of bytes is expected, as in 1073741824 or 1G\n", size)});
+  if (request.flag("shrink") && (size.empty() || request.flag("assume-clean")))
+    return responder->finish(
+        {1, "", "resize: --shrink needs --size, and goes without --assume-clean: the copies stay as they are\n"});
   Up* up = need(request, responder);
   if (up == nullptr) return;
+  if (request.flag("shrink"))
+    return run_admin(*up, AdminOp::shrink, kNoSeat, std::move(responder), {0, static_cast<uint64_t>(bytes)});
   run_admin(*up, AdminOp::resize, kNoSeat, std::move(responder), {0, static_cast<uint64_t>(bytes)}, request.flag("assume-clean"));
 }
 

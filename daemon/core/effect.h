@@ -143,6 +143,7 @@ enum class Notice : uint8_t {
   outdated,       // this copy, by an operator's word or a handler's
   outdated_no_more,
   left_behind,  // a peer under protocol A or B is too far behind; a: bytes that it has not applied
+  resized,      // the volume has another end; a: bytes
 };
 struct Note {
   Notice notice = Notice::peer_connected;

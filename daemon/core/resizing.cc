@@ -26,8 +26,8 @@ Reason Admin::choose_size(uint64_t volume) {
   uint64_t wanted = current_->range.length;
   if (wanted == 0 && running(AdminOp::resize)) wanted = std::max(room, volume);
   wanted -= wanted % kBlockBytes;
-  if (wanted > room) return Reason::disks_too_small;
   if (running(AdminOp::resize) && wanted < volume) return Reason::would_shrink;
+  if (running(AdminOp::resize) && wanted > room) return Reason::disks_too_small;
   if (running(AdminOp::shrink)) {
     if (wanted > volume || wanted == 0) return Reason::would_grow;
     for (Seat seat : r_.data_peers()) {

@@ -386,6 +386,8 @@ std::string_view name_of(Notice notice) {
       return "disk-detached";
     case Notice::outdated:
       return "outdated";
+    case Notice::resized:
+      return "resized";
     case Notice::left_behind:
       return "left-behind";
     case Notice::outdated_no_more:

@@ -11,7 +11,7 @@ std::optional<Effect> unpack_note(Unpacker& in) {
   note.notice = static_cast<Notice>(in.byte());
   note.seat = Seat{in.byte()};
   note.a = in.varint();
-  if (!in.at_end() || note.notice > Notice::left_behind) return std::nullopt;
+  if (!in.at_end() || note.notice > Notice::resized) return std::nullopt;
   return note;
 }
 

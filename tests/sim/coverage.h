@@ -54,7 +54,7 @@ enum class Fault : uint8_t {
 constexpr size_t kFaults = static_cast<size_t>(Fault::shrink) + 1;
 std::string_view name_of(Fault fault);
 
-constexpr size_t kNotices = static_cast<size_t>(Notice::left_behind) + 1;
+constexpr size_t kNotices = static_cast<size_t>(Notice::resized) + 1;
 
 // What two nodes make of each other's hellos, when they do not refuse (core/meeting.h).
 constexpr size_t kMeetings = static_cast<size_t>(lockstep::Verdict::refuse);

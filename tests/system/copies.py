@@ -328,7 +328,73 @@ def moved():
         cluster.compare_disks(size)
 
 
-SCENARIOS = [fresh_peer_is_thin, paused, limited, verified, digests, broken_link, balanced, suspended, moved]
+def fill(node, first, end, value):
+    client = client_of(node)
+    for place in range(first, end, MIB):
+        client.pwrite(bytes([value]) * MIB, place)
+    client.flush()
+    client.shutdown()
+
+
+def shrunk():
+    """A volume loses its end when that is asked for and nobody uses it; crashes find nothing to copy there; it grows again."""
+    half = SIZE // 2
+    with Cluster(size=SIZE, net="ping-int 1; ping-timeout 5; connect-int 1;") as cluster:
+        alpha, beta = cluster.nodes
+        cluster.bring_up(primary=alpha)
+        user = client_of(alpha)
+        size = user.get_size()
+        whole = size // MIB * MIB
+        fill(alpha, 0, whole, 7)
+        expect("device-in-use" in alpha.refuses([11], "resize", "r0", "--size", str(half), "--shrink"), "it shrinks under a client")
+        user.shutdown()
+        wait_until(lambda: not alpha.status()["devices"][0]["open"], "the clients to be gone")
+        said = alpha.refuses([1], "resize", "r0", "--shrink")
+        expect("--shrink needs --size" in said, f"without a size: {said}")
+        expect("would-grow" in alpha.refuses([11], "resize", "r0", "--size", str(size + BLOCK), "--shrink"), "it grows")
+        expect("would-shrink" in alpha.refuses([11], "resize", "r0", "--size", str(half)), "it shrinks unasked")
+        alpha.do("resize", "r0", "--size", str(half), "--shrink")
+        for node in cluster.nodes:
+            wait_until(lambda: node.status()["devices"][0]["size"] * 1024 == half, f"{node.name} to know")
+            expect(node.status()["devices"][0]["disk-state"] == "UpToDate", "a copy is not current")
+        client = client_of(alpha)
+        expect(client.get_size() == half, f"the export has {client.get_size()} bytes")
+        client.set_strict_mode(0)
+        try:
+            client.pwrite(bytes(BLOCK), half)
+            raise LabError("it was written beyond the end")
+        except client_error() as error:
+            step(f"a write beyond the end: {error.string}")
+        client.pwrite(bytes([8]) * BLOCK, half - BLOCK)
+        client.flush()
+        step("both daemons are killed")
+        for node in cluster.nodes:
+            node.daemon.kill()
+        for node in cluster.nodes:
+            cluster.rejoin(node)
+        for node in cluster.nodes:
+            node.wait_sync()
+        alpha.promote()
+        copied = [int(count) for count in COPIED.findall(alpha.daemon.tail(200) + beta.daemon.tail(200))]
+        step(f"blocks copied after that: {copied}")
+        expect(all(count <= half // BLOCK for count in copied), f"what was given up is copied: {copied}")
+        expect(peer_device(alpha)["out-of-sync"] == 0, "something is out of sync")
+        alpha.do("resize", "r0", "--size", str(whole))
+        beta.wait_sync()
+        client = client_of(alpha)
+        expect(client.get_size() == whole, "it did not grow again")
+        expect(client.pread(MIB, half - MIB) == bytes([7]) * (MIB - BLOCK) + bytes([8]) * BLOCK, "what was kept is not what it was")
+        client.shutdown()
+        alpha.do("secondary", "r0")
+        cluster.compare_disks(whole)
+
+
+def client_error():
+    import nbd
+    return nbd.Error
+
+
+SCENARIOS = [fresh_peer_is_thin, paused, limited, verified, digests, broken_link, balanced, suspended, moved, shrunk]
 
 if __name__ == "__main__":
     chosen = {scenario.__name__: scenario for scenario in SCENARIOS}

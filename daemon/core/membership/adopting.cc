@@ -57,6 +57,8 @@ void Membership::finish_adopting() {
   const std::optional<Tenure> old = adopted();
   apply_set_change(old, *adopting_);
   r_.dirty.pump();
+  if (old && old->history == adopting_->history && span_of(*old) != span_of(*adopting_))
+    r_.ctx.note(Notice::resized, kNoSeat, span_of(*adopting_));
   end_doubt(*adopting_);
   r_.ctx.record.adopted = *adopting_;
   r_.ctx.record.given_up = {};

@@ -90,6 +90,8 @@ NoticeText describe(const Note& note, const ResourceSettings& settings, const Vo
       return {LogLevel::warning, "this copy is Outdated: declared so, until another voter was heard", "copy-outdated"};
     case Notice::outdated_no_more:
       return {LogLevel::notice, "another voter was heard: this copy is no longer declared Outdated", {}};
+    case Notice::resized:
+      return {LogLevel::notice, fmt::format("the volume has {} bytes now", note.a), {}};
     case Notice::left_behind:
       return {LogLevel::warning,
               fmt::format("{}: too far behind ({} KiB sent and not applied there); see on-congestion", who, note.a / 1024),

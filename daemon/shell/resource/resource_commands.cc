@@ -27,9 +27,9 @@ void Resource::admin(AdminOp op, Seat peer, AdminDone done, Range range, bool as
   const AdminRequest request{{}, op, peer, random_uuid(), range, 0, assume_clean};
   loop_->post([this, op, request, done = std::move(done)]() mutable {
     if (ending_) return;
-    // Clients first: a Primary that they use does not step down.
-    const bool leaves = op == AdminOp::secondary || op == AdminOp::stop;
-    if (!leaves || !primary_) return begin_admin(request, std::move(done));
+    // Clients first: a Primary that they use does not step down, and nothing is taken away from under them.
+    const bool alone = op == AdminOp::secondary || op == AdminOp::stop || op == AdminOp::shrink;
+    if (!alone || !primary_) return begin_admin(request, std::move(done));
     when_clients_left(loop_->now() + settings_.client_leave_time, [this, request, done = std::move(done)](bool left) mutable {
       if (!left) return done(AdminReply{{}, false, Reason::device_in_use});
       closing_to_clients_ = true;

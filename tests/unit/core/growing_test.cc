@@ -129,7 +129,6 @@ TEST_F(Shrinking, TheSetStaysAndNobodyIsServedBeyondTheEnd) {
 TEST_F(Shrinking, RefusesWhatIsNotSmallerAndWhatCannotBe) {
   EXPECT_EQ(lab_.result(kB, lab_.admin(kB, AdminOp::shrink, kNoSeat, {0, kLess}))->reason, Reason::not_primary);
   EXPECT_EQ(not_shrunk(kSmall + 4096), Reason::would_grow);
-  EXPECT_EQ(not_shrunk(kLabBytes + 4096), Reason::disks_too_small);
   EXPECT_EQ(not_shrunk(100), Reason::would_grow) << "to nothing";
   lab_.cut(kA, kB);
   EXPECT_EQ(not_shrunk(kLess), Reason::not_all_current);
