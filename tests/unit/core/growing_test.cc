@@ -159,6 +159,7 @@ TEST_F(Shrinking, NothingIsOutOfSyncBeyondTheEnd) {
   lab_.advance(seconds(3));
   lab_.promote(kB);
   lab_.start(kA);
+  EXPECT_EQ(lab_.show(kA).dirty_blocks[kB.value], kLess / kBlockBytes) << "from the start on";
   lab_.connect(kA, kB);
   lab_.connect(kA, kW);
   lab_.advance(seconds(3));
@@ -168,6 +169,26 @@ TEST_F(Shrinking, NothingIsOutOfSyncBeyondTheEnd) {
   EXPECT_EQ(copied, kLess / kBlockBytes) << "all that is hot, up to the end";
   EXPECT_EQ(lab_.show(kA).dirty_blocks[kB.value], 0u);
   EXPECT_EQ(lab_.show(kB).dirty_blocks[kA.value], 0u);
+}
+
+// Before the Primary was heard the hot extents of a Secondary stand in for bits.
+TEST_F(Shrinking, NothingIsInDoubtBeyondTheEndOnASecondaryThatComesBack) {
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kTail, 4096})), IoStatus::ok);
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kExtentBytes, 4096})), IoStatus::ok);
+  EXPECT_TRUE(lab_.ok(kA, shrink()));
+  lab_.kill(kB);
+  lab_.start(kB);
+  EXPECT_EQ(lab_.show(kB).dirty_blocks[kA.value], (kLess - kExtentBytes) / kBlockBytes);
+}
+
+TEST_F(Shrinking, WhatWasFoundToDifferBeyondTheEndIsForgotten) {
+  lab_.node(kB).disk_finds = [](const DiskIo& io) { return io.look == Look::compare ? BlockMask{1} : BlockMask{0}; };
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::verify, kNoSeat)));
+  lab_.advance(seconds(2));
+  const auto differing = [this] { return lab_.show(kA).peers[0].verify.differing; };
+  EXPECT_EQ(differing(), kSmall / kBlockBytes / 64) << "one in each chunk";
+  EXPECT_TRUE(lab_.ok(kA, shrink()));
+  EXPECT_EQ(differing(), kLess / kBlockBytes / 64 + 1);
 }
 
 // What was given up has been anybody's meanwhile.
