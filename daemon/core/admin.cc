@@ -278,13 +278,16 @@ void Admin::pump_suspend_io() {
 void Admin::pump_change_nodes() {
   if (const auto end = nodes_.pump()) return finish(*end == Reason::none, *end);
   if (r_.ctx.now < deadline_) return;
-  const bool can = !r_.membership.holds_tenure() || r_.membership.serving();
+  const bool can = !r_.membership.holds_tenure() || (r_.membership.serving() && !nodes_.waits_for_a_vote());
   finish(false, can ? Reason::timed_out : Reason::no_quorum);
 }
 
 VolumeShapes Admin::volumes_to_create() const {
   VolumeShapes volumes = volumes_of(r_.ctx.record);
-  if (current_ && current_->range.length > 0) volumes[0].size_bytes = std::min(current_->range.length, volumes[0].size_bytes);
+  if (current_ && current_->range.length > 0) {
+    const uint64_t whole_blocks = current_->range.length - current_->range.length % kBlockBytes;
+    volumes[0].size_bytes = std::min(whole_blocks, volumes[0].size_bytes);
+  }
   return volumes;
 }
 
@@ -410,6 +413,17 @@ void Admin::pump_discard() {
   }
   if (!r_.data_peers().contains(peer) || r_.peer(peer).refused != Reason::different_history)
     return finish(false, Reason::no_split_brain);
+  // The other history may have a larger volume than this one had: of what lies beyond, nothing is known.
+  const uint64_t had = span_of(*record.adopted);
+  if (had < record.size_bytes) {
+    r_.dirty.cover(blocks_of(record.size_bytes));
+    for (Seat seat : r_.data_peers()) {
+      if (r_.dirty.durable(seat, {had, record.size_bytes - had})) continue;
+      r_.dirty.pump();
+      if (r_.ctx.now >= deadline_) finish(false, Reason::timed_out);
+      return;
+    }
+  }
   // A lease that its voter has granted is no obstacle: the voter answers nobody any more, and after the start it, or the one that comes in
   // its place, is silent for the longest lease that was ever granted.
   r_.membership.resign();

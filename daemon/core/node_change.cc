@@ -53,6 +53,13 @@ std::optional<Reason> NodeChange::pump() {
   return Reason::none;
 }
 
+bool NodeChange::waits_for_a_vote() const {
+  for (Seat seat : leaving_) {
+    if (r_.membership.needs_vote_of(seat)) return true;
+  }
+  return false;
+}
+
 bool NodeChange::forgotten(SeatSet copies) {
   if (copies.empty() || MUTANT(removed_copy_remembered)) return true;
   if (!recording_) {

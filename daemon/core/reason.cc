@@ -172,6 +172,9 @@ constexpr auto kTable = std::to_array<Row>({
      kRefused},
     {Reason::would_grow, "would-grow", "The volume is not larger than that: there is nothing to give up.",
      "Without --shrink it grows to that size. status --json shows the size that it has.", kRefused},
+    {Reason::resize_undecided, "resize-undecided",
+     "The new size was proposed, and too few voters answer to decide it: it may still come.",
+     "Bring a missing voter back, and look at the size in status --json before the volume is used.", kRefused},
 });
 static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 

@@ -72,9 +72,10 @@ enum class Reason : uint8_t {
   several_volumes,    // not possible with more than one volume
   congested,          // a peer under protocol A or B is too far behind, and on-congestion says disconnect
   would_grow,         // what is asked for as a smaller size is not smaller
+  resize_undecided,   // another size was proposed, and may still be decided
 };
 
-constexpr size_t kReasons = static_cast<size_t>(Reason::would_grow) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::resize_undecided) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

@@ -52,7 +52,9 @@ void Admin::pump_resize() {
   if (running(AdminOp::shrink) ? volume <= resizing_to_ : volume >= resizing_to_) return finish(true);
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   if (!r_.membership.all_current() && !r_.membership.changing()) return finish(false, Reason::not_all_current);
-  if (r_.ctx.now >= deadline_) finish(false, r_.membership.serving() ? Reason::timed_out : Reason::no_quorum);
+  if (r_.ctx.now < deadline_) return;
+  if (r_.membership.changing()) return finish(false, Reason::resize_undecided);
+  finish(false, r_.membership.serving() ? Reason::timed_out : Reason::no_quorum);
 }
 
 }  // namespace lockstep

@@ -58,6 +58,7 @@ void Oracle::volume_adopted(Seat node, const Tenure& tenure) {
   if (same && tenure.volumes.size() > 1 && !(volume_.shapes == tenure.volumes)) fail("P7", "the sizes of several volumes change");
   if (same && blocks > volume_.blocks) {
     ++coverage_.volumes_grown;
+    may_end_at_.clear();  // one command at a time: what was asked for before is over
     for (uint64_t block = volume_.blocks; block < blocks; ++block) history_.began_with(block, disks_.at(node)->read_block(block));
   }
   if (tenure.volumes.size() > 1 && volume_.blocks == 0) ++coverage_.several_volumes;

@@ -62,7 +62,9 @@ SeatSet Membership::healthy_members(const Tenure& from) const {
   for (Seat seat : from.members) {
     if (primary && feeds(seat)) continue;
     // Whom the configuration lacks is put out by a Primary, and by nobody else: a start with a wrong file costs no copy its place.
-    if (r_.admin.wants_dropped(seat) || (primary && !r_.ctx.config.data_nodes.contains(seat))) continue;
+    // Nor does it go while its vote has to stay.
+    const bool kept = r_.admin.nodes().leaving(seat) && !decides_without(from, seat);
+    if ((r_.admin.wants_dropped(seat) && !kept) || (primary && !r_.ctx.config.data_nodes.contains(seat))) continue;
     if (seat == r_.self()) {
       // A promotion is carried through first: a Primary may then go on without its own disk.
       if (r_.disk_usable || role_ == Standing::becoming_primary) healthy.insert(seat);
@@ -105,6 +107,7 @@ Instant Membership::unseated_at(Seat witness) const {
 // Both electorates decide such a tenure: one that cannot would be asked for ever, once the older one has accepted it (seed 714442: a node was taken
 // out while the witness was away, which came back without its state).
 bool Membership::decides_without(const Tenure& from, Seat leaving) const {
+  if (std::none_of(from.voters.begin(), from.voters.end(), [leaving](const Voter& v) { return v.seat == leaving; })) return true;
   const auto answering =
       std::count_if(from.voters.begin(), from.voters.end(), [&](const Voter& v) { return v.seat != leaving && answers(v); });
   return static_cast<size_t>(answering) >= (from.voters.size() - 1) / 2 + 1;
@@ -195,6 +198,14 @@ bool Membership::resize_desired(const Tenure& from) const {
     if (r_.source.active(seat)) return false;
   }
   return wanted > span_of(from) || !r_.write_path.busy_beyond(wanted);
+}
+
+// What was proposed may still be decided when the command that wanted it is over.
+uint64_t Membership::end_of_service() const {
+  uint64_t end = std::min(span_of(*adopted()), r_.admin.shrinks_to());
+  if (undecided_ && !undecided_->volumes.empty()) end = std::min(end, span_of(*undecided_));
+  if (adopting_ && !adopting_->volumes.empty()) end = std::min(end, span_of(*adopting_));
+  return end;
 }
 
 // One seat at a time. A broken tie seats nobody.

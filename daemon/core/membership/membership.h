@@ -29,6 +29,10 @@ class Membership {
   Stamp stamp() const { return adopted() ? stamp_of(*adopted()) : Stamp{}; }
   bool adopting() const { return adopting_.has_value(); }
   bool all_current() const;
+  // Nobody is served beyond so many bytes: the volume ends there, or will if what is being decided is.
+  uint64_t end_of_service() const;
+  // Without that voter, those who stay could decide nothing now.
+  bool needs_vote_of(Seat seat) const { return adopted() && !decides_without(*adopted(), seat); }
   // Another tenure is being decided or adopted.
   bool changing() const { return adopting_ || undecided_ || round_; }
   bool is_primary() const { return role_ == Standing::primary; }

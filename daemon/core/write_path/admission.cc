@@ -18,7 +18,8 @@ void WritePath::refuse(const ClientRequest& request, IoStatus status) {
 // Nobody is served there while a volume is being shrunk, either.
 bool WritePath::beyond_the_end(const ClientRequest& request) const {
   if (request.kind == OpKind::flush) return false;
-  return request.range.end() > r_.admin.shrinks_to() || !within_a_volume(r_.membership.adopted()->volumes, request.range);
+  return request.range.end() > r_.membership.end_of_service() ||
+         !within_a_volume(r_.membership.adopted()->volumes, request.range);
 }
 
 bool WritePath::busy_beyond(uint64_t bytes) const {

@@ -14,7 +14,7 @@ constexpr uint64_t kMostProbes = 1024;  // blocks; what lies behind them is foun
 
 bool WritePath::heal(const Range& range, Seat from) {
   if (!r_.membership.serving() || heals_ >= kMostHeals) return false;
-  const uint64_t volume = std::min(span_of(*r_.membership.adopted()), r_.admin.shrinks_to());
+  const uint64_t volume = r_.membership.end_of_service();
   const uint64_t begin = range.offset / kBlockBytes * kBlockBytes;
   const uint64_t end = std::min(volume, (range.end() + kBlockBytes - 1) / kBlockBytes * kBlockBytes);
   if (begin >= end) return false;

@@ -170,7 +170,7 @@ class Resource final : public LinkOwner {
   TimerId timer_;
   Instant timer_due_ = kNever;
   bool primary_ = false;
-  bool closing_to_clients_ = false;
+  uint32_t closing_to_clients_ = 0;  // commands during which no client comes in
   bool metadata_failed_ = false;
   uint64_t last_admin_ = 0;
   std::vector<std::pair<AdminId, AdminDone>> admins_;

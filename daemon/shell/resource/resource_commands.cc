@@ -32,9 +32,9 @@ void Resource::admin(AdminOp op, Seat peer, AdminDone done, Range range, bool as
     if (!alone || !primary_) return begin_admin(request, std::move(done));
     when_clients_left(loop_->now() + settings_.client_leave_time, [this, request, done = std::move(done)](bool left) mutable {
       if (!left) return done(AdminReply{{}, false, Reason::device_in_use});
-      closing_to_clients_ = true;
+      ++closing_to_clients_;
       begin_admin(request, [this, done = std::move(done)](const AdminReply& reply) {
-        closing_to_clients_ = false;
+        --closing_to_clients_;
         done(reply);
       });
     });
@@ -165,7 +165,7 @@ nbd::Lookup Resource::look_up(std::string_view name) {
     for (const uint16_t number : numbers) there += fmt::format("{}{}/{}", there.empty() ? "" : ", ", settings_.name, number);
     return nbd::Refusal{nbd::Refusal::Kind::unknown, "no such export here; there is " + there};
   }
-  if (!primary_ || closing_to_clients_) {
+  if (!primary_ || closing_to_clients_ > 0) {
     std::string text = settings_.name + " is Secondary on this node";
     const auto& tenure = replica_->record().adopted;
     if (tenure && tenure->primary && tenure->primary->node != settings_.core.self)

@@ -202,6 +202,20 @@ TEST_F(Shrinking, WhatGrowsAgainIsCopied) {
   EXPECT_EQ(copied, (kSmall - kLess) / kBlockBytes);
 }
 
+// The command is over, and what it proposed may still be decided: nobody writes what would be lost by that.
+TEST_F(Shrinking, WhatWasProposedHoldsWhenTheCommandIsOver) {
+  lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<Accepted>(letter.send.message); };
+  const AdminId command = shrink();
+  lab_.advance(seconds(20));
+  EXPECT_EQ(lab_.reason(kA, command), Reason::resize_undecided);
+  EXPECT_EQ(size(), kSmall);
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA, {kTail, 4096})), IoStatus::no_space);
+  lab_.hold_mail = [](const Lab::Mail&) { return false; };
+  lab_.run();
+  lab_.advance(seconds(3));
+  EXPECT_EQ(size(), kLess);
+}
+
 TEST_F(Shrinking, NotWhileTheCopiesAreCompared) {
   lab_.hold_mail = [](const Lab::Mail& letter) { return std::holds_alternative<CompareReply>(letter.send.message); };
   EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::verify, kNoSeat)));
