@@ -21,8 +21,6 @@ AcceptorRecord remembered(AcceptorRecord record, const CoreConfig& config) {
   return record;
 }
 
-constexpr size_t kMaxDeferred = 8192;  // more than a Primary may have in flight: beyond it the peer breaks the protocol
-
 }  // namespace
 
 namespace {

@@ -57,6 +57,7 @@ class Secondary {
   bool in_volume(const Range& range) const;
   void take(const PendingWrite& pending, uint64_t position);
   bool missed_something(Seat from, const FollowerFlush& flush) const;
+  bool too_many_wait() const;
   void mark_for_absent(const Range& range);
   void go_on_in_order();
   void give_up_in_order();

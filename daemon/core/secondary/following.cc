@@ -18,7 +18,7 @@ void Secondary::follow(Seat from, const FollowerWrite& request, PayloadId payloa
   }
   // One that was not taken must be missed by both: what comes behind it is not taken either, until a resync.
   const bool next = request.position > last_followed_ && request.previous == last_followed_;
-  if (!next || !in_volume(request.range) || !is_change(request.kind)) {
+  if (!next || too_many_wait() || !in_volume(request.range) || !is_change(request.kind)) {
     r_.release(payload);
     return r_.close_link(from, Reason::protocol_violation);
   }
@@ -65,9 +65,16 @@ bool Secondary::later(Seat from, const Message& message, PayloadId payload) {
                      std::holds_alternative<FlushRequest>(message) || std::holds_alternative<FollowerFlush>(message) ||
                      std::holds_alternative<JoinPrepare>(message);
   if (!waits || in_order_.empty() || MUTANT(flushed_in_front)) return false;
+  if (too_many_wait()) {
+    r_.release(payload);
+    r_.close_link(from, Reason::protocol_violation);
+    return true;
+  }
   behind_.push_back({from, in_order_.newest(), message, payload});
   return true;
 }
+
+bool Secondary::too_many_wait() const { return in_order_.size() + behind_.size() >= kMaxDeferred; }
 
 void Secondary::forget_what_waits(Seat seat) {
   std::erase_if(behind_, [this, seat](const Behind& one) {

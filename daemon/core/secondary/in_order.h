@@ -25,6 +25,7 @@ class InOrder {
   std::deque<PendingWrite> give_up();
 
   bool empty() const { return entries_.empty(); }
+  size_t size() const { return entries_.size(); }
   size_t waiting() const;  // not begun
   uint64_t newest() const { return entries_.empty() ? 0 : entries_.back().position; }
   // All up to this position are applied.

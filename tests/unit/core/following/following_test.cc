@@ -228,6 +228,36 @@ TEST_F(Followers, AMissingChangeEndsTheLink) {
   EXPECT_EQ(lab_->node(kB).closed.back().reason, Reason::protocol_violation);
 }
 
+// A peer that has the secret, and sends more than any Primary does.
+TEST_F(Followers, MoreThanAPrimaryMaySendAtOnceEndsTheLink) {
+  begin();
+  const Stamp stamp = stamp_of(lab_->node(kB).tenure());
+  lab_->node(kB).hold_disk = [](const DiskIo&) { return true; };
+  uint64_t previous = 0;
+  for (const Lab::Mail& letter : lab_->delivered) {
+    if (const auto* write = std::get_if<FollowerWrite>(&letter.send.message)) previous = write->position;
+  }
+  uint64_t taken = 0;
+  for (; taken < 10'000 && lab_->node(kB).closed.empty(); ++taken, ++previous)
+    lab_->inject(kA, kB, FollowerWrite{stamp, previous + 1, previous, previous, OpKind::write, block(1), false},
+                 lab_->fresh_payload());
+  ASSERT_FALSE(lab_->node(kB).closed.empty());
+  EXPECT_EQ(lab_->node(kB).closed.back().reason, Reason::protocol_violation);
+  EXPECT_GT(taken, 8'000u);
+}
+
+TEST_F(Followers, AsMuchBehindChangesEndsTheLink) {
+  begin();
+  const Stamp stamp = stamp_of(lab_->node(kB).tenure());
+  lab_->node(kB).hold_disk = [](const DiskIo& io) { return is_change(io.kind); };
+  lab_->write(kA, block(1));
+  uint64_t taken = 0;
+  for (; taken < 10'000 && lab_->node(kB).closed.empty(); ++taken) lab_->inject(kA, kB, FlushRequest{stamp, {taken + 1}});
+  ASSERT_FALSE(lab_->node(kB).closed.empty());
+  EXPECT_EQ(lab_->node(kB).closed.back().reason, Reason::protocol_violation);
+  EXPECT_GT(taken, 8'000u);
+}
+
 TEST_F(Followers, AFlushThatCoversAMissingChangeEndsTheLink) {
   begin();
   lab_->lose_mail = [](const Lab::Mail& letter) { return std::holds_alternative<FollowerWrite>(letter.send.message); };
