@@ -69,6 +69,7 @@ CoreConfig core_config(const config::Resource& resource, const config::Host& sel
   core.disk_timeout = disk.disk_timeout;
   if (disk.bear_bad_reads) core.max_failed_reads = UINT32_MAX;
   core.resync_latency_target = disk.resync_latency_target;
+  core.resync_by_age = disk.oldest_first;
   core.resync_digests = self.net.compare_first;
   core.fence_handler = !self.handlers.fence_peer.empty();
   core.hold_resync = self.handlers.others.contains("before-resync-target");

@@ -65,6 +65,7 @@ struct CoreConfig {
   uint64_t resync_max_rate = 0;                // bytes a second of a resync or comparison; 0: no limit
   uint64_t resync_min_rate = 4 * 1024 * 1024;  // what it gets beside clients, whatever that costs them
   Duration resync_latency_target;  // what an operation of a client may take beside it; zero: twice of what it takes alone
+  bool resync_by_age = false;      // copy first what became dirty longest ago; else by address
   bool resync_digests = false;     // compare digests first, copy what differs
   bool hold_resync = false;        // as its target, each resync waits until AdminOp::allow_resync
   Duration verify_interval;        // the Primary compares all copies so often; zero: never by itself

@@ -21,7 +21,7 @@ void each_setting(C& config, F&& f) {
   auto& [self, data_nodes, witnesses, asynchronous, by_receipt, on_congestion, congestion_bytes, lease, drift, round_timeout,
          retry, patience, caretaker_delay, ack_timeout, fail, fencing, handler, witness_timeout, max_op_bytes, max_client_ops,
          disk_timeout, metadata_on_disk, digests_at_rest, max_failed_reads, read_balancing, max_hot_extents, recent_writes,
-         settle_interval, chunk, window, ahead, max_rate, min_rate, latency_target, digests, hold_resync, verify_interval,
+         settle_interval, chunk, window, ahead, max_rate, min_rate, latency_target, by_age, digests, hold_resync, verify_interval,
          flush_blocks, flush_interval] = config;
   f(self);
   f(data_nodes);
@@ -57,6 +57,7 @@ void each_setting(C& config, F&& f) {
   f(max_rate);
   f(min_rate);
   f(latency_target);
+  f(by_age);
   f(digests);
   f(hold_resync);
   f(verify_interval);

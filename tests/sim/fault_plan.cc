@@ -122,6 +122,7 @@ void draw_pipeline(uint64_t seed, Plan& plan) {
   Prng prng(seed ^ 0x9fb21c651e98df25);
   constexpr uint32_t kAhead[] = {0, 1, 2, 5, kMostAhead};
   plan.core.resync_ahead = kAhead[prng.below(5)];
+  plan.core.resync_by_age = Prng(seed ^ 0xbb67ae8584caa73b).chance(35);
   plan.core.resync_flush_interval = prng.chance(60) ? Duration{} : milliseconds(prng.between(50, 2000));
 }
 

@@ -76,6 +76,7 @@ struct Disk {
   bool bear_bad_reads = false;     // on-io-error pass_on: reads that fail never make the disk be given up
   Duration verify_interval;        // zero: only by command
   ReadBalancing read_balancing = ReadBalancing::prefer_local;
+  bool oldest_first = false;  // resync-order age
   friend bool operator==(const Disk&, const Disk&) = default;
 };
 

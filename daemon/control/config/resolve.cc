@@ -79,7 +79,8 @@ Disk disk_of(const Scope& scope) {
           effective(scope, Section::disk, "on-io-error") == "call-local-io-error",
           effective(scope, Section::disk, "on-io-error") == "pass_on",
           whole_seconds(scope, Section::disk, "verify-interval"),
-          read_balancing_of(effective(scope, Section::disk, "read-balancing"))};
+          read_balancing_of(effective(scope, Section::disk, "read-balancing")),
+          effective(scope, Section::disk, "resync-order") == "age"};
 }
 
 // Run without a shell: words, as they stand.

@@ -76,6 +76,7 @@ const std::vector<OptionSpec> kOptions = {
 
   {disk, "c-max-rate", size, "bytes/s", 0, int64_t{4} << 40, "0", "", "", B::yes, "most that a resync or verify takes; 0 is no limit", 1024},
   {disk, "c-min-rate", size, "bytes/s", 64 << 10, int64_t{4} << 30, "4M", "", "", B::yes, "what a resync or verify takes beside clients, however slow they become by it", 1024},
+  {disk, "resync-order", choice, "", 0, 0, "address", "address|age", "", B::yes, "by address: in the order of the disk; by age: first what changed longest ago, so that what clients write again and again comes last"},
   {disk, "resync-latency-target", number, "0.1 ms", 0, 100000, "0", "", "", B::yes, "what a client's request may take beside a resync; 0: twice of what it takes alone"},
   {disk, "disk-timeout", number, "0.1 s", 0, 36000, "300", "", "", B::yes, "a disk that does not answer for so long is given up while there is another current copy; 0 waits"},
   {disk, "on-io-error", choice, "", 0, 0, "detach", "detach|pass_on|call-local-io-error", "", B::yes, "a disk that fails is given up (pass_on: not for reads that fail, however many); the handler local-io-error is told of it"},

@@ -37,6 +37,8 @@ class DirtyMaps {
   // What is marked for this peer in this extent is on stable storage: in every version of its pages that a crash could leave behind.
   bool durable(Seat peer, uint64_t extent) const;
   bool durable(Seat peer, const Range& range) const;
+  // Grows with time: of extents that became dirty, or dirtier, later it is not less. Zero: before this run.
+  uint64_t age_mark(Seat peer, uint64_t extent) const { return maps_[peer.value].marked[extent]; }
 
   void pump();
   bool done(MetaToken token, bool ok);  // true if the token was ours

@@ -112,24 +112,26 @@ void ResyncSource::map_received(Seat from, const ResyncMap& map) {
   }
   if (!map.last) return;
   run.phase = Phase::copying;
+  run.order.begin_pass(r_.dirty, from, r_.ctx.config.resync_by_age);
   run.total = r_.dirty.of(from).count();
   r_.ctx.note(Notice::resync_started, from, run.total);
 }
 
 void ResyncSource::copy(Seat peer) {
   Run& run = runs_[peer.value];
-  if (MUTANT(join_with_bits_left) && run.copied > 0) run.cursor = r_.dirty.of(peer).size();
+  if (MUTANT(join_with_bits_left) && run.copied > 0) run.order.pass_all();
   // A quarter at a time, so that what is adjacent is submitted together: the block layer makes large requests of it on both nodes, with which
   // a disk does up to twice as much.
   run.filling = has_room(peer);
   while (run.filling && !paused(peer) && pace_.may_begin(r_.ctx.now) && next_chunk(peer)) run.filling = has_room(peer);
-  const bool pass_done = run.chunks.empty() && run.differing.empty() && run.cursor >= r_.dirty.of(peer).size();
+  const bool pass_done = run.chunks.empty() && run.differing.empty() && run.order.over();
   const bool stands = run.chunks.empty() && (pass_done || paused(peer));
   if (run.flush.value == 0 && !run.written.empty() && (stands || flush_due(run))) return flush(peer);
   if (!pass_done || run.flush.value != 0) return;
   if (owed(peer) > 0 && !MUTANT(join_with_bits_left)) {
     if (r_.ctx.now < run.next_pass) return;
-    run.cursor = run.told = 0;
+    run.told = 0;
+    run.order.begin_pass(r_.dirty, peer, r_.ctx.config.resync_by_age);
     if (run.next_pass != kLongAgo) ++run.passes;
   } else {
     finish(peer);
@@ -152,12 +154,9 @@ Range ResyncSource::next_range(Seat peer) {
   }
   const BitVector& dirty = r_.dirty.of(peer);
   const auto in_flight = [this, peer](uint64_t block) { return r_.feed.in_flight(peer, block); };
-  uint64_t first = dirty.next_set(run.cursor);
-  while (first < dirty.size() && in_flight(first)) first = dirty.next_set(first + 1);
-  if (first >= dirty.size()) {
-    run.cursor = dirty.size();
-    return {};
-  }
+  uint64_t first = run.order.next(dirty);
+  for (; first < dirty.size() && in_flight(first); first = run.order.next(dirty)) run.order.pass(first + 1);
+  if (first >= dirty.size()) return {};
   const uint64_t longest = std::min(r_.ctx.config.resync_chunk_bytes / kBlockBytes, kLookBlocks);
   // A chunk stays within one extent: it takes one intent bit at the target.
   const uint64_t extent_end = (first / kBlocksPerExtent + 1) * kBlocksPerExtent;
@@ -165,7 +164,8 @@ Range ResyncSource::next_range(Seat peer) {
   for (uint64_t block = first + 1; block < end; ++block) {
     if (in_flight(block)) end = block;
   }
-  run.cursor = end;
+  run.place = run.order.place();
+  run.order.pass(end);
   return {first * kBlockBytes, std::min(end * kBlockBytes, r_.ctx.record.size_bytes) - first * kBlockBytes};
 }
 
@@ -197,7 +197,7 @@ bool ResyncSource::next_chunk(Seat peer) {
   const Range range = next_range(peer);
   if (range.empty()) return false;
   const OpId op{kResyncOpBit | r_.ctx.fresh_id()};
-  run.chunks[op] = Chunk{range, {}, false, !differs && compares_first(peer, range)};
+  run.chunks[op] = Chunk{range, {}, false, !differs && compares_first(peer, range), run.place};
   holders_[op] = peer;
   pace_.chunk_begins(r_.ctx.now, range.length);
   if (MUTANT(resync_without_gate) || r_.write_path.hold_range(op, range)) range_held(op);
@@ -231,7 +231,7 @@ void ResyncSource::read_done(Seat peer, OpId op, IoStatus status, BlockMask zero
     r_.send(peer, CompareRequest{r_.membership.stamp(), op, chunk.range}, chunk.payload);
   } else {
     const bool nothing_else = static_cast<uint64_t>(std::popcount(zeroes)) * kBlockBytes == chunk.range.length;
-    const uint64_t ahead = look_ahead(peer, chunk.range);
+    const uint64_t ahead = look_ahead(peer, chunk);
     r_.send(peer, ResyncWrite{r_.membership.stamp(), op, OpKind::write, chunk.range, zeroes, ahead},
             nothing_else ? PayloadId{} : chunk.payload);
   }
@@ -243,15 +243,17 @@ void ResyncSource::read_done(Seat peer, OpId op, IoStatus status, BlockMask zero
 // The target writes nothing in an extent before its intent bit is durable, which takes two flushes of a busy disk. Told in time, it sets
 // many bits at once and no write waits (a resync spent three quarters of its time on that). Told again when half of it is behind. Where digests
 // go first most of what is dirty may turn out to be equal, and is not written.
-uint64_t ResyncSource::look_ahead(Seat peer, const Range& range) {
+uint64_t ResyncSource::look_ahead(Seat peer, const Chunk& chunk) {
   const uint64_t reach = std::min(r_.ctx.config.resync_ahead, kMostAhead);
-  const uint64_t extent = range.offset / kExtentBytes;
+  const uint64_t extent = chunk.range.offset / kExtentBytes;
   Run& run = runs_[peer.value];
-  if (reach == 0 || r_.ctx.config.resync_digests || extent + reach / 2 < run.told) return 0;
-  run.told = extent + reach;
+  const uint64_t here = run.order.by_age() ? chunk.place : extent;
+  if (reach == 0 || r_.ctx.config.resync_digests || here + reach / 2 < run.told) return 0;
+  run.told = here + reach;
   const BitVector& dirty = r_.dirty.of(peer);
   uint64_t ahead = 0;
   for (uint64_t i = 0; i < reach; ++i) {
+    if (!run.order.soon(chunk.place, extent + 1 + i, reach)) continue;
     if (!dirty.any_in((extent + 1 + i) * kBlocksPerExtent, kBlocksPerExtent)) continue;
     const bool compared = r_.ctx.config.digests_at_rest && !run.everything && in_doubt_as_a_whole(peer, extent + 1 + i);
     if (!compared) ahead |= uint64_t{1} << i;

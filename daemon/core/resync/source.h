@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "core/io.h"
 #include "core/message.h"
+#include "core/resync/order.h"
 #include "core/resync/pace.h"
 
 namespace lockstep {
@@ -60,16 +61,18 @@ class ResyncSource {
     PayloadId payload;
     bool sent = false;
     bool digests = false;  // compared first; what differs is copied by chunks of its own
+    size_t place = 0;      // in the order
   };
   struct Run {
     Phase phase = Phase::none;
     Instant started;
-    Instant progress;                  // last sign of the target, or first thing sent after a pause
-    uint64_t cursor = 0;               // next block to look at
+    Instant progress;  // last sign of the target, or first thing sent after a pause
+    ResyncOrder order;
+    size_t place = 0;                  // in the order, of what was begun last
     bool everything = false;           // the disk there is new
     std::optional<uint64_t> compared;  // the extent that was last begun, if digests go first in it
     bool filling = false;              // the window, until it is full
-    uint64_t told = 0;                 // up to this extent the target was told what is about to be copied
+    uint64_t told = 0;                 // up to this extent, or place in the order, the target was told what is about to be copied
     uint64_t total = 0;                // blocks dirty when copying began
     uint64_t copied = 0;
     std::map<OpId, Chunk> chunks;  // in flight; bounded by the window
@@ -93,7 +96,7 @@ class ResyncSource {
   bool in_doubt_as_a_whole(Seat peer, uint64_t extent) const;
   bool compares_first(Seat peer, const Range& range);
   uint64_t owed(Seat peer) const;
-  uint64_t look_ahead(Seat peer, const Range& range);
+  uint64_t look_ahead(Seat peer, const Chunk& chunk);
   void read_done(Seat peer, OpId op, IoStatus status, BlockMask zeroes);
   void rot_found(Seat peer, OpId op);
   void landed(Seat peer, OpId op, BlockMask differing);

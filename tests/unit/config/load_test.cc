@@ -132,6 +132,15 @@ TEST(Load, ReadBalancing) {
   EXPECT_FALSE(loaded("mirror").ok());
 }
 
+TEST(Load, ResyncOrder) {
+  const auto by_age = [](const std::string& text) {
+    return load_text(resource_with(text)).config.resources[0].hosts[0].disk.oldest_first;
+  };
+  EXPECT_FALSE(by_age(""));
+  EXPECT_FALSE(by_age("disk { resync-order address; }"));
+  EXPECT_TRUE(by_age("disk { resync-order age; }"));
+}
+
 TEST(Load, ALocalIoErrorHandlerNeedsItsPolicy) {
   EXPECT_NE(load_text(resource_with("handlers { local-io-error /bin/tell; }")).warnings().find("never runs"), std::string::npos);
   EXPECT_NE(load_text(resource_with("disk { on-io-error call-local-io-error; }")).warnings().find("only detaches"),

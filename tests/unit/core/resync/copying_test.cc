@@ -338,6 +338,47 @@ TEST_F(Copying, WhatIsAheadIsSaidAgainOnTheWay) {
   }
 }
 
+// Extents 5, 1 and 3 became dirty one after the other, 7 and 2 with the last of them.
+class Ordered : public Copying {
+ protected:
+  static LabOptions of(bool by_age) {
+    return {.configure = [by_age](CoreConfig& config) {
+      config.resync_window = 1;
+      config.resync_ahead = 8;
+      config.resync_by_age = by_age;
+    }};
+  }
+  static std::vector<uint64_t> extents(const std::vector<ResyncWrite>& writes) {
+    std::vector<uint64_t> found;
+    for (const ResyncWrite& write : writes) found.push_back(write.range.offset / kExtentBytes);
+    return found;
+  }
+  std::vector<ResyncWrite> resync(Lab& lab) {
+    lose_b(lab, {5 * kExtentBytes, 4096});
+    lab.advance(seconds(2));
+    lab.write(kA, {kExtentBytes, 4096});
+    lab.advance(seconds(2));
+    for (uint64_t extent : {3, 7, 2}) lab.write(kA, {extent * kExtentBytes, 4096});
+    lab.write(kA, {5 * kExtentBytes, 4096});  // dirty already
+    lab.connect(kA, kB);
+    lab.advance(seconds(1));
+    EXPECT_TRUE(joined(lab));
+    return sent<ResyncWrite>(lab);
+  }
+};
+
+TEST_F(Ordered, ByAddress) {
+  Lab lab(of(false));
+  EXPECT_EQ(extents(resync(lab)), (std::vector<uint64_t>{1, 2, 3, 5, 7}));
+}
+
+TEST_F(Ordered, ByAge) {
+  Lab lab(of(true));
+  const auto writes = resync(lab);
+  EXPECT_EQ(extents(writes), (std::vector<uint64_t>{5, 1, 2, 3, 7}));
+  EXPECT_EQ(writes.at(0).ahead, 0b10u) << "7; what comes soon, and lies within reach behind it";
+}
+
 // Small chunks of one extent, whose writes and flushes the target holds until they are let go.
 class Pipeline : public Copying {
  protected:
