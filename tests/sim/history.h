@@ -73,6 +73,8 @@ class History {
   bool certainly_before(const Writer& a, const Writer& b) const;
   // Whether a loss of everything unflushed came between its acknowledgement and the flush that would have kept it.
   bool may_be_lost(uint64_t op) const;
+  // Whether an operator began another history after it was asked for, which may lack it, flushed or not.
+  bool may_be_given_up(uint64_t op) const { return forced_.upper_bound(ops_[op].invoked) != forced_.end(); }
 
   // P6 when it is not linearizable, P7 when something that was flushed did not survive.
   Verdict check() const;

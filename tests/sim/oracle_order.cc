@@ -62,7 +62,8 @@ bool Oracle::in_order(Seat node, uint64_t op, uint64_t block) {
   if (disks_.at(node)->set_back()) return true;
   const uint64_t value = disks_.at(node)->read_block(block);
   const auto there = history_.writer_of(block, value);
-  if (!there.known || there.torn || !history_.certainly_before(there, {true, op}) || history_.may_be_lost(op)) return true;
+  if (!there.known || there.torn || !history_.certainly_before(there, {true, op})) return true;
+  if (history_.may_be_lost(op) || history_.may_be_given_up(op)) return true;  // seed 1483, with resyncs by age
   // A current copy that does not have it either has lost it by an allowed way, or is told so elsewhere.
   for (Seat member : tenures_.members_owed()) {
     const auto theirs = history_.writer_of(block, disks_.at(member)->read_block(block));
