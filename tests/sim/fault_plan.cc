@@ -94,9 +94,7 @@ void draw_watchers(uint64_t seed, Plan& plan) {
 // Not where a volume is created a second time.
 void draw_growth(uint64_t seed, Plan& plan) {
   Prng prng(seed ^ 0x517cc1b727220a95);
-  const bool once = plan.start == Start::smooth &&
-                    std::find(plan.faults.begin(), plan.faults.end(), Fault::forced_history) == plan.faults.end();
-  if (!once || !prng.chance(20)) return;
+  if (plan.start != Start::smooth || !prng.chance(20)) return;
   plan.manager.volume_bytes = (plan.extents - prng.between(1, 4)) * kExtentBytes - prng.below(2) * 5 * kBlockBytes;
   plan.faults.insert(plan.faults.end(), 2, Fault::grow);
   if (Prng(seed ^ 0x6a09e667f3bcc909).chance(60)) plan.faults.insert(plan.faults.end(), 2, Fault::shrink);

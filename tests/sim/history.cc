@@ -46,12 +46,37 @@ void History::forced(Instant now) {
   crossed_.insert(now);
 }
 
+// That copy may never have got what the volume has grown by, whoever has recorded that until then: its own is what there is from now on.
 void History::chose(std::vector<uint64_t> content) {
-  if (!losses_.empty() && forced_.contains(losses_.back())) chosen_.emplace(losses_.back(), std::move(content));
+  if (losses_.empty() || !forced_.contains(losses_.back())) return;
+  for (uint64_t block = 0; block < content.size(); ++block) {
+    if (!writer_of(block, content[block]).known) began_with(block, content[block], losses_.back());
+  }
+  chosen_.emplace(losses_.back(), std::move(content));
+}
+
+bool History::initial(uint64_t block, uint64_t value) const { return began_since(block, value, kLongAgo); }
+
+bool History::began_since(uint64_t block, uint64_t value, Instant begin) const {
+  const auto found = beginnings_.find(block);
+  if (found == beginnings_.end()) return value == kFirstVersion && begin == kLongAgo;
+  return std::any_of(found->second.begin(), found->second.end(),
+                     [&](const Beginning& one) { return one.value == value && one.when >= begin; });
+}
+
+// Before everything was lost for the first time: of the growths until then, what was written before the last one counts no more.
+uint64_t History::first_initial(uint64_t block) const {
+  uint64_t value = kFirstVersion;
+  const auto found = beginnings_.find(block);
+  if (found == beginnings_.end()) return value;
+  for (const Beginning& one : found->second) {
+    if (losses_.empty() || one.when < losses_.front()) value = one.value;
+  }
+  return value;
 }
 
 History::Writer History::writer_of(uint64_t block, uint64_t value) const {
-  if (value == initial(block)) return {};
+  if (initial(block, value)) return {};
   if (is_torn(value)) {
     Writer whole = writer_of(block, torn_from(value));
     whole.torn = whole.op.has_value();
@@ -183,7 +208,8 @@ Verdict History::check_era(uint64_t block, const std::vector<Access>& accesses, 
       continue;
     // It stems from before this era: as if it had been written when the era began.
     zone.first_response = std::min(zone.first_response, begin);
-    const std::string objection = era > 0 ? this->objection(block, access.value, accesses, begin) : "";
+    const bool old = era > 0 && !began_since(block, access.value, begin);
+    const std::string objection = old ? this->objection(block, access.value, accesses, begin) : "";
     if (!objection.empty())
       return {"P7", fmt::format("block {}: the read answered at {:.6f} saw {}, but {}", block, at(op.answered), access.value,
                                 objection)};
@@ -191,7 +217,7 @@ Verdict History::check_era(uint64_t block, const std::vector<Access>& accesses, 
   if (!any_read) return {};
   // A value never read, whose write was not acknowledged, may not have taken effect at all.
   std::erase_if(zones, [](const auto& entry) { return entry.second.first_response == kNever; });
-  if (era == 0) zones.emplace(initial(block), Zone{kLongAgo, kLongAgo});
+  if (era == 0) zones.emplace(first_initial(block), Zone{kLongAgo, kLongAgo});
   return {"P6", check_zones(block, zones)};
 }
 

@@ -52,8 +52,8 @@ class History {
   // The content that the operator chose by that: until the next loss, what was written before is as it was there.
   void chose(std::vector<uint64_t> content);
 
-  // What the block held when it became a part of the volume, as the copy that was current then has it.
-  void began_with(uint64_t block, uint64_t value) { initial_[block] = value; }
+  // What the block held when it became a part of the volume, as the copy that was current then has it. Another history may have begun it otherwise.
+  void began_with(uint64_t block, uint64_t value, Instant now) { beginnings_[block].push_back({now, value}); }
   // An operator gave it up: what was done to it before counts no more, also if it becomes a part of the volume again.
   void given_up(uint64_t block, Instant now) { given_up_[block] = now; }
 
@@ -106,15 +106,18 @@ class History {
     const auto end = given_up_.find(block);
     return end == given_up_.end() || ops_[op].invoked >= end->second;
   }
-  uint64_t initial(uint64_t block) const {
-    const auto found = initial_.find(block);
-    return found == initial_.end() ? kFirstVersion : found->second;
-  }
+  bool initial(uint64_t block, uint64_t value) const;
+  bool began_since(uint64_t block, uint64_t value, Instant begin) const;
+  uint64_t first_initial(uint64_t block) const;
 
   std::vector<ClientOp> ops_;
-  std::map<uint64_t, uint64_t> initial_;  // where it is not kFirstVersion
-  std::map<uint64_t, Instant> given_up_;  // the last time
-  std::map<uint64_t, uint64_t> zeroed_;   // block -> op
+  struct Beginning {
+    Instant when;
+    uint64_t value = 0;
+  };
+  std::map<uint64_t, std::vector<Beginning>> beginnings_;  // where it is not kFirstVersion
+  std::map<uint64_t, Instant> given_up_;                   // the last time
+  std::map<uint64_t, uint64_t> zeroed_;                    // block -> op
   std::vector<Instant> losses_;
   std::set<Instant> forced_;                         // those of them that were an operator's doing
   std::set<Instant> crossed_;                        // those of them that requests in flight outlived

@@ -60,6 +60,27 @@ TEST_F(HistoryTest, WithoutAChosenCopyAnythingFromBeforeAForceMayBeThere) {
   EXPECT_EQ(history_.check().wrong, "");
 }
 
+// That copy may lack what the volume has grown by; whatever is found there is what it began with, in that history.
+TEST_F(HistoryTest, ACopyThatIsChosenBringsItsOwnContentOfWhatTheVolumeHasGrownBy) {
+  constexpr uint64_t kItsOwn = kGarbage + 1;
+  history_.began_with(7, kFirstVersion, Instant{1});
+  read(2, 3, kFirstVersion);
+  history_.forced(Instant{5});
+  history_.chose(std::vector<uint64_t>(kBlocks, kItsOwn));
+  read(6, 7, kItsOwn);
+  EXPECT_EQ(history_.check().wrong, "");
+  read(8, 9, kFirstVersion);
+  EXPECT_FALSE(right());
+}
+
+TEST_F(HistoryTest, WhatAVolumeGrowsByAfterAForceMayBeOtherThanTheChosenCopyHadThere) {
+  history_.forced(Instant{5});
+  history_.chose(std::vector<uint64_t>(kBlocks, kFirstVersion));
+  history_.began_with(7, kGarbage, Instant{6});
+  read(7, 8, kGarbage);
+  EXPECT_EQ(history_.check().wrong, "");
+}
+
 TEST_F(HistoryTest, ObjectsToTheInitialContentAfterAWrite) {
   write(1, 2);
   read(3, 4, kFirstVersion);

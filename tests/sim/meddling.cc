@@ -48,7 +48,10 @@ void Injector::shrink() {
   const Range range{0, prng_.between(extents / 2, extents - 1) * kExtentBytes + prng_.below(3) * kBlockBytes};
   world_.oracle().shrink_asked(range.length / kBlockBytes);
   meddle(node, AdminOp::shrink, range);
-  if (prng_.chance(60)) later(milliseconds(1), seconds(3), [this] { grow(); });
+  if (prng_.chance(60))
+    later(milliseconds(1), seconds(3), [this] {
+      if (!stopped_) grow();  // seed 20001850: a tenure after everything was healed
+    });
 }
 
 // A node comes or goes: in every configuration, one after the other, or in one only, or not the same one everywhere. Also the Primary goes, and what

@@ -47,22 +47,27 @@ bool Oracle::common_ground(const Pair& pair) const {
 void Oracle::volume_adopted(Seat node, const Tenure& tenure) {
   if (tenure.volumes.empty() || !tenure.members.contains(node)) return;
   const uint64_t blocks = span_of(tenure) / kBlockBytes;
-  const bool same = volume_.history == tenure.history;
-  if (same && tenure.number <= volume_.number) return;
-  if (same && blocks < volume_.blocks) {
+  const bool fresh = volumes_.empty();
+  const Volume before = volumes_.contains(tenure.history) ? volumes_.at(tenure.history) : Volume{};
+  const bool same = before.blocks > 0;
+  if (same && tenure.number <= before.number) return;
+  if (same && blocks < before.blocks) {
     ++coverage_.volumes_shrunk;
-    if (!may_end_at_.contains(blocks)) fail("P7", fmt::format("the volume shrinks from {} to {} blocks", volume_.blocks, blocks));
-    for (uint64_t block = blocks; block < volume_.blocks; ++block) history_.given_up(block, queue_.now());
+    if (!may_end_at_.contains(blocks)) fail("P7", fmt::format("the volume shrinks from {} to {} blocks", before.blocks, blocks));
+    for (uint64_t block = blocks; block < before.blocks; ++block) history_.given_up(block, queue_.now());
   }
-  if (same && !same_volumes(volume_.shapes, tenure.volumes)) fail("P7", "a history has other volumes than it had");
-  if (same && tenure.volumes.size() > 1 && !(volume_.shapes == tenure.volumes)) fail("P7", "the sizes of several volumes change");
-  if (same && blocks > volume_.blocks) {
+  if (same && !same_volumes(before.shapes, tenure.volumes)) fail("P7", "a history has other volumes than it had");
+  if (same && tenure.volumes.size() > 1 && !(before.shapes == tenure.volumes)) fail("P7", "the sizes of several volumes change");
+  if (same && blocks > before.blocks) {
     ++coverage_.volumes_grown;
     may_end_at_.clear();  // one command at a time: what was asked for before is over
-    for (uint64_t block = volume_.blocks; block < blocks; ++block) history_.began_with(block, disks_.at(node)->read_block(block));
+    for (uint64_t block = before.blocks; block < blocks; ++block) {
+      history_.began_with(block, disks_.at(node)->read_block(block), queue_.now());
+    }
   }
-  if (tenure.volumes.size() > 1 && volume_.blocks == 0) ++coverage_.several_volumes;
+  if (tenure.volumes.size() > 1 && fresh) ++coverage_.several_volumes;
   volume_ = {blocks, tenure.volumes, tenure.history, tenure.number};
+  volumes_[tenure.history] = volume_;
 }
 
 // What a volume has grown by, each marks before it records that.
