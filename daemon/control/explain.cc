@@ -31,6 +31,10 @@ std::string silence_text(const ResourceStatus& status, const VoterSnapshot& vote
                      duration_text(voter.silent_for), why);
 }
 
+bool has_copy(DiskState disk) { return disk == DiskState::up_to_date || disk == DiskState::consistent; }
+
+bool lacks_something(DiskState disk) { return disk == DiskState::inconsistent || disk == DiskState::outdated; }
+
 std::string names_of(const ResourceStatus& status, SeatSet seats) {
   std::string out;
   for (const Seat seat : seats) out += fmt::format("{}{}", out.empty() ? "" : ", ", status.name_of(seat));
@@ -233,6 +237,25 @@ void explain_verify(const ResourceStatus& status, const PeerSnapshot& peer, std:
                   status.digests ? ": each has the digest that is kept of it here, or none is kept" : "", status.name));
 }
 
+// A resync is sent by the Primary's disk: without one, a copy that lacks something waits, also where another node has all of it.
+void explain_no_source(const ResourceStatus& status, std::string& out) {
+  const Snapshot& snapshot = status.snapshot;
+  std::string primary;
+  if (snapshot.role == Role::primary && !has_copy(snapshot.disk)) primary = status.name_of(status.self);
+  bool lacking = lacks_something(snapshot.disk);
+  for (const PeerSnapshot& peer : snapshot.peers) {
+    if (peer.connected && peer.role == Role::primary && !has_copy(peer.disk)) primary = status.name_of(peer.node);
+    lacking = lacking || (peer.connected && lacks_something(peer.disk));
+  }
+  if (primary.empty() || !lacking) return;
+  add_line(
+      out,
+      fmt::format(
+          "A resync is sent from the Primary's disk, and {0} has none now: lockstep attach {1} there, or make a node Primary "
+          "whose disk is UpToDate.",
+          primary, status.name));
+}
+
 void explain_resync(const ResourceStatus& status, std::string& out) {
   out += fmt::format("{} resync:\n", status.name);
   for (const PeerSnapshot& peer : status.snapshot.peers) {
@@ -254,6 +277,7 @@ void explain_resync(const ResourceStatus& status, std::string& out) {
     explain_pause(status, peer, out);
     explain_verify(status, peer, out);
   }
+  explain_no_source(status, out);
   if (status.snapshot.peers.empty()) add_line(out, "There is no peer.");
 }
 

@@ -297,16 +297,20 @@ void Node::verify(const ControlRequest& request, Shared responder) {
   const auto range = range_to_verify(request.text("start"), request.text("stop"));
   if (const auto* wrong = std::get_if<std::string>(&range)) return responder->finish({1, "", *wrong});
   const Range& wanted = std::get<Range>(range);
-  const Up* up = find(request.resource);
-  const bool several = up != nullptr && !up->resource->settings().others.empty();
-  if (several && (request.volume || !wanted.empty())) return verify_volume(request, wanted, std::move(responder));
+  if (!request.text("from").empty()) {
+    return responder->finish(
+        {10, "",
+         "verify: --from says which copy is right, and goes with --repair; which peer to compare with is said as in verify RESOURCE:PEER\n"});
+  }
+  if (request.volume || !wanted.empty()) return verify_volume(request, wanted, std::move(responder));
   on_peers(request, AdminOp::verify, wanted, std::move(responder));
 }
 
-// One of several; `range` is in bytes of the volume, and empty for all of it.
+// One volume, or a part of one; `range` is in bytes of the volume, and empty for all of it.
 void Node::verify_volume(const ControlRequest& request, const Range& range, Shared responder) {
-  if (need(request, responder) == nullptr) return;
-  if (!request.volume) {
+  const Up* up = need(request, responder);
+  if (up == nullptr) return;
+  if (!request.volume && !up->resource->settings().others.empty()) {
     return responder->finish(
         {10, "",
          fmt::format("{0}: it has several volumes: say in which one the places are, as in verify {0}/0\n", request.resource)});
@@ -314,8 +318,9 @@ void Node::verify_volume(const ControlRequest& request, const Range& range, Shar
   with_status(request.resource, [this, request, range, responder](const std::vector<ResourceStatus>& all) {
     if (all.empty()) return responder->finish({20, "", "the resource went down\n"});
     const VolumeShapes& volumes = all.front().snapshot.volumes;
+    if (volumes.empty()) return on_peers(request, AdminOp::verify, range, responder);  // never used: refused there
     for (size_t i = 0; i < volumes.size(); ++i) {
-      if (volumes[i].number != *request.volume) continue;
+      if (request.volume && volumes[i].number != *request.volume) continue;
       const uint64_t size = volumes[i].size_bytes;
       if (range.offset >= size) {
         return responder->finish(
@@ -333,6 +338,10 @@ void Node::verify_volume(const ControlRequest& request, const Range& range, Shar
 void Node::repair(const ControlRequest& request, Shared responder) {
   Up* up = need(request, responder);
   if (up == nullptr) return;
+  if (!request.text("start").empty() || !request.text("stop").empty()) {
+    return responder->finish(
+        {10, "", "verify: --repair writes all that is known to differ: --start and --stop do not go with it\n"});
+  }
   const std::string from = request.text("from");
   if (from == up->resource->settings().node)
     return run_admin(*up, AdminOp::repair, up->resource->settings().core.self, std::move(responder));

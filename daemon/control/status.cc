@@ -101,6 +101,8 @@ ResyncProgress progress_of(const PeerSnapshot& peer) {
   const uint64_t done = peer.resync_done < peer.resync_total ? peer.resync_done : peer.resync_total;
   if (peer.resync_total > 0) {
     progress.percent_done = 100.0 * static_cast<double>(done) / static_cast<double>(peer.resync_total);
+    // What was copied is marked until it was flushed there, and what clients write meanwhile is copied again.
+    if (peer.dirty_blocks > 0) progress.percent_done = std::min(progress.percent_done, 99.99);
   }
   const double elapsed = static_cast<double>(peer.resync_running.ns) / 1e9;
   if (elapsed <= 0 || done == 0) return progress;

@@ -137,6 +137,18 @@ VoterSnapshot show_voter(const ReplicaImpl& r, const Voter& voter, Instant now) 
   return shown;
 }
 
+// Each member is here, or connected, and has no disk. (This node's failed one, beside others, is about to be dropped: frozen until then.)
+bool no_disk_of_the_set_left(const ReplicaImpl& r) {
+  if (!r.disk_usable && r.membership.member(r.self())) return true;
+  const SeatSet members = r.membership.adopted() ? r.membership.adopted()->members : SeatSet{};
+  bool any = false;
+  for (Seat seat : members) {
+    if (seat == r.self() || !r.peer(seat).met || r.peer(seat).disk_usable) return false;
+    any = true;
+  }
+  return any;
+}
+
 }  // namespace
 
 Snapshot ReplicaImpl::inspect(Instant now) const {
@@ -166,7 +178,7 @@ Snapshot ReplicaImpl::inspect(Instant now) const {
       if (shown.reason == Reason::none) shown.reason = Reason::peer_loss_undecided;
     }
     // A disk that failed is dropped from the set, unless it is the last one there.
-    if (!disk_usable && membership.member(self())) {
+    if (no_disk_of_the_set_left(*this)) {
       shown.suspended = true;
       shown.reason = Reason::last_copy_failed;
     }

@@ -26,9 +26,9 @@ class NodeChange {
   // Reason::none: it is so now. Nothing: not yet.
   std::optional<Reason> pump();
   void end();
-  // Who is to lose seat and membership.
   // Of those who are to go, somebody's vote is needed by those who stay.
   bool waits_for_a_vote() const;
+  // Who is to lose seat and membership.
   bool leaving(Seat seat) const { return leaving_.contains(seat); }
 
   void tell_peers();  // which data nodes this node's configuration has

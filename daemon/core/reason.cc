@@ -56,7 +56,8 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::peer_loss_undecided, "peer-loss-undecided",
      "A peer is gone, and the voters have not yet decided the tenure without it.", "Bring a missing voter back.", kNoQuorum},
     {Reason::last_copy_failed, "last-copy-failed", "The disk of the last up-to-date copy failed.",
-     "Give the disk what it lacks (space, its path), let the clients leave, then down and up on this node.", kNoData},
+     "Give that disk what it lacks (space, its path), then down and up on its node (on a Primary the clients have to leave first).",
+     kNoData},
     {Reason::different_history, "different-history", "The two copies belong to different histories (split brain).",
      "explain RESOURCE resync lists the extents that may differ. Decide which side has the data to keep, and on the other one: "
      "secondary, then connect --discard-my-data; what differs is then copied from the side that keeps its data. "
@@ -137,7 +138,9 @@ constexpr auto kTable = std::to_array<Row>({
      "Connect another copy and wait until it is UpToDate (wait-sync), or make the Primary Secondary first.", kNoData},
     {Reason::needs_own_vote, "needs-own-vote",
      "This node's vote is on the disk that would go, and without it fewer voters answer than are needed: I/O would freeze.",
-     "Bring a missing voter back or add a witness; or make the Primary Secondary first.", kNoQuorum},
+     "Bring a missing voter back or add a witness; or make the Primary Secondary first. To use a disk again that was given up for a "
+     "failure, down and up on this node does it too.",
+     kNoQuorum},
     {Reason::attach_primary, "attach-primary",
      "This node is Primary and serves from its peers: a disk is attached to a Secondary, and levelled while another node is Primary.",
      "Let the clients leave and make this node Secondary, and another one Primary; then attach.", kRefused},
@@ -175,6 +178,12 @@ constexpr auto kTable = std::to_array<Row>({
     {Reason::resize_undecided, "resize-undecided",
      "The new size was proposed, and too few voters answer to decide it: it may still come.",
      "Bring a missing voter back, and look at the size in status --json before the volume is used.", kRefused},
+    {Reason::peer_follows, "peer-follows",
+     "The peer follows under protocol A or B: while clients write it is not where this node is, so it cannot be compared.",
+     "secondary on this node takes it into the set; then verify, and with what differs as explain RESOURCE resync says.",
+     kRefused},
+    {Reason::beyond_the_end, "beyond-the-end", "That place lies beyond the end of the volume.", "status --json has its size.",
+     kRefused},
 });
 static_assert(kTable.size() == kReasons, "a row for each Reason, and kReasons counts them all");
 

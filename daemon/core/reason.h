@@ -73,9 +73,11 @@ enum class Reason : uint8_t {
   congested,          // a peer under protocol A or B is too far behind, and on-congestion says disconnect
   would_grow,         // what is asked for as a smaller size is not smaller
   resize_undecided,   // another size was proposed, and may still be decided
+  peer_follows,       // what is asked for needs a member, and the peer is under protocol A or B
+  beyond_the_end,     // of the volume
 };
 
-constexpr size_t kReasons = static_cast<size_t>(Reason::resize_undecided) + 1;
+constexpr size_t kReasons = static_cast<size_t>(Reason::beyond_the_end) + 1;
 
 // Stable, lower case with dashes: "no-quorum". For scripts.
 std::string_view code_of(Reason reason);

@@ -53,7 +53,7 @@ void Admin::pump_resize() {
   if (!r_.disk_usable) return finish(false, Reason::no_disk);
   if (!r_.membership.all_current() && !r_.membership.changing()) return finish(false, Reason::not_all_current);
   if (r_.ctx.now < deadline_) return;
-  if (r_.membership.changing()) return finish(false, Reason::resize_undecided);
+  if (r_.membership.size_undecided()) return finish(false, Reason::resize_undecided);
   finish(false, r_.membership.serving() ? Reason::timed_out : Reason::no_quorum);
 }
 

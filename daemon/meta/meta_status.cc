@@ -20,8 +20,9 @@ Words words_of(MetaStatus status) {
       return {"no-metadata", "no Lockstep metadata was found",
               "If the device has grown: move-md; if it was made smaller: give it back its former size; if it is new: create-md."};
     case MetaStatus::damaged:
-      return {"damaged", "there is Lockstep metadata, but no superblock copy passes its checksum",
-              "Look for a failing disk; then create-md --force and a full resync from a peer."};
+      return {
+          "damaged", "there is Lockstep metadata, but no superblock copy passes its checksum",
+          "If the device has grown a little: move-md. Otherwise look for a failing disk; then create-md --force and a full resync from a peer."};
     case MetaStatus::unsupported_version:
       return {"unsupported-version", "the metadata was written by a later version of Lockstep",
               "Install that version or a later one."};

@@ -137,6 +137,7 @@ class Resolver {
   void check_alike();
   void check_fencing(const Scope& scope);
   void check_io_error(const Scope& scope);
+  void check_rates(const Scope& scope);
   void resolve_connections();
   void resolve_pair(const ConnectionDraft& draft, const Host& low, const Host& high);
 
@@ -169,6 +170,16 @@ void Resolver::check_fencing(const Scope& scope) {
         at(Section::handlers, "fence-peer"),
         fmt::format("resource {}: fence-peer never runs while net {{ fencing }} is dont-care", draft_.name.value));
   }
+}
+
+void Resolver::check_rates(const Scope& scope) {
+  const Disk disk = disk_of(scope);
+  if (disk.c_max_rate == 0 || disk.c_max_rate >= disk.c_min_rate) return;
+  const auto found = scope.values.find(find_option(Section::disk, "c-max-rate"));
+  complaints_.error(
+      found == scope.values.end() ? Location{} : found->second.at,
+      fmt::format("resource {}: c-max-rate is less than c-min-rate ({} and {} bytes/s): raise the one or lower the other",
+                  draft_.name.value, disk.c_max_rate, disk.c_min_rate));
 }
 
 void Resolver::check_io_error(const Scope& scope) {
@@ -273,6 +284,7 @@ void Resolver::resolve_hosts() {
     check_secret(draft.own);
     check_fencing(scope);
     check_io_error(scope);
+    check_rates(scope);
     const auto own_id = draft.own.values.find(find_option(Section::options, "resource-uuid"));
     if (own_id != draft.own.values.end()) {
       complaints_.error(own_id->second.at, "resource-uuid must be the same on every node: not inside on HOST");

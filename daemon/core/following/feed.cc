@@ -109,7 +109,7 @@ bool Feed::write(const Op& op, Seat peer) {
       op.kind == OpKind::write ? op.payload : PayloadId{});
   line.last_sent = op.position;
   const uint64_t bytes = op.kind == OpKind::write ? op.range.length : 0;  // what is zeroed or trimmed costs nobody memory
-  line.sent[op.position] = {bytes, op.id, r_.ctx.now};
+  line.sent[op.position] = {bytes, op.id, r_.ctx.now, op.range};
   line.bytes += bytes;
   if (r_.source.began(peer) || line.phase == Phase::following) in_flight_now(line, peer, op.range, false);
   return by_receipt;
@@ -143,6 +143,7 @@ bool Feed::write_reply(Seat from, OpId op, IoStatus status) {
   const OpId awaited = found->second.op;
   line.progress = r_.ctx.now;
   r_.source.heard(from);
+  if (status == IoStatus::ok) r_.verifier.written(from, found->second.range);
   line.bytes -= found->second.bytes;
   line.sent.erase(found);
   const bool alone = line.sent.empty() || line.sent.begin()->first > line.flush_position;

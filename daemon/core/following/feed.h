@@ -78,6 +78,7 @@ class Feed {
     uint64_t bytes = 0;
     OpId op;
     Instant at;
+    Range range;
   };
   struct Line {
     Phase phase = Phase::none;

@@ -208,6 +208,13 @@ uint64_t Membership::end_of_service() const {
   return end;
 }
 
+bool Membership::size_undecided() const {
+  const auto other = [this](const std::optional<Tenure>& next) {
+    return next && !next->volumes.empty() && span_of(*next) != span_of(*adopted());
+  };
+  return adopted() && (other(undecided_) || other(adopting_));
+}
+
 // One seat at a time. A broken tie seats nobody.
 bool Membership::may_seat() const { return serving() && votes_answering() >= votes_needed(); }
 

@@ -35,6 +35,8 @@ class Membership {
   bool needs_vote_of(Seat seat) const { return adopted() && !decides_without(*adopted(), seat); }
   // Another tenure is being decided or adopted.
   bool changing() const { return adopting_ || undecided_ || round_; }
+  // That one has another size.
+  bool size_undecided() const;
   bool is_primary() const { return role_ == Standing::primary; }
   // Primary for clients: one that only levels the copies serves nobody.
   bool serves_clients() const { return is_primary() && !caretaker_; }

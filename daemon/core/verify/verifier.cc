@@ -33,6 +33,13 @@ bool Verifier::comparable(Seat peer) const {
   return current && !r_.source.active(peer) && (p.replicating || !r_.membership.is_primary());
 }
 
+Reason Verifier::why_not_comparable(Seat peer) const {
+  for (Seat seat : r_.data_peers()) {
+    if ((peer == kNoSeat || seat == peer) && r_.feed.follows(seat)) return Reason::peer_follows;
+  }
+  return Reason::peer_not_connected;
+}
+
 Reason Verifier::start(Seat peer, const Range& range) {
   if (!r_.disk_usable) return Reason::no_disk;
   if (r_.membership.adopted() && !r_.membership.member(r_.self())) return Reason::no_current_copy;
@@ -41,6 +48,7 @@ Reason Verifier::start(Seat peer, const Range& range) {
   const uint64_t blocks = blocks_of(span_of(*r_.membership.adopted()));
   const uint64_t first = range.offset / kBlockBytes;
   const uint64_t end = range.empty() ? blocks : std::min(blocks, blocks_of(range.end()));
+  if (first >= end) return Reason::beyond_the_end;
   bool any = false;
   for (Seat seat : r_.data_peers()) {
     if (peer != kNoSeat && seat != peer) continue;
@@ -48,13 +56,13 @@ Reason Verifier::start(Seat peer, const Range& range) {
     completed_.erase(seat);
     any = any || comparable(seat);
   }
-  if (!any) return Reason::peer_not_connected;
+  if (!any) return why_not_comparable(peer);
   for (Seat seat : r_.data_peers()) {
     if ((peer != kNoSeat && seat != peer) || !comparable(seat)) continue;
     Run& run = runs_[seat.value];
     run = Run{};
     run.on = true;
-    run.first = run.cursor = std::min(first, end);
+    run.first = run.cursor = first;
     run.end = end;
     run.started = run.progress = r_.ctx.now;
     r_.ctx.note(Notice::verify_started, seat, total(seat));
@@ -81,7 +89,7 @@ Reason Verifier::repair(Seat from) {
   if (!r_.membership.serving()) return Reason::verify_elsewhere;
   if (r_.admin.shrinks_to() != UINT64_MAX) return Reason::busy;
   if (from == r_.self() && (!r_.disk_usable || !r_.membership.member(from))) return Reason::no_disk;
-  if (from != r_.self() && !comparable(from)) return Reason::peer_not_connected;
+  if (from != r_.self() && !comparable(from)) return why_not_comparable(from);
   for (Seat peer : r_.data_peers()) {
     if (from == r_.self() || peer == from) repairs_[peer.value] = {true, from, 0, 0};
   }

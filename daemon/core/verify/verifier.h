@@ -81,6 +81,7 @@ class Verifier {
   void begin_when_due();
   bool can_compare() const;
   bool comparable(Seat peer) const;
+  Reason why_not_comparable(Seat peer) const;
   void next_chunk(Seat peer);
   void go_on_repairing(Seat peer);
   void read_done(Seat peer, OpId op, IoStatus status);

@@ -80,6 +80,15 @@ TEST(AllInSync, AFollowerIsConsistentAndNothingMore) {
   EXPECT_FALSE(all_in_sync(resource));
   resource["devices"][0]["disk-state"] = "Consistent";
   EXPECT_TRUE(all_in_sync(resource));
+  // Of another follower it knows nothing: only that both are connected.
+  json other = resource["connections"][0];
+  other["peer_devices"][0].erase("follower");
+  other["peer_devices"][0]["peer-disk-state"] = "Outdated";
+  other["peer_devices"][0]["out-of-sync"] = 4096;
+  resource["connections"].push_back(other);
+  EXPECT_TRUE(all_in_sync(resource));
+  resource["connections"][1]["connection-state"] = "Connecting";
+  EXPECT_FALSE(all_in_sync(resource));
 }
 
 TEST(AllConnected, DoesNotLookAtDisks) {

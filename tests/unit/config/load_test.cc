@@ -141,6 +141,15 @@ TEST(Load, ResyncOrder) {
   EXPECT_TRUE(by_age("disk { resync-order age; }"));
 }
 
+TEST(Load, TheMostThatAResyncTakesIsNotLessThanTheLeast) {
+  EXPECT_NE(load_text(resource_with("disk { c-max-rate 1K; c-min-rate 1M; }")).errors().find("less than c-min-rate"),
+            std::string::npos);
+  EXPECT_NE(load_text(resource_with("disk { c-max-rate 1M; }")).errors().find("less than c-min-rate"), std::string::npos)
+      << "4M by itself";
+  EXPECT_EQ(load_text(resource_with("disk { c-max-rate 1M; c-min-rate 1M; }")).errors(), "");
+  EXPECT_EQ(load_text(resource_with("disk { c-max-rate 0; }")).errors(), "") << "no limit";
+}
+
 TEST(Load, ALocalIoErrorHandlerNeedsItsPolicy) {
   EXPECT_NE(load_text(resource_with("handlers { local-io-error /bin/tell; }")).warnings().find("never runs"), std::string::npos);
   EXPECT_NE(load_text(resource_with("disk { on-io-error call-local-io-error; }")).warnings().find("only detaches"),

@@ -425,6 +425,29 @@ TEST_F(Followers, ABegunResyncForgetsWhatWaitedOfAnEarlierOne) {
   EXPECT_TRUE(lab_->node(kB).record.inconsistent);
 }
 
+// It is compared as a member, after a switch-over; what differed is forgotten when that is written anew, also by one that follows by then.
+TEST_F(Followers, AreComparedOnceTheyAreMembers) {
+  begin();
+  EXPECT_EQ(lab_->reason(kA, lab_->admin(kA, AdminOp::verify)), Reason::peer_follows);
+  EXPECT_EQ(lab_->reason(kA, lab_->admin(kA, AdminOp::repair, kB)), Reason::peer_follows);
+  ASSERT_TRUE(lab_->ok(kA, lab_->admin(kA, AdminOp::secondary)));
+  ASSERT_EQ(lab_->node(kA).tenure().members, (SeatSet{kA, kB}));
+  lab_->node(kB).disk_finds = [](const DiskIo& io) {
+    return io.look == Look::compare && io.range.offset == 0 ? BlockMask{3} : 0;
+  };
+  ASSERT_TRUE(lab_->ok(kA, lab_->admin(kA, AdminOp::verify)));
+  lab_->advance(seconds(2));
+  ASSERT_EQ(lab_->show(kA).peers[0].verify.differing, 2u);
+  lab_->promote(kA);
+  lab_->advance(seconds(2));
+  ASSERT_TRUE(follows());
+  hold_writes_of_b();
+  lab_->write(kA, block(0));
+  EXPECT_EQ(lab_->show(kA).peers[0].verify.differing, 2u) << "not there yet";
+  release_b();
+  EXPECT_EQ(lab_->show(kA).peers[0].verify.differing, 1u);
+}
+
 // Its Primary says no more of what it has said already.
 TEST_F(Followers, ALaterTenureOfTheirPrimaryPinsNothing) {
   begin();

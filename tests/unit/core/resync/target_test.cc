@@ -168,6 +168,26 @@ TEST(Target, BeginsOnlyWhenTheChunksOfTheRunBeforeHaveLanded) {
   EXPECT_EQ(maps_sent(lab, kA), 2);
 }
 
+// It is told that by its source, which has nothing to send from then on.
+TEST(ResyncTarget, EndsWithTheDiskOfItsSource) {
+  Lab lab;
+  lab.create();
+  lab.promote(kA);
+  lab.cut(kA, kB);
+  lab.write(kA);
+  lab.advance(seconds(2));
+  lab.node(kA).disk_status = [](const DiskIo& io) { return io.kind == OpKind::read ? IoStatus::io_error : IoStatus::ok; };
+  lab.node(kA).hold_disk = [](const DiskIo& io) { return io.kind == OpKind::read; };
+  lab.connect(kA, kB);
+  lab.advance(milliseconds(100));
+  ASSERT_EQ(lab.show(kB).peers[0].replication, ReplicationState::sync_target);
+  lab.node(kA).disk_status = [](const DiskIo&) { return IoStatus::io_error; };
+  lab.write(kA, {kExtentBytes, 4096});
+  lab.advance(milliseconds(100));
+  ASSERT_EQ(lab.show(kA).disk, DiskState::failed);
+  EXPECT_EQ(lab.show(kB).peers[0].replication, ReplicationState::established);
+}
+
 // Its source gave the resync up as it was about to be taken in, and said nothing; then it begins another one, which has to wait (seed
 // 397936144023). What it was about before holds nothing up.
 TEST(HeldTarget, IsFreeOfASourceThatBeganAnew) {

@@ -73,6 +73,12 @@ TEST_F(VerifierTest, ComparesAPartOfIt) {
   EXPECT_TRUE(seen().completed);
 }
 
+TEST_F(VerifierTest, RefusesAPlaceBeyondTheEnd) {
+  EXPECT_EQ(lab_.reason(kA, lab_.admin(kA, AdminOp::verify, kNoSeat, {kLabBytes, 4096})), Reason::beyond_the_end);
+  EXPECT_FALSE(lab_.node(kA).noted(Notice::verify_started));
+  EXPECT_TRUE(lab_.ok(kA, lab_.admin(kA, AdminOp::verify, kNoSeat, {kLabBytes - 4096, 8192})));
+}
+
 TEST_F(VerifierTest, ListsWhatDiffersAndMarksNothing) {
   differ(17, 0b101);
   lab_.admin(kA, AdminOp::verify);

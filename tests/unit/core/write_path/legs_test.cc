@@ -111,6 +111,23 @@ TEST_F(LegsTest, AnErrorOfThePrimarysDiskDetachesItAndThePeerServesOn) {
   EXPECT_EQ(lab_.node(kA).disk.size(), local);
 }
 
+// The Primary goes on with B's copy, until that fails too: nobody is missing, and no vote.
+TEST_F(LegsTest, AnErrorOfTheOtherCopyTooIsSaidToBeThat) {
+  const auto fails = [](const DiskIo& io) { return is_write(io) ? IoStatus::io_error : IoStatus::ok; };
+  lab_.node(kA).disk_status = fails;
+  EXPECT_EQ(lab_.answer(kA, lab_.write(kA)), IoStatus::ok);
+  EXPECT_EQ(lab_.show(kA).reason, Reason::none);
+  lab_.node(kB).disk_status = fails;
+  const ClientIo io = lab_.write(kA);
+  lab_.advance(seconds(5));
+  EXPECT_FALSE(lab_.answer(kA, io));
+  EXPECT_EQ(lab_.node(kA).tenure().members, SeatSet{kB});
+  EXPECT_EQ(lab_.show(kA).reason, Reason::last_copy_failed);
+  lab_.cut(kA, kB);
+  lab_.advance(seconds(1));
+  EXPECT_NE(lab_.show(kA).reason, Reason::last_copy_failed) << "nobody knows how its disk is by now";
+}
+
 TEST_F(LegsTest, AnErrorOnTheLastCopyFreezesInsteadOfGivingItUp) {
   lab_.cut(kA, kB);
   lab_.advance(seconds(1));
