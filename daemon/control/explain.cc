@@ -247,12 +247,12 @@ void explain_no_source(const ResourceStatus& status, std::string& out) {
     if (peer.connected && peer.role == Role::primary && !has_copy(peer.disk)) primary = status.name_of(peer.node);
     lacking = lacking || (peer.connected && lacks_something(peer.disk));
   }
-  if (primary.empty() || !lacking) return;
+  if (primary.empty() || !lacking || snapshot.reason == Reason::last_copy_failed) return;
   add_line(
       out,
       fmt::format(
-          "A resync is sent from the Primary's disk, and {0} has none now: lockstep attach {1} there, or make a node Primary "
-          "whose disk is UpToDate.",
+          "A resync is sent from the Primary's disk, and {0} has none now: when the clients have left, lockstep secondary {1} "
+          "there, then lockstep primary {1} on a node whose disk is UpToDate.",
           primary, status.name));
 }
 

@@ -476,7 +476,7 @@ void ReplicaImpl::replication_message_now(Seat from, const Message& message, Pay
     peer(from).whole = !condition->inconsistent;
     if (!condition->usable) {
       stop_copying(from);
-      if (!target.follows(from)) target.abort(from);  // what it was about to copy, it cannot read any more
+      target.source_lost_disk(from);
     }
     return;
   }

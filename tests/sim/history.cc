@@ -47,9 +47,9 @@ void History::forced(Instant now) {
 }
 
 // That copy may never have got what the volume has grown by, whoever has recorded that until then: its own is what there is from now on.
-void History::chose(std::vector<uint64_t> content) {
+void History::chose(std::vector<uint64_t> content, uint64_t grown) {
   if (losses_.empty() || !forced_.contains(losses_.back())) return;
-  for (uint64_t block = 0; block < content.size(); ++block) {
+  for (uint64_t block = grown; block < content.size(); ++block) {
     if (!writer_of(block, content[block]).known) began_with(block, content[block], losses_.back());
   }
   chosen_.emplace(losses_.back(), std::move(content));

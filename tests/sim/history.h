@@ -50,7 +50,8 @@ class History {
   // An operator began another history, or gave one up: what was written before may be there or not, flushed or not.
   void forced(Instant now);
   // The content that the operator chose by that: until the next loss, what was written before is as it was there.
-  void chose(std::vector<uint64_t> content);
+  // What lies from `grown` on was not always a part of the volume.
+  void chose(std::vector<uint64_t> content, uint64_t grown = UINT64_MAX);
 
   // What the block held when it became a part of the volume, as the copy that was current then has it. Another history may have begun it otherwise.
   void began_with(uint64_t block, uint64_t value, Instant now) { beginnings_[block].push_back({now, value}); }

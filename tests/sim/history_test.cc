@@ -66,7 +66,7 @@ TEST_F(HistoryTest, ACopyThatIsChosenBringsItsOwnContentOfWhatTheVolumeHasGrownB
   history_.began_with(7, kFirstVersion, Instant{1});
   read(2, 3, kFirstVersion);
   history_.forced(Instant{5});
-  history_.chose(std::vector<uint64_t>(kBlocks, kItsOwn));
+  history_.chose(std::vector<uint64_t>(kBlocks, kItsOwn), 7);
   read(6, 7, kItsOwn);
   EXPECT_EQ(history_.check().wrong, "");
   read(8, 9, kFirstVersion);

@@ -190,7 +190,7 @@ void Oracle::record_durable(Seat node, const NodeRecord& record) {
   const std::optional<Tenure> before = tenures_.latest();
   if (record.adopted) report(tenures_.adopted(node, *record.adopted));
   check_join(before);
-  if (forced) history_.chose(disks_.at(node)->data());
+  if (forced) history_.chose(disks_.at(node)->data(), least_blocks_);
   compare_copies();
 }
 

@@ -152,9 +152,10 @@ class Oracle : public DiskObserver {
     Uuid history;
     uint64_t number = 0;  // of the tenure that says so
   };
-  Volume volume_;                   // as adopted last, in whatever history
-  std::map<Uuid, Volume> volumes_;  // by history: a force may begin with a copy that has not heard of the last size
-  std::set<uint64_t> may_end_at_;   // blocks, as operators said
+  Volume volume_;                       // as adopted last, in whatever history
+  std::map<Uuid, Volume> volumes_;      // by history: a force may begin with a copy that has not heard of the last size
+  uint64_t least_blocks_ = UINT64_MAX;  // that any tenure says
+  std::set<uint64_t> may_end_at_;       // blocks, as operators said
   std::vector<Pair> pairs_;
   std::set<uint64_t> unreadable_;
   std::vector<Violation> violations_;

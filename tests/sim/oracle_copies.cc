@@ -47,6 +47,7 @@ bool Oracle::common_ground(const Pair& pair) const {
 void Oracle::volume_adopted(Seat node, const Tenure& tenure) {
   if (tenure.volumes.empty() || !tenure.members.contains(node)) return;
   const uint64_t blocks = span_of(tenure) / kBlockBytes;
+  least_blocks_ = std::min(least_blocks_, blocks);
   const bool fresh = volumes_.empty();
   const Volume before = volumes_.contains(tenure.history) ? volumes_.at(tenure.history) : Volume{};
   const bool same = before.blocks > 0;

@@ -175,6 +175,7 @@ void Resolver::check_fencing(const Scope& scope) {
 void Resolver::check_rates(const Scope& scope) {
   const Disk disk = disk_of(scope);
   if (disk.c_max_rate == 0 || disk.c_max_rate >= disk.c_min_rate) return;
+  if (!scope.values.contains(find_option(Section::disk, "c-min-rate"))) return;  // a limit is a limit
   const auto found = scope.values.find(find_option(Section::disk, "c-max-rate"));
   complaints_.error(
       found == scope.values.end() ? Location{} : found->second.at,

@@ -53,6 +53,7 @@ void DirtyMaps::add(Seat peer) {
 void DirtyMaps::make(Map& map) {
   map.pages.resize(map.bits.pages());
   map.marked.assign((blocks_ + kBlocksPerExtent - 1) / kBlocksPerExtent, writes_);
+  map.written.assign(map.marked.size(), kLongAgo);
 }
 
 void DirtyMaps::remove(Seat peer) {
@@ -77,7 +78,12 @@ void DirtyMaps::mark_blocks(Seat peer, uint64_t first, uint64_t count) {
   for (uint64_t extent = first / kBlocksPerExtent; extent <= last / kBlocksPerExtent; ++extent) map.marked[extent] = writes_;
 }
 
-void DirtyMaps::mark(Seat peer, const Range& range) { mark_blocks(peer, first_block(range), touched_blocks(range)); }
+void DirtyMaps::mark(Seat peer, const Range& range) {
+  mark_blocks(peer, first_block(range), touched_blocks(range));
+  std::vector<Instant>& written = maps_[peer.value].written;
+  const uint64_t end = std::min<uint64_t>(written.size(), (range.end() + kExtentBytes - 1) / kExtentBytes);
+  for (uint64_t extent = range.offset / kExtentBytes; extent < end && !range.empty(); ++extent) written[extent] = ctx_.now;
+}
 void DirtyMaps::mark_all(Seat peer) { mark_blocks(peer, 0, covered_); }
 
 void DirtyMaps::mark_extents(Seat peer, const BitVector& extents) {

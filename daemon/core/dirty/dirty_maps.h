@@ -37,8 +37,8 @@ class DirtyMaps {
   // What is marked for this peer in this extent is on stable storage: in every version of its pages that a crash could leave behind.
   bool durable(Seat peer, uint64_t extent) const;
   bool durable(Seat peer, const Range& range) const;
-  // Grows with time: of extents that became dirty, or dirtier, later it is not less. Zero: before this run.
-  uint64_t age_mark(Seat peer, uint64_t extent) const { return maps_[peer.value].marked[extent]; }
+  // Of what this peer lacks; kLongAgo: before this run, or only the peer says that it lacks it.
+  Instant last_written(Seat peer, uint64_t extent) const { return maps_[peer.value].written[extent]; }
 
   void pump();
   bool done(MetaToken token, bool ok);  // true if the token was ours
@@ -58,6 +58,7 @@ class DirtyMaps {
     std::vector<Page> pages;
     // Of each extent: the last write that was begun before a bit was set in it. Whichever came after it has that bit, if it is still set.
     std::vector<uint64_t> marked;
+    std::vector<Instant> written;  // by extent: its last write that this peer lacks
   };
   void make(Map& map);
   void touch(Map& map, uint64_t first, uint64_t count);

@@ -22,7 +22,7 @@ void ResyncOrder::begin_pass(const DirtyMaps& maps, Seat peer, bool by_age) {
     by_age_ = extents_.size() <= kMostSorted;
     block = dirty.next_set((extent + 1) * kBlocksPerExtent);
   }
-  const auto older = [&](uint32_t a, uint32_t b) { return maps.age_mark(peer, a) < maps.age_mark(peer, b); };
+  const auto older = [&](uint32_t a, uint32_t b) { return maps.last_written(peer, a) < maps.last_written(peer, b); };
   if (by_age_) std::stable_sort(extents_.begin(), extents_.end(), older);
 }
 

@@ -1,5 +1,5 @@
-// In which order a pass of a resync goes over what is dirty: by address, or the extents first that became dirty longest ago. What clients write
-// again and again is copied last then, and part of it not at all: while a resync runs, what they write goes to both copies.
+// In which order a pass of a resync goes over what is dirty: by address, or the extents first that were last written longest ago, so that what
+// clients write again and again, and will write to both copies while the resync runs, is copied last.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +12,8 @@ namespace lockstep {
 
 class ResyncOrder {
  public:
-  // Everything once more. By age as far as this run knows ages: what was dirty at its start is the oldest, and goes by address.
+  // Everything once more. By age as far as this run knows ages: what was dirty at its start, or only the peer says is, is the oldest, and goes by
+  // address.
   void begin_pass(const DirtyMaps& maps, Seat peer, bool by_age);
   // The first dirty block that was not passed; the number of blocks: none, the pass is over.
   uint64_t next(const BitVector& dirty);

@@ -258,6 +258,7 @@ uint64_t ResyncSource::look_ahead(Seat peer, const Chunk& chunk) {
     const bool compared = r_.ctx.config.digests_at_rest && !run.everything && in_doubt_as_a_whole(peer, extent + 1 + i);
     if (!compared) ahead |= uint64_t{1} << i;
   }
+  if (run.order.by_age() && ahead == 0) run.told = here;  // nothing within reach: the next extent may have more
   return ahead;
 }
 

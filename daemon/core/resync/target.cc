@@ -37,6 +37,7 @@ void ResyncTarget::begin(Seat from, const ResyncBegin& begin) {
   heard_ = r_.ctx.now;
   begun_ = begin;
   ++run_;
+  levelled_by_ = kNoSeat;
   pump();
 }
 
@@ -131,6 +132,7 @@ void ResyncTarget::join_prepare(Seat from, const JoinPrepare& prepare) {
   if (source_ != from || prepare.stamp != r_.membership.stamp()) return;
   // It crossed the word that this disk failed (seed 4048): a disk that is given up is not flushed into the set.
   if (!r_.disk_usable) return r_.send(from, JoinReady{prepare.stamp, prepare.op, IoStatus::io_error});
+  levelled_by_ = from;
   if (MUTANT(levelled_unflushed)) return flushed_for_join(from, r_.peer(from).link, prepare.op, run_, IoStatus::ok);
   r_.disk.submit(OpKind::flush, {}, false, {}, [this, from, prepare, link = r_.peer(from).link, run = run_](IoStatus status) {
     flushed_for_join(from, link, prepare.op, run, status);
@@ -170,9 +172,14 @@ void ResyncTarget::following(Seat from, const Following& word) {
   r_.records.changed();
 }
 
+void ResyncTarget::source_lost_disk(Seat from) {
+  if (!following_ && levelled_by_ != from) abort(from);
+}
+
 void ResyncTarget::abort(Seat from) {
   if (source_ != from) return;
   if (std::exchange(following_, false) && r_.membership.adopted()) writer_ = r_.membership.adopted()->primary;
+  levelled_by_ = kNoSeat;
   source_ = kNoSeat;
   begun_.reset();
 }

@@ -34,6 +34,8 @@ class ResyncTarget {
   void heard_from_source(Instant now) { heard_ = now; }
   Seat source() const { return source_; }
   void abort(Seat from);
+  // Not where it has sent everything and this copy is about to be flushed for the join: that is worth having.
+  void source_lost_disk(Seat from);
   void joined() { abort(source_); }
   // After a crash in the middle of writes; until it is heard what has become of the set since, every extent that was hot is in doubt.
   void came_back() { unheard_ = true; }
@@ -50,7 +52,8 @@ class ResyncTarget {
   void flushed_for_join(Seat from, LinkId link, OpId op, uint64_t run, IoStatus status);
   ReplicaImpl& r_;
   Seat source_ = kNoSeat;
-  Instant heard_ = kLongAgo;  // the source
+  Seat levelled_by_ = kNoSeat;  // asked this copy to flush for the join
+  Instant heard_ = kLongAgo;    // the source
   // Who was Primary when this copy left the set, while it still is: what the copy may have and others lack was written by it, and it has
   // marked what was in flight (WritePath::mark_in_doubt). Others have to be told of every extent that was hot here.
   std::optional<Holder> writer_;

@@ -34,10 +34,13 @@ bool Verifier::comparable(Seat peer) const {
 }
 
 Reason Verifier::why_not_comparable(Seat peer) const {
+  bool any = false;
   for (Seat seat : r_.data_peers()) {
-    if ((peer == kNoSeat || seat == peer) && r_.feed.follows(seat)) return Reason::peer_follows;
+    if ((peer != kNoSeat && seat != peer) || !r_.peer(seat).met) continue;
+    if (!r_.feed.active(seat)) return Reason::peer_not_connected;
+    any = true;
   }
-  return Reason::peer_not_connected;
+  return any ? Reason::peer_follows : Reason::peer_not_connected;
 }
 
 Reason Verifier::start(Seat peer, const Range& range) {

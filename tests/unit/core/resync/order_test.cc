@@ -24,14 +24,9 @@ class ResyncOrderTest : public testing::Test {
     found[kB.value].set(4 * kBlocksPerExtent);
     return found;
   }
-  void time_passes() {
-    effects_.clear();
-    maps_.pump();
-    for (const Effect& effect : std::vector<Effect>(effects_)) maps_.done(std::get<WriteBitmapPage>(effect).token, true);
-  }
   void mark(uint64_t block) {
-    maps_.mark_blocks(kB, block, 1);
-    time_passes();
+    context_.now = context_.now + seconds(1);
+    maps_.mark(kB, {block * kBlockBytes, kBlockBytes});
   }
   // A block at a time.
   std::vector<uint64_t> pass(bool by_age) {
@@ -62,7 +57,12 @@ TEST_F(ResyncOrderTest, GoesByAddressOrByAge) {
   EXPECT_EQ(pass(true), (std::vector<uint64_t>{old, last, end_of_second, 0, 1}));
   mark(last - 1);
   EXPECT_EQ(pass(true), (std::vector<uint64_t>{old, end_of_second, 0, 1, last - 1, last}))
-      << "an extent is as old as its last mark";
+      << "an extent is as old as its last write";
+  mark(0);
+  EXPECT_EQ(pass(true), (std::vector<uint64_t>{old, end_of_second, last - 1, last, 0, 1}))
+      << "also to a block that was dirty already";
+  maps_.mark_blocks(kB, last - 2, 1);
+  EXPECT_EQ(pass(true).front(), old) << "what a peer says that it lacks has no time";
 }
 
 TEST_F(ResyncOrderTest, WhatIsClearedOnTheWayIsPassedBy) {
