@@ -60,7 +60,7 @@ struct CoreConfig {
       1 << 17;  // remembered one by one until they are settled; with more, a lost copy is in doubt by extents
   Duration settle_interval = milliseconds(500);  // background flush of what was acknowledged and not flushed
   uint64_t resync_chunk_bytes = 256 * 1024;
-  uint32_t resync_window = 64;                 // chunks in flight
+  uint32_t resync_window = 256;                // chunks in flight, at most
   uint32_t resync_ahead = 64;                  // extents that its target marks before they are copied; at most kMostAhead
   uint64_t resync_max_rate = 0;                // bytes a second of a resync or comparison; 0: no limit
   uint64_t resync_min_rate = 4 * 1024 * 1024;  // what it gets beside clients, whatever that costs them

@@ -53,6 +53,7 @@ void ResyncSource::pump() {
 void ResyncSource::begin(Seat peer) {
   Run& run = runs_[peer.value];
   run = Run{};
+  run.window = ResyncWindow(r_.ctx.config.resync_window);
   run.phase = Phase::waiting_for_map;
   run.started = r_.ctx.now;
   run.progress = r_.ctx.now;
@@ -197,7 +198,7 @@ bool ResyncSource::next_chunk(Seat peer) {
   const Range range = next_range(peer);
   if (range.empty()) return false;
   const OpId op{kResyncOpBit | r_.ctx.fresh_id()};
-  run.chunks[op] = Chunk{range, {}, false, !differs && compares_first(peer, range), run.place};
+  run.chunks[op] = Chunk{range, {}, false, !differs && compares_first(peer, range), run.place, {}};
   holders_[op] = peer;
   pace_.chunk_begins(r_.ctx.now, range.length);
   if (MUTANT(resync_without_gate) || r_.write_path.hold_range(op, range)) range_held(op);
@@ -210,6 +211,7 @@ void ResyncSource::range_held(OpId op) {
   const Seat peer = holder->second;
   Chunk& chunk = runs_[peer.value].chunks.at(op);
   chunk.payload = {kCorePayloadBit | r_.ctx.fresh_id()};
+  chunk.begun = r_.ctx.now;  // waiting for a client's operation says nothing about the disks
   const Look look = chunk.digests ? Look::digests : Look::zeroes;
   const DiskIo read{{}, OpKind::read, chunk.range, false, chunk.payload, look, 0};
   r_.disk.submit(read, [this, peer, op, payload = chunk.payload](IoStatus status, BlockMask zeroes) {
@@ -311,6 +313,7 @@ void ResyncSource::refused(Seat peer) {
 void ResyncSource::landed(Seat peer, OpId op, BlockMask differing) {
   Run& run = runs_[peer.value];
   const Range range = run.chunks.at(op).range;
+  run.window.landed(run.chunks.at(op).begun, r_.ctx.now);
   run.progress = r_.ctx.now;
   for_each_part(range, differing, [&](const Range& part, bool differs) {
     if (differs) return run.differing.push_back(part);
@@ -335,9 +338,15 @@ void ResyncSource::over(Seat peer, OpId op) {
 // Blocks that are remembered until they are flushed: no more than that, however long a flush takes.
 uint64_t ResyncSource::most_unflushed() const { return r_.ctx.config.resync_flush_blocks * 8; }
 
+// They share the memory that chunks are read into.
+size_t ResyncSource::copying_to() const {
+  const auto copies = [](const Run& run) { return run.phase == Phase::copying; };
+  return std::max<size_t>(std::count_if(runs_.begin(), runs_.end(), copies), 1);
+}
+
 bool ResyncSource::has_room(Seat peer) const {
   const Run& run = runs_[peer.value];
-  const size_t window = r_.ctx.config.resync_window;
+  const size_t window = std::max<size_t>(run.window.size() / copying_to(), 1);
   if (run.flush.value != 0 && run.written_blocks >= most_unflushed()) return false;
   if (r_.feed.active(peer) && r_.feed.blocks_in_flight(peer) >= most_unflushed()) return false;
   return run.chunks.size() + (run.filling ? 1 : std::max<size_t>(window / 4, 1)) <= window;

@@ -14,6 +14,7 @@
 #include "core/message.h"
 #include "core/resync/order.h"
 #include "core/resync/pace.h"
+#include "core/resync/window.h"
 
 namespace lockstep {
 
@@ -62,6 +63,7 @@ class ResyncSource {
     bool sent = false;
     bool digests = false;  // compared first; what differs is copied by chunks of its own
     size_t place = 0;      // in the order
+    Instant begun;
   };
   struct Run {
     Phase phase = Phase::none;
@@ -71,9 +73,10 @@ class ResyncSource {
     size_t place = 0;                  // in the order, of what was begun last
     bool everything = false;           // the disk there is new
     std::optional<uint64_t> compared;  // the extent that was last begun, if digests go first in it
-    bool filling = false;              // the window, until it is full
-    uint64_t told = 0;                 // up to this extent, or place in the order, the target was told what is about to be copied
-    uint64_t total = 0;                // blocks dirty when copying began
+    ResyncWindow window;
+    bool filling = false;  // the window, until it is full
+    uint64_t told = 0;     // up to this extent, or place in the order, the target was told what is about to be copied
+    uint64_t total = 0;    // blocks dirty when copying began
     uint64_t copied = 0;
     std::map<OpId, Chunk> chunks;  // in flight; bounded by the window
     std::deque<Range> differing;   // compared and found to differ; bounded by what the window compares at once
@@ -104,6 +107,7 @@ class ResyncSource {
   void refused(Seat peer);
   uint64_t most_unflushed() const;
   bool has_room(Seat peer) const;
+  size_t copying_to() const;
   bool flush_due(const Run& run) const;
   void flush(Seat peer);
   void finish(Seat peer);
