@@ -49,7 +49,9 @@ Arguments parse(int argc, char** argv) {
                                          "act as this node (LOCKSTEP_NODE)")(
       "run-dir", po::value(&node.run_dir)->default_value(from_environment("LOCKSTEP_RUN_DIR", "/run/lockstep")),
       "holds control.sock (LOCKSTEP_RUN_DIR)")("io-engine", po::value(&engine)->default_value("auto"),
-                                               "auto, io_uring or libaio");
+                                               "auto, io_uring or libaio")(
+      "shared", po::bool_switch(&node.shared_writers),
+      "several NBD clients may write to one export at a time, as with options { shared-writers yes; }");
   po::variables_map given;
   try {
     po::store(po::command_line_parser(argc, argv).options(options).positional({}).run(), given);

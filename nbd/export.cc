@@ -9,12 +9,13 @@ Lookup resolve(ExportDirectory& directory, std::string_view name, ExportDirector
   return Refusal{Refusal::Kind::unknown, all.empty() ? "there is no export" : "several exports: name one of them"};
 }
 
-uint16_t transmission_flags(const ExportInfo& info, bool structured_replies) {
+uint16_t transmission_flags(const ExportInfo& info, const Agreed& agreed) {
   // CAN_MULTI_CONN: one volume has one cache, so a flush on one connection covers what was answered on all.
-  unsigned flags = kTransHasFlags | kTransSendFlush | kTransSendFua | kTransCanMultiConn;
-  flags |= info.read_only ? unsigned{kTransReadOnly} : unsigned{kTransSendTrim} | kTransSendWriteZeroes;
+  unsigned flags = kTransHasFlags | kTransSendFlush | kTransSendFua | kTransCanMultiConn | kTransSendCache;
+  flags |= info.read_only ? unsigned{kTransReadOnly} : unsigned{kTransSendTrim} | kTransSendWriteZeroes | kTransSendFastZero;
   if (info.rotational) flags |= kTransRotational;
-  if (structured_replies) flags |= kTransSendDf;
+  if (agreed.structured_replies) flags |= kTransSendDf;
+  if (agreed.extended_headers && agreed.contexts) flags |= kTransBlockStatusPayload;
   return static_cast<uint16_t>(flags);
 }
 

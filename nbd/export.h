@@ -20,9 +20,11 @@ struct ExportInfo {
   uint32_t preferred_block = 4096;  // bytes, a power of two
   bool read_only = false;
   bool rotational = false;
-  // The owner answers BLOCK_STATUS (Session::complete_status). Otherwise everything is reported as allocated
-  // data.
+  bool fast_zeroes = false;  // WRITE_ZEROES is faster than a WRITE of zeroes, on every copy
+  // The owner answers BLOCK_STATUS about base:allocation. Otherwise everything is reported as allocated data.
   bool reports_extents = false;
+  // What else it answers BLOCK_STATUS about, "namespace:name" each (context.h); no more than ContextSet has room for.
+  std::vector<std::string> contexts;
 
   uint64_t served_bytes() const { return size - size % minimum_block; }
 };
@@ -61,7 +63,14 @@ class ExportDirectory {
 // [NBD_OPT_EXPORT_NAME].
 Lookup resolve(ExportDirectory& directory, std::string_view name, ExportDirectory::Purpose purpose);
 
-// [Transmission flags] for an export. DF is for those who negotiated structured replies.
-uint16_t transmission_flags(const ExportInfo& info, bool structured_replies);
+// What a client has negotiated, as far as it decides what it is offered.
+struct Agreed {
+  bool structured_replies = false;
+  bool extended_headers = false;
+  bool contexts = false;  // of this export
+};
+
+// [Transmission flags] for an export. DF is for those who negotiated structured replies, queries by context for those with extended headers.
+uint16_t transmission_flags(const ExportInfo& info, const Agreed& agreed);
 
 }  // namespace lockstep::nbd

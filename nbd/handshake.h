@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "nbd/context.h"
 #include "nbd/export.h"
 
 namespace lockstep::nbd {
@@ -19,10 +20,11 @@ namespace lockstep::nbd {
 // What client and server have agreed on.
 struct Negotiated {
   bool no_zeroes = false;
-  bool structured_replies = false;
-  bool base_allocation = false;  // BLOCK_STATUS may be used
-  std::string context_export;    // the canonical name that base_allocation was selected for
-  ExportInfo export_info;        // once transmission begins
+  bool structured_replies = false;  // or extended ones
+  bool extended_headers = false;
+  ContextSet contexts;         // that BLOCK_STATUS may be used for
+  std::string context_export;  // the canonical name that they were selected for
+  ExportInfo export_info;      // once transmission begins
 };
 
 class Handshake {

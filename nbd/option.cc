@@ -28,8 +28,7 @@ struct TableEntry {
   OptionHandler handler;
 };
 
-// STARTTLS: no TLS here, and ERR_UNSUP is the spec's word for that. EXTENDED_HEADERS is asked for by libnbd
-// first of all; it falls back to STRUCTURED_REPLY when told so.
+// STARTTLS: no TLS here, and ERR_UNSUP is the spec's word for that.
 constexpr TableEntry kTable[] = {
     {Option::export_name, on_export_name},
     {Option::abort, on_abort},
@@ -40,7 +39,7 @@ constexpr TableEntry kTable[] = {
     {Option::structured_reply, on_structured_reply},
     {Option::list_meta_context, on_list_meta_context},
     {Option::set_meta_context, on_set_meta_context},
-    {Option::extended_headers, on_unsupported},
+    {Option::extended_headers, on_extended_headers},
 };
 
 }  // namespace

@@ -65,6 +65,7 @@ Next on_go(OptionContext& context);                 // option_open.cc
 Next on_list(OptionContext& context);               // option_simple.cc
 Next on_abort(OptionContext& context);              // option_simple.cc
 Next on_structured_reply(OptionContext& context);   // option_simple.cc
+Next on_extended_headers(OptionContext& context);   // option_simple.cc
 Next on_unsupported(OptionContext& context);        // option_simple.cc
 Next on_list_meta_context(OptionContext& context);  // option_meta_context.cc
 Next on_set_meta_context(OptionContext& context);   // option_meta_context.cc

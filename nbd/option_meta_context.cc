@@ -1,18 +1,17 @@
-// LIST_META_CONTEXT and SET_META_CONTEXT. There is one context: base:allocation.
+// LIST_META_CONTEXT and SET_META_CONTEXT: which contexts an export has, and which of them BLOCK_STATUS is to tell about.
+#include <algorithm>
+
 #include "nbd/option.h"
 
 namespace lockstep::nbd {
 
 namespace {
 
-constexpr std::string_view kBaseAllocation = "base:allocation";
-constexpr std::string_view kBaseNamespace = "base:";
-
 struct MetaQuery {
   std::string_view export_name;
-  bool names_base_allocation = false;
-  bool names_base_namespace = false;  // "base:", a wildcard in LIST only
-  bool empty = false;                 // no query at all: everything in LIST, nothing in SET
+  std::vector<std::string_view> texts;
+
+  bool asks_for(std::string_view context) const { return std::find(texts.begin(), texts.end(), context) != texts.end(); }
 };
 
 // [NBD_OPT_LIST_META_CONTEXT]: export name, count, that many strings. The count is a claim: only what is
@@ -25,21 +24,26 @@ std::optional<MetaQuery> parse(std::span<const std::byte> data) {
   query.export_name = *name;
   const auto count = reader.u32();
   if (!count) return std::nullopt;
-  query.empty = *count == 0;
   for (uint32_t i = 0; i < *count; ++i) {
     const auto text = reader.string();
     if (!text) return std::nullopt;
-    if (*text == kBaseAllocation) query.names_base_allocation = true;
-    if (*text == kBaseNamespace) query.names_base_namespace = true;
+    query.texts.push_back(*text);
   }
   if (reader.remaining() != 0) return std::nullopt;
   return query;
 }
 
-void put_context(OptionContext& context, uint32_t id) {
-  context.reply_header(OptionReply::meta_context, sizeof(uint32_t) + kBaseAllocation.size());
+void put_context(OptionContext& context, uint32_t id, std::string_view name) {
+  context.reply_header(OptionReply::meta_context, sizeof(uint32_t) + name.size());
   append_be32(context.out, id);
-  append_text(context.out, kBaseAllocation);
+  append_text(context.out, name);
+}
+
+// Every context that there is of an export, `visit(id, name)`.
+template <class Visit>
+void each_context(const ExportInfo& info, Visit visit) {
+  visit(kBaseAllocationId, kBaseAllocation);
+  for (size_t i = 0; i < info.contexts.size(); ++i) visit(own_context_id(i), std::string_view(info.contexts[i]));
 }
 
 struct Question {
@@ -73,29 +77,34 @@ std::optional<Question> ask(OptionContext& context, Next& next) {
 
 }  // namespace
 
+// No query at all means everything, and a namespace with its colon all that is in it.
 Next on_list_meta_context(OptionContext& context) {
   Next next = Next::option;
   const std::optional<Question> question = ask(context, next);
   if (!question) return next;
   const MetaQuery& query = question->query;
-  // The id means nothing in LIST.
-  if (query.empty || query.names_base_namespace || query.names_base_allocation) put_context(context, 0);
+  each_context(question->info, [&](uint32_t, std::string_view name) {
+    const std::string_view its_namespace = name.substr(0, name.find(':') + 1);
+    if (!query.texts.empty() && !query.asks_for(its_namespace) && !query.asks_for(name)) return;
+    put_context(context, 0, name);  // the number means nothing in LIST
+  });
   context.ack();
   return Next::option;
 }
 
 Next on_set_meta_context(OptionContext& context) {
   // Each SET replaces what the one before selected, also when it fails.
-  context.negotiated.base_allocation = false;
+  context.negotiated.contexts = {};
   context.negotiated.context_export.clear();
   Next next = Next::option;
   const std::optional<Question> question = ask(context, next);
   if (!question) return next;
-  if (question->query.names_base_allocation) {
-    context.negotiated.base_allocation = true;
-    context.negotiated.context_export = question->info.name;
-    put_context(context, kBaseAllocationId);
-  }
+  context.negotiated.context_export = question->info.name;
+  each_context(question->info, [&](uint32_t id, std::string_view name) {
+    if (!question->query.asks_for(name)) return;
+    context.negotiated.contexts.add(id);
+    put_context(context, id, name);
+  });
   context.ack();
   return Next::option;
 }

@@ -29,11 +29,17 @@ std::optional<OpenRequest> parse(std::span<const std::byte> data) {
   return request;
 }
 
+// A context that was selected for another export does not hold for this one [NBD_OPT_SET_META_CONTEXT].
+Agreed agreed(const Negotiated& negotiated, const ExportInfo& info) {
+  const bool contexts = !negotiated.contexts.empty() && negotiated.context_export == info.name;
+  return {negotiated.structured_replies, negotiated.extended_headers, contexts};
+}
+
 void put_export(OptionContext& context, const ExportInfo& info) {
   context.reply_header(OptionReply::info, sizeof(uint16_t) + sizeof(uint64_t) + sizeof(uint16_t));
   append_be16(context.out, static_cast<uint16_t>(Info::export_data));
   append_be64(context.out, info.served_bytes());
-  append_be16(context.out, transmission_flags(info, context.negotiated.structured_replies));
+  append_be16(context.out, transmission_flags(info, agreed(context.negotiated, info)));
 }
 
 // Sent unasked too: a client that did not ask ignores it, and may not be refused for that (nbd-client never
@@ -53,9 +59,8 @@ void put_text(OptionContext& context, Info kind, std::string_view text) {
   append_text(context.out, bounded);
 }
 
-// A context that was selected for another export does not hold for this one [NBD_OPT_SET_META_CONTEXT].
 void begin_transmission(Negotiated& negotiated, ExportInfo info) {
-  if (negotiated.context_export != info.name) negotiated.base_allocation = false;
+  if (!agreed(negotiated, info).contexts) negotiated.contexts = {};
   negotiated.export_info = std::move(info);
 }
 
@@ -90,13 +95,13 @@ Next on_go(OptionContext& context) { return answer(context, ExportDirectory::Pur
 // The old way in: no reply header, and no way to refuse but to close [NBD_OPT_EXPORT_NAME].
 Next on_export_name(OptionContext& context) {
   const auto name = OptionReader(context.data).text(context.data.size());
-  if (!name) return Next::close;
+  if (!name || context.negotiated.extended_headers) return Next::close;
   Lookup found = resolve(context.directory, *name, ExportDirectory::Purpose::open);
   if (std::holds_alternative<Deferred>(found)) return Next::wait;
   auto* info = std::get_if<ExportInfo>(&found);
   if (info == nullptr) return Next::close;
   append_be64(context.out, info->served_bytes());
-  append_be16(context.out, transmission_flags(*info, context.negotiated.structured_replies));
+  append_be16(context.out, transmission_flags(*info, agreed(context.negotiated, *info)));
   if (!context.negotiated.no_zeroes) context.out.resize(context.out.size() + kExportNamePadding);
   begin_transmission(context.negotiated, std::move(*info));
   return Next::transmission;

@@ -30,7 +30,23 @@ Next on_structured_reply(OptionContext& context) {
     context.error(OptionReply::err_invalid, "NBD_OPT_STRUCTURED_REPLY takes no data");
     return Next::option;
   }
+  if (context.negotiated.extended_headers) {
+    context.error(OptionReply::err_ext_header_reqd, "extended headers were negotiated, and have the better of it");
+    return Next::option;
+  }
   context.negotiated.structured_replies = true;
+  context.ack();
+  return Next::option;
+}
+
+// Whatever can be done with structured replies can be done with these.
+Next on_extended_headers(OptionContext& context) {
+  if (!context.data.empty()) {
+    context.error(OptionReply::err_invalid, "NBD_OPT_EXTENDED_HEADERS takes no data");
+    return Next::option;
+  }
+  context.negotiated.structured_replies = true;
+  context.negotiated.extended_headers = true;
   context.ack();
   return Next::option;
 }

@@ -43,6 +43,7 @@ void OutputQueue::push_long_reply(std::vector<std::byte> message, uint64_t charg
   item.charged_bytes = charged_bytes;
   item.is_reply = true;
   bytes_ += item.size();
+  held_ += item.message.size();
 }
 
 size_t OutputQueue::gather(std::span<iovec> out) const {
@@ -83,6 +84,7 @@ OutputQueue::Sent OutputQueue::consume(size_t bytes) {
 
 void OutputQueue::pop() {
   if (at(0).payload) held_ -= at(0).payload->capacity();
+  if (at(0).is_reply) held_ -= at(0).message.size();
   at(0) = Item{};
   first_ = (first_ + 1) % ring_.size();
   --count_;

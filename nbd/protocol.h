@@ -47,6 +47,7 @@ enum class OptionReply : uint32_t {
   err_unknown = kReplyErrorBit + 6,
   err_shutdown = kReplyErrorBit + 7,
   err_too_big = kReplyErrorBit + 9,
+  err_ext_header_reqd = kReplyErrorBit + 10,
 };
 
 // [NBD_OPT_GO]: kinds of NBD_REP_INFO.
@@ -62,6 +63,9 @@ constexpr uint16_t kTransSendTrim = 1 << 5;
 constexpr uint16_t kTransSendWriteZeroes = 1 << 6;
 constexpr uint16_t kTransSendDf = 1 << 7;
 constexpr uint16_t kTransCanMultiConn = 1 << 8;
+constexpr uint16_t kTransSendCache = 1 << 10;
+constexpr uint16_t kTransSendFastZero = 1 << 11;
+constexpr uint16_t kTransBlockStatusPayload = 1 << 12;  // extension-ext-header
 
 // [Request message] and the two replies, [Simple reply message] and [Structured reply chunk message].
 constexpr uint32_t kMagicRequest = 0x25609513;
@@ -70,6 +74,10 @@ constexpr uint32_t kMagicStructuredReply = 0x668e33ef;
 constexpr size_t kRequestBytes = 28;
 constexpr size_t kSimpleReplyBytes = 16;
 constexpr size_t kChunkHeaderBytes = 20;
+// The EXTENDED_HEADERS extension (branch extension-ext-header of the spec): lengths of 64 bits, and one size of header both ways.
+constexpr uint32_t kMagicExtendedRequest = 0x21e41c71;
+constexpr uint32_t kMagicExtendedReply = 0x6e8a278c;
+constexpr size_t kExtendedHeaderBytes = 32;
 
 // [Request types]
 enum class Command : uint16_t {
@@ -88,10 +96,12 @@ constexpr uint16_t kCmdFua = 1 << 0;
 constexpr uint16_t kCmdNoHole = 1 << 1;
 constexpr uint16_t kCmdDf = 1 << 2;
 constexpr uint16_t kCmdReqOne = 1 << 3;
+constexpr uint16_t kCmdFastZero = 1 << 4;
+constexpr uint16_t kCmdPayloadLen = 1 << 5;  // with extended headers: `length` bytes of payload follow
 
 // [Structured reply flags], [Structured reply types]
 constexpr uint16_t kChunkDone = 1 << 0;
-enum class Chunk : uint16_t { none = 0, offset_data = 1, block_status = 5, error = 0x8001 };
+enum class Chunk : uint16_t { none = 0, offset_data = 1, block_status = 5, block_status_ext = 6, error = 0x8001 };
 
 // ["base:allocation" metadata context]
 constexpr uint32_t kStateHole = 1 << 0;
@@ -107,6 +117,7 @@ enum class WireError : uint32_t {
   einval = 22,
   enospc = 28,
   eoverflow = 75,
+  enotsup = 95,  // a fast zero that would not be fast, and nothing else
   eshutdown = 108,
 };
 

@@ -15,18 +15,67 @@ void add(ReplyHead& head, T value) {
   head.size += sizeof(T);
 }
 
-// Every chunk is the only one of its reply, hence DONE.
-ReplyHead chunk(Chunk type, uint64_t cookie, uint32_t payload_length) {
+ReplyHead chunk(Chunk type, const ReplyTo& to, uint32_t payload_length, bool last = true) {
   ReplyHead head;
-  add<uint32_t>(head, kMagicStructuredReply);
-  add<uint16_t>(head, kChunkDone);
+  add<uint32_t>(head, to.extended ? kMagicExtendedReply : kMagicStructuredReply);
+  add<uint16_t>(head, last ? kChunkDone : uint16_t{0});
   add<uint16_t>(head, static_cast<uint16_t>(type));
-  add<uint64_t>(head, cookie);
-  add<uint32_t>(head, payload_length);
+  add<uint64_t>(head, to.cookie);
+  if (!to.extended) {
+    add<uint32_t>(head, payload_length);
+    return head;
+  }
+  add<uint64_t>(head, to.offset);
+  add<uint64_t>(head, payload_length);
   return head;
 }
 
-constexpr size_t kDescriptorBytes = 2 * sizeof(uint32_t);
+// Neighbours of one status as one, at most so many, and nothing beyond `length`.
+std::vector<Extent> joined(uint64_t length, size_t most, std::span<const Extent> extents) {
+  std::vector<Extent> all;
+  uint64_t left = length;
+  for (const Extent& extent : extents) {
+    const uint64_t bytes = std::min(extent.length, left);
+    if (bytes == 0) continue;
+    if (!all.empty() && all.back().flags == extent.flags) {
+      all.back().length += bytes;
+    } else {
+      if (all.size() == most) break;
+      all.push_back({bytes, extent.flags});
+    }
+    left -= bytes;
+  }
+  return all;
+}
+
+template <class T>
+void append(std::vector<std::byte>& out, T value) {
+  const size_t at = out.size();
+  out.resize(at + sizeof(T));
+  put_be(out.data() + at, value);
+}
+
+// [NBD_REPLY_TYPE_BLOCK_STATUS, NBD_REPLY_TYPE_BLOCK_STATUS_EXT]: the context, with extended headers the number of descriptors too, and the
+// descriptors, whose fields are as wide as a request's length.
+void append_status(std::vector<std::byte>& message, const ReplyTo& to, uint32_t context, std::span<const Extent> extents,
+                   bool last) {
+  std::vector<std::byte> payload;
+  append(payload, context);
+  if (to.extended) append(payload, static_cast<uint32_t>(extents.size()));
+  for (const Extent& extent : extents) {
+    if (to.extended) {
+      append(payload, extent.length);
+      append(payload, uint64_t{extent.flags});
+    } else {
+      append(payload, static_cast<uint32_t>(extent.length));
+      append(payload, extent.flags);
+    }
+  }
+  const Chunk type = to.extended ? Chunk::block_status_ext : Chunk::block_status;
+  const ReplyHead head = chunk(type, to, static_cast<uint32_t>(payload.size()), last);
+  message.insert(message.end(), head.bytes.begin(), head.bytes.begin() + static_cast<ptrdiff_t>(head.size));
+  message.insert(message.end(), payload.begin(), payload.end());
+}
 
 }  // namespace
 
@@ -60,56 +109,27 @@ ReplyHead simple_reply(uint64_t cookie, WireError error) {
   return head;
 }
 
-ReplyHead error_chunk(uint64_t cookie, WireError error) {
-  ReplyHead head = chunk(Chunk::error, cookie, sizeof(uint32_t) + sizeof(uint16_t));
+ReplyHead error_chunk(const ReplyTo& to, WireError error) {
+  ReplyHead head = chunk(Chunk::error, to, sizeof(uint32_t) + sizeof(uint16_t));
   add<uint32_t>(head, static_cast<uint32_t>(error));
   add<uint16_t>(head, 0);  // no text
   return head;
 }
 
-ReplyHead empty_chunk(uint64_t cookie) { return chunk(Chunk::none, cookie, 0); }
+ReplyHead empty_chunk(const ReplyTo& to) { return chunk(Chunk::none, to, 0); }
 
-ReplyHead data_chunk(uint64_t cookie, uint64_t offset, uint32_t length) {
-  ReplyHead head = chunk(Chunk::offset_data, cookie, static_cast<uint32_t>(sizeof(uint64_t) + length));
-  add<uint64_t>(head, offset);
+ReplyHead data_chunk(const ReplyTo& to, uint32_t length) {
+  ReplyHead head = chunk(Chunk::offset_data, to, static_cast<uint32_t>(sizeof(uint64_t) + length));
+  add<uint64_t>(head, to.offset);
   return head;
 }
 
-ReplyHead status_chunk(uint64_t cookie, uint32_t length, uint32_t flags) {
-  ReplyHead head = chunk(Chunk::block_status, cookie, sizeof(uint32_t) + kDescriptorBytes);
-  add<uint32_t>(head, kBaseAllocationId);
-  add<uint32_t>(head, length);
-  add<uint32_t>(head, flags);
-  return head;
-}
-
-std::vector<std::byte> status_chunk(uint64_t cookie, uint32_t length, bool one_extent, std::span<const Extent> extents) {
-  std::vector<Extent> joined;
-  uint64_t left = length;
-  for (const Extent& extent : extents) {
-    const uint64_t bytes = std::min(extent.length, left);
-    if (bytes == 0) continue;
-    if (!joined.empty() && joined.back().flags == extent.flags) {
-      joined.back().length += bytes;
-    } else {
-      if (joined.size() == (one_extent ? 1 : kMaxExtents)) break;
-      joined.push_back({bytes, extent.flags});
-    }
-    left -= bytes;
-  }
-  if (joined.empty()) return {};
-
-  const ReplyHead head =
-      chunk(Chunk::block_status, cookie, static_cast<uint32_t>(sizeof(uint32_t) + joined.size() * kDescriptorBytes));
-  std::vector<std::byte> message(head.size + sizeof(uint32_t) + joined.size() * kDescriptorBytes);
-  std::copy_n(head.bytes.begin(), head.size, message.begin());
-  std::byte* at = message.data() + head.size;
-  put_be(at, kBaseAllocationId);
-  at += sizeof(uint32_t);
-  for (const Extent& extent : joined) {
-    put_be(at, static_cast<uint32_t>(extent.length));  // at most `length`
-    put_be(at + sizeof(uint32_t), extent.flags);
-    at += kDescriptorBytes;
+std::vector<std::byte> status_reply(const ReplyTo& to, uint64_t length, bool one_extent, std::span<const ContextStatus> all) {
+  std::vector<std::byte> message;
+  for (const ContextStatus& status : all) {
+    const std::vector<Extent> extents = joined(length, one_extent ? 1 : kMaxExtents, status.extents);
+    if (extents.empty()) return {};
+    append_status(message, to, status.context, extents, &status == &all.back());
   }
   return message;
 }

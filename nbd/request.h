@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "base/buffer.h"
+#include "nbd/context.h"
 #include "nbd/export.h"
 
 namespace lockstep::nbd {
@@ -24,7 +25,8 @@ struct Request {
   bool no_hole = false;     // write_zeroes: keep the blocks allocated
   bool one_extent = false;  // block_status: only the first extent is wanted
   uint64_t offset = 0;      // bytes; zero for flush
-  uint32_t length = 0;      // bytes, up to 2^32 - 1 for those that carry no data; zero for flush
+  uint64_t length = 0;      // bytes; more than a payload may have only for those that carry no data; zero for flush
+  ContextSet contexts;      // block_status: what the owner is to tell
   BufferRef payload;        // write: `length` bytes
 };
 

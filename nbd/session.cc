@@ -25,6 +25,8 @@ uint32_t payload_bound(const SessionLimits& limits, const BufferPool& pool) {
   return static_cast<uint32_t>(std::min<uint64_t>(limits.max_payload, largest));
 }
 
+ReplyTo reply_to(const RequestHeader& header) { return {header.cookie, header.offset, header.extended}; }
+
 }  // namespace
 
 Session::Session(ExportDirectory& directory, RequestSink& sink, BufferPool& pool, SessionLimits limits)
@@ -131,54 +133,60 @@ Session::Progress Session::step(Negotiating& state) {
 
 Session::Progress Session::step(AwaitingRequest&) {
   const std::span<const std::byte> unread = input_.unread();
-  if (unread.size() < kRequestBytes) return Progress::need_bytes;
-  const std::optional<RequestHeader> header = decode_request(unread.first<kRequestBytes>());
+  const size_t head = header_bytes(rules_.extended_headers);
+  if (unread.size() < head) return Progress::need_bytes;
+  std::optional<RequestHeader> header = decode_request(unread.first(head), rules_.extended_headers);
   if (!header) {
     end();
     return Progress::made;
   }
-  return begin_request(*header, judge(*header, rules_));
+  header->contexts = rules_.contexts;
+  const size_t query = status_query_bytes(*header, rules_);
+  if (query == 0) return begin_request(*header, judge(*header, rules_), head);
+  if (unread.size() < head + query) return Progress::need_bytes;
+  const bool known = take_status_query(*header, unread.subspan(head, query), rules_);
+  return begin_request(*header, known ? judge(*header, rules_) : Verdict{Action::answer, WireError::einval}, head + query);
 }
 
-// Takes the header from the input, unless there is no room for the request yet.
-Session::Progress Session::begin_request(const RequestHeader& header, const Verdict& verdict) {
+// Takes the header, `taken` bytes of the input, unless there is no room for the request yet.
+Session::Progress Session::begin_request(const RequestHeader& header, const Verdict& verdict, size_t taken) {
   switch (verdict.action) {
     case Action::disconnect:
     case Action::violation:
       end();
       return Progress::made;
     case Action::execute:
-      return begin_execution(header);
+      return begin_execution(header, taken);
     case Action::answer:
     case Action::report_all_allocated:
       break;
   }
   if (!has_room_for(0)) return pause(Pause::room);
-  input_.consume(kRequestBytes);
+  input_.consume(taken);
   ++admitted_;
   if (verdict.action == Action::report_all_allocated) {
-    output_.push_reply(status_chunk(header.cookie, header.length, 0), {}, 0, 0);
-  } else if (header.is(Command::write)) {
-    state_ = SkippingPayload{header, header.length, verdict.error};
+    output_.push_long_reply(status_message(header, {}), 0);
+  } else if (header.payload > 0) {
+    state_ = SkippingPayload{header, static_cast<size_t>(header.payload), verdict.error};
   } else {
     answer(header, verdict.error, {}, Charge::nothing);
   }
   return Progress::made;
 }
 
-Session::Progress Session::begin_execution(const RequestHeader& header) {
+Session::Progress Session::begin_execution(const RequestHeader& header, size_t taken) {
   if (!has_room_for(payload_bytes(header))) return pause(Pause::room);
   if (!header.is(Command::write)) {
     read_ahead_ = kInputBytes;
-    input_.consume(kRequestBytes);
+    input_.consume(taken);
     admit(header);
     submit(header, {});
     return Progress::made;
   }
-  BufferRef payload = pool_.allocate(header.length);
+  BufferRef payload = pool_.allocate(payload_bytes(header));
   if (!payload) return pause(Pause::memory);
   read_ahead_ = header.length >= kLargeWrite ? kSmallReadAhead : kInputBytes;
-  input_.consume(kRequestBytes);
+  input_.consume(taken);
   admit(header);
   state_ = ReceivingPayload{header, std::move(payload), 0};
   return Progress::made;
@@ -223,7 +231,7 @@ void Session::admit(const RequestHeader& header) {
 }
 
 void Session::submit(const RequestHeader& header, BufferRef payload) {
-  Request request = to_request(header);
+  Request request = to_request(header, rules_);
   request.slot = in_flight_.add(header);
   request.payload = std::move(payload);
   sink_.submit(std::move(request));
@@ -235,11 +243,19 @@ void Session::complete(SlotId slot, int error_number, BufferRef data) {
   pump();
 }
 
-void Session::complete_status(SlotId slot, std::span<const Extent> extents) {
+// What is asked of base:allocation is known here where the owner does not say it.
+std::vector<std::byte> Session::status_message(const RequestHeader& header, std::vector<ContextStatus> known) const {
+  const bool allocated = header.contexts.has(kBaseAllocationId) && !rules_.owners.has(kBaseAllocationId);
+  if (allocated) known.insert(known.begin(), {kBaseAllocationId, {{header.length, 0}}});
+  if (known.size() != header.contexts.size()) return {};
+  return status_reply(reply_to(header), header.length, (header.flags & kCmdReqOne) != 0, known);
+}
+
+void Session::complete_status(SlotId slot, std::vector<ContextStatus> known) {
   const auto [header, orphaned] = in_flight_.remove(slot);
   if (!orphaned) {
     CHECK(header.is(Command::block_status));
-    std::vector<std::byte> message = status_chunk(header.cookie, header.length, (header.flags & kCmdReqOne) != 0, extents);
+    std::vector<std::byte> message = status_message(header, std::move(known));
     if (message.empty()) {
       answer(header, WireError::eio, {}, Charge::payload);
     } else {
@@ -250,17 +266,18 @@ void Session::complete_status(SlotId slot, std::span<const Extent> extents) {
 }
 
 // A READ that was judged invalid is answered here too: once structured replies are negotiated, every answer
-// to a READ must be one, or the client drops the connection.
+// to a READ must be one, or the client drops the connection. With extended headers every answer to anything is.
 void Session::answer(const RequestHeader& header, WireError error, BufferRef data, Charge charge) {
   const bool is_read = header.is(Command::read);
-  const bool structured = rules_.structured_replies && (is_read || header.is(Command::block_status));
-  const size_t data_bytes = is_read && error == WireError::none ? header.length : 0;
+  const bool structured = header.extended || (rules_.structured_replies && (is_read || header.is(Command::block_status)));
+  const size_t data_bytes = is_read && error == WireError::none ? payload_bytes(header) : 0;
   CHECK(data_bytes == 0 || (data && data->size() >= data_bytes));
   const auto head = [&] {
     if (!structured) return simple_reply(header.cookie, error);
-    if (error != WireError::none) return error_chunk(header.cookie, error);
-    CHECK(is_read);  // complete_status() is for the other
-    return data_bytes == 0 ? empty_chunk(header.cookie) : data_chunk(header.cookie, header.offset, header.length);
+    const ReplyTo to = reply_to(header);
+    if (error != WireError::none) return error_chunk(to, error);
+    CHECK(!header.is(Command::block_status));  // complete_status() is for that
+    return data_bytes == 0 ? empty_chunk(to) : data_chunk(to, static_cast<uint32_t>(data_bytes));
   };
   if (data_bytes == 0) data = {};
   output_.push_reply(head(), std::move(data), data_bytes, charge == Charge::payload ? payload_bytes(header) : 0);
@@ -292,6 +309,12 @@ void Session::shutdown() {
 size_t Session::held_for_receiving() const {
   const auto* state = std::get_if<ReceivingPayload>(&state_);
   return state != nullptr ? state->payload->capacity() : 0;
+}
+
+size_t Session::unjudged_bytes() const {
+  const auto* state = std::get_if<ReceivingPayload>(&state_);
+  const size_t begun = state != nullptr ? header_bytes(state->header.extended) + state->received : 0;
+  return begun + input_.unread().size();
 }
 
 void Session::abandon() {

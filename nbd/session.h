@@ -66,11 +66,11 @@ class Session {
 
   // --- answers: once for each submitted request, in any order, also after shutdown() and abandon() ---
   // `error_number` is an errno, 0 for success. A successful read brings a buffer of at least the length asked
-  // for, and must not change it before it was sent. An owner that has said `reports_extents` uses
-  // complete_status instead for success.
+  // for, and must not change it before it was sent. A BLOCK_STATUS that succeeds is complete_status()'s.
   void complete(SlotId slot, int error_number, BufferRef data = {});
-  // From the request's offset on; what exceeds the request is cut off. No extent at all is answered with EIO.
-  void complete_status(SlotId slot, std::span<const Extent> extents);
+  // For each of the request's contexts what is known, from its offset on; what exceeds the request is cut off. One without an extent is
+  // answered with EIO.
+  void complete_status(SlotId slot, std::vector<ContextStatus> known);
 
   // --- the owner's decisions ---
   // Pool memory has become free, or a Deferred look-up can be repeated.
@@ -88,6 +88,8 @@ class Session {
   bool negotiating() const { return std::holds_alternative<Negotiating>(state_); }  // bound this in time
   // More requests may come: neither has the client ended its side or said DISC, nor was it shut down.
   bool takes_requests() const { return !peer_closed_ && !std::holds_alternative<Ending>(state_); }
+  // Bytes that have been received of requests that were not yet submitted or refused.
+  size_t unjudged_bytes() const;
   // Memory that a client may hold for as long as it likes, unless the owner bounds that: of a WRITE's payload
   // that is being received, and of READs' data that is to be sent. Bytes.
   size_t held_for_receiving() const;
@@ -107,7 +109,7 @@ class Session {
     BufferRef payload;
     size_t received;  // bytes
   };
-  struct SkippingPayload {  // of a WRITE that is refused
+  struct SkippingPayload {  // of what is refused
     RequestHeader header;
     size_t left;  // bytes
     WireError error;
@@ -128,8 +130,8 @@ class Session {
   Progress step(Ending& state);
 
   Progress pause(Pause why);
-  Progress begin_request(const RequestHeader& header, const Verdict& verdict);
-  Progress begin_execution(const RequestHeader& header);
+  Progress begin_request(const RequestHeader& header, const Verdict& verdict, size_t taken);
+  Progress begin_execution(const RequestHeader& header, size_t taken);
   void begin_transmission();
   void end();
   void admit(const RequestHeader& header);
@@ -137,6 +139,7 @@ class Session {
   // What a request took from max_bytes when it was admitted, and its reply gives back.
   enum class Charge : uint8_t { nothing, payload };
   void answer(const RequestHeader& header, WireError error, BufferRef data, Charge charge);
+  std::vector<std::byte> status_message(const RequestHeader& header, std::vector<ContextStatus> known) const;
   bool has_room_for(uint32_t bytes) const;
 
   RequestSink& sink_;

@@ -17,12 +17,14 @@ uint16_t known_flags(Command command, const TransmissionRules& rules) {
       flags |= rules.structured_replies ? unsigned{kCmdDf} : 0;
       break;
     case Command::write_zeroes:
-      flags |= kCmdNoHole;
+      flags |= kCmdNoHole | kCmdFastZero;
       break;
     case Command::block_status:
       flags |= kCmdReqOne;
       break;
     case Command::write:
+      flags |= rules.extended_headers ? unsigned{kCmdPayloadLen} : 0;
+      break;
     case Command::disc:
     case Command::flush:
     case Command::trim:
@@ -44,7 +46,8 @@ WireError check_range(const RequestHeader& header, const TransmissionRules& rule
 
 Verdict judge_read(const RequestHeader& header, const TransmissionRules& rules) {
   if (header.length > rules.max_payload) {
-    return refuse((header.flags & kCmdDf) != 0 ? WireError::eoverflow : WireError::einval);
+    const bool overflow = (header.flags & kCmdDf) != 0 || rules.extended_headers;
+    return refuse(overflow ? WireError::eoverflow : WireError::einval);
   }
   const WireError error = check_range(header, rules, WireError::einval);
   // An empty READ is unspecified; there is nothing to read, and that works.
@@ -59,46 +62,69 @@ Verdict judge_change(const RequestHeader& header, const TransmissionRules& rules
   return {Action::execute};
 }
 
+// What would be no faster than a WRITE of zeroes has to be told so at once: the client has other plans then.
+Verdict judge_zeroes(const RequestHeader& header, const TransmissionRules& rules) {
+  const Verdict verdict = judge_change(header, rules, WireError::enospc);
+  const bool fast = rules.fast_zeroes && (header.flags & kCmdNoHole) == 0;
+  const bool only_fast = (header.flags & kCmdFastZero) != 0;
+  return verdict.action == Action::execute && only_fast && !fast ? refuse(WireError::enotsup) : verdict;
+}
+
 Verdict judge_status(const RequestHeader& header, const TransmissionRules& rules) {
   // A reply must have at least one extent, and an extent at least one byte.
-  if (!rules.base_allocation || header.length == 0) return refuse(WireError::einval);
+  if (header.contexts.empty() || header.length == 0) return refuse(WireError::einval);
   const WireError error = check_range(header, rules, WireError::einval);
   if (error != WireError::none) return refuse(error);
-  return {rules.reports_extents ? Action::execute : Action::report_all_allocated};
+  return {(header.contexts & rules.owners).empty() ? Action::report_all_allocated : Action::execute};
 }
 
 }  // namespace
 
-std::optional<RequestHeader> decode_request(std::span<const std::byte, kRequestBytes> in) {
-  if (get_be<uint32_t>(in.data()) != kMagicRequest) return std::nullopt;
+std::optional<RequestHeader> decode_request(std::span<const std::byte> in, bool extended) {
+  if (get_be<uint32_t>(in.data()) != (extended ? kMagicExtendedRequest : kMagicRequest)) return std::nullopt;
   RequestHeader header;
   header.flags = get_be<uint16_t>(in.data() + 4);
   header.command = get_be<uint16_t>(in.data() + 6);
   header.cookie = get_be<uint64_t>(in.data() + 8);
   header.offset = get_be<uint64_t>(in.data() + 16);
-  header.length = get_be<uint32_t>(in.data() + 24);
+  header.extended = extended;
+  header.length = extended ? get_be<uint64_t>(in.data() + 24) : get_be<uint32_t>(in.data() + 24);
+  const bool brings_data = extended ? (header.flags & kCmdPayloadLen) != 0 : header.is(Command::write);
+  header.payload = brings_data ? header.length : 0;
   return header;
 }
 
 TransmissionRules TransmissionRules::from(const Negotiated& negotiated, uint32_t max_payload) {
   const ExportInfo& info = negotiated.export_info;
-  return {info.served_bytes(),           info.minimum_block,         max_payload,         info.read_only,
-          negotiated.structured_replies, negotiated.base_allocation, info.reports_extents};
+  ContextSet owners = negotiated.contexts;
+  if (!info.reports_extents) owners.remove(kBaseAllocationId);
+  return {info.served_bytes(),
+          info.minimum_block,
+          max_payload,
+          info.read_only,
+          negotiated.structured_replies,
+          negotiated.contexts,
+          owners,
+          negotiated.extended_headers,
+          info.fast_zeroes};
 }
 
 Verdict judge(const RequestHeader& header, const TransmissionRules& rules) {
+  // Nobody would wait for so much only to refuse it.
+  if (header.payload > rules.max_payload) return {Action::violation};
   if (header.command > static_cast<uint16_t>(Command::block_status)) return refuse(WireError::einval);
   const auto command = static_cast<Command>(header.command);
   if (command == Command::disc) return {Action::disconnect};
-  // Its payload is on the way, and nobody would wait for so much only to refuse it.
-  if (command == Command::write && header.length > rules.max_payload) return {Action::violation};
   if ((header.flags & ~unsigned{known_flags(command, rules)}) != 0) return refuse(WireError::einval);
   switch (command) {
     case Command::read:
       return judge_read(header, rules);
     case Command::write:
-    case Command::write_zeroes:
+      // Without the flag that says that data follows, none does.
+      if (header.payload != header.length) return refuse(WireError::einval);
       return judge_change(header, rules, WireError::enospc);
+    case Command::write_zeroes:
+      return judge_zeroes(header, rules);
     case Command::trim:
       return judge_change(header, rules, WireError::einval);
     // Offset and length are reserved here. To flush too much is right, to refuse a flush may lose data.
@@ -106,15 +132,38 @@ Verdict judge(const RequestHeader& header, const TransmissionRules& rules) {
       return {Action::execute};
     case Command::block_status:
       return judge_status(header, rules);
+    // Nothing is cached here: it is done.
     case Command::cache:
-      return refuse(WireError::einval);  // not advertised
+      return refuse(check_range(header, rules, WireError::einval));
     case Command::disc:
       break;
   }
   UNREACHABLE("DISC is handled above");
 }
 
-Request to_request(const RequestHeader& header) {
+size_t status_query_bytes(const RequestHeader& header, const TransmissionRules& rules) {
+  if (!header.is(Command::block_status) || !rules.extended_headers) return 0;
+  for (size_t contexts = 1; contexts <= rules.contexts.size(); ++contexts) {
+    const size_t bytes = sizeof(uint64_t) + contexts * sizeof(uint32_t);
+    if (header.payload == bytes) return bytes;
+  }
+  return 0;
+}
+
+bool take_status_query(RequestHeader& header, std::span<const std::byte> query, const TransmissionRules& rules) {
+  header.flags &= static_cast<uint16_t>(~unsigned{kCmdPayloadLen});
+  header.payload = 0;
+  header.length = get_be<uint64_t>(query.data());
+  header.contexts = {};
+  for (size_t at = sizeof(uint64_t); at < query.size(); at += sizeof(uint32_t)) {
+    const auto id = get_be<uint32_t>(query.data() + at);
+    if (!rules.contexts.has(id) || header.contexts.has(id)) return false;
+    header.contexts.add(id);
+  }
+  return true;
+}
+
+Request to_request(const RequestHeader& header, const TransmissionRules& rules) {
   Request request;
   switch (static_cast<Command>(header.command)) {
     case Command::read:
@@ -142,6 +191,7 @@ Request to_request(const RequestHeader& header) {
   request.fua = (header.flags & kCmdFua) != 0;
   request.no_hole = (header.flags & kCmdNoHole) != 0;
   request.one_extent = (header.flags & kCmdReqOne) != 0;
+  request.contexts = header.contexts & rules.owners;
   if (request.type != RequestType::flush) {
     request.offset = header.offset;
     request.length = header.length;
@@ -150,7 +200,7 @@ Request to_request(const RequestHeader& header) {
 }
 
 uint32_t payload_bytes(const RequestHeader& header) {
-  return header.is(Command::read) || header.is(Command::write) ? header.length : 0;
+  return header.is(Command::read) || header.is(Command::write) ? static_cast<uint32_t>(header.length) : 0;
 }
 
 }  // namespace lockstep::nbd

@@ -49,6 +49,7 @@ const std::map<std::string, Node::Handler, std::less<>>& Node::handlers() {
       {"dstate", &Node::dstate},
       {"show-gi", &Node::show_gi},
       {"explain", &Node::explain},
+      {"clients", &Node::clients},
   };
   return table;
 }
@@ -80,7 +81,8 @@ Node::Up* Node::need(const ControlRequest& request, const Shared& responder) {
 // What only shows something does it for the whole resource; of what changes something, a comparison is for one volume, and resize has its own
 // refusal.
 bool Node::may_name_a_volume(const ControlRequest& request) {
-  static constexpr std::array kMay{"verify", "resize", "status", "events", "role", "cstate", "dstate", "show-gi", "explain"};
+  static constexpr std::array kMay{"verify", "resize", "status",  "events",  "role",
+                                   "cstate", "dstate", "show-gi", "explain", "clients"};
   return std::any_of(kMay.begin(), kMay.end(), [&request](const char* command) { return request.command == command; }) &&
          !request.flag("repair") && !request.flag("cancel");
 }
@@ -145,6 +147,7 @@ std::optional<ResourceSettings> Node::settings_of(const config::Resource& resour
                          std::strerror(settings.error().os))};
     return std::nullopt;
   }
+  if (options_.shared_writers) settings.value().shared_writers = true;
   std::string& recordings = settings.value().flight_directory;
   if (recordings == "on") recordings = options_.run_dir + "/flight";
   if (recordings == "off") recordings.clear();

@@ -20,6 +20,7 @@ struct NodeOptions {
   std::string node;
   std::string run_dir;
   IoEngine engine = IoEngine::automatic;
+  bool shared_writers = false;  // of every resource, whatever its configuration says
 };
 
 class Node final : public ControlHandler {
@@ -81,6 +82,7 @@ class Node final : public ControlHandler {
   void dstate(const ControlRequest& request, Shared responder);
   void show_gi(const ControlRequest& request, Shared responder);
   void explain(const ControlRequest& request, Shared responder);
+  void clients(const ControlRequest& request, Shared responder);
 
   Up* find(const std::string& name);
   // Answers with "not up" and gives null, or the resource.

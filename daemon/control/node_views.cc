@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "control/clients_text.h"
 #include "control/explain.h"
 #include "control/node.h"
 #include "control/status_json.h"
@@ -120,6 +121,18 @@ void Node::explain(const ControlRequest& request, Shared responder) {
   const auto topic = parse_topic(request.text("topic"));
   if (!topic) return responder->finish({1, "", "explain knows promote, io and resync\n"});
   show_one(request, responder, [topic = *topic](const ResourceStatus& status) { return explain_text(status, topic); });
+}
+
+// The answer holds the responder until the resource's loop has spoken, or has ended and dropped the question.
+void Node::clients(const ControlRequest& request, Shared responder) {
+  const Up* up = need(request, responder);
+  if (up == nullptr) return;
+  up->resource->clients(
+      [this, responder, name = request.resource, json = request.flag("json"), alive = alive_](std::vector<ClientView> all) {
+        loop_.post([responder, name, json, alive, all = std::move(all)] {
+          if (*alive) responder->finish({0, json ? clients_json_text(name, all) : clients_text(name, all), ""});
+        });
+      });
 }
 
 void Node::events(const ControlRequest& request, Shared responder) {

@@ -137,6 +137,7 @@ Result<ResourceSettings> settings_for(const config::Resource& resource, const co
   settings.handler_timeout = self.handlers.timeout;
   settings.fence_timeout = self.handlers.fence_timeout;
   settings.engine = engine;
+  settings.shared_writers = self.options.shared_writers;
   settings.flight_directory = self.options.flight_recorder;
   settings.flight_bytes = self.options.flight_recorder_size;
   return settings;

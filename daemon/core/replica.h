@@ -18,6 +18,7 @@
 #include "core/effect.h"
 #include "core/event.h"
 #include "core/snapshot.h"
+#include "core/sync_map.h"
 
 namespace lockstep {
 
@@ -48,6 +49,8 @@ class Replica {
   const NodeRecord& record() const;
   // Blocks in which that peer's copy may differ from this one; valid until the next step. (For the simulator's checks.)
   const BitVector& differing(Seat peer) const;
+  // Whether every copy has what this one has: see core/sync_map.h.
+  std::vector<SyncRun> sync_runs(uint64_t first, uint64_t count, size_t most) const;
 
  private:
   std::unique_ptr<ReplicaImpl> impl_;

@@ -514,5 +514,8 @@ Instant Replica::next_deadline() const { return impl_->next_deadline(); }
 Snapshot Replica::inspect(Instant now) const { return impl_->inspect(now); }
 const NodeRecord& Replica::record() const { return impl_->ctx.record; }
 const BitVector& Replica::differing(Seat peer) const { return impl_->dirty.of(peer); }
+std::vector<SyncRun> Replica::sync_runs(uint64_t first, uint64_t count, size_t most) const {
+  return lockstep::sync_runs(*impl_, first, count, most);
+}
 
 }  // namespace lockstep

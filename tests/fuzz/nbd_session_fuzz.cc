@@ -36,6 +36,8 @@ class Directory : public ExportDirectory {
     info.name = name;
     info.size = kVolumeBytes;
     info.reports_extents = name == "disk";
+    info.fast_zeroes = name == "disk";
+    info.contexts = {"own:first", "own:second"};
     info.read_only = name == "other";
     return info;
   }
@@ -60,7 +62,9 @@ class Owner : public RequestSink {
   int was_opened = 0;
 };
 
-std::vector<std::byte> opening(bool structured) {
+enum class Opening : uint8_t { plain = 1, structured = 2, extended = 3 };
+
+std::vector<std::byte> opening(Opening how) {
   std::vector<std::byte> out;
   const auto be = [&out](auto value) {
     out.resize(out.size() + sizeof(value));
@@ -76,12 +80,13 @@ std::vector<std::byte> opening(bool structured) {
     for (char c : what) out.push_back(static_cast<std::byte>(c));
   };
   be(uint32_t{3});
-  if (structured) {
-    option(Option::structured_reply, 0);
-    option(Option::set_meta_context, 31);
+  if (how != Opening::plain) {
+    option(how == Opening::extended ? Option::extended_headers : Option::structured_reply, 0);
+    option(Option::set_meta_context, 45);
     text("disk");
-    be(uint32_t{1});
+    be(uint32_t{2});
     text("base:allocation");
+    text("own:second");
   }
   option(Option::go, 10);
   text("disk");
@@ -97,7 +102,8 @@ class Run {
 
   void go() {
     const uint8_t begin = input_.ConsumeIntegral<uint8_t>();
-    if (begin % 4 != 0) send(opening(begin % 4 == 1));
+    extended_ = begin % 4 == 3;
+    if (begin % 4 != 0) send(opening(static_cast<Opening>(begin % 4)));
     while (input_.remaining_bytes() > 0 && !session_.finished()) {
       step();
       check_bounds();
@@ -114,7 +120,7 @@ class Run {
         return send(std::vector<std::byte>(input_.ConsumeIntegral<uint16_t>(), std::byte{0x42}));
       case 2:
       case 3:
-        return send_request();
+        return extended_ ? send_extended_request() : send_request();
       case 4:
       case 5:
         return complete_one();
@@ -161,6 +167,30 @@ class Run {
     send(bytes);
   }
 
+  void send_extended_request() {
+    std::vector<std::byte> bytes(kExtendedHeaderBytes);
+    const auto command = static_cast<uint16_t>(input_.ConsumeIntegralInRange<int>(0, 8));
+    put_be(bytes.data(), kMagicExtendedRequest);
+    put_be(bytes.data() + 4, static_cast<uint16_t>(input_.ConsumeIntegral<uint8_t>() & 0x3f));
+    put_be(bytes.data() + 6, command);
+    put_be(bytes.data() + 8, next_cookie_++);
+    put_be(bytes.data() + 16, uint64_t{input_.ConsumeIntegral<uint32_t>()} * 512);
+    const uint64_t length = input_.ConsumeIntegral<uint64_t>() >> (input_.ConsumeIntegral<uint8_t>() % 64);
+    const size_t contexts = input_.ConsumeIntegralInRange<size_t>(0, 4);
+    const bool query = command == static_cast<uint16_t>(Command::block_status) && input_.ConsumeBool();
+    put_be(bytes.data() + 24, query ? sizeof(uint64_t) + contexts * sizeof(uint32_t) : length);
+    send(bytes);
+    if (query) send_query(length, contexts);
+  }
+
+  void send_query(uint64_t length, size_t contexts) {
+    std::vector<std::byte> bytes(sizeof(uint64_t) + contexts * sizeof(uint32_t));
+    put_be(bytes.data(), length);
+    for (size_t i = 0; i < contexts; ++i)
+      put_be(bytes.data() + sizeof(uint64_t) + i * sizeof(uint32_t), input_.ConsumeIntegralInRange<uint32_t>(0, 40));
+    send(bytes);
+  }
+
   void send_option() {
     const std::vector<std::byte> data = to_bytes(input_.ConsumeRandomLengthString(200));
     std::vector<std::byte> bytes(kOptionHeaderBytes);
@@ -194,12 +224,9 @@ class Run {
 
   void complete(const Request& request, int error) {
     if (error == 0 && request.type == RequestType::block_status) {
-      std::vector<Extent> extents;
-      while (extents.size() < 5 && input_.ConsumeBool()) {
-        const uint64_t length = input_.ConsumeIntegral<uint64_t>() >> (input_.ConsumeIntegral<uint8_t>() % 64);
-        extents.push_back({length, input_.ConsumeIntegral<uint8_t>()});
-      }
-      return session_.complete_status(request.slot, extents);
+      std::vector<ContextStatus> known;
+      request.contexts.each([&](uint32_t id) { known.push_back({id, some_extents()}); });
+      return session_.complete_status(request.slot, std::move(known));
     }
     BufferRef data;
     if (error == 0 && request.type == RequestType::read) {
@@ -208,6 +235,15 @@ class Run {
       if (data) std::memset(data->data(), 0, request.length);
     }
     session_.complete(request.slot, error, std::move(data));
+  }
+
+  std::vector<Extent> some_extents() {
+    std::vector<Extent> extents;
+    while (extents.size() < 5 && input_.ConsumeBool()) {
+      const uint64_t length = input_.ConsumeIntegral<uint64_t>() >> (input_.ConsumeIntegral<uint8_t>() % 64);
+      extents.push_back({length, input_.ConsumeIntegral<uint8_t>()});
+    }
+    return extents;
   }
 
   void drain(size_t most) {
@@ -257,6 +293,7 @@ class Run {
   BufferPool pool_;
   BufferRef hog_;
   Session session_;
+  bool extended_ = false;
   uint64_t next_cookie_ = 1;
   volatile unsigned checksum_ = 0;
 };

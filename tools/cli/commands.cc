@@ -42,6 +42,7 @@ const std::vector<CommandSpec> kCommands = {
   {"dstate", required, Runs::in_daemon, "", "disk states own/peer, one line a peer", true},
   {"show-gi", required, Runs::in_daemon, "", "identities and generations"},
   {"explain", required, Runs::in_daemon, "", "why not: explain RESOURCE [promote|io|resync]"},
+  {"clients", required, Runs::in_daemon, "json", "who uses the exports over NBD, and what they wait for"},
   {"wait-connect", required, Runs::waits, "timeout=", "wait until every data peer is Connected"},
   {"wait-sync", required, Runs::waits, "timeout=", "wait until every disk is UpToDate (Consistent, under protocol A or B) and nothing is out of sync"},
 };

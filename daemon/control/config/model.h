@@ -47,6 +47,7 @@ struct Options {
   Duration lease_time;
   Duration witness_timeout;
   std::optional<Uuid> resource_uuid;
+  bool shared_writers = false;        // several NBD clients may write to one export
   std::string flight_recorder;        // "on", "off", or the directory of the recordings
   uint64_t flight_recorder_size = 0;  // bytes, of all recordings of the resource on a node
 };

@@ -32,6 +32,7 @@ Options options_of(const Scope& scope) {
   if (effective(scope, Section::options, "on-no-quorum") == "io-error") options.on_no_quorum = OnNoQuorum::io_error;
   options.lease_time = tenths(scope, Section::options, "lease-time");
   options.witness_timeout = tenths(scope, Section::options, "witness-timeout");
+  options.shared_writers = effective(scope, Section::options, "shared-writers") == "yes";
   options.flight_recorder = effective(scope, Section::options, "flight-recorder");
   const OptionSpec* size = find_option(Section::options, "flight-recorder-size");
   options.flight_recorder_size =

@@ -23,6 +23,7 @@ const std::vector<OptionSpec> kOptions = {
   {options, "auto-promote", choice, "", 0, 0, "no", "no", "yes", B::yes, "promote for the first read-write client"},
   {options, "lease-time", number, "0.1 s", 3, 600, "30", "", "", B::yes, "how long voters keep their word to a Primary"},
   {options, "witness-timeout", number, "0.1 s", 0, 36000, "600", "", "", B::yes, "with fence-peer: a witness silent for so long has no vote until it is back; 0 keeps it"},
+  {options, "shared-writers", choice, "", 0, 0, "no", "no|yes", "", B::yes, "several NBD clients may write to one export at a time; they see to it that they do not destroy each other's work"},
   {options, "resource-uuid", uuid, "", 0, 0, "", "", "", B::yes, "the resource's id, in place of the one derived from names"},
   {options, "flight-recorder", place, "", 1, 3072, "on", "on|off", "", B::yes, "on (in the run-dir), off, or the directory for recordings of what happens"},
   {options, "flight-recorder-size", size, "bytes", int64_t{2} << 20, int64_t{64} << 30, "64M", "", "", B::yes, "of all recordings of the resource on a node"},

@@ -1,12 +1,16 @@
 #include "shell/resource/client_connection.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+
+#include "shell/resource/client_identity.h"
 
 namespace lockstep {
 
@@ -21,7 +25,10 @@ ClientConnection::ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd, b
       id_(id),
       fd_(std::move(fd)),
       local_(local),
-      session_(*this, *this, port.pool_, {256, 64u << 20, static_cast<uint32_t>(port.settings_.core.max_op_bytes)}) {
+      client_(client_identity(fd_.get())),
+      session_(*this, *this, port.pool_, {256, 64u << 20, static_cast<uint32_t>(port.settings_.core.max_op_bytes)}),
+      account_(port.loop_.now()),
+      history_(port.history_of(client_)) {
   watched_ = EPOLLIN | EPOLLOUT;
   port_.loop_.watch(fd_.get(), watched_, *this);
 }
@@ -56,6 +63,7 @@ void ClientConnection::turn_out(const char* why) {
 }
 
 void ClientConnection::on_ready(uint32_t events) {
+  port_.turn();
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_some();
   if (!closed_ && session_.has_output()) write_some();
   // Gone for good, while nothing is to be read from it: no recv() will say so, and the loop would report it for ever.
@@ -66,13 +74,13 @@ void ClientConnection::on_ready(uint32_t events) {
 void ClientConnection::read_some() {
   for (int i = 0; i < kReadsPerTurn && !closed_; ++i) {
     const auto to = session_.recv_target();
-    if (to.empty()) return;
+    if (to.empty()) return note_backlog();
     const ssize_t n = ::recv(fd_.get(), to.data(), to.size(), 0);
     if (n > 0) {
       bytes_received_ += static_cast<uint64_t>(n);
       session_.received(static_cast<size_t>(n));
       // A short read has emptied the socket; asking again would cost a system call to hear so.
-      if (static_cast<size_t>(n) < to.size()) return;
+      if (static_cast<size_t>(n) < to.size()) return note_backlog(0);
       continue;
     }
     if (n == 0) {
@@ -81,8 +89,40 @@ void ClientConnection::read_some() {
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) close();
-    return;
+    return note_backlog(0);
   }
+  note_backlog();
+}
+
+void ClientConnection::note_backlog(uint64_t in_socket) {
+  const uint64_t unjudged = session_.unjudged_bytes();
+  backlog_.looked(port_.turn(), port_.requests_.last(), bytes_received_ - unjudged, unjudged + in_socket);
+}
+
+void ClientConnection::note_backlog() {
+  int in_socket = 0;
+  if (!closed_ && ::ioctl(fd_.get(), FIONREAD, &in_socket) == 0) note_backlog(static_cast<uint64_t>(in_socket));
+}
+
+bool ClientConnection::comes_late(const Range& range) const {
+  return backlog_.any() ? may_be_old(backlog_.since(), range) : history_->overtaken(port_.turn(), range);
+}
+
+// The socket is asked, for no event needs to have come yet. A client that has ended its own side only may be waiting for its answers: that is
+// no reason to refuse them, unless it did the same work by another connection.
+bool ClientConnection::may_be_old(ClientSequence since, const Range& range) const {
+  if (closed_ || history_->overtaken(since, range)) return true;
+  pollfd is{fd_.get(), POLLRDHUP, 0};
+  if (::poll(&is, 1, 0) <= 0) return false;
+  return (is.revents & (POLLHUP | POLLERR)) != 0 || history_->changed_elsewhere(id_, since, range);
+}
+
+bool ClientConnection::done_with() const {
+  if (closed_) return true;
+  if (session_.outstanding() > 0 || session_.unjudged_bytes() > 0) return false;
+  pollfd is{fd_.get(), POLLRDHUP, 0};
+  int in_socket = 0;
+  return ::poll(&is, 1, 0) > 0 && ::ioctl(fd_.get(), FIONREAD, &in_socket) == 0 && in_socket == 0;
 }
 
 void ClientConnection::write_some() {
@@ -106,6 +146,7 @@ void ClientConnection::write_some() {
 void ClientConnection::update_watch() {
   if (closed_) return;
   if (session_.finished()) return close();
+  if (backlog_.any() && session_.unjudged_bytes() == 0) note_backlog();  // it may be over, and no event says so
   uint32_t wanted = 0;
   if (!session_.recv_target().empty()) wanted |= EPOLLIN;
   if (session_.has_output()) wanted |= EPOLLOUT;
@@ -116,7 +157,14 @@ void ClientConnection::update_watch() {
 }
 
 void ClientConnection::complete(nbd::SlotId slot, int error_number, BufferRef data) {
+  account_.ends(slot, error_number == 0);
   session_.complete(slot, error_number, std::move(data));
+  flush_soon();
+}
+
+void ClientConnection::complete_status(nbd::SlotId slot, std::vector<nbd::ContextStatus> known) {
+  account_.ends(slot, true);
+  session_.complete_status(slot, std::move(known));
   flush_soon();
 }
 
@@ -161,8 +209,37 @@ void ClientConnection::opened(const nbd::ExportInfo& info) {
   base_ = info.tag;
 }
 
-void ClientConnection::submit(nbd::Request request) { port_.request(id_, base_, std::move(request)); }
+void ClientConnection::refuse_change(const nbd::Request& request, int error_number, std::string_view why) {
+  account_.refused();
+  port_.log_.line(LogLevel::warning, fmt::format("{}: a change was not made: {}", client_, why));
+  complete(request.slot, error_number, {});
+}
+
+void ClientConnection::submit(nbd::Request request) {
+  account_.begins(request, port_.loop_.now());
+  if (!changes(request.type)) return port_.request(*this, std::move(request));
+  const Range range{base_ + request.offset, request.length};
+  if (comes_late(range))
+    return refuse_change(request, ESHUTDOWN, "it came late, and the client is gone or has written there by another connection");
+  if (barred_ || !port_.may_change(*this)) return refuse_change(request, EPERM, "another NBD client writes there");
+  history_->changed(port_.requests_.next(), id_, range);
+  port_.request(*this, std::move(request));
+}
+
+ClientView ClientConnection::show() const {
+  ClientView view;
+  view.client = client_;
+  view.local = local_;
+  if (opened_) {
+    const nbd::ExportInfo& info = session_.negotiated().export_info;
+    view.export_name = info.name;
+    view.access = info.read_only ? ClientAccess::read_only : barred_ ? ClientAccess::barred : ClientAccess::read_write;
+  }
+  account_.show(view, port_.loop_.now());
+  return view;
+}
+
 std::vector<nbd::ExportListing> ClientConnection::list() { return port_.upstream_.list(); }
-nbd::Lookup ClientConnection::look_up(std::string_view name, Purpose) { return port_.upstream_.look_up(name); }
+nbd::Lookup ClientConnection::look_up(std::string_view name, Purpose) { return port_.look_up(name, *this); }
 
 }  // namespace lockstep

@@ -2,10 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <string_view>
 
 #include "nbd/session.h"
 #include "shell/event_loop.h"
 #include "shell/loop/unique_fd.h"
+#include "shell/resource/client_account.h"
+#include "shell/resource/client_backlog.h"
 #include "shell/resource/client_pace.h"
 #include "shell/resource/client_port.h"
 
@@ -18,6 +22,7 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
 
   void on_ready(uint32_t events) override;
   void complete(nbd::SlotId slot, int error_number, BufferRef data);
+  void complete_status(nbd::SlotId slot, std::vector<nbd::ContextStatus> known);
   void shut_down();
   void resume_if_waiting();  // pool memory may have become free
   bool waits_for_memory() const { return !closed_ && session_.waits_for_memory(); }
@@ -26,7 +31,18 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   int rank() const;
   // Has chosen the export and may still ask for something. One that hung up is not in anybody's way, whatever of its requests waits.
   bool open() const { return opened_ && !leaving(); }
+  bool opened_export() const { return opened_; }
   uint64_t base() const { return base_; }
+  uint64_t id() const { return id_; }
+  const std::string& client() const { return client_; }  // client_identity.h
+  // A change that came at `since`, or was waiting then, and has not been made: its client may have given this connection up meanwhile, had it
+  // made by another one, and made newer ones.
+  bool may_be_old(ClientSequence since, const Range& range) const;
+  // Its client has gone, and nothing of it is under way, whether that has been noticed or not.
+  bool done_with() const;
+  // Another client has begun to write.
+  void bar_from_changes() { barred_ = true; }
+  ClientView show() const;  // but for ClientView::writes
   bool leaving() const { return closed_ || !session_.takes_requests(); }
   // The socket is gone: may be destroyed. What it had asked for goes on without it.
   bool over() const { return closed_; }
@@ -51,11 +67,16 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   void flush_soon();
   void update_watch();
   void turn_out(const char* why);
+  void refuse_change(const nbd::Request& request, int error_number, std::string_view why);
+  void note_backlog(uint64_t in_socket);
+  void note_backlog();
+  bool comes_late(const Range& range) const;
 
   ClientPort& port_;
   uint64_t id_;
   UniqueFd fd_;
   bool local_;  // by a unix socket, which not everybody may use
+  std::string client_;
   nbd::Session session_;
   uint64_t bytes_received_ = 0;
   uint64_t bytes_sent_ = 0;
@@ -65,6 +86,10 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   uint32_t watched_ = 0;
   bool flush_queued_ = false;
   bool opened_ = false;
+  bool barred_ = false;
+  ClientAccount account_;
+  std::shared_ptr<ClientHistory> history_;
+  ClientBacklog backlog_;
   uint64_t base_ = 0;  // where the export begins in the resource's addresses (core/volumes.h)
   bool closed_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);

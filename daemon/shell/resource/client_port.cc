@@ -17,41 +17,6 @@ namespace lockstep {
 
 namespace {
 
-int error_number(IoStatus status) {
-  switch (status) {
-    case IoStatus::ok:
-      return 0;
-    case IoStatus::io_error:
-    case IoStatus::corrupt:
-      return EIO;
-    case IoStatus::no_space:
-      return ENOSPC;
-    case IoStatus::invalid:
-      return EINVAL;
-    case IoStatus::shut_down:
-      return ESHUTDOWN;
-  }
-  return EIO;
-}
-
-OpKind kind_of(nbd::RequestType type) {
-  switch (type) {
-    case nbd::RequestType::read:
-      return OpKind::read;
-    case nbd::RequestType::write:
-      return OpKind::write;
-    case nbd::RequestType::write_zeroes:
-      return OpKind::write_zeroes;
-    case nbd::RequestType::trim:
-      return OpKind::trim;
-    case nbd::RequestType::flush:
-      return OpKind::flush;
-    case nbd::RequestType::block_status:
-      break;  // the session answers it itself: the export reports no extents
-  }
-  UNREACHABLE("a block status request that the session should have answered");
-}
-
 // A socket that a dead daemon left is replaced; one that somebody listens on is not.
 Result<UniqueFd> listen_unix(const std::string& path) {
   sockaddr_un address{};
@@ -80,7 +45,9 @@ class ClientListener {
       : unix_path_(std::move(unix_path)),
         acceptor_(port.loop_, std::move(fd), [&port, tcp = unix_path_.empty()](UniqueFd client) {
           if (tcp) set_no_delay(client.get());
-          if (tcp) set_dead_peer_limits(client.get(), kIdleSeconds, 0);  // or a client whose machine died would stay for ever
+          if (tcp)
+            set_dead_peer_limits(client.get(), kIdleSeconds,
+                                 kGoneMilliseconds);  // or a client whose machine died would stay for ever
           return port.accepted(std::move(client), !tcp);
         }) {}
   ~ClientListener() {
@@ -89,6 +56,7 @@ class ClientListener {
 
  private:
   static constexpr int kIdleSeconds = 15;
+  static constexpr int kGoneMilliseconds = 60 * 1000;  // without a sign, or with replies that are not taken
   std::string unix_path_;
   SocketAcceptor acceptor_;
 };
@@ -98,13 +66,23 @@ ClientPort::ClientPort(EventLoop& loop, const ResourceSettings& settings, Upstre
       settings_(settings),
       upstream_(std::move(upstream)),
       pool_(settings.pool_bytes),
-      log_(loop, settings.name, "NBD clients turned away") {}
+      log_(loop, settings.name, "NBD clients turned away"),
+      requests_(settings, {[this](const ClientRequest& asked, BufferRef payload) { upstream_.submit(asked, std::move(payload)); },
+                           [this](uint64_t connection, nbd::SlotId slot, int error, BufferRef data) {
+                             const auto at = connections_.find(connection);
+                             if (at != connections_.end()) at->second->complete(slot, error, std::move(data));
+                           },
+                           [this](uint64_t connection, ClientSequence since, const Range& range) {
+                             const auto at = connections_.find(connection);
+                             return at == connections_.end() || at->second->may_be_old(since, range);
+                           }}) {}
 
 ClientPort::~ClientPort() {
+  *alive_ = false;
   if (look_timer_.value != 0) loop_.cancel(look_timer_);
   listeners_.clear();
   connections_.clear();
-  queue_.clear();
+  requests_.clear();
 }
 
 Result<void> ClientPort::start() {
@@ -129,7 +107,8 @@ SocketAcceptor::Owner ClientPort::accepted(UniqueFd fd, bool local) {
     log_.line(LogLevel::warning, fmt::format("refused an NBD client: {} connections are the limit", settings_.max_clients));
     return SocketAcceptor::Owner::crowded;
   }
-  const uint64_t id = ++last_id_;
+  turn();
+  const uint64_t id = requests_.next();
   connections_.emplace(id, std::make_unique<ClientConnection>(*this, id, std::move(fd), local));
   look_soon();
   return crowded ? SocketAcceptor::Owner::crowded : SocketAcceptor::Owner::has_room;
@@ -169,56 +148,81 @@ void ClientPort::look_at_clients() {
   }
 }
 
-// The session has seen to it that the request stays within the export.
-void ClientPort::request(uint64_t connection, uint64_t base, nbd::Request request) {
-  const uint64_t id = ++last_id_;
-  Pending& pending = pending_[id];
-  pending = {connection, request.slot, 0, IoStatus::ok};
-  const OpKind kind = kind_of(request.type);
-  const uint64_t longest = settings_.core.max_op_bytes;
-  uint64_t offset = kind == OpKind::flush ? 0 : base + request.offset;
-  uint64_t left = request.length;
-  do {
-    const uint64_t length = std::min(left, longest);
-    const ClientIo io{++last_id_};
-    owner_[io.value] = id;
-    ++pending.pieces;
-    queue_.push_back({ClientRequest{io, kind, {offset, length}, request.fua, {}}, request.payload});
-    offset += length;
-    left -= length;
-  } while (left > 0);
-  if (kind == OpKind::write) traffic_[base].bytes_written += request.length;
-  if (kind == OpKind::read) traffic_[base].bytes_read += request.length;
-  hand_on();
+void ClientPort::request(ClientConnection& from, nbd::Request request) {
+  if (request.type == nbd::RequestType::block_status) return answer_status(from, request);
+  const uint64_t base = from.base();
+  if (request.type == nbd::RequestType::write) traffic_[base].bytes_written += request.length;
+  if (request.type == nbd::RequestType::read) traffic_[base].bytes_read += request.length;
+  requests_.take(from.id(), base, std::move(request));
 }
 
-void ClientPort::hand_on() {
-  while (!queue_.empty() && in_core_ < settings_.core.max_client_ops) {
-    Piece piece = std::move(queue_.front());
-    queue_.pop_front();
-    ++in_core_;
-    upstream_.submit(piece.request, std::move(piece.payload));
-  }
+// What is known is known at once, also while I/O is frozen. Nothing else than kSyncContext is offered.
+void ClientPort::answer_status(ClientConnection& to, const nbd::Request& request) {
+  std::vector<nbd::ContextStatus> known;
+  const Range range{to.base() + request.offset, request.length};
+  const size_t most = request.one_extent ? 1 : nbd::kMaxExtents;
+  request.contexts.each([&](uint32_t id) { known.push_back({id, upstream_.sync_status(range, most)}); });
+  to.complete_status(request.slot, std::move(known));
 }
 
-void ClientPort::replied(ClientIo io, IoStatus status, BufferRef data) {
-  --in_core_;
-  const auto owner = owner_.find(io.value);
-  CHECK(owner != owner_.end());
-  const auto at = pending_.find(owner->second);
-  owner_.erase(owner);
-  Pending& pending = at->second;
-  if (status != IoStatus::ok) pending.status = status;
-  if (--pending.pieces == 0) {
-    const Pending done = pending;
-    pending_.erase(at);
-    const auto connection = connections_.find(done.connection);
-    if (connection != connections_.end())
-      connection->second->complete(done.slot, error_number(done.status),
-                                   done.status == IoStatus::ok ? std::move(data) : BufferRef{});
-  }
-  hand_on();
+nbd::Lookup ClientPort::look_up(std::string_view name, const ClientConnection& asking) {
+  nbd::Lookup found = upstream_.look_up(name);
+  auto* info = std::get_if<nbd::ExportInfo>(&found);
+  const std::string* writer = info != nullptr ? other_writer(info->tag, asking) : nullptr;
+  if (writer == nullptr) return found;
+  info->read_only = true;
+  info->description += fmt::format("; read-only for you, because {} writes to it, and one client writes at a time", *writer);
+  return found;
 }
+
+// A first change takes the export, if nobody has it.
+bool ClientPort::may_change(const ClientConnection& client) {
+  if (settings_.shared_writers) return true;
+  if (other_writer(client.base(), client) != nullptr) return false;
+  if (!writers_.try_emplace(client.base(), client.client()).second) return true;
+  for (const auto& [id, other] : connections_) {
+    if (other->opened_export() && other->base() == client.base() && other->client() != client.client()) other->bar_from_changes();
+  }
+  return true;
+}
+
+const std::string* ClientPort::other_writer(uint64_t base, const ClientConnection& than) {
+  auto writer = writers_.find(base);
+  if (writer == writers_.end() || writer->second == than.client()) return nullptr;
+  let_go_of_claims();  // it may have gone a moment ago
+  writer = writers_.find(base);
+  return writer == writers_.end() ? nullptr : &writer->second;
+}
+
+// A connection that hung up may still have requests here; its client keeps the export until they are done with.
+void ClientPort::let_go_of_claims() {
+  std::erase_if(writers_, [this](const auto& claim) {
+    return std::none_of(connections_.begin(), connections_.end(), [&claim](const auto& entry) {
+      const ClientConnection& is = *entry.second;
+      return is.opened_export() && is.base() == claim.first && is.client() == claim.second && !is.done_with();
+    });
+  });
+}
+
+ClientSequence ClientPort::turn() {
+  if (in_turn_) return turn_;
+  in_turn_ = true;
+  turn_ = requests_.last();
+  loop_.defer([this, alive = alive_] {
+    if (*alive) in_turn_ = false;
+  });
+  return turn_;
+}
+
+std::shared_ptr<ClientHistory> ClientPort::history_of(const std::string& client) {
+  std::erase_if(histories_, [](const auto& entry) { return entry.second.expired(); });
+  std::weak_ptr<ClientHistory>& known = histories_[client];
+  std::shared_ptr<ClientHistory> history = known.lock();
+  if (!history) known = history = std::make_shared<ClientHistory>();
+  return history;
+}
+
+void ClientPort::replied(ClientIo io, IoStatus status, BufferRef data) { requests_.replied(io, status, std::move(data)); }
 
 void ClientPort::shut_down_clients() {
   for (auto& [id, connection] : connections_) connection->shut_down();
@@ -237,6 +241,17 @@ ClientPort::Traffic ClientPort::traffic(uint64_t base) const {
   return traffic;
 }
 
+std::vector<ClientView> ClientPort::clients() const {
+  std::vector<ClientView> all;
+  for (const auto& [id, connection] : connections_) {
+    if (connection->over()) continue;
+    all.push_back(connection->show());
+    const auto writer = connection->opened_export() ? writers_.find(connection->base()) : writers_.end();
+    all.back().writes = writer != writers_.end() && writer->second == connection->client();
+  }
+  return all;
+}
+
 // A client that is gone is forgotten at once. What the core has of its requests takes its course, the answer goes nowhere.
 void ClientPort::drop_finished() {
   for (auto at = connections_.begin(); at != connections_.end();) {
@@ -244,23 +259,11 @@ void ClientPort::drop_finished() {
       ++at;
       continue;
     }
-    forget_queued(at->first);
+    requests_.forget(at->first);
     at = connections_.erase(at);
   }
+  let_go_of_claims();
   resume_waiting();
-}
-
-// Nobody was promised anything about what the core has not even seen; and clients that come, ask and go while requests wait
-// for a quorum must not pile them up here.
-void ClientPort::forget_queued(uint64_t connection) {
-  std::erase_if(queue_, [&](const Piece& piece) {
-    const auto owner = owner_.find(piece.request.io.value);
-    const auto pending = pending_.find(owner->second);
-    if (pending->second.connection != connection) return false;
-    if (--pending->second.pieces == 0) pending_.erase(pending);
-    owner_.erase(owner);
-    return true;
-  });
 }
 
 // Memory that a request gave back may be what another session waits for.

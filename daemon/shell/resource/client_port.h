@@ -1,15 +1,17 @@
-// The NBD side of a running resource: listeners, connections, and the way of a request from a session to the core and back.
+// The NBD side of a running resource: listeners, and connections. Their requests go their way in client_requests.h.
 //
-// Requests that the core would not take as one (longer than max_op_bytes) are split here; those beyond the core's bound wait here,
-// and the sessions' own bounds make the clients wait.
+// One client writes at a time, by as many connections as it likes: file systems and databases would destroy each other's work. The first that
+// changes something in an export holds it until its last connection is gone. Who comes meanwhile is offered the export read-only; who was there
+// before, and might know what has been changed since only by its cache, changes nothing any more. `shared_writers` lifts this, for those that
+// take care of it themselves.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/buffer.h"
@@ -19,12 +21,17 @@
 #include "shell/loop/limited_log.h"
 #include "shell/loop/socket_acceptor.h"
 #include "shell/loop/unique_fd.h"
+#include "shell/resource/client_account.h"
+#include "shell/resource/client_requests.h"
 #include "shell/resource/settings.h"
 
 namespace lockstep {
 
 class ClientConnection;
 class ClientListener;
+
+// The only context of an export that is answered here: its flags are those of core/sync_map.h.
+constexpr std::string_view kSyncContext = "lockstep:sync";
 
 class ClientPort {
  public:
@@ -33,6 +40,8 @@ class ClientPort {
     std::function<void(const ClientRequest&, BufferRef payload)> submit;
     std::function<nbd::Lookup(std::string_view name)> look_up;
     std::function<std::vector<nbd::ExportListing>()> list;
+    std::function<std::vector<nbd::Extent>(const Range& range, size_t most)>
+        sync_status;                   // of kSyncContext, by the resource's addresses
     std::function<bool()> reads_wait;  // for memory, which replies that are not taken may hold
   };
   ClientPort(EventLoop& loop, const ResourceSettings& settings, Upstream upstream);
@@ -53,29 +62,26 @@ class ClientPort {
     uint64_t bytes_written = 0;
   };
   Traffic traffic(uint64_t base) const;
+  std::vector<ClientView> clients() const;  // in the order in which they came
 
  private:
   friend class ClientConnection;
   friend class ClientListener;
-  struct Pending {  // a client's request, in one or several pieces
-    uint64_t connection = 0;
-    nbd::SlotId slot;
-    uint32_t pieces = 0;
-    IoStatus status = IoStatus::ok;
-  };
-  struct Piece {
-    ClientRequest request;
-    BufferRef payload;
-  };
   SocketAcceptor::Owner accepted(UniqueFd fd, bool local);
   bool make_room();
   void look_soon();
   void look_at_clients();
-  void request(uint64_t connection, uint64_t base, nbd::Request request);
-  void hand_on();
+  void request(ClientConnection& from, nbd::Request request);
+  void answer_status(ClientConnection& to, const nbd::Request& request);
+  nbd::Lookup look_up(std::string_view name, const ClientConnection& asking);
+  const std::string* other_writer(uint64_t base, const ClientConnection& than);
+  bool may_change(const ClientConnection& client);
+  void let_go_of_claims();
   void drop_finished();
-  void forget_queued(uint64_t connection);
   void resume_waiting();
+  // What was the last to come before this turn of the loop.
+  ClientSequence turn();
+  std::shared_ptr<ClientHistory> history_of(const std::string& client);
 
   EventLoop& loop_;
   const ResourceSettings& settings_;
@@ -86,12 +92,13 @@ class ClientPort {
   std::vector<std::unique_ptr<ClientListener>> listeners_;
   std::string refused_address_;
   std::map<uint64_t, std::unique_ptr<ClientConnection>> connections_;
-  std::map<uint64_t, Pending> pending_;  // by request
-  std::map<uint64_t, uint64_t> owner_;   // ClientIo -> request
-  std::deque<Piece> queue_;              // beyond what the core takes at once
-  uint64_t last_id_ = 0;
-  size_t in_core_ = 0;
-  std::map<uint64_t, Traffic> traffic_;  // by base; `open` is not kept
+  ClientRequests requests_;
+  ClientSequence turn_ = 0;
+  bool in_turn_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  std::map<std::string, std::weak_ptr<ClientHistory>> histories_;  // by client
+  std::map<uint64_t, std::string> writers_;                        // by base: the client that holds it
+  std::map<uint64_t, Traffic> traffic_;                            // by base; `open` is not kept
 };
 
 }  // namespace lockstep

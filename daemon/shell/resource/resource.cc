@@ -186,9 +186,9 @@ std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure&
 
 Resource::Resource(ResourceSettings settings, std::unique_ptr<EventLoop> loop)
     : settings_(std::move(settings)),
-      loop_(std::move(loop)),
       peer_pool_(settings_.peer_pool_bytes),
       read_pool_(settings_.read_pool_bytes),
+      loop_(std::move(loop)),
       digests_(settings_.links.secret),
       peer_refusals_(*loop_, settings_.name, "refusals between the nodes"),
       paths_(*loop_, settings_.name, "changes of paths"),
@@ -252,6 +252,7 @@ void Resource::adopt(Disks disks) {
       all.push_back({fmt::format("{}/{}", settings_.name, number), "Lockstep resource"});
     return all;
   };
+  upstream.sync_status = [this](const Range& range, size_t most) { return sync_status(range, most); };
   upstream.reads_wait = [this] { return !reads_waiting_.empty(); };
   clients_ = std::make_unique<ClientPort>(*loop_, settings_, std::move(upstream));
   handlers_ = std::make_unique<HandlerRunner>(*loop_);

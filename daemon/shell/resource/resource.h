@@ -64,6 +64,7 @@ class Resource final : public LinkOwner {
   // As AdminOp::detach; the disks are closed when it is answered well.
   void detach(AdminDone done);
   void view(std::function<void(ResourceView)> done);
+  void clients(std::function<void(std::vector<ClientView>)> done);
   void connect(Seat peer);
   void disconnect(Seat peer);
   // The configuration has other nodes or witnesses, or has them elsewhere: all of them but this node. Like any command, it may be refused; with a
@@ -138,11 +139,13 @@ class Resource final : public LinkOwner {
   const std::string& disk_at(uint64_t address) const;
   std::optional<uint16_t> volume_named(std::string_view name) const;
   nbd::Lookup look_up(std::string_view name);
+  std::vector<nbd::Extent> sync_status(const Range& range, size_t most) const;
 
   ResourceSettings settings_;
-  std::unique_ptr<EventLoop> loop_;
+  // Before the loop, and so destroyed after it: what was still deferred there may hold a link, with what it had to send.
   BufferPool peer_pool_;
   BufferPool read_pool_;
+  std::unique_ptr<EventLoop> loop_;
   PayloadTable payloads_;
   BlockDigests digests_;
   std::unique_ptr<BlockDevice> disk_;         // null: detached, and so is the rest

@@ -92,6 +92,12 @@ void Resource::view(std::function<void(ResourceView)> done) {
   });
 }
 
+void Resource::clients(std::function<void(std::vector<ClientView>)> done) {
+  loop_->post([this, done = std::move(done)] {
+    if (!ending_) done(clients_->clients());
+  });
+}
+
 void Resource::connect(Seat peer) {
   loop_->post([this, peer] {
     if (!ending_) links_->connect(peer);
@@ -183,7 +189,21 @@ nbd::Lookup Resource::look_up(std::string_view name) {
   info.tag = volume_base(volumes, index);
   info.size = volumes[index].size_bytes;
   info.minimum_block = std::max<uint32_t>(512, disk_ ? disk_->info().block_bytes : 0);
+  info.contexts = {std::string(kSyncContext)};
   return info;
+}
+
+// The maps know blocks; what is asked for may begin and end within one.
+std::vector<nbd::Extent> Resource::sync_status(const Range& range, size_t most) const {
+  const uint64_t first = range.offset / kBlockBytes;
+  const uint64_t end = blocks_of(range.end());
+  std::vector<nbd::Extent> all;
+  uint64_t into = range.offset % kBlockBytes;
+  for (const SyncRun& run : replica_->sync_runs(first, end - first, most)) {
+    all.push_back({run.blocks * kBlockBytes - into, run.flags});
+    into = 0;
+  }
+  return all;
 }
 
 }  // namespace lockstep

@@ -39,6 +39,7 @@ struct ResourceSettings {
   size_t peer_pool_bytes = size_t{256} << 20;  // payloads from peers
   size_t read_pool_bytes = size_t{256} << 20;  // payloads that the disk fills
   size_t max_clients = 128;                    // connections
+  bool shared_writers = false;                 // several clients may write to one export
   Duration client_look = seconds(1);           // between looks at who holds others up: see client_pace.h
   std::string flight_directory;                // of the flight recorder; empty: off
   uint64_t flight_bytes = uint64_t{64} << 20;  // of all its recordings of this resource

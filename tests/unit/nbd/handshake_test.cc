@@ -21,8 +21,8 @@ TEST(Handshake, ExportNameReplyIs134BytesWithZeroes) {
   Reader in(connection.receive());
   EXPECT_EQ(in.remaining(), 134u);
   EXPECT_EQ(in.be<uint64_t>(), uint64_t{1} << 20);
-  EXPECT_EQ(in.be<uint16_t>(),
-            kTransHasFlags | kTransSendFlush | kTransSendFua | kTransSendTrim | kTransSendWriteZeroes | kTransCanMultiConn);
+  EXPECT_EQ(in.be<uint16_t>(), kTransHasFlags | kTransSendFlush | kTransSendFua | kTransSendTrim | kTransSendWriteZeroes |
+                                   kTransCanMultiConn | kTransSendCache | kTransSendFastZero);
   EXPECT_EQ(in.take(124), Bytes(124));
   EXPECT_FALSE(connection.session->negotiating());
   EXPECT_EQ(connection.sink.opened_tags, std::vector<uint64_t>{7});
@@ -68,8 +68,9 @@ TEST(Handshake, ReadOnlyExportSaysSo) {
   ExportInfo info;
   info.read_only = true;
   info.rotational = true;
-  EXPECT_EQ(transmission_flags(info, true), kTransHasFlags | kTransReadOnly | kTransSendFlush | kTransSendFua | kTransRotational |
-                                                kTransSendDf | kTransCanMultiConn);
+  EXPECT_EQ(transmission_flags(info, {.structured_replies = true}), kTransHasFlags | kTransReadOnly | kTransSendFlush |
+                                                                        kTransSendFua | kTransRotational | kTransSendDf |
+                                                                        kTransCanMultiConn | kTransSendCache);
 }
 
 TEST(Handshake, InfoAsksWithoutOpening) {
@@ -133,7 +134,7 @@ TEST(Handshake, AbortIsAcknowledgedThenClosed) {
 TEST(Handshake, UnsupportedOptionsAreRefusedAndGoOn) {
   Connection connection;
   connection.greet();
-  for (uint32_t code : {0u, 4u, 5u, 11u, 12u, 0x7fffffffu, 0xffffffffu}) {
+  for (uint32_t code : {0u, 4u, 5u, 12u, 0x7fffffffu, 0xffffffffu}) {
     EXPECT_EQ(connection.ask(option(code, Bytes(17))).type, OptionReply::err_unsup) << code;
   }
   EXPECT_EQ(connection.ask(option(Option::go, go_data("disk"))).type, OptionReply::ack);
@@ -161,7 +162,7 @@ TEST(Handshake, MetaContextsAreListedAndSet) {
   EXPECT_EQ(read_option_answer(in).type, OptionReply::ack);
   EXPECT_EQ(in.remaining(), 0u);
   connection.ask(option(Option::go, go_data("disk")));
-  EXPECT_TRUE(connection.session->negotiated().base_allocation);
+  EXPECT_EQ(connection.session->negotiated().contexts, ContextSet::of(kBaseAllocationId));
   EXPECT_TRUE(connection.session->negotiated().structured_replies);
 }
 
@@ -177,7 +178,7 @@ TEST(Handshake, MetaContextDoesNotOutliveItsExportOrALaterSet) {
     if (how == "wildcard") connection.ask(option(Option::set_meta_context, meta_data("disk", {"base:"})));
     connection.ask(option(Option::go, go_data(how == "other export" ? "other" : "disk")));
     EXPECT_FALSE(connection.session->negotiating());
-    EXPECT_FALSE(connection.session->negotiated().base_allocation) << how;
+    EXPECT_TRUE(connection.session->negotiated().contexts.empty()) << how;
   }
 }
 

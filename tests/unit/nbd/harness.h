@@ -77,6 +77,10 @@ inline Bytes request(Command command, uint64_t cookie, uint64_t offset, uint32_t
   return Message().be(kMagicRequest).be(flags).be(static_cast<uint16_t>(command)).be(cookie).be(offset).be(length);
 }
 
+inline Bytes extended_request(Command command, uint64_t cookie, uint64_t offset, uint64_t length, uint16_t flags = 0) {
+  return Message().be(kMagicExtendedRequest).be(flags).be(static_cast<uint16_t>(command)).be(cookie).be(offset).be(length);
+}
+
 // Takes apart what the server sends.
 class Reader {
  public:
@@ -123,17 +127,19 @@ inline OptionAnswer read_option_answer(Reader& in) {
   return answer;
 }
 
-// One reply of either kind. `chunk` is set for a structured one.
+// One reply of any kind. `chunk` is set for a structured or extended one.
 struct Answer {
   uint64_t cookie = 0;
   WireError error = WireError::none;
   std::optional<Chunk> chunk;
+  bool extended = false;
+  uint64_t request_offset = 0;  // of an extended one
   uint64_t offset = 0;
   Bytes data;
 };
 
 // `read_length`: what a successful simple reply to this cookie carries.
-inline Answer read_answer(Reader& in, const std::map<uint64_t, uint32_t>& read_lengths = {}) {
+inline Answer read_answer(Reader& in, const std::map<uint64_t, uint32_t>& read_lengths = {}, uint16_t flags = kChunkDone) {
   Answer answer;
   const uint32_t magic = in.be<uint32_t>();
   if (magic == kMagicSimpleReply) {
@@ -143,11 +149,13 @@ inline Answer read_answer(Reader& in, const std::map<uint64_t, uint32_t>& read_l
     if (answer.error == WireError::none && found != read_lengths.end()) answer.data = in.take(found->second);
     return answer;
   }
-  EXPECT_EQ(magic, kMagicStructuredReply);
-  EXPECT_EQ(in.be<uint16_t>(), kChunkDone);
+  answer.extended = magic == kMagicExtendedReply;
+  EXPECT_TRUE(answer.extended || magic == kMagicStructuredReply) << magic;
+  EXPECT_EQ(in.be<uint16_t>(), flags);
   answer.chunk = static_cast<Chunk>(in.be<uint16_t>());
   answer.cookie = in.be<uint64_t>();
-  answer.data = in.take(in.be<uint32_t>());
+  if (answer.extended) answer.request_offset = in.be<uint64_t>();
+  answer.data = in.take(answer.extended ? in.be<uint64_t>() : in.be<uint32_t>());
   Reader payload(answer.data);
   if (answer.chunk == Chunk::error) {
     answer.error = static_cast<WireError>(payload.be<uint32_t>());
@@ -288,7 +296,7 @@ class Connection {
     return first;
   }
 
-  BufferRef data(uint32_t length, unsigned char value) {
+  BufferRef data(uint64_t length, unsigned char value) {
     BufferRef buffer = pool.allocate(length);
     std::memset(buffer->data(), value, length);
     return buffer;

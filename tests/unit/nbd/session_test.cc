@@ -171,7 +171,7 @@ TEST(Session, SimpleErrorsWithoutStructuredReplies) {
   connection.open();
   EXPECT_EQ(connection.refused(request(Command::read, 3, 1 << 20, 512)).error, WireError::einval);
   EXPECT_EQ(connection.refused(request(Command::read, 3, 0, 0)).error, WireError::none);
-  EXPECT_EQ(connection.refused(request(Command::cache, 3, 0, 512)).error, WireError::einval);
+  EXPECT_EQ(connection.refused(request(Command::cache, 3, 1 << 20, 512)).error, WireError::einval);
   EXPECT_EQ(connection.refused(request(static_cast<Command>(99), 3, 0, 512)).error, WireError::einval);
   EXPECT_EQ(connection.refused(request(Command::block_status, 3, 0, 512)).error, WireError::einval);
 }
@@ -240,10 +240,11 @@ TEST(Session, BlockStatusFromTheOwner) {
   connection.send(request(Command::block_status, 3, 0, 4096));
   const Request one = connection.next();
   EXPECT_TRUE(one.one_extent);
-  const std::vector<Extent> extents = {{1024, 3}, {8192, 0}};
-  connection.session->complete_status(one.slot, extents);
-  connection.session->complete_status(connection.next().slot, extents);
-  connection.session->complete_status(connection.next().slot, {});
+  EXPECT_EQ(one.contexts, ContextSet::of(kBaseAllocationId));
+  const std::vector<ContextStatus> known = {{kBaseAllocationId, {{1024, 3}, {8192, 0}}}};
+  connection.session->complete_status(one.slot, known);
+  connection.session->complete_status(connection.next().slot, known);
+  connection.session->complete_status(connection.next().slot, {{kBaseAllocationId, {}}});
   Reader in(connection.receive());
   EXPECT_EQ(read_answer(in).data.size(), 4u + 8u);
   EXPECT_EQ(read_answer(in).data.size(), 4u + 16u);

@@ -8,10 +8,14 @@ namespace {
 
 constexpr uint64_t kSize = uint64_t{5} << 30;
 
-TransmissionRules rules() { return {kSize, 512, kAcceptedPayload, false, true, true, true}; }
+constexpr ContextSet kBase = ContextSet::of(kBaseAllocationId);
+
+TransmissionRules rules() { return {kSize, 512, kAcceptedPayload, false, true, kBase, kBase}; }
 
 Verdict verdict(Command command, uint64_t offset, uint32_t length, unsigned flags = 0, TransmissionRules with = rules()) {
-  return judge({static_cast<uint16_t>(flags), static_cast<uint16_t>(command), 1, offset, length}, with);
+  const uint64_t payload = command == Command::write ? length : 0;
+  return judge({static_cast<uint16_t>(flags), static_cast<uint16_t>(command), 1, offset, length, payload, false, with.contexts},
+               with);
 }
 
 void expect_refused(const Verdict& is, WireError error) {
@@ -71,16 +75,18 @@ TEST(Judge, LengthsAboveTwoGigabytes) {
 }
 
 TEST(Judge, Flags) {
+  TransmissionRules fast = rules();
+  fast.fast_zeroes = true;
   for (unsigned flag = 1; flag <= 0x8000; flag <<= 1) {
-    const auto allowed = [flag](Command command) { return verdict(command, 0, 512, flag).action == Action::execute; };
+    const auto allowed = [&](Command command) { return verdict(command, 0, 512, flag, fast).action == Action::execute; };
     EXPECT_EQ(allowed(Command::read), flag == kCmdFua || flag == kCmdDf) << flag;
     EXPECT_EQ(allowed(Command::write), flag == kCmdFua) << flag;
     EXPECT_EQ(allowed(Command::trim), flag == kCmdFua) << flag;
     EXPECT_EQ(allowed(Command::flush), flag == kCmdFua) << flag;
-    EXPECT_EQ(allowed(Command::write_zeroes), flag == kCmdFua || flag == kCmdNoHole) << flag;
+    EXPECT_EQ(allowed(Command::write_zeroes), flag == kCmdFua || flag == kCmdNoHole || flag == kCmdFastZero) << flag;
     EXPECT_EQ(allowed(Command::block_status), flag == kCmdFua || flag == kCmdReqOne) << flag;
   }
-  TransmissionRules simple = rules();
+  TransmissionRules simple = fast;
   simple.structured_replies = false;
   expect_refused(verdict(Command::read, 0, 512, kCmdDf, simple), WireError::einval);
 }
@@ -103,8 +109,24 @@ TEST(Judge, NothingToDo) {
   expect_refused(verdict(Command::block_status, 0, 0), WireError::einval);
 }
 
+// Quickly, and only where nothing else is wrong.
+TEST(Judge, AZeroThatWouldNotBeFastIsNotDone) {
+  expect_refused(verdict(Command::write_zeroes, 0, 512, kCmdFastZero), WireError::enotsup);
+  expect_refused(verdict(Command::write_zeroes, kSize, 512, kCmdFastZero), WireError::enospc);
+  TransmissionRules fast = rules();
+  fast.fast_zeroes = true;
+  EXPECT_EQ(verdict(Command::write_zeroes, 0, 512, kCmdFastZero, fast).action, Action::execute);
+  expect_refused(verdict(Command::write_zeroes, 0, 512, kCmdFastZero | kCmdNoHole, fast), WireError::enotsup);
+  EXPECT_EQ(verdict(Command::write_zeroes, 0, 512, kCmdNoHole).action, Action::execute);
+}
+
+TEST(Judge, NothingIsCachedHere) {
+  expect_refused(verdict(Command::cache, 0, 512), WireError::none);
+  expect_refused(verdict(Command::cache, kSize, 512), WireError::einval);
+  expect_refused(verdict(Command::cache, 0, 512, kCmdNoHole), WireError::einval);
+}
+
 TEST(Judge, CommandsThatAreNotServed) {
-  expect_refused(verdict(Command::cache, 0, 512), WireError::einval);
   for (unsigned command = 8; command <= 0xffff; ++command) {
     expect_refused(verdict(static_cast<Command>(command), 0, 512), WireError::einval);
   }
@@ -113,10 +135,10 @@ TEST(Judge, CommandsThatAreNotServed) {
 
 TEST(Judge, BlockStatusNeedsItsContext) {
   TransmissionRules without = rules();
-  without.base_allocation = false;
+  without.contexts = {};
   expect_refused(verdict(Command::block_status, 0, 512, 0, without), WireError::einval);
   TransmissionRules plain = rules();
-  plain.reports_extents = false;
+  plain.owners = {};
   EXPECT_EQ(verdict(Command::block_status, 0, 512, 0, plain).action, Action::report_all_allocated);
 }
 
@@ -130,7 +152,7 @@ TEST(Reply, ErrorNumbers) {
 }
 
 std::vector<uint32_t> descriptors(uint32_t length, bool one, std::vector<Extent> extents) {
-  const Bytes message = status_chunk(9, length, one, extents);
+  const Bytes message = status_reply({9, 0, false}, length, one, {{{kBaseAllocationId, std::move(extents)}}});
   std::vector<uint32_t> all;
   if (message.empty()) return all;
   Reader in(message);
