@@ -217,5 +217,24 @@ TEST(Handshake, RequestsMayFollowTheGoInOnePacket) {
   EXPECT_EQ(connection.next().type, RequestType::flush);
 }
 
+TEST(Handshake, LargeBlocksAreToldAndServed) {
+  Connection connection;
+  ExportInfo& disk = connection.directory.exports["disk"];
+  disk.minimum_block = 65536;
+  disk.size = (1 << 20) + 65535;
+  connection.greet();
+  connection.send(option(Option::go, go_data("disk")));
+  Reader in(connection.receive());
+  Reader info(read_option_answer(in).data);
+  info.be<uint16_t>();
+  EXPECT_EQ(info.be<uint64_t>(), uint64_t{1} << 20);
+  Reader sizes(read_option_answer(in).data);
+  sizes.be<uint16_t>();
+  EXPECT_EQ(sizes.be<uint32_t>(), 65536u);
+  EXPECT_EQ(sizes.be<uint32_t>(), 65536u) << "no less is preferred than is possible";
+  EXPECT_EQ(connection.refused(request(Command::read, 1, 4096, 65536)).error, WireError::einval);
+  EXPECT_EQ(connection.refused(request(Command::read, 1, 1 << 20, 65536)).error, WireError::einval);
+}
+
 }  // namespace
 }  // namespace lockstep::nbd

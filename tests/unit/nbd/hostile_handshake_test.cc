@@ -279,5 +279,64 @@ TEST(HostileHandshake, ErrorTextsAreCutBetweenCharacters) {
   EXPECT_EQ(connection.ask(option(Option::go, go_data("disk"))).text(), std::string(4095, 'x'));
 }
 
+TEST(HostileHandshake, QueryLengthOfFourGigabytes) {
+  for (uint32_t length : {0xffffffffu, 0xfffffffau, 0x80000000u, 4097u, 16u}) {
+    for (Option code : {Option::list_meta_context, Option::set_meta_context}) {
+      Connection connection;
+      connection.greet();
+      connection.ask(option(Option::structured_reply));
+      connection.ask(option(Option::set_meta_context, meta_data("disk", {"base:allocation"})));
+      const Bytes data = Message().be<uint32_t>(4).text("disk").be<uint32_t>(1).be(length).text("base:allocation");
+      EXPECT_EQ(connection.ask(option(code, data)).type, OptionReply::err_invalid) << length;
+      EXPECT_EQ(connection.ask(option(Option::go, go_data("disk"))).type, OptionReply::ack);
+      EXPECT_EQ(connection.session->negotiated().contexts.empty(), code == Option::set_meta_context)
+          << "a SET that fails unselects";
+    }
+  }
+}
+
+// CVE-2019-14851 again, with what came later. After all of it a request of the agreed form is served.
+TEST(HostileHandshake, AnyThreeOptionsInAnyOrder) {
+  const std::vector<Bytes> options = {option(Option::info, go_data("disk")),
+                                      option(Option::list),
+                                      option(Option::starttls),
+                                      option(Option::structured_reply),
+                                      option(Option::extended_headers),
+                                      option(Option::list_meta_context, meta_data("disk", {})),
+                                      option(Option::set_meta_context, meta_data("disk", {"base:allocation"})),
+                                      option(Option::go, go_data("nothing")),
+                                      option(99, Bytes(5))};
+  for (const Bytes& first : options) {
+    for (const Bytes& second : options) {
+      for (const Bytes& third : options) {
+        Connection connection;
+        connection.greet();
+        for (const Bytes* each : {&first, &second, &third}) connection.ask(*each);
+        EXPECT_TRUE(connection.sink.opened_tags.empty());
+        EXPECT_EQ(connection.ask(option(Option::go, go_data("disk"))).type, OptionReply::ack);
+        const bool extended = connection.session->negotiated().extended_headers;
+        connection.send(extended ? extended_request(Command::read, 1, 0, 512) : request(Command::read, 1, 0, 512));
+        EXPECT_EQ(connection.next().type, RequestType::read);
+      }
+    }
+  }
+}
+
+TEST(HostileHandshake, NoKindOfOptionComesWithoutEnd) {
+  for (const Bytes& each : std::vector<Bytes>{option(99), option(Option::starttls), option(Option::info, Bytes(3)),
+                                              option(Option::go, go_data("nothing")), option(Option::set_meta_context),
+                                              option(Option::extended_headers)}) {
+    Connection connection;
+    connection.greet();
+    size_t answered = 0;
+    while (!connection.session->finished() && answered < 10 * kMaxOptions) {
+      connection.send(each);
+      if (connection.session->has_output()) ++answered;
+      connection.receive();
+    }
+    EXPECT_EQ(answered, kMaxOptions);
+  }
+}
+
 }  // namespace
 }  // namespace lockstep::nbd

@@ -365,5 +365,45 @@ TEST(Session, SizeIsServedInWholeBlocks) {
   EXPECT_EQ(connection.refused(request(Command::read, 1, 1 << 20, 512)).error, WireError::einval);
 }
 
+// Hang-up, loss and shutdown at every byte of a good write, a refused one, a read and a flush.
+TEST(Session, EndsAtEveryByteOfItsRequests) {
+  for (bool extended : {false, true}) {
+    const auto ask = [extended](Command command, uint64_t cookie, uint64_t offset, uint32_t length) {
+      const uint16_t flags = extended && command == Command::write ? kCmdPayloadLen : uint16_t{0};
+      return extended ? extended_request(command, cookie, offset, length, flags) : request(command, cookie, offset, length);
+    };
+    const Bytes stream = Message()
+                             .raw(ask(Command::write, 1, 0, 512))
+                             .fill(512, 1)
+                             .raw(ask(Command::write, 2, uint64_t{1} << 40, 512))
+                             .fill(512, 2)
+                             .raw(ask(Command::read, 3, 0, 512))
+                             .raw(ask(Command::flush, 4, 0, 0));
+    for (size_t length = 0; length <= stream.size(); ++length) {
+      for (const std::string how : {"hang-up", "loss", "shutdown"}) {
+        Connection connection;
+        connection.greet();
+        if (extended) connection.ask(option(Option::extended_headers));
+        connection.ask(option(Option::go, go_data("disk")));
+        connection.send(Bytes(stream.begin(), stream.begin() + static_cast<ptrdiff_t>(length)));
+        if (how == "hang-up") connection.session->peer_closed();
+        if (how == "loss") connection.session->abandon();
+        if (how == "shutdown") connection.session->shutdown();
+        EXPECT_TRUE(connection.session->recv_target().empty());
+        while (!connection.sink.requests.empty()) {
+          const Request each = connection.next();
+          connection.session->complete(each.slot, 0, each.type == RequestType::read ? connection.data(512, 3) : BufferRef());
+        }
+        connection.receive();
+        EXPECT_TRUE(connection.session->finished()) << how << " after " << length;
+        EXPECT_EQ(connection.session->outstanding(), 0u);
+        if (how == "loss") {
+          EXPECT_EQ(connection.pool.bytes_out(), 0u);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lockstep::nbd

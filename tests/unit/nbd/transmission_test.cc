@@ -142,6 +142,25 @@ TEST(Judge, BlockStatusNeedsItsContext) {
   EXPECT_EQ(verdict(Command::block_status, 0, 512, 0, plain).action, Action::report_all_allocated);
 }
 
+// CVE-2025-47712: near 2^32 a length that was rounded up to such blocks would not fit in 32 bits.
+TEST(Judge, LargerBlocks) {
+  for (uint32_t block : {4096u, 65536u}) {
+    TransmissionRules large = rules();
+    large.minimum_block = block;
+    for (Command command : {Command::read, Command::write, Command::trim, Command::write_zeroes, Command::block_status}) {
+      EXPECT_EQ(verdict(command, block, block, 0, large).action, Action::execute);
+      expect_refused(verdict(command, 512, block, 0, large), WireError::einval);
+      expect_refused(verdict(command, block, block - 512, 0, large), WireError::einval);
+      expect_refused(verdict(command, block / 2, block / 2, 0, large), WireError::einval);
+    }
+    for (Command command : {Command::trim, Command::write_zeroes, Command::block_status}) {
+      EXPECT_EQ(verdict(command, block, 0u - block, 0, large).action, Action::execute);
+      expect_refused(verdict(command, block, 0xfffffe00, 0, large), WireError::einval);
+      expect_refused(verdict(command, 512, 0u - block, 0, large), WireError::einval);
+    }
+  }
+}
+
 TEST(Reply, ErrorNumbers) {
   EXPECT_EQ(to_wire_error(0), WireError::none);
   EXPECT_EQ(to_wire_error(EROFS), WireError::eperm);

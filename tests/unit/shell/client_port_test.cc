@@ -1,4 +1,8 @@
 // The NBD port of a resource against clients that hang up, trickle, do not read, or come in crowds.
+#include <algorithm>
+#include <random>
+#include <set>
+
 #include "client_port_harness.h"
 #include "shell/resource/client_pace.h"
 
@@ -190,6 +194,120 @@ TEST_F(ClientPortTest, NegotiationIsBoundedInTime) {
     send(trickling, Bytes(1));
     return false;
   }));
+}
+
+TEST_F(ClientPortTest, NobodyStaysWhenItIsShutDown) {
+  settings.pool_bytes = size_t{8} << 20;
+  start();
+  BufferPool pool(size_t{8} << 20);
+  const UniqueFd silent = connect();
+  const UniqueFd negotiating = connect();
+  EXPECT_TRUE(receive(negotiating, nbd::kGreetingBytes));
+  send(negotiating, Bytes(2));
+  const UniqueFd idle = open_export();
+  const UniqueFd in_header = open_export();
+  send(in_header, Bytes(10));
+  const UniqueFd in_payload = open_export();
+  send(in_payload, request(nbd::Command::write, 0, 4096, 1000));
+  const UniqueFd deaf = open_export();
+  send(deaf, request(nbd::Command::read, 0, 4 << 20));
+  ASSERT_TRUE(until([&] { return submitted.size() == 1; }));
+  answer_first(pool.allocate(4 << 20));
+  const UniqueFd waiting = open_export();
+  send(waiting, request(nbd::Command::flush, 0, 0));
+  const UniqueFd half_closed = open_export();
+  send(half_closed, request(nbd::Command::flush, 0, 0));
+  ::shutdown(half_closed.get(), SHUT_WR);
+  ASSERT_TRUE(until([&] { return submitted.size() == 2; }));
+  port->shut_down_clients();
+  EXPECT_EQ(reply(waiting), nbd::WireError::eshutdown);
+  EXPECT_EQ(reply(half_closed), nbd::WireError::eshutdown);
+  EXPECT_TRUE(until([&] { return port->connections() == 0; })) << "the deaf one too, some day";
+  EXPECT_EQ(pool.bytes_out(), 0u);
+  while (!submitted.empty()) answer_first();  // late, and to nobody
+}
+
+// Several clients that ask and hang up at random, with an owner that answers in any order: each answer once, and to who asked.
+TEST_F(ClientPortTest, EachAnswerGoesToWhoAsked) {
+  start();
+  BufferPool pool(size_t{64} << 20);
+  struct Client {
+    UniqueFd fd;
+    Bytes in;
+    std::set<uint64_t> waits;  // cookies
+  };
+  std::vector<Client> clients;
+  std::mt19937 dice(1);
+  uint64_t cookie = 0;
+  const auto place_of = [](uint64_t whose) { return whose % 1024 * 512; };
+  const auto answer_any = [&] {
+    if (submitted.empty()) return;
+    std::swap(submitted.front(), submitted[dice() % submitted.size()]);
+    BufferRef data = pool.allocate(512);
+    put_be(data->data(), submitted.front().first.range.offset);
+    answer_first(std::move(data));
+  };
+  const auto listen = [&](Client& client) {
+    constexpr size_t kReply = nbd::kSimpleReplyBytes + 512;
+    Bytes more(4096);
+    const ssize_t n = ::recv(client.fd.get(), more.data(), more.size(), 0);
+    if (n > 0) client.in.insert(client.in.end(), more.begin(), more.begin() + n);
+    while (client.in.size() >= kReply) {
+      const auto whose = get_be<uint64_t>(client.in.data() + 8);
+      EXPECT_EQ(get_be<uint32_t>(client.in.data() + 4), 0u);
+      EXPECT_EQ(client.waits.erase(whose), 1u) << "not asked for here, or twice";
+      EXPECT_EQ(get_be<uint64_t>(client.in.data() + nbd::kSimpleReplyBytes), place_of(whose));
+      client.in.erase(client.in.begin(), client.in.begin() + kReply);
+    }
+  };
+  for (int step = 0; step < 1500 && !HasFailure(); ++step) {
+    while (clients.size() < 5) clients.push_back({open_export(), {}, {}});
+    const size_t which = dice() % clients.size();
+    const auto what = dice() % 40;
+    if (what == 0) {
+      clients.erase(clients.begin() + static_cast<ptrdiff_t>(which));
+    } else if (what < 20) {
+      Bytes ask = request(nbd::Command::read, place_of(++cookie), 512);
+      put_be(ask.data() + 8, cookie);
+      clients[which].waits.insert(cookie);
+      send(clients[which].fd, ask);
+    } else {
+      answer_any();
+    }
+    loop->run_once(milliseconds(1));
+    for (Client& each : clients) listen(each);
+  }
+  EXPECT_TRUE(until([&] {
+    answer_any();
+    for (Client& each : clients) listen(each);
+    return std::all_of(clients.begin(), clients.end(), [](const Client& each) { return each.waits.empty(); });
+  }));
+  while (!submitted.empty()) answer_any();  // of those who are gone
+  looks(2);
+  for (Client& each : clients) listen(each);
+  EXPECT_EQ(pool.bytes_out(), 0u);
+}
+
+// A session must not take the memory that its own request gave back before those who wait are asked.
+TEST_F(ClientPortTest, AFastHogDoesNotKeepOthersFromMemory) {
+  start();
+  const UniqueFd hog = open_export();
+  const Bytes large = request(nbd::Command::write, 0, 64 * 1024, 64 * 1024);  // all of the pool
+  send(hog, large);
+  ASSERT_TRUE(until([&] { return submitted.size() == 1; }));
+  send(hog, large);
+  const UniqueFd other = open_export();
+  send(other, request(nbd::Command::write, 1 << 20, 4096, 4096));
+  looks(2);
+  int turns = 0;
+  for (; turns < 20; ++turns) {
+    ASSERT_TRUE(until([&] { return !submitted.empty(); }));
+    if (submitted.front().first.range.length == 4096) break;
+    answer_first();
+    looks(1);
+    send(hog, large);  // always one more behind
+  }
+  EXPECT_LT(turns, 20) << "who waits gets memory in the end";
 }
 
 }  // namespace

@@ -123,5 +123,17 @@ TEST_F(SingleWriter, CanBeLifted) {
   EXPECT_EQ(change(one), nbd::WireError::none);
 }
 
+// CVE-2013-6410 was such a comparison.
+TEST_F(SingleWriter, AUserWhoseNumberBeginsLikeTheWritersIsAnother) {
+  start();
+  const UniqueFd writer = open_export(47);
+  EXPECT_EQ(change(writer), nbd::WireError::none);
+  for (uid_t user : {uid_t{4}, uid_t{471}}) {
+    const UniqueFd other = open_export(user);
+    EXPECT_TRUE(read_only()) << user;
+    EXPECT_EQ(change(other), nbd::WireError::eperm) << user;
+  }
+}
+
 }  // namespace
 }  // namespace lockstep
