@@ -31,10 +31,13 @@ struct ExportInfo {
 
 // Why an export is not to be had, with a text for the client's user (cut at 4096 bytes).
 struct Refusal {
-  enum class Kind : uint8_t { unknown, policy, shutting_down };
+  enum class Kind : uint8_t { unknown, policy, shutting_down, tls_required };
   Kind kind = Kind::unknown;
   std::string text;
 };
+
+// Whether negotiation may, or has to, go on under TLS [TLS support: NOTLS, SELECTIVETLS, FORCEDTLS].
+enum class TlsPolicy : uint8_t { off, selective, forced };
 
 // Not yet known (a promotion is on its way, say). The client waits until Session::resume(), when the question
 // is repeated.

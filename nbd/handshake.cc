@@ -27,6 +27,14 @@ Handshake::Step Handshake::take_client_flags(std::span<const std::byte> in) {
   return {kClientFlagsBytes, Outcome::progressed};
 }
 
+void Handshake::secured() {
+  CHECK(!secure_);
+  Negotiated fresh;
+  fresh.no_zeroes = negotiated_.no_zeroes;
+  negotiated_ = std::move(fresh);
+  secure_ = true;
+}
+
 Handshake::Step Handshake::take_option(std::span<const std::byte> in, std::vector<std::byte>& out) {
   // Junk is recognised by its first eight bytes, without waiting for a length that may mean nothing.
   if (in.size() < sizeof(uint64_t)) return {0, Outcome::need_more};
@@ -34,7 +42,7 @@ Handshake::Step Handshake::take_option(std::span<const std::byte> in, std::vecto
   if (in.size() < kOptionHeaderBytes) return {0, Outcome::need_more};
   const uint32_t code = get_be<uint32_t>(in.data() + 8);
   const uint32_t length = get_be<uint32_t>(in.data() + 12);
-  OptionContext context{code, {}, directory_, max_payload_, negotiated_, out};
+  OptionContext context{code, {}, directory_, max_payload_, tls_, secure_, negotiated_, out};
   if (length > kMaxOptionBytes) {
     // EXPORT_NAME knows no error reply.
     if (code != static_cast<uint32_t>(Option::export_name)) context.error(OptionReply::err_too_big, "option too long");
@@ -44,7 +52,7 @@ Handshake::Step Handshake::take_option(std::span<const std::byte> in, std::vecto
   if (options_seen_ == kMaxOptions) return {kOptionHeaderBytes, Outcome::closed};
 
   context.data = in.subspan(kOptionHeaderBytes, length);
-  const Next next = find_option_handler(code)(context);
+  const Next next = context.needs_tls() ? on_insecure(context) : find_option_handler(code)(context);
   if (next == Next::wait) return {0, Outcome::deferred};
   ++options_seen_;
   const size_t consumed = kOptionHeaderBytes + length;
@@ -53,6 +61,8 @@ Handshake::Step Handshake::take_option(std::span<const std::byte> in, std::vecto
       return {consumed, Outcome::progressed};
     case Next::transmission:
       return {consumed, Outcome::transmission};
+    case Next::start_tls:
+      return {consumed, Outcome::start_tls};
     case Next::close:
       return {consumed, Outcome::closed};
     case Next::wait:

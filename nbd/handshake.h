@@ -34,6 +34,7 @@ class Handshake {
     progressed,    // a step was made; call again
     deferred,      // nothing consumed: the directory does not know yet; call again later with the same bytes
     transmission,  // negotiated() holds; the bytes that follow are requests
+    start_tls,     // send what is in `out`, then nothing but TLS; secured() when it stands
     closed,        // send what is in `out`, then close
   };
   struct Step {
@@ -41,7 +42,8 @@ class Handshake {
     Outcome outcome;
   };
 
-  Handshake(ExportDirectory& directory, uint32_t max_payload) : directory_(directory), max_payload_(max_payload) {}
+  Handshake(ExportDirectory& directory, uint32_t max_payload, TlsPolicy tls = TlsPolicy::off)
+      : directory_(directory), max_payload_(max_payload), tls_(tls) {}
 
   // Appends the greeting, which the server sends first.
   static void greet(std::vector<std::byte>& out);
@@ -49,6 +51,9 @@ class Handshake {
   // Makes one step with what has arrived, appending what is to be sent. Needs at most kOptionHeaderBytes +
   // kMaxOptionBytes at once; its answer to one option is bounded by the directory's list.
   Step step(std::span<const std::byte> in, std::vector<std::byte>& out);
+
+  // TLS stands. What was agreed before, which anybody on the way may have said, counts no more, but for the client's flags.
+  void secured();
 
   const Negotiated& negotiated() const { return negotiated_; }
 
@@ -58,6 +63,8 @@ class Handshake {
 
   ExportDirectory& directory_;
   uint32_t max_payload_;
+  TlsPolicy tls_;
+  bool secure_ = false;
   Negotiated negotiated_;
   size_t options_seen_ = 0;
   bool have_client_flags_ = false;

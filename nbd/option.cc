@@ -28,12 +28,11 @@ struct TableEntry {
   OptionHandler handler;
 };
 
-// STARTTLS: no TLS here, and ERR_UNSUP is the spec's word for that.
 constexpr TableEntry kTable[] = {
     {Option::export_name, on_export_name},
     {Option::abort, on_abort},
     {Option::list, on_list},
-    {Option::starttls, on_unsupported},
+    {Option::starttls, on_starttls},
     {Option::info, on_info},
     {Option::go, on_go},
     {Option::structured_reply, on_structured_reply},
@@ -100,6 +99,8 @@ void OptionContext::refuse(const Refusal& refusal) {
       return error(OptionReply::err_policy, refusal.text);
     case Refusal::Kind::shutting_down:
       return error(OptionReply::err_shutdown, refusal.text);
+    case Refusal::Kind::tls_required:
+      return error(OptionReply::err_tls_reqd, refusal.text);
   }
 }
 

@@ -42,6 +42,8 @@ struct OptionContext {
   std::span<const std::byte> data;
   ExportDirectory& directory;
   uint32_t max_payload;
+  TlsPolicy tls;
+  bool secure;  // under TLS already
   Negotiated& negotiated;
   std::vector<std::byte>& out;
 
@@ -50,10 +52,12 @@ struct OptionContext {
   void ack() { reply_header(OptionReply::ack, 0); }
   void error(OptionReply type, std::string_view text);
   void refuse(const Refusal& refusal);
+  // Nothing but TLS, or an end, may be asked for now.
+  bool needs_tls() const;
 };
 
 // What follows an option.
-enum class Next : uint8_t { option, wait, transmission, close };
+enum class Next : uint8_t { option, wait, transmission, start_tls, close };
 using OptionHandler = Next (*)(OptionContext&);
 
 // The handler for a code; one that answers ERR_UNSUP for the unknown.
@@ -66,6 +70,8 @@ Next on_list(OptionContext& context);               // option_simple.cc
 Next on_abort(OptionContext& context);              // option_simple.cc
 Next on_structured_reply(OptionContext& context);   // option_simple.cc
 Next on_extended_headers(OptionContext& context);   // option_simple.cc
+Next on_starttls(OptionContext& context);           // option_tls.cc
+Next on_insecure(OptionContext& context);           // option_tls.cc
 Next on_unsupported(OptionContext& context);        // option_simple.cc
 Next on_list_meta_context(OptionContext& context);  // option_meta_context.cc
 Next on_set_meta_context(OptionContext& context);   // option_meta_context.cc

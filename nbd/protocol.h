@@ -44,6 +44,7 @@ enum class OptionReply : uint32_t {
   err_unsup = kReplyErrorBit + 1,
   err_policy = kReplyErrorBit + 2,
   err_invalid = kReplyErrorBit + 3,
+  err_tls_reqd = kReplyErrorBit + 5,
   err_unknown = kReplyErrorBit + 6,
   err_shutdown = kReplyErrorBit + 7,
   err_too_big = kReplyErrorBit + 9,

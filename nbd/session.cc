@@ -29,11 +29,11 @@ ReplyTo reply_to(const RequestHeader& header) { return {header.cookie, header.of
 
 }  // namespace
 
-Session::Session(ExportDirectory& directory, RequestSink& sink, BufferPool& pool, SessionLimits limits)
+Session::Session(ExportDirectory& directory, RequestSink& sink, BufferPool& pool, SessionLimits limits, TlsPolicy tls)
     : sink_(sink),
       pool_(pool),
       limits_(limits),
-      state_(Negotiating{Handshake(directory, payload_bound(limits, pool))}),
+      state_(Negotiating{Handshake(directory, payload_bound(limits, pool), tls)}),
       input_(kInputBytes),
       in_flight_(limits.max_requests),
       read_ahead_(kInputBytes) {
@@ -78,7 +78,7 @@ void Session::received(size_t count) {
 
 void Session::peer_closed() {
   peer_closed_ = true;
-  if (pause_ == Pause::directory) end();  // whatever the answer, no request can follow it
+  if (waits_for_owner()) end();  // whatever the answer, no request can follow it
   pump();
 }
 
@@ -87,9 +87,16 @@ void Session::resume() {
   pump();
 }
 
+void Session::secured() {
+  CHECK(wants_tls());
+  pause_ = Pause::none;
+  std::get<Negotiating>(state_).handshake.secured();
+  pump();
+}
+
 void Session::pump() {
   // The sink may complete a request from inside submit(); the loop below then goes on with what that freed.
-  if (pumping_ || pause_ == Pause::directory) return;
+  if (pumping_ || waits_for_owner()) return;
   pumping_ = true;
   pause_ = Pause::none;
   Progress progress = Progress::made;
@@ -123,6 +130,11 @@ Session::Progress Session::step(Negotiating& state) {
       negotiated_ = state.handshake.negotiated();
       begin_transmission();
       sink_.opened(negotiated_.export_info);
+      return Progress::made;
+    case Handshake::Outcome::start_tls:
+      // A client waits for the answer. What has come before it was put there by somebody else (CVE-2021-3716).
+      if (input_.unread().empty()) return pause(Pause::tls);
+      end();
       return Progress::made;
     case Handshake::Outcome::closed:
       end();

@@ -42,7 +42,8 @@ struct SessionLimits {
 class Session {
  public:
   // Directory, sink and pool must outlive the session. Queues the greeting.
-  Session(ExportDirectory& directory, RequestSink& sink, BufferPool& pool, SessionLimits limits = {});
+  Session(ExportDirectory& directory, RequestSink& sink, BufferPool& pool, SessionLimits limits = {},
+          TlsPolicy tls = TlsPolicy::off);
   // For a socket that needs no negotiation, such as one handed to the kernel's client by netlink: simple
   // replies, and requests from the first byte. Does not call RequestSink::opened.
   Session(ExportInfo info, ExportDirectory& directory, RequestSink& sink, BufferPool& pool, SessionLimits limits = {});
@@ -75,6 +76,8 @@ class Session {
   // --- the owner's decisions ---
   // Pool memory has become free, or a Deferred look-up can be repeated.
   void resume();
+  // TLS stands, after wants_tls(). Negotiation begins anew.
+  void secured();
   // Fails what is unanswered with ESHUTDOWN, takes no more requests; finished() when the replies are sent.
   void shutdown();
   // The connection is lost: drops what was to be sent. finished() at once.
@@ -96,6 +99,8 @@ class Session {
   size_t held_for_sending() const { return output_.held_bytes(); }
   bool waits_for_memory() const { return pause_ == Pause::memory; }        // call resume() when some is back
   bool waits_for_directory() const { return pause_ == Pause::directory; }  // call resume() when it knows
+  // The client was told that TLS may begin, and that has been sent: from here on all bytes, both ways, are TLS's.
+  bool wants_tls() const { return pause_ == Pause::tls && output_.empty(); }
   // What was agreed on; its export_info is empty while negotiating.
   const Negotiated& negotiated() const { return negotiated_; }
 
@@ -118,7 +123,7 @@ class Session {
     BufferRef recv_target;  // may have been handed out as such
   };
 
-  enum class Pause : uint8_t { none, room, memory, directory };
+  enum class Pause : uint8_t { none, room, memory, directory, tls };
   enum class Progress : uint8_t { made, need_bytes, paused };
 
   // Does all that can be done with what is there.
@@ -130,6 +135,7 @@ class Session {
   Progress step(Ending& state);
 
   Progress pause(Pause why);
+  bool waits_for_owner() const { return pause_ == Pause::directory || pause_ == Pause::tls; }
   Progress begin_request(const RequestHeader& header, const Verdict& verdict, size_t taken);
   Progress begin_execution(const RequestHeader& header, size_t taken);
   void begin_transmission();

@@ -45,8 +45,11 @@ const char* name_of(ClientAccess access) {
 std::string client_text(const ClientView& is) {
   const std::string what = is.export_name.empty() ? name_of(is.access) : fmt::format("{} {}", is.export_name, name_of(is.access));
   std::string text = fmt::format("  {}{} {}{} for {} s: {} requests, {} KiB read, {} KiB written", is.client,
-                                 is.local ? " unix" : "", what, is.writes ? ", writes" : "", is.connected.ns / seconds(1).ns,
-                                 is.requests, is.bytes_read / 1024, is.bytes_written / 1024);
+                                 is.local ? (is.tls ? " unix tls" : " unix")
+                                 : is.tls ? " tls"
+                                          : "",
+                                 what, is.writes ? ", writes" : "", is.connected.ns / seconds(1).ns, is.requests,
+                                 is.bytes_read / 1024, is.bytes_written / 1024);
   if (is.refused > 0) text += fmt::format(", {} changes refused", is.refused);
   text += fmt::format(", {} in flight\n", is.in_flight.size());
   for (size_t i = 0; i < std::min(kShown, is.in_flight.size()); ++i) {
@@ -62,6 +65,7 @@ nlohmann::ordered_json json_of(const ClientView& is) {
   nlohmann::ordered_json all;
   all["client"] = is.client;
   all["transport"] = is.local ? "unix" : "tcp";
+  all["tls"] = is.tls;
   all["export"] = is.export_name.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(is.export_name);
   all["access"] = name_of(is.access);
   all["writes"] = is.writes;

@@ -18,6 +18,20 @@ FencingPolicy policy_of(config::Fencing fencing) {
   return FencingPolicy::dont_care;
 }
 
+nbd::TlsPolicy policy_of(config::NbdTls wanted) {
+  switch (wanted) {
+    case config::NbdTls::off:
+      return nbd::TlsPolicy::off;
+    case config::NbdTls::selective:
+      return nbd::TlsPolicy::selective;
+    case config::NbdTls::forced:
+      return nbd::TlsPolicy::forced;
+  }
+  return nbd::TlsPolicy::forced;
+}
+
+TlsFiles files_of(const config::TlsPaths& paths) { return {paths.certificate, paths.key, paths.ca, paths.psk, paths.allow}; }
+
 ReadBalancing balancing_of(config::ReadBalancing wanted) {
   switch (wanted) {
     case config::ReadBalancing::prefer_local:
@@ -138,6 +152,8 @@ Result<ResourceSettings> settings_for(const config::Resource& resource, const co
   settings.fence_timeout = self.handlers.fence_timeout;
   settings.engine = engine;
   settings.shared_writers = self.options.shared_writers;
+  settings.tls = policy_of(self.options.nbd_tls);
+  settings.tls_files = files_of(self.options.nbd_tls_files);
   settings.flight_directory = self.options.flight_recorder;
   settings.flight_bytes = self.options.flight_recorder_size;
   return settings;

@@ -48,7 +48,7 @@ struct CoreConfig {
   bool fence_handler = false;
   Duration witness_timeout;  // with a handler: a witness silent for so long has no vote until it is back; zero: it keeps it
 
-  uint64_t max_op_bytes = 32 * 1024 * 1024;
+  uint64_t max_op_bytes = 64 * 1024 * 1024;
   uint32_t max_client_ops = 1024;  // in flight and waiting; more is a bug of the shell
   Duration disk_timeout;           // a disk that does not answer for so long is given up, if there is another copy; zero: never
   bool metadata_on_disk = false;   // the metadata is on the same disk, and hangs with it

@@ -8,8 +8,8 @@
 namespace lockstep {
 
 // Flags of a run. They are part of the surface: clients know their numbers.
-constexpr uint32_t kSyncOut =
-    1 << 0;  // some copy may differ from this one, or is without a disk; where this node has none, its own
+// Some copy may differ from this one, or is without a disk; where this node has none, its own.
+constexpr uint32_t kSyncOut = 1 << 0;
 constexpr uint32_t kSyncUnderWay = 1 << 1;   // and a resync that will bring it there is running
 constexpr uint32_t kSyncLocalOnly = 1 << 2;  // no other copy is known to have it
 

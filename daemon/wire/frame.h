@@ -18,7 +18,7 @@ namespace lockstep {
 
 constexpr size_t kFrameHeaderBytes = 32;
 constexpr size_t kMaxBodyBytes = 4096;
-constexpr size_t kMaxPayloadBytes = (size_t{32} << 20) + 4096;  // NBD's largest request, and slack
+constexpr size_t kMaxPayloadBytes = (size_t{64} << 20) + 4096;  // the largest request of an NBD client, and slack
 constexpr uint8_t kFramingVersion = 1;
 
 // Stable numbers. Those of messages are in order of core/message.h as of protocol version 1; numbers are

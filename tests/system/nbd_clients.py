@@ -3,6 +3,7 @@
 
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -202,7 +203,34 @@ def both_write(how):
         step(f"both write: {how}")
 
 
-SCENARIOS = [sync_context, single_writer, shared_writers]
+def pattern(length, seed):
+    return random.Random(seed).randbytes(MIB) * (length // MIB) + bytes(length % MIB)
+
+
+def large_payloads():
+    """More than is offered, as other servers take it: up to 64 MiB in one request."""
+    with Cluster(size=160 * MIB) as cluster:
+        cluster.bring_up(primary=cluster.alpha)
+        handle = connected(cluster.alpha.uri())
+        handle.set_strict_mode(0)
+        for at, length in [(0, 64 * MIB), (65 * MIB, 64 * MIB - 512), (70 * MIB + 512, 33 * MIB)]:
+            data = pattern(length, at)
+            handle.pwrite(data, at)
+            expect(handle.pread(length, at) == data, f"{length} bytes at {at} do not come back")
+        expect(handle.pread(5 * MIB, 65 * MIB) == pattern(5 * MIB, 65 * MIB), "what is beside a large write has changed")
+        step("64 MiB are written and read as one")
+        requests = [handle.aio_pwrite(nbd.Buffer.from_bytearray(bytearray(pattern(64 * MIB, i))), 32 * MIB * (i % 3)) for i in range(6)]
+        while requests:
+            handle.poll(1000)
+            requests = [request for request in requests if not handle.aio_command_completed(request)]
+        expect(handle.pread(64 * MIB, 64 * MIB) == pattern(64 * MIB, 5), "the last of six overlapping ones is not what is there")
+        handle.shutdown()
+        cluster.alpha.do("secondary", "r0")
+        cluster.compare_disks(159 * MIB)
+        step("six at once, overlapping, have one order on both copies")
+
+
+SCENARIOS = [sync_context, single_writer, shared_writers, large_payloads]
 
 if __name__ == "__main__":
     wanted = sys.argv[1] if len(sys.argv) == 2 else ""

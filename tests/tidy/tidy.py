@@ -20,6 +20,7 @@ LAYERS = {
     "daemon/wire": ["base/", "core/", "wire/"],
     "nbd": ["base/", "nbd/"],
     "daemon/shell/loop": ["base/", "shell/loop/", "shell/event_loop.h", "shell/block_device.h"],
+    "daemon/shell/tls": ["base/", "shell/loop/", "shell/tls/"],
     "daemon/flight": ["base/", "core/", "wire/", "flight/"],
     "daemon/shell": ["base/", "core/", "meta/", "wire/", "nbd/", "flight/", "shell/"],
     "daemon/control/config": ["base/", "control/config/"],

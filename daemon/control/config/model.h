@@ -40,14 +40,26 @@ struct NbdListen {
 
 enum class OnNoQuorum : uint8_t { suspend_io, io_error };
 enum class OnCongestion : uint8_t { block, pull_ahead, disconnect };
+enum class NbdTls : uint8_t { off, selective, forced };
 enum class Fencing : uint8_t { dont_care, resource_only, resource_and_stonith };
+
+// Files with keys and certificates; empty: not given.
+struct TlsPaths {
+  std::string certificate;
+  std::string key;
+  std::string ca;
+  std::string psk;
+  std::string allow;
+};
 
 struct Options {
   OnNoQuorum on_no_quorum = OnNoQuorum::suspend_io;
   Duration lease_time;
   Duration witness_timeout;
   std::optional<Uuid> resource_uuid;
-  bool shared_writers = false;        // several NBD clients may write to one export
+  bool shared_writers = false;  // several NBD clients may write to one export
+  NbdTls nbd_tls = NbdTls::off;
+  TlsPaths nbd_tls_files;
   std::string flight_recorder;        // "on", "off", or the directory of the recordings
   uint64_t flight_recorder_size = 0;  // bytes, of all recordings of the resource on a node
 };

@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "control/config/tls_options.h"
+
 namespace lockstep::config {
 
 namespace {
@@ -33,6 +35,12 @@ Options options_of(const Scope& scope) {
   options.lease_time = tenths(scope, Section::options, "lease-time");
   options.witness_timeout = tenths(scope, Section::options, "witness-timeout");
   options.shared_writers = effective(scope, Section::options, "shared-writers") == "yes";
+  const std::string tls = effective(scope, Section::options, "nbd-tls");
+  options.nbd_tls = tls == "forced" ? NbdTls::forced : tls == "selective" ? NbdTls::selective : NbdTls::off;
+  options.nbd_tls_files = {effective(scope, Section::options, "nbd-tls-certificate"),
+                           effective(scope, Section::options, "nbd-tls-key"), effective(scope, Section::options, "nbd-tls-ca"),
+                           effective(scope, Section::options, "nbd-tls-psk"),
+                           effective(scope, Section::options, "nbd-tls-allow")};
   options.flight_recorder = effective(scope, Section::options, "flight-recorder");
   const OptionSpec* size = find_option(Section::options, "flight-recorder-size");
   options.flight_recorder_size =
@@ -139,6 +147,7 @@ class Resolver {
   void check_fencing(const Scope& scope);
   void check_io_error(const Scope& scope);
   void check_rates(const Scope& scope);
+  void check_tls(const Scope& scope, const Options& options);
   void resolve_connections();
   void resolve_pair(const ConnectionDraft& draft, const Host& low, const Host& high);
 
@@ -182,6 +191,16 @@ void Resolver::check_rates(const Scope& scope) {
       found == scope.values.end() ? Location{} : found->second.at,
       fmt::format("resource {}: c-max-rate is less than c-min-rate ({} and {} bytes/s): raise the one or lower the other",
                   draft_.name.value, disk.c_max_rate, disk.c_min_rate));
+}
+
+void Resolver::check_tls(const Scope& scope, const Options& options) {
+  const TlsObjection objection = nbd_tls_objection(options);
+  if (objection.error.empty() && objection.warning.empty()) return;
+  const auto found = scope.values.find(find_option(Section::options, objection.option));
+  const Location at = found == scope.values.end() ? Location{} : found->second.at;
+  const std::string text = "resource " + draft_.name.value + ": ";
+  if (!objection.error.empty()) return complaints_.error(at, text + objection.error);
+  complaints_.warning(at, text + objection.warning);
 }
 
 void Resolver::check_io_error(const Scope& scope) {
@@ -287,6 +306,7 @@ void Resolver::resolve_hosts() {
     check_fencing(scope);
     check_io_error(scope);
     check_rates(scope);
+    check_tls(scope, host.options);
     const auto own_id = draft.own.values.find(find_option(Section::options, "resource-uuid"));
     if (own_id != draft.own.values.end()) {
       complaints_.error(own_id->second.at, "resource-uuid must be the same on every node: not inside on HOST");

@@ -27,6 +27,7 @@ enum class ClientAccess : uint8_t {
 struct ClientView {
   std::string client;  // client_identity.h
   bool local = false;  // by the unix socket
+  bool tls = false;
   std::string export_name;
   ClientAccess access = ClientAccess::none;
   bool writes = false;  // its client holds the export

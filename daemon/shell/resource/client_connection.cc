@@ -2,8 +2,6 @@
 
 #include <poll.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include <algorithm>
@@ -11,6 +9,7 @@
 #include <cerrno>
 
 #include "shell/resource/client_identity.h"
+#include "shell/tls/tls_names.h"
 
 namespace lockstep {
 
@@ -18,24 +17,31 @@ namespace {
 constexpr uint32_t kLooksForNegotiation = 10;
 constexpr size_t kIovecs = 64;
 constexpr int kReadsPerTurn = 16;  // then the other sockets have their turn
+
+// Who may use a unix socket is said by its permissions, and its bytes pass no wire.
+nbd::TlsPolicy policy_for(const ResourceSettings& settings, bool local) {
+  return local && settings.tls == nbd::TlsPolicy::forced ? nbd::TlsPolicy::selective : settings.tls;
+}
+
 }  // namespace
 
 ClientConnection::ClientConnection(ClientPort& port, uint64_t id, UniqueFd fd, bool local)
     : port_(port),
       id_(id),
-      fd_(std::move(fd)),
+      stream_(std::move(fd)),
       local_(local),
-      client_(client_identity(fd_.get())),
-      session_(*this, *this, port.pool_, {256, 64u << 20, static_cast<uint32_t>(port.settings_.core.max_op_bytes)}),
+      client_(client_identity(stream_.fd())),
+      session_(*this, *this, port.pool_, {256, 64u << 20, static_cast<uint32_t>(port.settings_.core.max_op_bytes)},
+               policy_for(port.settings_, local)),
       account_(port.loop_.now()),
       history_(port.history_of(client_)) {
   watched_ = EPOLLIN | EPOLLOUT;
-  port_.loop_.watch(fd_.get(), watched_, *this);
+  port_.loop_.watch(stream_.fd(), watched_, *this);
 }
 
 ClientConnection::~ClientConnection() {
   *alive_ = false;
-  if (!closed_) port_.loop_.unwatch(fd_.get());
+  if (!closed_) port_.loop_.unwatch(stream_.fd());
 }
 
 // Those who have not even asked for the export: strangers before users of this machine, and the silent first. Then those that hung
@@ -57,13 +63,25 @@ void ClientConnection::look(Shortage shortage) {
     turn_out("does not take its replies");
 }
 
-void ClientConnection::turn_out(const char* why) {
+// Of what TLS has decrypted already no event will tell.
+void ClientConnection::read_soon() {
+  if (read_queued_) return;
+  read_queued_ = true;
+  port_.loop_.defer([this, alive = alive_] {
+    if (!*alive) return;
+    read_queued_ = false;
+    if (!closed_) on_ready(EPOLLIN);
+  });
+}
+
+void ClientConnection::turn_out(std::string_view why) {
   port_.log_.line(LogLevel::warning, fmt::format("closed an NBD client: it {}", why));
   close();
 }
 
 void ClientConnection::on_ready(uint32_t events) {
   port_.turn();
+  if (waits_for_tls()) return shake_hands();
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) read_some();
   if (!closed_ && session_.has_output()) write_some();
   // Gone for good, while nothing is to be read from it: no recv() will say so, and the loop would report it for ever.
@@ -71,11 +89,52 @@ void ClientConnection::on_ready(uint32_t events) {
   update_watch();
 }
 
+// The time that it may take is that of the negotiation.
+void ClientConnection::shake_hands() {
+  switch (stream_.tls()->handshake()) {
+    case TlsSession::Progress::done:
+      return secured();
+    case TlsSession::Progress::failed:
+      return turn_out(fmt::format("did not get through TLS: {}", printable(stream_.tls()->failure())));
+    case TlsSession::Progress::needs_input:
+    case TlsSession::Progress::needs_output:
+      return update_watch();
+  }
+}
+
+// From here on the client is who it has proved to be, if it has.
+void ClientConnection::secured() {
+  TlsSession::Identity is = stream_.tls()->identity();
+  proven_ = std::move(is.names);
+  if (!is.shown.empty()) {
+    client_ = std::move(is.shown);
+    history_ = port_.history_of(client_);
+  }
+  session_.secured();
+  read_some();
+  if (!closed_ && session_.has_output()) write_some();
+  update_watch();
+}
+
+std::optional<nbd::Refusal> ClientConnection::refused_by_name() const {
+  using Kind = nbd::Refusal::Kind;
+  if (!port_.keys_) return std::nullopt;
+  const auto keys = keys_ ? keys_ : port_.keys_->current();
+  if (!keys->names_who_may() || (local_ && proven_.empty())) return std::nullopt;
+  if (stream_.tls() == nullptr) return nbd::Refusal{Kind::tls_required, "exports are for clients that prove by TLS who they are"};
+  if (proven_.empty())
+    return nbd::Refusal{Kind::policy,
+                        "exports are for clients that prove who they are: show a certificate, or use a pre-shared key"};
+  if (keys->allows(proven_)) return std::nullopt;
+  return nbd::Refusal{Kind::policy, fmt::format("{} is not among those who may open exports here", client_)};
+}
+
 void ClientConnection::read_some() {
   for (int i = 0; i < kReadsPerTurn && !closed_; ++i) {
     const auto to = session_.recv_target();
     if (to.empty()) return note_backlog();
-    const ssize_t n = ::recv(fd_.get(), to.data(), to.size(), 0);
+    const std::array<iovec, 1> into{{{to.data(), to.size()}}};
+    const ssize_t n = stream_.receive(into);
     if (n > 0) {
       bytes_received_ += static_cast<uint64_t>(n);
       session_.received(static_cast<size_t>(n));
@@ -100,8 +159,8 @@ void ClientConnection::note_backlog(uint64_t in_socket) {
 }
 
 void ClientConnection::note_backlog() {
-  int in_socket = 0;
-  if (!closed_ && ::ioctl(fd_.get(), FIONREAD, &in_socket) == 0) note_backlog(static_cast<uint64_t>(in_socket));
+  const int64_t in_socket = stream_.unreceived();
+  if (!closed_ && in_socket >= 0) note_backlog(static_cast<uint64_t>(in_socket));
 }
 
 bool ClientConnection::comes_late(const Range& range) const {
@@ -112,7 +171,7 @@ bool ClientConnection::comes_late(const Range& range) const {
 // no reason to refuse them, unless it did the same work by another connection.
 bool ClientConnection::may_be_old(ClientSequence since, const Range& range) const {
   if (closed_ || history_->overtaken(since, range)) return true;
-  pollfd is{fd_.get(), POLLRDHUP, 0};
+  pollfd is{stream_.fd(), POLLRDHUP, 0};
   if (::poll(&is, 1, 0) <= 0) return false;
   return (is.revents & (POLLHUP | POLLERR)) != 0 || history_->changed_elsewhere(id_, since, range);
 }
@@ -120,18 +179,14 @@ bool ClientConnection::may_be_old(ClientSequence since, const Range& range) cons
 bool ClientConnection::done_with() const {
   if (closed_) return true;
   if (session_.outstanding() > 0 || session_.unjudged_bytes() > 0) return false;
-  pollfd is{fd_.get(), POLLRDHUP, 0};
-  int in_socket = 0;
-  return ::poll(&is, 1, 0) > 0 && ::ioctl(fd_.get(), FIONREAD, &in_socket) == 0 && in_socket == 0;
+  pollfd is{stream_.fd(), POLLRDHUP, 0};
+  return ::poll(&is, 1, 0) > 0 && stream_.unreceived() == 0;
 }
 
 void ClientConnection::write_some() {
   std::array<iovec, kIovecs> iovecs;
   while (!closed_ && session_.has_output()) {
-    msghdr message{};
-    message.msg_iov = iovecs.data();
-    message.msg_iovlen = session_.gather(iovecs);
-    const ssize_t n = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    const ssize_t n = stream_.send(std::span(iovecs).first(session_.gather(iovecs)));
     if (n >= 0) {
       bytes_sent_ += static_cast<uint64_t>(n);
       session_.consume(static_cast<size_t>(n));
@@ -146,13 +201,20 @@ void ClientConnection::write_some() {
 void ClientConnection::update_watch() {
   if (closed_) return;
   if (session_.finished()) return close();
+  if (session_.wants_tls() && stream_.tls() == nullptr) {
+    keys_ = port_.keys_->current();
+    stream_.secure(keys_, TlsSession::Side::server_for_clients);
+    return shake_hands();
+  }
   if (backlog_.any() && session_.unjudged_bytes() == 0) note_backlog();  // it may be over, and no event says so
   uint32_t wanted = 0;
   if (!session_.recv_target().empty()) wanted |= EPOLLIN;
   if (session_.has_output()) wanted |= EPOLLOUT;
+  if (waits_for_tls()) wanted = stream_.tls()->wants_output() ? EPOLLOUT : EPOLLIN;
+  if (stream_.pending() && !session_.recv_target().empty()) read_soon();
   if (wanted != watched_) {
     watched_ = wanted;
-    port_.loop_.modify(fd_.get(), wanted);
+    port_.loop_.modify(stream_.fd(), wanted);
   }
 }
 
@@ -197,8 +259,8 @@ void ClientConnection::close() {
   if (closed_) return;
   closed_ = true;
   session_.abandon();
-  port_.loop_.unwatch(fd_.get());
-  fd_ = UniqueFd();
+  port_.loop_.unwatch(stream_.fd());
+  stream_.close();
   port_.loop_.defer([this, alive = alive_] {
     if (*alive) port_.drop_finished();
   });
@@ -230,6 +292,7 @@ ClientView ClientConnection::show() const {
   ClientView view;
   view.client = client_;
   view.local = local_;
+  view.tls = stream_.tls() != nullptr;
   if (opened_) {
     const nbd::ExportInfo& info = session_.negotiated().export_info;
     view.export_name = info.name;

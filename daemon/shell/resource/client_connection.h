@@ -2,16 +2,18 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "nbd/session.h"
 #include "shell/event_loop.h"
-#include "shell/loop/unique_fd.h"
 #include "shell/resource/client_account.h"
 #include "shell/resource/client_backlog.h"
 #include "shell/resource/client_pace.h"
 #include "shell/resource/client_port.h"
+#include "shell/tls/socket_stream.h"
 
 namespace lockstep {
 
@@ -35,6 +37,8 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   uint64_t base() const { return base_; }
   uint64_t id() const { return id_; }
   const std::string& client() const { return client_; }  // client_identity.h
+  // Why an export is not for this client, whoever else may have it: by who it has proved to be, or has not.
+  std::optional<nbd::Refusal> refused_by_name() const;
   // A change that came at `since`, or was waiting then, and has not been made: its client may have given this connection up meanwhile, had it
   // made by another one, and made newer ones.
   bool may_be_old(ClientSequence since, const Range& range) const;
@@ -62,11 +66,15 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   nbd::Lookup look_up(std::string_view name, Purpose purpose) override;
 
  private:
+  void shake_hands();
+  void secured();
+  bool waits_for_tls() const { return stream_.tls() != nullptr && !stream_.tls()->established(); }
   void read_some();
+  void read_soon();
   void write_some();
   void flush_soon();
   void update_watch();
-  void turn_out(const char* why);
+  void turn_out(std::string_view why);
   void refuse_change(const nbd::Request& request, int error_number, std::string_view why);
   void note_backlog(uint64_t in_socket);
   void note_backlog();
@@ -74,9 +82,11 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
 
   ClientPort& port_;
   uint64_t id_;
-  UniqueFd fd_;
+  SocketStream stream_;
   bool local_;  // by a unix socket, which not everybody may use
   std::string client_;
+  std::vector<std::string> proven_;             // names, by TLS
+  std::shared_ptr<const TlsCredentials> keys_;  // that TLS began with
   nbd::Session session_;
   uint64_t bytes_received_ = 0;
   uint64_t bytes_sent_ = 0;
@@ -85,6 +95,7 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   uint32_t looks_in_negotiation_ = 0;
   uint32_t watched_ = 0;
   bool flush_queued_ = false;
+  bool read_queued_ = false;
   bool opened_ = false;
   bool barred_ = false;
   ClientAccount account_;

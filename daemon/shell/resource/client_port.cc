@@ -166,6 +166,7 @@ void ClientPort::answer_status(ClientConnection& to, const nbd::Request& request
 }
 
 nbd::Lookup ClientPort::look_up(std::string_view name, const ClientConnection& asking) {
+  if (auto refusal = asking.refused_by_name()) return *std::move(refusal);
   nbd::Lookup found = upstream_.look_up(name);
   auto* info = std::get_if<nbd::ExportInfo>(&found);
   const std::string* writer = info != nullptr ? other_writer(info->tag, asking) : nullptr;

@@ -24,6 +24,7 @@
 #include "shell/resource/client_account.h"
 #include "shell/resource/client_requests.h"
 #include "shell/resource/settings.h"
+#include "shell/tls/tls_store.h"
 
 namespace lockstep {
 
@@ -47,6 +48,8 @@ class ClientPort {
   ClientPort(EventLoop& loop, const ResourceSettings& settings, Upstream upstream);
   ~ClientPort();
 
+  // What clients are shown and asked for under TLS. Before start(), and where settings.tls is not off.
+  void secure_by(std::unique_ptr<TlsStore> keys) { keys_ = std::move(keys); }
   // Listens on every configured address, or on none: then refused_address() says which one failed.
   Result<void> start();
   const std::string& refused_address() const { return refused_address_; }
@@ -86,6 +89,7 @@ class ClientPort {
   EventLoop& loop_;
   const ResourceSettings& settings_;
   Upstream upstream_;
+  std::unique_ptr<TlsStore> keys_;
   BufferPool pool_;
   LimitedLog log_;
   TimerId look_timer_;

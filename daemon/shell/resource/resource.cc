@@ -159,9 +159,19 @@ bool Resource::attach(const ResourceSettings& settings, Disks& disks, OpenFailur
   return true;
 }
 
+bool Resource::load_keys(const ResourceSettings& settings, std::unique_ptr<TlsStore>& keys, OpenFailure& failure) {
+  if (settings.tls == nbd::TlsPolicy::off) return true;
+  std::string wrong;
+  const auto tell = [name = settings.name](const std::string& text) { log_line(LogLevel::notice, name, text); };
+  keys = TlsStore::open(settings.tls_files, tell, wrong);
+  if (!keys) failure = {10, settings.name + ": TLS for NBD clients: " + wrong + "\n"};
+  return keys != nullptr;
+}
+
 std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure& failure) {
   Disks disks;
-  if (!claim(settings, disks, failure) || !attach(settings, disks, failure)) return nullptr;
+  std::unique_ptr<TlsStore> keys;
+  if (!load_keys(settings, keys, failure) || !claim(settings, disks, failure) || !attach(settings, disks, failure)) return nullptr;
   auto loop = EventLoop::create(settings.engine);
   if (!loop) {
     failure = {20, settings.name + ": no I/O engine can be had: " + std::strerror(loop.error().os) + "\n"};
@@ -169,6 +179,7 @@ std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure&
   }
   std::unique_ptr<Resource> resource(new Resource(std::move(settings), std::move(loop).value()));
   resource->adopt(std::move(disks));
+  resource->clients_->secure_by(std::move(keys));
   const auto listening = listen_patiently([&] { return resource->links_->start(); });
   const auto exporting = listening.ok() ? listen_patiently([&] { return resource->clients_->start(); }) : Result<void>();
   if (!listening.ok() || !exporting.ok()) {

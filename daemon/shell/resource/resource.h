@@ -79,6 +79,7 @@ class Resource final : public LinkOwner {
     BufferRef digests;  // that it is compared with: the core may give it up, and release them, before it ends
     BufferRef wanted;   // the bytes that the core asked for
   };
+  static bool load_keys(const ResourceSettings& settings, std::unique_ptr<TlsStore>& keys, OpenFailure& failure);
   static bool claim(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
   static MetadataExpectation expectation(const ResourceSettings& settings, const Disks& disks);
   static bool volumes_fit(const ResourceSettings& settings, const Disks& disks, const NodeRecord& record, OpenFailure& failure);

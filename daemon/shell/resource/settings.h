@@ -6,10 +6,12 @@
 #include <vector>
 
 #include "core/config.h"
+#include "nbd/export.h"
 #include "shell/event_loop.h"
 #include "shell/link/link_settings.h"
 #include "shell/metadata_tool.h"
 #include "shell/resource/handler_runner.h"
+#include "shell/tls/tls_files.h"
 
 namespace lockstep {
 
@@ -40,6 +42,8 @@ struct ResourceSettings {
   size_t read_pool_bytes = size_t{256} << 20;  // payloads that the disk fills
   size_t max_clients = 128;                    // connections
   bool shared_writers = false;                 // several clients may write to one export
+  nbd::TlsPolicy tls = nbd::TlsPolicy::off;    // of clients over TCP; by a unix socket none has to
+  TlsFiles tls_files;
   Duration client_look = seconds(1);           // between looks at who holds others up: see client_pace.h
   std::string flight_directory;                // of the flight recorder; empty: off
   uint64_t flight_bytes = uint64_t{64} << 20;  // of all its recordings of this resource

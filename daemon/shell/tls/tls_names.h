@@ -1,0 +1,21 @@
+// The names that a certificate proves.
+#pragma once
+
+#include <gnutls/gnutls.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lockstep {
+
+struct CertificateNames {
+  std::string subject;           // as RFC 4514 writes it; empty: no certificate that can be read
+  std::vector<std::string> all;  // as in an allow list: dn:, dns:, ip:, email:, uri:
+};
+CertificateNames names_of_certificate(const gnutls_datum_t& der);
+
+// For logs and terminals: what a client may have put in to fool them is replaced.
+std::string printable(std::string_view text);
+
+}  // namespace lockstep

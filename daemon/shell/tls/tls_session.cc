@@ -1,0 +1,196 @@
+#include "shell/tls/tls_session.h"
+
+#include <fmt/format.h>
+#include <gnutls/x509.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "shell/tls/tls_names.h"
+
+namespace lockstep {
+
+namespace {
+
+constexpr size_t kRecordBytes = 16384;
+constexpr const char* kForNodes = "NORMAL:-VERS-ALL:+VERS-TLS1.3";
+constexpr const char* kForClients = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%NO_TICKETS";
+constexpr const char* kForClientsWithKeys = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%NO_TICKETS:+ECDHE-PSK:+DHE-PSK:+PSK";
+
+}  // namespace
+
+TlsSession::TlsSession(std::shared_ptr<const TlsCredentials> credentials, Side side, int fd, const std::string& expected)
+    : credentials_(std::move(credentials)), fd_(fd), expected_(expected) {
+  if (!set_up(side, expected)) failure_ = "TLS cannot be set up";
+}
+
+TlsSession::~TlsSession() {
+  if (session_ != nullptr) gnutls_deinit(session_);
+}
+
+bool TlsSession::set_up(Side side, const std::string& expected) {
+  const bool connects = side == Side::connecting;
+  const unsigned role = connects ? GNUTLS_CLIENT : GNUTLS_SERVER;
+  if (gnutls_init(&session_, role | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS) < 0) return false;
+  const bool keys = side == Side::server_for_clients && credentials_->psk() != nullptr;
+  const char* priority = side != Side::server_for_clients ? kForNodes : keys ? kForClientsWithKeys : kForClients;
+  if (gnutls_priority_set_direct(session_, priority, nullptr) < 0) return false;
+  if (credentials_->x509() != nullptr && gnutls_credentials_set(session_, GNUTLS_CRD_CERTIFICATE, credentials_->x509()) < 0)
+    return false;
+  if (keys && gnutls_credentials_set(session_, GNUTLS_CRD_PSK, credentials_->psk()) < 0) return false;
+
+  // The certificate has to be made for this use, and, of a server, for the name that was called. It is looked at within the handshake.
+  demands_[0].type = GNUTLS_DT_KEY_PURPOSE_OID;
+  demands_[0].data =
+      reinterpret_cast<unsigned char*>(const_cast<char*>(connects ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT));
+  demands_[1].type = GNUTLS_DT_DNS_HOSTNAME;
+  demands_[1].data = reinterpret_cast<unsigned char*>(expected_.data());
+  if (connects || credentials_->asks_for_certificates())
+    gnutls_session_set_verify_cert2(session_, demands_.data(), expected.empty() ? 1 : 2, 0);
+  if (!connects && credentials_->asks_for_certificates()) gnutls_certificate_server_set_request(session_, GNUTLS_CERT_REQUIRE);
+  gnutls_transport_set_ptr(session_, this);
+  gnutls_transport_set_pull_function(session_, pull);
+  gnutls_transport_set_vec_push_function(session_, push);
+  gnutls_transport_set_pull_timeout_function(session_, wait);
+  return true;
+}
+
+ssize_t TlsSession::pull(gnutls_transport_ptr_t self, void* data, size_t size) {
+  auto* is = static_cast<TlsSession*>(self);
+  const ssize_t n = ::recv(is->fd_, data, size, 0);
+  if (n < 0) gnutls_transport_set_errno(is->session_, errno);
+  if (n > 0) is->pulled_ += static_cast<size_t>(n);
+  return n;
+}
+
+ssize_t TlsSession::push(gnutls_transport_ptr_t self, const giovec_t* parts, int count) {
+  auto* is = static_cast<TlsSession*>(self);
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(parts);
+  message.msg_iovlen = static_cast<size_t>(count);
+  const ssize_t n = ::sendmsg(is->fd_, &message, MSG_NOSIGNAL);
+  if (n < 0) gnutls_transport_set_errno(is->session_, errno);
+  return n;
+}
+
+// The deadlines are its owner's. The event loop has said that there is something, or will.
+int TlsSession::wait(gnutls_transport_ptr_t, unsigned) { return 1; }
+
+TlsSession::Progress TlsSession::handshake() {
+  if (!failure_.empty()) return Progress::failed;
+  for (;;) {
+    const int result = gnutls_handshake(session_);
+    if (result == GNUTLS_E_SUCCESS) {
+      established_ = true;
+      pulled_ = 0;
+      return Progress::done;
+    }
+    if (result == GNUTLS_E_AGAIN) return wants_output() ? Progress::needs_output : Progress::needs_input;
+    if (gnutls_error_is_fatal(result) == 0) continue;  // interrupted, or a warning
+    failure_ = why(result);
+    const auto alert = gnutls_error_to_alert(result, nullptr);
+    if (alert >= 0) gnutls_alert_send(session_, GNUTLS_AL_FATAL, static_cast<gnutls_alert_description_t>(alert));
+    return Progress::failed;
+  }
+}
+
+std::string TlsSession::why(int error) const {
+  if (error == GNUTLS_E_FATAL_ALERT_RECEIVED)
+    return fmt::format("the other side says: {}", gnutls_alert_get_name(gnutls_alert_get(session_)));
+  if (error == GNUTLS_E_PREMATURE_TERMINATION) return "the other side hung up";
+  if (error != GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR) return gnutls_strerror(error);
+  gnutls_datum_t text{};
+  const unsigned status = gnutls_session_get_verify_cert_status(session_);
+  if (gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) < 0) return gnutls_strerror(error);
+  std::string told(reinterpret_cast<const char*>(text.data), text.size);
+  gnutls_free(text.data);
+  while (!told.empty() && (told.back() == ' ' || told.back() == '\0')) told.pop_back();
+  return told;
+}
+
+// --- bytes -----------------------------------------------------------------------------------------------
+
+ssize_t TlsSession::receive_record(void* data, size_t size) {
+  if (ended_) return 0;
+  for (;;) {
+    const ssize_t n = cut_off_ ? GNUTLS_E_PREMATURE_TERMINATION : gnutls_record_recv(session_, data, size);
+    if (n > 0) {
+      if (gnutls_record_check_pending(session_) == 0) pulled_ = 0;
+      return n;
+    }
+    if (n == 0) {
+      ended_ = true;
+      pulled_ = 0;
+      return 0;
+    }
+    if (n == GNUTLS_E_AGAIN) {
+      errno = EAGAIN;
+      return -1;
+    }
+    const bool goes_on = n != GNUTLS_E_REHANDSHAKE && gnutls_error_is_fatal(static_cast<int>(n)) == 0;
+    if (goes_on) continue;
+    cut_off_ = true;
+    errno = ECONNRESET;
+    return -1;
+  }
+}
+
+ssize_t TlsSession::receive(std::span<const iovec> parts) {
+  size_t total = 0;
+  for (const iovec& part : parts) {
+    for (size_t at = 0; at < part.iov_len;) {
+      const ssize_t n = receive_record(static_cast<std::byte*>(part.iov_base) + at, part.iov_len - at);
+      if (n <= 0) return total > 0 ? static_cast<ssize_t>(total) : n;
+      at += static_cast<size_t>(n);
+      total += static_cast<size_t>(n);
+    }
+  }
+  return static_cast<ssize_t>(total);
+}
+
+ssize_t TlsSession::send(std::span<const iovec> parts) {
+  ssize_t n = 0;
+  if (unsent_) {
+    n = gnutls_record_send(session_, nullptr, 0);
+  } else if (!parts.empty() && parts.front().iov_len >= kRecordBytes) {
+    n = gnutls_record_send(session_, parts.front().iov_base, kRecordBytes);
+  } else {
+    record_.clear();
+    for (const iovec& part : parts) {
+      const auto* from = static_cast<const std::byte*>(part.iov_base);
+      record_.insert(record_.end(), from, from + std::min(part.iov_len, kRecordBytes - record_.size()));
+      if (record_.size() == kRecordBytes) break;
+    }
+    n = gnutls_record_send(session_, record_.data(), record_.size());
+  }
+  unsent_ = n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED;
+  if (n >= 0) return n;
+  errno = n == GNUTLS_E_AGAIN ? EAGAIN : n == GNUTLS_E_INTERRUPTED ? EINTR : ECONNRESET;
+  return -1;
+}
+
+void TlsSession::say_goodbye() {
+  if (established_ && !unsent_) gnutls_bye(session_, GNUTLS_SHUT_WR);
+}
+
+// --- who -------------------------------------------------------------------------------------------------
+
+TlsSession::Identity TlsSession::identity() const {
+  const char* key = gnutls_auth_client_get_type(session_) == GNUTLS_CRD_PSK ? gnutls_psk_server_get_username(session_) : nullptr;
+  if (key != nullptr) return {fmt::format("psk {}", printable(key)), {fmt::format("psk:{}", key)}};
+  return from_certificate();
+}
+
+TlsSession::Identity TlsSession::from_certificate() const {
+  unsigned count = 0;
+  const gnutls_datum_t* chain = gnutls_certificate_get_peers(session_, &count);
+  if (chain == nullptr || count == 0) return {};
+  CertificateNames names = names_of_certificate(chain[0]);
+  if (names.subject.empty()) return {};
+  return {fmt::format("certificate {}", printable(names.subject)), std::move(names.all)};
+}
+
+}  // namespace lockstep

@@ -1,0 +1,81 @@
+// TLS on one non-blocking stream socket, which belongs to somebody else. Behaves as recv() and sendmsg() do, but that bytes may be here that the
+// socket does not announce any more (pending()).
+//
+// TLS 1.3 between nodes, 1.2 too for clients. No tickets, no renegotiation, no early data.
+#pragma once
+
+#include <gnutls/gnutls.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "shell/tls/tls_credentials.h"
+
+namespace lockstep {
+
+class TlsSession {
+ public:
+  enum class Side : uint8_t { server_for_clients, server_for_nodes, connecting };
+  enum class Progress : uint8_t { done, needs_input, needs_output, failed };
+
+  // `expected`, for the connecting side: the name or address that the other's certificate has to be for.
+  TlsSession(std::shared_ptr<const TlsCredentials> credentials, Side side, int fd, const std::string& expected = {});
+  ~TlsSession();
+  TlsSession(const TlsSession&) = delete;
+  TlsSession& operator=(const TlsSession&) = delete;
+
+  // Goes on with the handshake as far as it can.
+  Progress handshake();
+  bool established() const { return established_; }
+  bool wants_output() const { return gnutls_record_get_direction(session_) == 1; }  // and not input, to go on with the handshake
+  const std::string& failure() const { return failure_; }                           // of the handshake, for people
+
+  // Once established. Bytes; 0 at an end that the other side has announced; -1 and errno, EAGAIN for later. A short count has taken all that
+  // is here. A stream that just ends was cut off: ECONNRESET.
+  ssize_t receive(std::span<const iovec> parts);
+  // Takes some of it, or -1 and errno. After EAGAIN the next call has to begin with the same bytes.
+  ssize_t send(std::span<const iovec> parts);
+  // Tells the other side that no more comes, if that can be said at once.
+  void say_goodbye();
+  bool pending() const { return gnutls_record_check_pending(session_) > 0; }
+  // More bytes of the stream than that have not been received: those in part of a record.
+  size_t unread_in_part() const { return pulled_ + gnutls_record_check_pending(session_); }
+
+  // Who the other side has proved to be: as the client list shows it, and as an allow list may name it.
+  struct Identity {
+    std::string shown;  // empty: it has proved nothing
+    std::vector<std::string> names;
+  };
+  Identity identity() const;
+
+ private:
+  static ssize_t pull(gnutls_transport_ptr_t self, void* data, size_t size);
+  static ssize_t push(gnutls_transport_ptr_t self, const giovec_t* parts, int count);
+  static int wait(gnutls_transport_ptr_t self, unsigned milliseconds);
+  bool set_up(Side side, const std::string& expected);
+  ssize_t receive_record(void* data, size_t size);
+  std::string why(int error) const;
+  Identity from_certificate() const;
+
+  std::shared_ptr<const TlsCredentials> credentials_;
+  int fd_;
+  gnutls_session_t session_ = nullptr;
+  std::string expected_;  // GnuTLS keeps a pointer to it
+  std::array<gnutls_typed_vdata_st, 2> demands_{};
+  bool established_ = false;
+  bool ended_ = false;
+  bool cut_off_ = false;
+  bool unsent_ = false;  // a record that the socket had no room for
+  size_t pulled_ = 0;    // bytes since the last whole record
+  std::string failure_;
+  std::vector<std::byte> record_;  // small parts are sent together
+};
+
+}  // namespace lockstep
