@@ -23,6 +23,7 @@ ResourceStatus Node::status_of(const Up& up, const ResourceView& view) const {
     if (seat.is_witness()) continue;
     ConnectionStatus shown;
     shown.peer = seat;
+    shown.tls = link.tls;
     // Connected in DRBD's sense: both sides have met, not merely a socket.
     shown.connection_state = name_of(link.state);
     if (link.state == LinkState::connected) {

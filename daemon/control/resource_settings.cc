@@ -152,6 +152,7 @@ Result<ResourceSettings> settings_for(const config::Resource& resource, const co
   settings.fence_timeout = self.handlers.fence_timeout;
   settings.engine = engine;
   settings.shared_writers = self.options.shared_writers;
+  if (self.net.tls) settings.link_tls_files = files_of(self.net.tls_files);
   settings.tls = policy_of(self.options.nbd_tls);
   settings.tls_files = files_of(self.options.nbd_tls_files);
   settings.flight_directory = self.options.flight_recorder;

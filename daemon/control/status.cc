@@ -27,6 +27,10 @@ std::string ResourceStatus::connection_state(Seat peer) const {
   return "StandAlone";
 }
 
+bool ResourceStatus::tls(Seat peer) const {
+  return std::any_of(links.begin(), links.end(), [peer](const ConnectionStatus& link) { return link.peer == peer && link.tls; });
+}
+
 const std::vector<ConnectionPathStatus>& ResourceStatus::paths(Seat peer) const {
   static const std::vector<ConnectionPathStatus> kNone;
   for (const ConnectionStatus& link : links) {

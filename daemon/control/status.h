@@ -36,6 +36,7 @@ struct ConnectionStatus {
   Seat peer;
   std::string connection_state = "Connecting";  // StandAlone, Unconnected, Connecting, Connected, ... in DRBD's words
   std::vector<ConnectionPathStatus> paths;      // in order of preference
+  bool tls = false;
 };
 
 // Why a peer's or a witness's link does not come up, where one end refuses the other.
@@ -64,6 +65,7 @@ struct ResourceStatus {
 
   std::string name_of(Seat seat) const;
   std::string connection_state(Seat peer) const;
+  bool tls(Seat peer) const;  // connected under it
   const std::vector<ConnectionPathStatus>& paths(Seat peer) const;
   std::string refusal_of(Seat peer) const;  // empty: none
   bool open() const;                        // any volume

@@ -92,7 +92,7 @@ json connection_json(const ResourceStatus& status, const PeerSnapshot& peer) {
   out["connection-state"] = status.connection_state(peer.node);
   out["congested"] = false;
   out["peer-role"] = to_text(peer.connected ? peer.role : Role::unknown);
-  out["tls"] = false;
+  out["tls"] = status.tls(peer.node);
   out["reason"] = peer.refused == Reason::none ? json(nullptr) : json(code_of(peer.refused));
   out["refusal"] = refusal_json(status, peer.node);
   if (!peer.differing.empty()) {  // split brain: bytes of a volume that may differ

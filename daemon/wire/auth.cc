@@ -30,11 +30,14 @@ Digest keyed(std::span<const std::byte> key, std::span<const std::byte> data) {
 std::vector<std::byte> signed_bytes(const char* role, const Transcript& transcript) {
   std::vector<std::byte> bytes;
   ByteWriter out(bytes);
-  for (const auto part :
-       {bytes_of(role), std::span<const std::byte>(transcript.hello), std::span<const std::byte>(transcript.challenge)}) {
+  const auto add = [&out](std::span<const std::byte> part) {
     out.put(static_cast<uint32_t>(part.size()));
     out.put_bytes(part);
-  }
+  };
+  add(bytes_of(role));
+  add(transcript.hello);
+  add(transcript.challenge);
+  if (!transcript.channel.empty()) add(transcript.channel);
   return bytes;
 }
 

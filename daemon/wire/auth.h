@@ -7,7 +7,8 @@
 // pair is derived from the secret and the resource id, so the witness stores a public key (the verifier) from
 // which the secret cannot be computed, and another resource's verifier tells nothing about this one. A guess
 // at the secret can be tested by whoever has seen a proof or a verifier: a secret must be random, not a word.
-// libsodium does the arithmetic. Frames after the handshake are not authenticated; that is TLS's business.
+// libsodium does the arithmetic. Frames after the handshake are not authenticated; that is TLS's business. Under TLS the proof covers
+// the channel too: somebody in the middle who has a certificate, and hands proofs on between two channels of his, is found out.
 #pragma once
 
 #include <array>
@@ -22,10 +23,12 @@ namespace lockstep {
 using Digest = std::array<std::byte, 32>;
 using Verifier = std::array<std::byte, 32>;  // an Ed25519 public key
 
-// The bodies of Hello and Challenge, exactly as they travelled.
+// The bodies of Hello and Challenge, exactly as they travelled, and what is this TLS connection's own: the keying material of RFC 9266, the
+// same at both ends and at no third one's. Empty: no TLS.
 struct Transcript {
   std::vector<std::byte> hello;
   std::vector<std::byte> challenge;
+  std::vector<std::byte> channel;
 };
 
 // What is derived from a resource's secret. Copies are wiped when destroyed; the secret is not kept.

@@ -18,7 +18,7 @@ const char* text_of(FrameError error) {
     case FrameError::none:
       return "no error";
     case FrameError::not_lockstep:
-      return "not a lockstep frame";
+      return "not a lockstep frame (a side that has tls yes talks like that to one that has not)";
     case FrameError::framing_version:
       return "unknown framing version";
     case FrameError::header_checksum:

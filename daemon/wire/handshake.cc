@@ -77,6 +77,11 @@ HandshakeStep Initiator::on_welcome(const Frame& frame) {
 Responder::Responder(Doorkeeper& door, const Nonce& nonce, VersionRange versions, uint64_t features)
     : door_(door), nonce_(nonce), versions_(versions), features_(features) {}
 
+void Responder::bind(std::vector<std::byte> channel, CertifiedFor certified) {
+  transcript_.channel = std::move(channel);
+  certified_ = std::move(certified);
+}
+
 HandshakeStep Responder::step(const Frame& frame) {
   if (frame.type == FrameType::refusal) return refused(frame);
   if (!greeted_ && frame.type == FrameType::hello) return on_hello(frame);
@@ -94,6 +99,9 @@ HandshakeStep Responder::on_hello(const Frame& frame) {
         {RefusalCode::version, "you speak protocol " + range_text(hello_.versions) + ", I speak " + range_text(versions_)});
   }
   if (auto refusal = door_.admit(hello_)) return refuse(std::move(*refusal));
+  if (certified_) {
+    if (auto refusal = door_.admit_certificate(hello_, certified_)) return refuse(std::move(*refusal));
+  }
   greeted_ = true;
   negotiated_ = {*version, hello_.features & features_};
   transcript_.hello = frame.body;

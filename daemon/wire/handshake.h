@@ -2,8 +2,10 @@
 // Neither keeps time: the connection's owner closes what takes too long.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "wire/auth.h"
@@ -29,6 +31,8 @@ class Initiator {
   // `hello` is complete, nonce and pairing token included. `keys` must outlive the machine. `instead`: what is said in the place of a
   // proof, by an end that only wants to tell why it does not come.
   Initiator(const Hello& hello, ResponderKind other, const LinkKeys& keys, std::optional<Refusal> instead = std::nullopt);
+  // Before the first frame: what the proofs are to cover of the TLS connection beneath (Transcript::channel).
+  void bind(std::vector<std::byte> channel) { transcript_.channel = std::move(channel); }
   std::vector<std::byte> first_frame() const;
   HandshakeStep step(const Frame& frame);
   const Negotiated& negotiated() const { return negotiated_; }
@@ -45,12 +49,17 @@ class Initiator {
   Negotiated negotiated_;
 };
 
+// Under TLS: whether the caller's certificate is for that name or address.
+using CertifiedFor = std::function<bool(const std::string& name)>;
+
 // Who may come in; answered by a data node's links and by the witness.
 class Doorkeeper {
  public:
   virtual ~Doorkeeper() = default;
   // After Hello. A refusal, or nothing.
   virtual std::optional<Refusal> admit(const Hello& hello) = 0;
+  // After admit(), where the caller has a certificate.
+  virtual std::optional<Refusal> admit_certificate(const Hello&, const CertifiedFor&) { return std::nullopt; }
   // After Proof. A refusal, or nothing; then welcome() is what is answered.
   virtual std::optional<Refusal> check(const Hello& hello, const Transcript& transcript, const Proof& proof) = 0;
   virtual Welcome welcome(const Hello& hello, const Transcript& transcript) = 0;
@@ -60,6 +69,7 @@ class Responder {
  public:
   // `door` must outlive the machine.
   Responder(Doorkeeper& door, const Nonce& nonce, VersionRange versions = {}, uint64_t features = kFeatures);
+  void bind(std::vector<std::byte> channel, CertifiedFor certified);  // as Initiator's; `certified` may be empty
   HandshakeStep step(const Frame& frame);
   const Hello& hello() const { return hello_; }  // valid once the first step succeeded
   const Negotiated& negotiated() const { return negotiated_; }
@@ -71,6 +81,7 @@ class Responder {
   Nonce nonce_;
   VersionRange versions_;
   uint64_t features_;
+  CertifiedFor certified_;
   bool greeted_ = false;
   Hello hello_;
   Transcript transcript_;

@@ -62,6 +62,8 @@ const char* text_of(RefusalCode code) {
       return "no such path";
     case RefusalCode::session:
       return "no such link";
+    case RefusalCode::certificate:
+      return "certificate for another node";
   }
   return "refused";  // a later release's code
 }

@@ -103,6 +103,7 @@ enum class RefusalCode : uint8_t {
   busy,            // too many connections
   path,            // that side's configuration has no such path
   session,         // that side has no such link (any more): the other will notice, and begin anew
+  certificate,     // TLS: the certificate is for another node
 };
 const char* text_of(RefusalCode code);
 

@@ -30,6 +30,7 @@ struct Options {
   std::string listen = ":7799";
   std::string state_dir = "/var/lib/lockstep-witness";
   std::string verifiers;
+  TlsFiles tls;
 };
 
 // An exit status, or nothing when the program is to run.
@@ -43,6 +44,10 @@ std::optional<int> read_options(int argc, char** argv, Options& options) {
       "serve only the resources whose verifiers lie here as RESOURCE-UUID.pub; without it a verifier is "
       "stored at "
       "first contact");
+  add("tls-certificate", po::value(&options.tls.certificate)->value_name("FILE"),
+      "this witness's certificate: with it, its key and the nodes' authority it speaks TLS, and nothing else");
+  add("tls-key", po::value(&options.tls.key)->value_name("FILE"), "that certificate's key");
+  add("tls-ca", po::value(&options.tls.ca)->value_name("FILE"), "who signs the nodes' certificates");
   add("help", "this text");
   add("version", "print the version");
   try {  // the library reports by exception
@@ -71,6 +76,21 @@ int complain(const std::string& what, const Error& error) {
   return 1;
 }
 
+// An exit status, or nothing where all is well.
+std::optional<int> load_keys(const TlsFiles& files, WitnessSettings& settings) {
+  if (files == TlsFiles{}) return std::nullopt;
+  if (files.certificate.empty() || files.key.empty() || files.ca.empty()) {
+    std::cerr << "lockstep-witness: --tls-certificate, --tls-key and --tls-ca belong together: give all three\n";
+    return kUsage;
+  }
+  std::string wrong;
+  settings.tls = TlsStore::open(
+      files, [](const std::string& text) { log_line(LogLevel::notice, "", text); }, wrong);
+  if (settings.tls) return std::nullopt;
+  log_line(LogLevel::error, "", "TLS: " + wrong);
+  return 1;
+}
+
 int run(const Options& options) {
   prepare_daemon();
   const auto where = split_host_port(options.listen);
@@ -81,6 +101,8 @@ int run(const Options& options) {
   // A directory that isn't there would silently refuse every resource.
   if (!options.verifiers.empty() && ::access(options.verifiers.c_str(), R_OK | X_OK) != 0)
     return complain(options.verifiers, {errno, "read the directory of verifiers"});
+  WitnessSettings settings;
+  if (auto status = load_keys(options.tls, settings)) return *status;
   auto dir = StateDir::open(options.state_dir);
   if (!dir.ok()) {
     if (dir.error().os != EWOULDBLOCK) return complain(options.state_dir, dir.error());
@@ -95,7 +117,6 @@ int run(const Options& options) {
   });
   if (!signals.ok()) return complain("signals", signals.error());
 
-  WitnessSettings settings;
   settings.listen = *where;
   settings.verifiers = options.verifiers;
   Witness witness(*loop.value(), dir.value(), settings);

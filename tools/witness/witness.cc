@@ -17,6 +17,7 @@ constexpr size_t kMaxQueueBytes = 256 * 1024;
 ListenerSettings listener_settings(const WitnessSettings& settings) {
   ListenerSettings listener;
   listener.where = settings.listen;
+  listener.tls = settings.tls;
   listener.max_unauthenticated = settings.max_unauthenticated;
   listener.max_favoured = settings.max_connections;
   listener.deadline = settings.handshake_timeout;

@@ -18,6 +18,7 @@ namespace lockstep {
 struct WitnessSettings {
   HostPort listen{"", "7799"};
   std::string verifiers;          // directory; empty: learn at first contact
+  std::shared_ptr<TlsStore> tls;  // null: in the clear
   size_t max_connections = 4096;  // authenticated ones
   size_t max_unauthenticated = 256;
   Duration handshake_timeout = seconds(5);

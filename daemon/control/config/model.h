@@ -75,7 +75,9 @@ struct Net {
   char protocol = 'C';  // where no connection says otherwise
   OnCongestion on_congestion = OnCongestion::block;
   uint64_t congestion_fill = 0;  // bytes
-  bool compare_first = false;    // csums-alg: a resync compares digests before it copies
+  bool tls = false;
+  TlsPaths tls_files;          // all three where tls is set
+  bool compare_first = false;  // csums-alg: a resync compares digests before it copies
 };
 
 enum class ReadBalancing : uint8_t { prefer_local, round_robin, least_pending };

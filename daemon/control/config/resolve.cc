@@ -64,6 +64,12 @@ Net net_of(const Scope& scope) {
   if (congestion == "disconnect") net.on_congestion = OnCongestion::disconnect;
   const int64_t scale = find_option(Section::net, "congestion-fill")->scale;
   net.congestion_fill = static_cast<uint64_t>(parse_size(effective(scope, Section::net, "congestion-fill"), scale).value_or(0));
+  net.tls = effective(scope, Section::net, "tls") == "yes";
+  net.tls_files = {effective(scope, Section::net, "tls-certificate"),
+                   effective(scope, Section::net, "tls-key"),
+                   effective(scope, Section::net, "tls-ca"),
+                   {},
+                   {}};
   net.compare_first = effective(scope, Section::net, "csums-alg") != "none";
   net.shared_secret = effective(scope, Section::net, "shared-secret");
   net.shared_secret_file = effective(scope, Section::net, "shared-secret-file");
@@ -147,7 +153,7 @@ class Resolver {
   void check_fencing(const Scope& scope);
   void check_io_error(const Scope& scope);
   void check_rates(const Scope& scope);
-  void check_tls(const Scope& scope, const Options& options);
+  void check_tls(const Scope& scope, const TlsObjection& objection);
   void resolve_connections();
   void resolve_pair(const ConnectionDraft& draft, const Host& low, const Host& high);
 
@@ -193,10 +199,9 @@ void Resolver::check_rates(const Scope& scope) {
                   draft_.name.value, disk.c_max_rate, disk.c_min_rate));
 }
 
-void Resolver::check_tls(const Scope& scope, const Options& options) {
-  const TlsObjection objection = nbd_tls_objection(options);
+void Resolver::check_tls(const Scope& scope, const TlsObjection& objection) {
   if (objection.error.empty() && objection.warning.empty()) return;
-  const auto found = scope.values.find(find_option(Section::options, objection.option));
+  const auto found = scope.values.find(find_option(objection.section, objection.option));
   const Location at = found == scope.values.end() ? Location{} : found->second.at;
   const std::string text = "resource " + draft_.name.value + ": ";
   if (!objection.error.empty()) return complaints_.error(at, text + objection.error);
@@ -306,7 +311,8 @@ void Resolver::resolve_hosts() {
     check_fencing(scope);
     check_io_error(scope);
     check_rates(scope);
-    check_tls(scope, host.options);
+    check_tls(scope, nbd_tls_objection(host.options));
+    check_tls(scope, link_tls_objection(host.net));
     const auto own_id = draft.own.values.find(find_option(Section::options, "resource-uuid"));
     if (own_id != draft.own.values.end()) {
       complaints_.error(own_id->second.at, "resource-uuid must be the same on every node: not inside on HOST");

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "shell/link/address.h"
+#include "shell/tls/tls_names.h"
 #include "wire/message_codec.h"
 
 namespace lockstep {
@@ -32,21 +33,22 @@ std::shared_ptr<Connection> Connection::create(EventLoop& loop, UniqueFd fd, Con
 
 Connection::Connection(EventLoop& loop, UniqueFd fd, ConnectionOwner& owner, bool connecting)
     : loop_(loop),
-      fd_(std::move(fd)),
+      stream_(std::move(fd)),
       owner_(&owner),
       framer_(nullptr),
       connecting_(connecting),
+      initiated_(connecting),
       last_received_(loop.now()),
       last_progress_(loop.now()) {
-  set_no_delay(fd_.get());
+  set_no_delay(stream_.fd());
 }
 
 Connection::~Connection() { close(); }
 
 void Connection::close() {
-  if (!fd_.ok()) return;
-  loop_.unwatch(fd_.get());
-  fd_ = UniqueFd();
+  if (!stream_.open()) return;
+  loop_.unwatch(stream_.fd());
+  stream_.close();
   if (space_timer_.value != 0) loop_.cancel(space_timer_);
   space_timer_ = {};
   queue_.clear();
@@ -54,7 +56,7 @@ void Connection::close() {
 }
 
 void Connection::close_after_flush() {
-  if (!fd_.ok()) return;
+  if (!stream_.open()) return;
   ConnectionOwner* const owner = std::exchange(owner_, nullptr);  // an error here is of no interest any more
   flush_now();
   close();
@@ -67,13 +69,14 @@ void Connection::broken(const std::string& why) {
 }
 
 void Connection::update_interest() {
-  if (!fd_.ok()) return;
+  if (!stream_.open()) return;
   uint32_t wanted = 0;
   if (!connecting_ && !paused_ && !framer_.stalled()) wanted |= EPOLLIN;
   if (connecting_ || blocked_) wanted |= EPOLLOUT;
+  if (!connecting_ && waits_for_tls()) wanted = stream_.tls()->wants_output() ? EPOLLOUT : EPOLLIN;
   if (wanted == interest_) return;
   interest_ = wanted;
-  loop_.modify(fd_.get(), wanted);
+  loop_.modify(stream_.fd(), wanted);
 }
 
 void Connection::on_ready(uint32_t events) {
@@ -82,8 +85,9 @@ void Connection::on_ready(uint32_t events) {
     finish_connecting();
     return;
   }
+  if (waits_for_tls()) return shake_hands();
   if ((events & EPOLLOUT) != 0) flush_now();
-  if (!fd_.ok()) return;
+  if (!stream_.open()) return;
   const bool reading = !paused_ && !framer_.stalled();
   if (reading && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
     read_some();
@@ -95,22 +99,67 @@ void Connection::on_ready(uint32_t events) {
 void Connection::finish_connecting() {
   int error = 0;
   socklen_t length = sizeof(error);
-  if (getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
+  if (getsockopt(stream_.fd(), SOL_SOCKET, SO_ERROR, &error, &length) != 0) error = errno;
   if (error != 0) {
     broken(std::string("connect: ") + std::strerror(error));
     return;
   }
   connecting_ = false;
   last_received_ = last_progress_ = loop_.now();
+  if (keys_) {
+    stream_.secure(keys_, TlsSession::Side::connecting, expected_);
+    return shake_hands();
+  }
   update_interest();
   if (owner_ != nullptr) owner_->on_connected(*this);
+}
+
+void Connection::secure(std::shared_ptr<const TlsCredentials> credentials, std::vector<std::string> expected) {
+  keys_ = std::move(credentials);
+  expected_ = std::move(expected);
+  if (!connecting_) stream_.secure(keys_, TlsSession::Side::server_for_nodes);
+}
+
+// Its deadline is its owner's.
+void Connection::shake_hands() {
+  switch (stream_.tls()->handshake()) {
+    case TlsSession::Progress::failed:
+      return fail_of_tls();
+    case TlsSession::Progress::needs_input:
+    case TlsSession::Progress::needs_output:
+      return update_interest();
+    case TlsSession::Progress::done:
+      break;
+  }
+  last_received_ = last_progress_ = loop_.now();
+  update_interest();
+  if (initiated_ && owner_ != nullptr) owner_->on_connected(*this);
+  if (stream_.open() && stream_.pending()) read_soon();
+}
+
+// Under TLS the other side may have said why, and hung up: that is there to be read.
+void Connection::cannot_send(const std::string& why) {
+  if (stream_.tls() != nullptr && !paused_ && !framer_.stalled()) read_some();
+  if (stream_.open()) broken("send: " + why);
+}
+
+void Connection::fail_of_tls() {
+  tls_failed_ = true;
+  broken("TLS: " + printable(stream_.tls()->failure()));
+}
+
+// Of what TLS has decrypted already no event will tell.
+void Connection::read_soon() {
+  loop_.defer([self = shared_from_this()] {
+    if (self->stream_.open() && !self->paused_ && !self->connecting_ && !self->framer_.stalled()) self->read_some();
+  });
 }
 
 // --- receiving -------------------------------------------------------------------------------------------
 
 void Connection::read_now() {
   const auto self = shared_from_this();
-  if (fd_.ok() && !connecting_ && !paused_ && !framer_.stalled()) read_some();
+  if (stream_.open() && !connecting_ && !waits_for_tls() && !paused_ && !framer_.stalled()) read_some();
 }
 
 void Connection::read_some() {
@@ -125,9 +174,10 @@ void Connection::read_some() {
       parts[static_cast<size_t>(count++)] = {part.data(), part.size()};
       room += part.size();
     }
-    const ssize_t got = ::readv(fd_.get(), parts.data(), count);
+    const ssize_t got = stream_.receive(std::span(parts).first(static_cast<size_t>(count)));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+    if (got < 0 && stream_.tls() != nullptr && !stream_.tls()->failure().empty()) return fail_of_tls();
     if (got < 0) return broken(std::string("receive: ") + std::strerror(errno));
     if (got == 0) return broken(framer_.in_frame() ? "closed by the peer within a frame" : "closed by the peer");
     last_received_ = loop_.now();
@@ -135,7 +185,7 @@ void Connection::read_some() {
     budget -= std::min(budget, static_cast<size_t>(got));
     const bool drained = static_cast<size_t>(got) < room;
     if (drained || budget == 0) {  // a short read: the next one would only say EAGAIN
-      deliver();
+      if (deliver() && stream_.pending()) read_soon();
       break;
     }
   }
@@ -144,7 +194,7 @@ void Connection::read_some() {
 
 // Hands on complete frames. False: nothing may be read now.
 bool Connection::deliver() {
-  while (fd_.ok() && !paused_) {
+  while (stream_.open() && !paused_) {
     auto frame = framer_.next();
     if (framer_.error() != FrameError::none) {
       broken(std::string("bad frame: ") + text_of(framer_.error()));
@@ -165,7 +215,7 @@ void Connection::wait_for_space() {
     const auto self = weak.lock();
     if (!self) return;
     space_timer_ = {};
-    if (fd_.ok() && !paused_) read_some();
+    if (stream_.open() && !paused_) read_some();
   });
   update_interest();
 }
@@ -181,7 +231,7 @@ void Connection::resume() {
   update_interest();
   // Frames that are here already make the socket no more readable: look at them at the end of this turn.
   loop_.defer([self = shared_from_this()] {
-    if (self->fd_.ok() && !self->paused_ && !self->connecting_) self->read_some();
+    if (self->stream_.open() && !self->paused_ && !self->connecting_ && !self->waits_for_tls()) self->read_some();
   });
 }
 
@@ -199,12 +249,12 @@ void Connection::queued(size_t bytes) {
   flush_due_ = true;
   loop_.defer([self = shared_from_this()] {
     self->flush_due_ = false;
-    if (self->fd_.ok()) self->flush_now();
+    if (self->stream_.open()) self->flush_now();
   });
 }
 
 void Connection::send(FrameType type, std::span<const std::byte> body) {
-  if (!fd_.ok()) return;
+  if (!stream_.open()) return;
   auto& head = head_for_more();
   const size_t before = head.size();
   append_frame(head, type, body);
@@ -212,7 +262,7 @@ void Connection::send(FrameType type, std::span<const std::byte> body) {
 }
 
 void Connection::send(const Message& message, BufferRef payload) {
-  if (!fd_.ok()) return;
+  if (!stream_.open()) return;
   std::span<const std::byte> bytes;
   const uint64_t length = payload_bytes_of(message);
   if (length > 0) {
@@ -231,7 +281,7 @@ void Connection::send(const Message& message, BufferRef payload) {
 }
 
 void Connection::send(const KeptFrame& frame) {
-  if (!fd_.ok()) return;
+  if (!stream_.open()) return;
   auto& head = head_for_more();
   head.insert(head.end(), frame.head.begin(), frame.head.end());
   queue_.back().payload = frame.payload;
@@ -240,7 +290,7 @@ void Connection::send(const KeptFrame& frame) {
 }
 
 void Connection::send_frame(std::vector<std::byte> frame) {
-  if (!fd_.ok() || frame.empty()) return;
+  if (!stream_.open() || frame.empty()) return;
   auto& head = head_for_more();
   head.insert(head.end(), frame.begin(), frame.end());
   queued(frame.size());
@@ -275,20 +325,17 @@ void Connection::consume(size_t bytes) {
 
 void Connection::flush_now() {
   const auto self = shared_from_this();
-  if (connecting_) return;
+  if (connecting_ || waits_for_tls()) return;
   blocked_ = false;
-  while (fd_.ok() && queued_bytes_ > 0) {
+  while (stream_.open() && queued_bytes_ > 0) {
     std::array<iovec, kPartsPerCall> parts;
-    msghdr message{};
-    message.msg_iov = parts.data();
-    message.msg_iovlen = gather(parts);
-    const ssize_t sent = ::sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    const ssize_t sent = stream_.send(std::span(parts).first(gather(parts)));
     if (sent < 0 && errno == EINTR) continue;
     if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       blocked_ = true;
       break;
     }
-    if (sent < 0) return broken(std::string("send: ") + std::strerror(errno));
+    if (sent < 0) return cannot_send(std::strerror(errno));
     consume(static_cast<size_t>(sent));
   }
   update_interest();

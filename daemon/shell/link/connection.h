@@ -1,4 +1,4 @@
-// One TCP connection of framed messages on an event loop.
+// One TCP connection of framed messages on an event loop, in the clear or under TLS.
 //
 // Sending: frames are queued and go out together at the end of the turn, gathered from their own memory
 // (header and body bytes, payload buffers) without a copy. The queue is bounded by what its owner lets in;
@@ -20,6 +20,7 @@
 #include "base/buffer.h"
 #include "shell/event_loop.h"
 #include "shell/loop/unique_fd.h"
+#include "shell/tls/socket_stream.h"
 #include "wire/framer.h"
 #include "wire/lane_numbers.h"
 
@@ -30,7 +31,7 @@ class Connection;
 class ConnectionOwner {
  public:
   virtual ~ConnectionOwner() = default;
-  virtual void on_connected(Connection& connection) = 0;  // only after connect_to()
+  virtual void on_connected(Connection& connection) = 0;  // where it was connecting; under TLS once that stands
   virtual void on_frame(Connection& connection, Frame frame) = 0;
   // The stream ended or broke, or the peer sent what is no frame. The connection is closed already.
   virtual void on_closed(Connection& connection, const std::string& why) = 0;
@@ -44,6 +45,16 @@ class Connection final : public FdHandler, public std::enable_shared_from_this<C
   // frame with a payload is an error: nobody makes us hold memory before it has proved who it is, and control
   // lanes never carry one.
   static std::shared_ptr<Connection> create(EventLoop& loop, UniqueFd fd, ConnectionOwner& owner, bool connecting);
+  // From the first byte on. Right after create(). `expected`: what the other side's certificate has to be for; for the accepting side nothing.
+  void secure(std::shared_ptr<const TlsCredentials> credentials, std::vector<std::string> expected = {});
+  bool tls_failed() const { return tls_failed_; }  // that is why it was closed
+  bool is_secure() const { return keys_ != nullptr; }
+  bool is_certified_for(const std::string& name) const {
+    return stream_.tls() != nullptr && stream_.tls()->is_certified_for({name});
+  }
+  std::vector<std::byte> channel() const {
+    return stream_.tls() != nullptr ? stream_.tls()->channel() : std::vector<std::byte>();
+  }  // once TLS stands
   ~Connection() override;
 
   void set_owner(ConnectionOwner& owner) { owner_ = &owner; }
@@ -63,8 +74,8 @@ class Connection final : public FdHandler, public std::enable_shared_from_this<C
   void close();
   // Tries to get out what is queued, once, then closes. For a refusal.
   void close_after_flush();
-  bool is_open() const { return fd_.ok(); }
-  int fd() const { return fd_.get(); }
+  bool is_open() const { return stream_.open(); }
+  int fd() const { return stream_.fd(); }
 
   // Takes in what the kernel holds already: asked before a peer is declared dead because we ourselves were
   // asleep.
@@ -86,7 +97,12 @@ class Connection final : public FdHandler, public std::enable_shared_from_this<C
   Connection(EventLoop& loop, UniqueFd fd, ConnectionOwner& owner, bool connecting);
   void on_ready(uint32_t events) override;
   void finish_connecting();
+  void shake_hands();
+  void fail_of_tls();
+  void cannot_send(const std::string& why);
+  bool waits_for_tls() const { return keys_ != nullptr && (stream_.tls() == nullptr || !stream_.tls()->established()); }
   void read_some();
+  void read_soon();
   bool deliver();
   void wait_for_space();
   std::vector<std::byte>& head_for_more();
@@ -97,13 +113,17 @@ class Connection final : public FdHandler, public std::enable_shared_from_this<C
   void broken(const std::string& why);
 
   EventLoop& loop_;
-  UniqueFd fd_;
+  SocketStream stream_;
+  std::shared_ptr<const TlsCredentials> keys_;  // null: in the clear
+  std::vector<std::string> expected_;
   ConnectionOwner* owner_;
   Framer framer_;
   std::deque<Piece> queue_;
   size_t first_sent_ = 0;  // bytes of the first piece that are gone
   size_t queued_bytes_ = 0;
   bool connecting_;
+  const bool initiated_;
+  bool tls_failed_ = false;
   bool paused_ = false;
   bool flush_due_ = false;
   bool blocked_ = false;  // the kernel's send buffer is full

@@ -95,9 +95,11 @@ bool Dialer::connect_lane(Lane lane, const SocketAddress& address, const Uuid& p
   hello.control_only = settings_.path.control_only;
   const auto kind = to_witness() ? ResponderKind::witness : ResponderKind::data_node;
   const auto instead = excuse_ ? std::optional(Refusal{RefusalCode::stand_alone, ""}) : std::nullopt;
+  Handshaking::Secure secure;
+  if (settings_.tls) secure = {settings_.tls->current(), {settings_.peer_name, settings_.path.where.host}};
   attempt(lane).handshake = std::make_shared<Handshaking>(
       loop_, std::move(fd), settings_.peer_name, Initiator(hello, kind, keys_, instead), settings_.deadline,
-      [this, lane](Handshaking&, HandshakeResult result) { lane_done(lane, std::move(result)); });
+      [this, lane](Handshaking&, HandshakeResult result) { lane_done(lane, std::move(result)); }, std::move(secure));
   return true;
 }
 

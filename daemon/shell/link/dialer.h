@@ -10,6 +10,7 @@
 #include "shell/link/handshaking.h"
 #include "shell/link/link_settings.h"
 #include "shell/link/resolver.h"
+#include "shell/tls/tls_store.h"
 
 namespace lockstep {
 
@@ -23,6 +24,7 @@ struct DialSettings {
   Duration deadline = seconds(5);
   VersionRange versions;
   uint64_t features = kFeatures;
+  std::shared_ptr<TlsStore> tls;  // null: in the clear
 };
 
 // What an attempt says of the link that it is for (wire/hello.h).

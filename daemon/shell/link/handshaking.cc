@@ -4,16 +4,16 @@
 
 namespace lockstep {
 
-Handshaking::Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Initiator machine, Duration deadline, Done done)
+Handshaking::Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Initiator machine, Duration deadline, Done done,
+                         Secure secure)
     : loop_(loop), peer_(std::move(peer)), machine_(std::move(machine)), done_(std::move(done)) {
-  connection_ = Connection::create(loop_, std::move(fd), *this, true);
-  start_deadline(deadline);
+  begin(std::move(fd), true, deadline, std::move(secure));
 }
 
-Handshaking::Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Responder machine, Duration deadline, Done done)
+Handshaking::Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Responder machine, Duration deadline, Done done,
+                         Secure secure)
     : loop_(loop), peer_(std::move(peer)), machine_(std::move(machine)), done_(std::move(done)) {
-  connection_ = Connection::create(loop_, std::move(fd), *this, false);
-  start_deadline(deadline);
+  begin(std::move(fd), false, deadline, std::move(secure));
 }
 
 Handshaking::~Handshaking() {
@@ -21,7 +21,9 @@ Handshaking::~Handshaking() {
   if (connection_) connection_->close();
 }
 
-void Handshaking::start_deadline(Duration deadline) {
+void Handshaking::begin(UniqueFd fd, bool connecting, Duration deadline, Secure secure) {
+  connection_ = Connection::create(loop_, std::move(fd), *this, connecting);
+  if (secure.keys) connection_->secure(std::move(secure.keys), std::move(secure.expected));
   timer_ = loop_.call_at(loop_.now() + deadline, [this] {
     timer_ = {};
     fail("no answer within the time for the handshake");
@@ -33,10 +35,18 @@ Hello Handshaking::hello() const {
   return responder != nullptr ? responder->hello() : Hello{};
 }
 
+void Handshaking::bind_channel(const Connection& connection) {
+  if (std::exchange(bound_, true) || !connection.is_secure()) return;
+  if (auto* initiator = std::get_if<Initiator>(&machine_)) return initiator->bind(connection.channel());
+  std::get<Responder>(machine_).bind(
+      connection.channel(), [this](const std::string& name) { return connection_ && connection_->is_certified_for(name); });
+}
+
 void Handshaking::on_connected(Connection& connection) { connection.send_frame(std::get<Initiator>(machine_).first_frame()); }
 
 void Handshaking::on_frame(Connection& connection, Frame frame) {
   heard_ = true;
+  bind_channel(connection);
   auto step = std::visit([&frame](auto& machine) { return machine.step(frame); }, machine_);
   connection.send_frame(std::move(step.reply));
   switch (step.outcome) {
@@ -57,7 +67,15 @@ void Handshaking::on_frame(Connection& connection, Frame frame) {
   }
 }
 
-void Handshaking::on_closed(Connection&, const std::string& why) { fail(peer_ + ": " + why); }
+// Where TLS does not come to stand, one end has turned the other away, or only one of them has TLS at all.
+void Handshaking::on_closed(Connection& connection, const std::string& why) {
+  HandshakeResult result;
+  result.refused = connection.tls_failed();
+  // A side with TLS has nothing to say to one without that this one could read.
+  const bool hung_up = !heard_ && !connection.is_secure() && !why.starts_with("connect:");
+  result.failure = peer_ + ": " + why + (hung_up ? " before it said anything (if it has tls yes, so must this node)" : "");
+  end(std::move(result));
+}
 
 void Handshaking::fail(const std::string& why) {
   HandshakeResult result;

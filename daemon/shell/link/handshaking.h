@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "shell/link/connection.h"
 #include "wire/handshake.h"
@@ -28,11 +29,19 @@ class Handshaking final : public ConnectionOwner {
  public:
   using Done = std::function<void(Handshaking&, HandshakeResult)>;
 
+  // TLS beneath it.
+  struct Secure {
+    std::shared_ptr<const TlsCredentials> keys;  // null: none
+    std::vector<std::string> expected;           // initiator: what the other side's certificate has to be for, one of these
+  };
+
   // Initiator: connects `fd` (non-blocking, connect() already called) and speaks first. `peer` names the
   // other end in texts.
-  Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Initiator machine, Duration deadline, Done done);
+  Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Initiator machine, Duration deadline, Done done,
+              Secure secure = {});
   // Responder on an accepted socket.
-  Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Responder machine, Duration deadline, Done done);
+  Handshaking(EventLoop& loop, UniqueFd fd, std::string peer, Responder machine, Duration deadline, Done done,
+              Secure secure = {});
   // Closes the connection if it was not handed on. `done` is not called.
   ~Handshaking() override;
   Handshaking(const Handshaking&) = delete;
@@ -44,12 +53,13 @@ class Handshaking final : public ConnectionOwner {
   void on_connected(Connection& connection) override;
   void on_frame(Connection& connection, Frame frame) override;
   void on_closed(Connection& connection, const std::string& why) override;
-  void start_deadline(Duration deadline);
+  void begin(UniqueFd fd, bool connecting, Duration deadline, Secure secure);
   void finish(HandshakeResult result);
   void fail(const std::string& why);
   void refuse(const HandshakeStep& step);
   void end(HandshakeResult result);
   Hello hello() const;
+  void bind_channel(const Connection& connection);
 
   EventLoop& loop_;
   std::string peer_;
@@ -58,6 +68,7 @@ class Handshaking final : public ConnectionOwner {
   std::shared_ptr<Connection> connection_;
   TimerId timer_;
   bool heard_ = false;
+  bool bound_ = false;  // the machine knows the channel
 };
 
 }  // namespace lockstep

@@ -67,6 +67,7 @@ Result<void> LinkManager::open_door(const HostPort& where, const std::optional<H
   settings.deadline = settings_.handshake_timeout;
   settings.versions = settings_.versions;
   settings.features = settings_.features;
+  settings.tls = settings_.tls;
   auto listener = std::make_unique<Listener>(
       loop_, std::move(settings), *this, [this, where](HandshakeResult result) { arrived(std::move(result), where); },
       [this] { crowded(); });
@@ -234,6 +235,15 @@ std::optional<Refusal> LinkManager::admit(const Hello& hello) {
   if (peer == nullptr) return Refusal{RefusalCode::seat, "no peer here has node-id " + number(hello.from)};
   if (hello.from < settings_.self) return Refusal{RefusalCode::direction, "the higher node-id connects"};
   return peer->admit(hello);
+}
+
+// The node that it says it is, by name or by address: whoever the authority has signed for is not any node for that.
+std::optional<Refusal> LinkManager::admit_certificate(const Hello& hello, const CertifiedFor& certified) {
+  const PeerSettings& peer = find(hello.from)->peer();
+  const bool by_address = std::any_of(peer.paths.begin(), peer.paths.end(),
+                                      [&certified](const PathSettings& path) { return certified(path.where.host); });
+  if (by_address || certified(peer.name)) return std::nullopt;
+  return Refusal{RefusalCode::certificate, "yours is not for " + peer.name};
 }
 
 std::optional<Refusal> LinkManager::check(const Hello&, const Transcript& transcript, const Proof& proof) {

@@ -61,6 +61,7 @@ class LinkManager final : public Doorkeeper {
 
  private:
   std::optional<Refusal> admit(const Hello& hello) override;
+  std::optional<Refusal> admit_certificate(const Hello& hello, const CertifiedFor& certified) override;
   std::optional<Refusal> check(const Hello& hello, const Transcript& transcript, const Proof& proof) override;
   Welcome welcome(const Hello& hello, const Transcript& transcript) override;
   void arrived(HandshakeResult result, const HostPort& door);

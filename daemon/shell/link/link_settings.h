@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "base/time.h"
 #include "core/message.h"
 #include "shell/link/address.h"
+#include "shell/tls/tls_store.h"
 #include "wire/hello.h"
 
 namespace lockstep {
@@ -44,6 +46,7 @@ struct LinkSettings {
   Duration handshake_timeout = seconds(5);
   size_t max_queue_bytes = size_t{256} << 20;  // per connection; a link that needs more is closed
   VersionRange versions;
+  std::shared_ptr<TlsStore> tls;  // of all its connections; null: in the clear. Used on the loop's thread
   uint64_t features = kFeatures;  // that it knows of; tests are an older release
 };
 
@@ -67,6 +70,7 @@ struct LinkStatus {
   std::string refusal;     // which end will not talk to the other and why, if that is what keeps them apart
   size_t queued_bytes = 0;
   Negotiated negotiated;  // when connected
+  bool tls = false;       // when connected
   std::vector<PathStatus> paths;
 };
 

@@ -31,11 +31,14 @@ SocketAcceptor::Owner Listener::begin(UniqueFd fd) {
   const bool favoured = is_favoured(caller);
   const bool crowded = entering_.size() >= settings_.max_unauthenticated;
   if (crowded && !make_room(favoured)) return SocketAcceptor::Owner::crowded;  // closes it
-  entering_.push_back({std::make_shared<Handshaking>(
-                           loop_, std::move(fd), caller, Responder(door_, draw_nonce(), settings_.versions, settings_.features),
-                           settings_.deadline,
-                           [this](Handshaking& handshake, HandshakeResult result) { finished(handshake, std::move(result)); }),
-                       favoured});
+  Handshaking::Secure secure;
+  if (settings_.tls) secure.keys = settings_.tls->current();
+  entering_.push_back(
+      {std::make_shared<Handshaking>(
+           loop_, std::move(fd), caller, Responder(door_, draw_nonce(), settings_.versions, settings_.features),
+           settings_.deadline, [this](Handshaking& handshake, HandshakeResult result) { finished(handshake, std::move(result)); },
+           std::move(secure)),
+       favoured});
   return crowded ? SocketAcceptor::Owner::crowded : SocketAcceptor::Owner::has_room;
 }
 

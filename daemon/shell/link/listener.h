@@ -14,6 +14,7 @@
 #include "shell/link/address.h"
 #include "shell/link/handshaking.h"
 #include "shell/loop/socket_acceptor.h"
+#include "shell/tls/tls_store.h"
 
 namespace lockstep {
 
@@ -24,6 +25,7 @@ struct ListenerSettings {
   Duration deadline = seconds(5);
   VersionRange versions;  // what we speak; tests narrow it
   uint64_t features = kFeatures;
+  std::shared_ptr<TlsStore> tls;  // null: in the clear
 };
 
 class Listener {

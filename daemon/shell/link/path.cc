@@ -24,6 +24,7 @@ DialSettings dial_settings(const LinkSettings& settings, const PeerSettings& pee
   dial.deadline = settings.handshake_timeout;
   dial.versions = settings.versions;
   dial.features = settings.features;
+  dial.tls = settings.tls;
   return dial;
 }
 

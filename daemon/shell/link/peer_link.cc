@@ -51,6 +51,7 @@ LinkStatus PeerLink::status() const {
     status.state = LinkState::connected;
     status.link = up_->id;
     status.negotiated = up_->negotiated;
+    status.tls = settings_.tls != nullptr;
     status.queued_bytes = up_->lanes->queued_bytes();
   }
   for (const auto& path : paths_) {

@@ -159,19 +159,30 @@ bool Resource::attach(const ResourceSettings& settings, Disks& disks, OpenFailur
   return true;
 }
 
-bool Resource::load_keys(const ResourceSettings& settings, std::unique_ptr<TlsStore>& keys, OpenFailure& failure) {
-  if (settings.tls == nbd::TlsPolicy::off) return true;
+std::unique_ptr<TlsStore> Resource::load_keys(const std::string& name, const TlsFiles& files, const char* what,
+                                              OpenFailure& failure) {
   std::string wrong;
-  const auto tell = [name = settings.name](const std::string& text) { log_line(LogLevel::notice, name, text); };
-  keys = TlsStore::open(settings.tls_files, tell, wrong);
-  if (!keys) failure = {10, settings.name + ": TLS for NBD clients: " + wrong + "\n"};
-  return keys != nullptr;
+  auto keys = TlsStore::open(
+      files, [name](const std::string& text) { log_line(LogLevel::notice, name, text); }, wrong);
+  if (!keys) failure = {10, fmt::format("{}: TLS {}: {}\n", name, what, wrong)};
+  return keys;
+}
+
+bool Resource::load_keys(ResourceSettings& settings, std::unique_ptr<TlsStore>& of_clients, OpenFailure& failure) {
+  if (settings.link_tls_files.x509()) {
+    settings.links.tls = load_keys(settings.name, settings.link_tls_files, "between the nodes", failure);
+    if (!settings.links.tls) return false;
+  }
+  if (settings.tls == nbd::TlsPolicy::off) return true;
+  of_clients = load_keys(settings.name, settings.tls_files, "for NBD clients", failure);
+  return of_clients != nullptr;
 }
 
 std::unique_ptr<Resource> Resource::open(ResourceSettings settings, OpenFailure& failure) {
   Disks disks;
   std::unique_ptr<TlsStore> keys;
-  if (!load_keys(settings, keys, failure) || !claim(settings, disks, failure) || !attach(settings, disks, failure)) return nullptr;
+  if (!load_keys(settings, keys, failure) || !claim(settings, disks, failure) || !attach(settings, disks, failure))
+    return nullptr;
   auto loop = EventLoop::create(settings.engine);
   if (!loop) {
     failure = {20, settings.name + ": no I/O engine can be had: " + std::strerror(loop.error().os) + "\n"};

@@ -79,7 +79,9 @@ class Resource final : public LinkOwner {
     BufferRef digests;  // that it is compared with: the core may give it up, and release them, before it ends
     BufferRef wanted;   // the bytes that the core asked for
   };
-  static bool load_keys(const ResourceSettings& settings, std::unique_ptr<TlsStore>& keys, OpenFailure& failure);
+  static std::unique_ptr<TlsStore> load_keys(const std::string& name, const TlsFiles& files, const char* what,
+                                             OpenFailure& failure);
+  static bool load_keys(ResourceSettings& settings, std::unique_ptr<TlsStore>& of_clients, OpenFailure& failure);
   static bool claim(const ResourceSettings& settings, Disks& disks, OpenFailure& failure);
   static MetadataExpectation expectation(const ResourceSettings& settings, const Disks& disks);
   static bool volumes_fit(const ResourceSettings& settings, const Disks& disks, const NodeRecord& record, OpenFailure& failure);

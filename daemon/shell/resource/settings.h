@@ -25,7 +25,8 @@ struct ResourceSettings {
   std::string node;  // this node's name
   ResourceId id;
   CoreConfig core;
-  LinkSettings links;
+  LinkSettings links;       // its `tls` is made of link_tls_files at open()
+  TlsFiles link_tls_files;  // none: replication in the clear
   std::vector<NbdAddress> nbd;
   std::string disk;
   std::string meta_disk;            // empty: internal

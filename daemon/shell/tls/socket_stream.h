@@ -6,7 +6,9 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "shell/loop/unique_fd.h"
 #include "shell/tls/tls_session.h"
@@ -21,8 +23,8 @@ class SocketStream {
   void close();
 
   // From here on nothing goes in the clear. The handshake is the caller's to bring to its end: tls()->handshake().
-  void secure(std::shared_ptr<const TlsCredentials> credentials, TlsSession::Side side, const std::string& expected = {}) {
-    tls_ = std::make_unique<TlsSession>(std::move(credentials), side, fd_.get(), expected);
+  void secure(std::shared_ptr<const TlsCredentials> credentials, TlsSession::Side side, std::vector<std::string> expected = {}) {
+    tls_ = std::make_unique<TlsSession>(std::move(credentials), side, fd_.get(), std::move(expected));
   }
   TlsSession* tls() const { return tls_.get(); }  // null: in the clear
 

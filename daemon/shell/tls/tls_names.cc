@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gnutls/x509.h>
 
+#include <algorithm>
 #include <array>
 
 namespace lockstep {
@@ -60,6 +61,18 @@ CertificateNames names_of_certificate(const gnutls_datum_t& der) {
   }
   gnutls_x509_crt_deinit(certificate);
   return names;
+}
+
+bool is_certificate_for(const gnutls_datum_t& der, const std::vector<std::string>& names) {
+  gnutls_x509_crt_t certificate = nullptr;
+  if (gnutls_x509_crt_init(&certificate) < 0) return false;
+  const bool read = gnutls_x509_crt_import(certificate, &der, GNUTLS_X509_FMT_DER) == 0;
+  const auto matches = [certificate](const std::string& name) {
+    return gnutls_x509_crt_check_hostname(certificate, name.c_str()) != 0;
+  };
+  const bool is = read && std::any_of(names.begin(), names.end(), matches);
+  gnutls_x509_crt_deinit(certificate);
+  return is;
 }
 
 std::string printable(std::string_view text) {

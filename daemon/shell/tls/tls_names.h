@@ -15,6 +15,9 @@ struct CertificateNames {
 };
 CertificateNames names_of_certificate(const gnutls_datum_t& der);
 
+// Whether it is for one of these names or addresses, as RFC 6125 compares them.
+bool is_certificate_for(const gnutls_datum_t& der, const std::vector<std::string>& names);
+
 // For logs and terminals: what a client may have put in to fool them is replaced.
 std::string printable(std::string_view text);
 

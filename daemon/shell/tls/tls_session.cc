@@ -22,16 +22,16 @@ constexpr const char* kForClientsWithKeys = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS
 
 }  // namespace
 
-TlsSession::TlsSession(std::shared_ptr<const TlsCredentials> credentials, Side side, int fd, const std::string& expected)
-    : credentials_(std::move(credentials)), fd_(fd), expected_(expected) {
-  if (!set_up(side, expected)) failure_ = "TLS cannot be set up";
+TlsSession::TlsSession(std::shared_ptr<const TlsCredentials> credentials, Side side, int fd, std::vector<std::string> expected)
+    : credentials_(std::move(credentials)), fd_(fd), expected_(std::move(expected)) {
+  if (!set_up(side)) failure_ = "TLS cannot be set up";
 }
 
 TlsSession::~TlsSession() {
   if (session_ != nullptr) gnutls_deinit(session_);
 }
 
-bool TlsSession::set_up(Side side, const std::string& expected) {
+bool TlsSession::set_up(Side side) {
   const bool connects = side == Side::connecting;
   const unsigned role = connects ? GNUTLS_CLIENT : GNUTLS_SERVER;
   if (gnutls_init(&session_, role | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS) < 0) return false;
@@ -42,14 +42,11 @@ bool TlsSession::set_up(Side side, const std::string& expected) {
     return false;
   if (keys && gnutls_credentials_set(session_, GNUTLS_CRD_PSK, credentials_->psk()) < 0) return false;
 
-  // The certificate has to be made for this use, and, of a server, for the name that was called. It is looked at within the handshake.
-  demands_[0].type = GNUTLS_DT_KEY_PURPOSE_OID;
-  demands_[0].data =
+  // A certificate has to be made for this use. It is looked at within the handshake.
+  purpose_.type = GNUTLS_DT_KEY_PURPOSE_OID;
+  purpose_.data =
       reinterpret_cast<unsigned char*>(const_cast<char*>(connects ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT));
-  demands_[1].type = GNUTLS_DT_DNS_HOSTNAME;
-  demands_[1].data = reinterpret_cast<unsigned char*>(expected_.data());
-  if (connects || credentials_->asks_for_certificates())
-    gnutls_session_set_verify_cert2(session_, demands_.data(), expected.empty() ? 1 : 2, 0);
+  if (connects || credentials_->asks_for_certificates()) gnutls_session_set_verify_cert2(session_, &purpose_, 1, 0);
   if (!connects && credentials_->asks_for_certificates()) gnutls_certificate_server_set_request(session_, GNUTLS_CERT_REQUIRE);
   gnutls_transport_set_ptr(session_, this);
   gnutls_transport_set_pull_function(session_, pull);
@@ -84,6 +81,7 @@ TlsSession::Progress TlsSession::handshake() {
   for (;;) {
     const int result = gnutls_handshake(session_);
     if (result == GNUTLS_E_SUCCESS) {
+      if (!is_expected()) return Progress::failed;
       established_ = true;
       pulled_ = 0;
       return Progress::done;
@@ -97,10 +95,23 @@ TlsSession::Progress TlsSession::handshake() {
   }
 }
 
+bool TlsSession::is_certified_for(const std::vector<std::string>& names) const {
+  unsigned count = 0;
+  const gnutls_datum_t* chain = gnutls_certificate_get_peers(session_, &count);
+  return chain != nullptr && count > 0 && is_certificate_for(chain[0], names);
+}
+
+bool TlsSession::is_expected() {
+  if (expected_.empty() || is_certified_for(expected_)) return true;
+  failure_ = fmt::format("its certificate is not for {}", fmt::join(expected_, " or "));
+  gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_BAD_CERTIFICATE);
+  return false;
+}
+
 std::string TlsSession::why(int error) const {
   if (error == GNUTLS_E_FATAL_ALERT_RECEIVED)
     return fmt::format("the other side says: {}", gnutls_alert_get_name(gnutls_alert_get(session_)));
-  if (error == GNUTLS_E_PREMATURE_TERMINATION) return "the other side hung up";
+  if (error == GNUTLS_E_PREMATURE_TERMINATION) return "the other side hung up, perhaps because it does not speak TLS";
   if (error != GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR) return gnutls_strerror(error);
   gnutls_datum_t text{};
   const unsigned status = gnutls_session_get_verify_cert_status(session_);
@@ -132,6 +143,7 @@ ssize_t TlsSession::receive_record(void* data, size_t size) {
     }
     const bool goes_on = n != GNUTLS_E_REHANDSHAKE && gnutls_error_is_fatal(static_cast<int>(n)) == 0;
     if (goes_on) continue;
+    if (n == GNUTLS_E_FATAL_ALERT_RECEIVED) failure_ = why(static_cast<int>(n));
     cut_off_ = true;
     errno = ECONNRESET;
     return -1;
@@ -182,6 +194,15 @@ TlsSession::Identity TlsSession::identity() const {
   const char* key = gnutls_auth_client_get_type(session_) == GNUTLS_CRD_PSK ? gnutls_psk_server_get_username(session_) : nullptr;
   if (key != nullptr) return {fmt::format("psk {}", printable(key)), {fmt::format("psk:{}", key)}};
   return from_certificate();
+}
+
+std::vector<std::byte> TlsSession::channel() const {
+  gnutls_datum_t material{};
+  if (gnutls_session_channel_binding(session_, GNUTLS_CB_TLS_EXPORTER, &material) != 0) return {};
+  const auto* bytes = reinterpret_cast<const std::byte*>(material.data);
+  std::vector<std::byte> channel(bytes, bytes + material.size);
+  gnutls_free(material.data);
+  return channel;
 }
 
 TlsSession::Identity TlsSession::from_certificate() const {

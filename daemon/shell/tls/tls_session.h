@@ -8,7 +8,6 @@
 #include <sys/types.h>
 #include <sys/uio.h>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -25,8 +24,8 @@ class TlsSession {
   enum class Side : uint8_t { server_for_clients, server_for_nodes, connecting };
   enum class Progress : uint8_t { done, needs_input, needs_output, failed };
 
-  // `expected`, for the connecting side: the name or address that the other's certificate has to be for.
-  TlsSession(std::shared_ptr<const TlsCredentials> credentials, Side side, int fd, const std::string& expected = {});
+  // `expected`, for the connecting side: names and addresses; the other's certificate has to be for one of them.
+  TlsSession(std::shared_ptr<const TlsCredentials> credentials, Side side, int fd, std::vector<std::string> expected = {});
   ~TlsSession();
   TlsSession(const TlsSession&) = delete;
   TlsSession& operator=(const TlsSession&) = delete;
@@ -35,7 +34,9 @@ class TlsSession {
   Progress handshake();
   bool established() const { return established_; }
   bool wants_output() const { return gnutls_record_get_direction(session_) == 1; }  // and not input, to go on with the handshake
-  const std::string& failure() const { return failure_; }                           // of the handshake, for people
+  // For people: of the handshake; later, of what the other side has said, which in TLS 1.3 may find fault with this side's certificate only
+  // when this side believes to be through.
+  const std::string& failure() const { return failure_; }
 
   // Once established. Bytes; 0 at an end that the other side has announced; -1 and errno, EAGAIN for later. A short count has taken all that
   // is here. A stream that just ends was cut off: ECONNRESET.
@@ -54,12 +55,17 @@ class TlsSession {
     std::vector<std::string> names;
   };
   Identity identity() const;
+  // Whether the other side's certificate is for one of these names or addresses.
+  bool is_certified_for(const std::vector<std::string>& names) const;
+  // The same at both ends of this connection, and nowhere else [RFC 9266, tls-exporter].
+  std::vector<std::byte> channel() const;
 
  private:
   static ssize_t pull(gnutls_transport_ptr_t self, void* data, size_t size);
   static ssize_t push(gnutls_transport_ptr_t self, const giovec_t* parts, int count);
   static int wait(gnutls_transport_ptr_t self, unsigned milliseconds);
-  bool set_up(Side side, const std::string& expected);
+  bool set_up(Side side);
+  bool is_expected();
   ssize_t receive_record(void* data, size_t size);
   std::string why(int error) const;
   Identity from_certificate() const;
@@ -67,8 +73,8 @@ class TlsSession {
   std::shared_ptr<const TlsCredentials> credentials_;
   int fd_;
   gnutls_session_t session_ = nullptr;
-  std::string expected_;  // GnuTLS keeps a pointer to it
-  std::array<gnutls_typed_vdata_st, 2> demands_{};
+  std::vector<std::string> expected_;
+  gnutls_typed_vdata_st purpose_{};  // GnuTLS keeps a pointer to it
   bool established_ = false;
   bool ended_ = false;
   bool cut_off_ = false;

@@ -73,7 +73,24 @@ INSTANTIATE_TEST_SUITE_P(
              "file system's "
              "locking to keep two apart"},
         Case{"protocol", resource_with("net { protocol D; }"), "c:2:16: protocol takes A, B, C, not \"D\""},
-        Case{"tls", resource_with("net { tls yes; }"), "c:2:11: tls yes is not built yet; no is"},
+        Case{"tls_alone", resource_with("net { tls yes; }"),
+             "c:2:7: resource r0: tls yes needs tls-certificate, tls-key and tls-ca: tls-certificate is missing"},
+        Case{"tls_half", resource_with("net { tls yes; tls-certificate c; tls-key k; }"),
+             "c:2:7: resource r0: tls yes needs tls-certificate, tls-key and tls-ca: tls-ca is missing"},
+        Case{
+            "nbd_tls_alone", resource_with("options { nbd-tls forced; }"),
+            "c:2:11: resource r0: nbd-tls needs a certificate (nbd-tls-certificate and nbd-tls-key) or pre-shared keys (nbd-tls-psk)"},
+        Case{"nbd_tls_keyless", resource_with("options { nbd-tls-certificate c; }"),
+             "c:2:11: resource r0: nbd-tls-certificate needs the certificate's key: nbd-tls-key FILE"},
+        Case{"nbd_tls_bare_key", resource_with("options { nbd-tls-key k; nbd-tls-psk p; }"),
+             "c:2:11: resource r0: nbd-tls-key needs the key's certificate: nbd-tls-certificate FILE"},
+        Case{"nbd_tls_ca", resource_with("options { nbd-tls forced; nbd-tls-psk p; nbd-tls-ca a; }"),
+             "c:2:42: resource r0: nbd-tls-ca is for clients' certificates, and only who shows one can ask for them: "
+             "nbd-tls-certificate and nbd-tls-key"},
+        Case{
+            "nbd_tls_allow", resource_with("options { nbd-tls forced; nbd-tls-certificate c; nbd-tls-key k; nbd-tls-allow l; }"),
+            "c:2:65: resource r0: nbd-tls-allow names clients, and none can prove a name: nbd-tls-ca FILE or nbd-tls-psk FILE is "
+            "missing"},
         Case{"auto_promote", resource_with("options { auto-promote yes; }"), "c:2:24: auto-promote yes is not built yet; no is"},
         Case{"choice", resource_with("net { fencing resource; }"),
              "c:2:15: fencing takes dont-care, resource-only, resource-and-stonith, not \"resource\""},

@@ -152,7 +152,7 @@ TEST(Handshake, KeysOfAnotherResourceDoNotFit) {
   const LinkKeys a(secret("s"), sample_uuid(1));
   const LinkKeys b(secret("s"), sample_uuid(2));
   EXPECT_NE(a.verifier(), b.verifier());
-  const Transcript transcript{encode(hello()), encode(Challenge{1, 0, draw_nonce()})};
+  const Transcript transcript{encode(hello()), encode(Challenge{1, 0, draw_nonce()}), {}};
   EXPECT_TRUE(a.verify_initiator(transcript, a.initiator_proof(transcript)));
   EXPECT_FALSE(b.verify_initiator(transcript, a.initiator_proof(transcript)));
 }
@@ -228,7 +228,7 @@ TEST(Handshake, AWitnessVerifiesWithoutTheSecret) {
 
 TEST(Handshake, ASignatureCoversTheWholeTranscript) {
   const LinkKeys keys(secret("s"), sample_uuid(1));
-  Transcript transcript{encode(hello()), encode(Challenge{1, 0, draw_nonce()})};
+  Transcript transcript{encode(hello()), encode(Challenge{1, 0, draw_nonce()}), {}};
   const Proof proof = keys.witness_proof(transcript);
   EXPECT_TRUE(verify_witness_proof(transcript, proof));
   for (auto* part : {&transcript.hello, &transcript.challenge}) {
@@ -237,6 +237,62 @@ TEST(Handshake, ASignatureCoversTheWholeTranscript) {
       EXPECT_FALSE(verify_witness_proof(transcript, proof));
       byte ^= std::byte{1};
     }
+  }
+}
+
+// Somebody in the middle with a certificate of his own has two channels, and hands frames on from one to the other.
+TEST(Handshake, AProofIsGoodForItsOwnChannelAlone) {
+  const LinkKeys keys(secret("s"), sample_uuid(1));
+  const Bytes here(32, std::byte{1});
+  const Bytes there(32, std::byte{2});
+  for (const bool witness : {false, true}) {
+    Door door(keys);
+    door.witness = witness;
+    const auto meet = [&](const Bytes& ours, const Bytes& theirs) {
+      Initiator initiator(hello(), witness ? ResponderKind::witness : ResponderKind::data_node, keys);
+      Responder responder(door, draw_nonce());
+      initiator.bind(ours);
+      responder.bind(theirs, {});
+      return run(initiator, responder);
+    };
+    EXPECT_EQ(meet(here, here).initiator.outcome, Outcome::done);
+    EXPECT_EQ(meet(here, there).responder.refusal.code, RefusalCode::secret);
+    EXPECT_EQ(meet(here, {}).responder.refusal.code, RefusalCode::secret);
+    EXPECT_EQ(meet({}, there).responder.refusal.code, RefusalCode::secret);
+  }
+}
+
+TEST(Handshake, AnInitiatorDoesNotBelieveWhatWasProvedOnAnotherChannel) {
+  const LinkKeys keys(secret("s"), sample_uuid(1));
+  const Transcript here{encode(hello()), {}, Bytes(32, std::byte{1})};
+  Transcript there = here;
+  there.channel.front() = std::byte{2};
+  EXPECT_TRUE(keys.verify_responder(here, keys.responder_proof(here)));
+  EXPECT_FALSE(keys.verify_responder(here, keys.responder_proof(there)));
+}
+
+TEST(Handshake, ACertificateForAnotherNodeIsRefusedAndSaid) {
+  const LinkKeys keys(secret("s"), sample_uuid(1));
+  struct Strict final : Doorkeeper {
+    explicit Strict(const LinkKeys& door_keys) : keys(door_keys) {}
+    std::optional<Refusal> admit(const Hello&) override { return std::nullopt; }
+    std::optional<Refusal> admit_certificate(const Hello&, const CertifiedFor& certified) override {
+      if (certified("beta")) return std::nullopt;
+      return Refusal{RefusalCode::certificate, "yours is not for beta"};
+    }
+    std::optional<Refusal> check(const Hello&, const Transcript&, const Proof&) override { return std::nullopt; }
+    Welcome welcome(const Hello&, const Transcript& transcript) override { return keys.responder_proof(transcript); }
+    const LinkKeys& keys;
+  } door(keys);
+  const Bytes channel(32, std::byte{1});
+  for (const std::string name : {"beta", "delta"}) {
+    Initiator initiator(hello(), ResponderKind::data_node, keys);
+    Responder responder(door, draw_nonce());
+    initiator.bind(channel);
+    responder.bind(channel, [&name](const std::string& wanted) { return wanted == name; });
+    const Ends ends = run(initiator, responder);
+    EXPECT_EQ(ends.initiator.outcome, name == "beta" ? Outcome::done : Outcome::failed);
+    EXPECT_EQ(ends.initiator.refusal.text, name == "beta" ? "" : "yours is not for beta");
   }
 }
 
