@@ -51,6 +51,8 @@ class Replica {
   const BitVector& differing(Seat peer) const;
   // Whether every copy has what this one has: see core/sync_map.h.
   std::vector<SyncRun> sync_runs(uint64_t first, uint64_t count, size_t most) const;
+  // What a client would be given now is what this node's disk has: it is Primary, has its lease, and its copy is current.
+  bool own_disk_counts(Instant now) const;
 
  private:
   std::unique_ptr<ReplicaImpl> impl_;

@@ -514,6 +514,12 @@ Instant Replica::next_deadline() const { return impl_->next_deadline(); }
 Snapshot Replica::inspect(Instant now) const { return impl_->inspect(now); }
 const NodeRecord& Replica::record() const { return impl_->ctx.record; }
 const BitVector& Replica::differing(Seat peer) const { return impl_->dirty.of(peer); }
+bool Replica::own_disk_counts(Instant now) const {
+  const Membership& membership = impl_->membership;
+  return membership.serving() && now < membership.lease_until() && impl_->disk_usable && membership.member(impl_->self()) &&
+         !impl_->write_path.suspended();
+}
+
 std::vector<SyncRun> Replica::sync_runs(uint64_t first, uint64_t count, size_t most) const {
   return lockstep::sync_runs(*impl_, first, count, most);
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -36,6 +37,14 @@ class BlockDevice {
   // (fallocate where the device promises that, written zeroes otherwise). flush covers what was done before it was submitted.
   virtual void submit(BlockOp op, uint64_t offset, uint64_t length, std::byte* data, bool fua, BlockDone done) = 0;
   virtual size_t outstanding() const = 0;
+
+  // Where the byte at `offset` lies in a file, and how many of those behind it lie there too. A device, or what is in no file: nothing.
+  struct InFile {
+    int fd = -1;  // the device's own
+    uint64_t offset = 0;
+    uint64_t length = 0;
+  };
+  virtual std::optional<InFile> in_file(uint64_t) const { return std::nullopt; }
 };
 
 }  // namespace lockstep

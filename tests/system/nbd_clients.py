@@ -52,7 +52,7 @@ def sync_context():
         size = handle.get_size()
         expect(handle.can_meta_context("lockstep:sync"), "the context was not granted")
         expect(runs(handle, "lockstep:sync", size) == [(0, size, 0)], "equal copies are said to differ")
-        expect(runs(handle, "base:allocation", size) == [(0, size, 0)], "two contexts: the other one is lost")
+        expect(sum(length for _, length, _ in runs(handle, "base:allocation", size)) == size, "two contexts: the other one is lost")
 
         beta.do("disconnect", "r0")
         wait_until(lambda: alpha.connection() != "Connected", "the link to go")
@@ -203,6 +203,66 @@ def both_write(how):
         step(f"both write: {how}")
 
 
+HOLE, DATA = 3, 0
+
+
+def allocation_of(handle, size):
+    """(offset, length, flags) of base:allocation, neighbours joined."""
+    joined = []
+    for offset, length, flags in runs(handle, "base:allocation", size):
+        if joined and joined[-1][2] == flags:
+            joined[-1] = (joined[-1][0], joined[-1][1] + length, flags)
+        else:
+            joined.append((offset, length, flags))
+    return joined
+
+
+def allocation():
+    """A backup of a thin volume reads what is there: base:allocation tells of holes, and only where this node may speak."""
+    with Cluster(size=100 * MIB) as cluster:
+        alpha, beta = cluster.nodes
+        cluster.bring_up(primary=alpha)
+        handle = connected(alpha.uri(), ["base:allocation", "lockstep:sync"])
+        size = handle.get_size()
+        if allocation_of(handle, size) != [(0, size, HOLE)]:
+            skip("the file system has no holes")
+        handle.pwrite(b"x" * MIB, 8 * MIB)
+        handle.pwrite(b"y" * BLOCK, 50 * MIB)
+        expected = [(0, 8 * MIB, HOLE), (8 * MIB, MIB, DATA), (9 * MIB, 41 * MIB, HOLE), (50 * MIB, BLOCK, DATA),
+                    (50 * MIB + BLOCK, size - 50 * MIB - BLOCK, HOLE)]
+        expect(allocation_of(handle, size) == expected, f"{allocation_of(handle, size)}")
+        expect(runs(handle, "lockstep:sync", size) == [(0, size, 0)], "the other context is lost")
+        handle.trim(MIB, 8 * MIB)
+        expected = [(0, 50 * MIB, HOLE), *expected[3:]]
+        expect(allocation_of(handle, size) == expected, f"{allocation_of(handle, size)}")
+        step("holes are told, and writes and trims change them at once")
+
+        copy = cluster.directory / "copy"
+        tool("nbdcopy", alpha.uri(), copy)
+        expect(os.stat(copy).st_blocks * 512 < 2 * MIB, "a copy takes more than what is there")
+        with open(copy, "rb") as file:
+            file.seek(50 * MIB)
+            expect(file.read(2 * BLOCK) == b"y" * BLOCK + bytes(BLOCK), "the copy has something else")
+        step("a copy of it is thin")
+
+        beta.daemon.pause()
+        cluster.gamma.pause()
+        wait_until(lambda: allocation_of(handle, size) == [(0, size, DATA)], "alpha to tell no more than it may without its lease")
+        cluster.gamma.resume()
+        beta.daemon.resume()
+        wait_until(lambda: allocation_of(handle, size) == expected, "holes to be told again")
+        step("without the lease all is data")
+        handle.shutdown()
+        alpha.do("secondary", "r0")
+        beta.promote()
+        handle = connected(beta.uri(), ["base:allocation"])
+        expect(handle.pread(BLOCK, 50 * MIB) == b"y" * BLOCK, "a write is lost")
+        there = [entry for entry in allocation_of(handle, size) if entry[2] == DATA]
+        expect(there == [(50 * MIB, BLOCK, DATA)], f"the other copy: {there}")
+        handle.shutdown()
+        step("the other copy has the same holes")
+
+
 def pattern(length, seed):
     return random.Random(seed).randbytes(MIB) * (length // MIB) + bytes(length % MIB)
 
@@ -230,7 +290,7 @@ def large_payloads():
         step("six at once, overlapping, have one order on both copies")
 
 
-SCENARIOS = [sync_context, single_writer, shared_writers, large_payloads]
+SCENARIOS = [sync_context, single_writer, shared_writers, allocation, large_payloads]
 
 if __name__ == "__main__":
     wanted = sys.argv[1] if len(sys.argv) == 2 else ""

@@ -53,6 +53,11 @@ void FileDevice::submit(BlockOp op, uint64_t offset, uint64_t length, std::byte*
   start_next_call(io);
 }
 
+std::optional<BlockDevice::InFile> FileDevice::in_file(uint64_t offset) const {
+  if (device_.is_block_device || offset >= device_.size_bytes) return std::nullopt;
+  return InFile{device_.fd, offset, device_.size_bytes - offset};
+}
+
 int FileDevice::validate(BlockOp op, uint64_t offset, uint64_t length, const std::byte* data) {
   if (offset % device_.block_bytes != 0 || length % device_.block_bytes != 0) return EINVAL;
   const bool has_data = op == BlockOp::read || op == BlockOp::write;

@@ -25,6 +25,7 @@ class FileDevice : public BlockDevice {
   const OpenedDevice& info() const override { return device_; }
   void submit(BlockOp op, uint64_t offset, uint64_t length, std::byte* data, bool fua, BlockDone done) override;
   size_t outstanding() const override { return outstanding_; }
+  std::optional<InFile> in_file(uint64_t offset) const override;
 
   // From the engine: what the call came to, as the kernel says it: bytes or zero, or a negative errno.
   void finished(BlockIo& io, int64_t outcome);

@@ -156,13 +156,27 @@ void ClientPort::request(ClientConnection& from, nbd::Request request) {
   requests_.take(from.id(), base, std::move(request));
 }
 
-// What is known is known at once, also while I/O is frozen. Nothing else than kSyncContext is offered.
+// What copies have is known at once, also while I/O is frozen; what the disk has is asked of it.
 void ClientPort::answer_status(ClientConnection& to, const nbd::Request& request) {
   std::vector<nbd::ContextStatus> known;
   const Range range{to.base() + request.offset, request.length};
   const size_t most = request.one_extent ? 1 : nbd::kMaxExtents;
-  request.contexts.each([&](uint32_t id) { known.push_back({id, upstream_.sync_status(range, most)}); });
-  to.complete_status(request.slot, std::move(known));
+  request.contexts.each([&](uint32_t id) {
+    if (id != nbd::kBaseAllocationId) known.push_back({id, upstream_.sync_status(range, most)});
+  });
+  if (!request.contexts.has(nbd::kBaseAllocationId)) return to.complete_status(request.slot, std::move(known));
+  const auto done = [this, alive = alive_, connection = to.id(), slot = request.slot,
+                     known](std::vector<nbd::Extent> found) mutable {
+    if (!*alive) return;
+    known.insert(known.begin(), {nbd::kBaseAllocationId, std::move(found)});
+    complete_status(connection, slot, std::move(known));
+  };
+  upstream_.allocation(range, most, done);
+}
+
+void ClientPort::complete_status(uint64_t connection, nbd::SlotId slot, std::vector<nbd::ContextStatus> known) {
+  const auto at = connections_.find(connection);
+  if (at != connections_.end()) at->second->complete_status(slot, std::move(known));
 }
 
 nbd::Lookup ClientPort::look_up(std::string_view name, const ClientConnection& asking) {

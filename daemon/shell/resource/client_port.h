@@ -31,7 +31,7 @@ namespace lockstep {
 class ClientConnection;
 class ClientListener;
 
-// The only context of an export that is answered here: its flags are those of core/sync_map.h.
+// A context of every export; its flags are those of core/sync_map.h.
 constexpr std::string_view kSyncContext = "lockstep:sync";
 
 class ClientPort {
@@ -42,7 +42,9 @@ class ClientPort {
     std::function<nbd::Lookup(std::string_view name)> look_up;
     std::function<std::vector<nbd::ExportListing>()> list;
     std::function<std::vector<nbd::Extent>(const Range& range, size_t most)>
-        sync_status;                   // of kSyncContext, by the resource's addresses
+        sync_status;  // of kSyncContext, by the resource's addresses
+    // Of base:allocation, in a moment or later.
+    std::function<void(const Range& range, size_t most, std::function<void(std::vector<nbd::Extent>)> done)> allocation;
     std::function<bool()> reads_wait;  // for memory, which replies that are not taken may hold
   };
   ClientPort(EventLoop& loop, const ResourceSettings& settings, Upstream upstream);
@@ -76,6 +78,7 @@ class ClientPort {
   void look_at_clients();
   void request(ClientConnection& from, nbd::Request request);
   void answer_status(ClientConnection& to, const nbd::Request& request);
+  void complete_status(uint64_t connection, nbd::SlotId slot, std::vector<nbd::ContextStatus> known);
   nbd::Lookup look_up(std::string_view name, const ClientConnection& asking);
   const std::string* other_writer(uint64_t base, const ClientConnection& than);
   bool may_change(const ClientConnection& client);

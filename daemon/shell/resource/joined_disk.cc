@@ -91,4 +91,11 @@ void JoinedDisk::submit(BlockOp op, uint64_t offset, uint64_t length, std::byte*
   loop_.defer([whole, beyond] { ended(whole, beyond ? EIO : 0); });
 }
 
+std::optional<BlockDevice::InFile> JoinedDisk::in_file(uint64_t address) const {
+  const Stretch stretch = stretch_at(address);
+  auto found = stretch.gap ? std::nullopt : disks_[stretch.disk]->in_file(stretch.offset);
+  if (found) found->length = std::min(found->length, stretch.length);
+  return found;
+}
+
 }  // namespace lockstep

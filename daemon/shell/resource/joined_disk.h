@@ -27,6 +27,7 @@ class JoinedDisk final : public BlockDevice {
   const OpenedDevice& info() const override { return info_; }
   void submit(BlockOp op, uint64_t offset, uint64_t length, std::byte* data, bool fua, BlockDone done) override;
   size_t outstanding() const override;
+  std::optional<InFile> in_file(uint64_t address) const override;
 
   BlockDevice& lowest() { return *disks_[0]; }
   // Of the disk whose request failed last.

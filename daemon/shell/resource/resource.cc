@@ -275,9 +275,11 @@ void Resource::adopt(Disks disks) {
     return all;
   };
   upstream.sync_status = [this](const Range& range, size_t most) { return sync_status(range, most); };
+  upstream.allocation = [this](const Range& range, size_t most, auto done) { find_allocated(range, most, std::move(done)); };
   upstream.reads_wait = [this] { return !reads_waiting_.empty(); };
   clients_ = std::make_unique<ClientPort>(*loop_, settings_, std::move(upstream));
   handlers_ = std::make_unique<HandlerRunner>(*loop_);
+  holes_ = std::make_unique<HoleFinder>(*loop_);
 }
 
 void Resource::start_thread() {
@@ -291,6 +293,7 @@ void Resource::start_thread() {
     // The parts go on the thread that used them, in the order in which they depend on each other.
     // Clients come last of those that hold payloads: their pool wants its memory back.
     handlers_.reset();
+    holes_.reset();
     links_.reset();
     while (disk_ && (disk_->outstanding() > 0 || meta_->outstanding() > 0)) loop_->run_once(milliseconds(100));
     events_.clear();
@@ -314,6 +317,7 @@ Resource::~Resource() {
     thread_.join();
   } else {
     if (flight_) flight_->discard();
+    holes_.reset();
     clients_.reset();
     links_.reset();
   }

@@ -19,6 +19,7 @@
 #include "shell/event_loop.h"
 #include "shell/flight/flight_recorder.h"
 #include "shell/link/link_manager.h"
+#include "shell/loop/hole_finder.h"
 #include "shell/loop/limited_log.h"
 #include "shell/meta_store.h"
 #include "shell/metadata_attach.h"
@@ -143,12 +144,14 @@ class Resource final : public LinkOwner {
   std::optional<uint16_t> volume_named(std::string_view name) const;
   nbd::Lookup look_up(std::string_view name);
   std::vector<nbd::Extent> sync_status(const Range& range, size_t most) const;
+  void find_allocated(const Range& range, size_t most, std::function<void(std::vector<nbd::Extent>)> done);
 
   ResourceSettings settings_;
   // Before the loop, and so destroyed after it: what was still deferred there may hold a link, with what it had to send.
   BufferPool peer_pool_;
   BufferPool read_pool_;
   std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<HoleFinder> holes_;
   PayloadTable payloads_;
   BlockDigests digests_;
   std::unique_ptr<BlockDevice> disk_;         // null: detached, and so is the rest

@@ -190,6 +190,7 @@ nbd::Lookup Resource::look_up(std::string_view name) {
   info.size = volumes[index].size_bytes;
   info.minimum_block = std::max<uint32_t>(512, disk_ ? disk_->info().block_bytes : 0);
   info.contexts = {std::string(kSyncContext)};
+  info.reports_extents = true;
   return info;
 }
 
@@ -204,6 +205,21 @@ std::vector<nbd::Extent> Resource::sync_status(const Range& range, size_t most) 
     into = 0;
   }
   return all;
+}
+
+// Holes are told where this node's disk may speak for the resource, at the end too: what was found before another node took over is old. Where
+// blocks have digests a read is held to them, so nothing that only the file system says stands in for one. All else counts as data.
+void Resource::find_allocated(const Range& range, size_t most, std::function<void(std::vector<nbd::Extent>)> done) {
+  const auto place = disk_ && !checked_ && replica_->own_disk_counts(loop_->now()) ? disk_->in_file(range.offset) : std::nullopt;
+  const uint64_t found_in = place ? std::min(place->length, range.length) : 0;
+  if (found_in == 0) return done({{range.length, 0}});
+  const auto judge = [this, length = found_in, done = std::move(done)](const std::vector<Stretch>& found) {
+    if (!replica_->own_disk_counts(loop_->now())) return done({{length, 0}});
+    std::vector<nbd::Extent> all;
+    for (const Stretch& stretch : found) all.push_back({stretch.length, stretch.hole ? nbd::kStateHole | nbd::kStateZero : 0});
+    done(std::move(all));
+  };
+  holes_->find(place->fd, place->offset, found_in, most, judge);
 }
 
 }  // namespace lockstep
