@@ -65,7 +65,7 @@ class Guest:
     def tell_more(self):
         """For whoever looks for the cause of a failure: what was begun and how it ended, and where processes wait."""
         try:
-            print(self.attempt("cd /tmp; tail -n 15 *.out *.status; cat /proc/[0-9]*/stack; dmesg", 20)[1], file=sys.stderr)
+            print(self.attempt("cd /tmp; tail -n 15 *.out *.status; cat /proc/[0-9]*/stack | grep -E '(nbd|blk_mq|ext4|jbd2|netlink)_'; dmesg | tail -n 40", 20)[1], file=sys.stderr)
         except (LabError, OSError) as error:
             print(f"{self.name} cannot be asked: {error}", file=sys.stderr)
 
