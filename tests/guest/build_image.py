@@ -19,11 +19,11 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 KERNELS = ["linux-image-6.12-cloud-amd64", "linux-image-cloud-amd64"]  # the first that apt knows; both name the latest of a kind
 MODULES = ["virtio_net", "nbd", "ext4"]
-TOOLS = ["nbd-client", "mkfs.ext4", "e2fsck"]
-APPLETS = ["sh", "blkdiscard", "blockdev", "cat", "cp", "cut", "dd", "dmesg", "fstrim", "grep", "insmod", "ip", "ls", "mkdir",
+TOOLS = ["busybox", "nbd-client", "mkfs.ext4", "e2fsck"]
+APPLETS = ["sh", "cat", "cp", "cut", "dd", "dmesg", "fstrim", "grep", "insmod", "ip", "ls", "mkdir",
            "mount", "mv", "poweroff", "rm", "seq", "sha256sum", "sleep", "stty", "sync", "tail", "touch", "tr",
            "umount", "wc"]
-FOLDERS = ["bin", "dev", "lib", "mnt", "modules", "proc", "run", "sbin", "sys", "tmp"]
+FOLDERS = ["dev", "mnt", "proc", "sys", "tmp"]
 
 os.environ["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -149,7 +149,6 @@ def initramfs(kernel, programs):
     for name in FOLDERS:
         archive.add(name, 0o040755)
     archive.file("init", (HERE / "init").read_bytes())
-    archive.file("bin/busybox", program("busybox").read_bytes())
     for applet in APPLETS:
         archive.link(f"bin/{applet}", "busybox")
     order = []
@@ -158,7 +157,7 @@ def initramfs(kernel, programs):
         order.append(name)
     archive.file("modules/order", "".join(f"{name}\n" for name in order).encode(), 0o644)
     for path in [program(name) for name in TOOLS] + programs:
-        archive.file(f"sbin/{path.name}", path.read_bytes())
+        archive.file(f"bin/{path.name}", path.read_bytes())
         for library in with_libraries(path)[1:]:
             archive.file(str(library)[1:], library.read_bytes())
     return archive.end()

@@ -117,6 +117,7 @@ def test():
 
             cluster.rejoin(alpha)
             alpha.wait_sync()
+            step(guest.run("fstrim -v /mnt").strip())
             kill(beta)
             serve(alpha)
             more_records(guest)
