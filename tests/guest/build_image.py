@@ -18,7 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 KERNELS = ["linux-image-6.12-cloud-amd64", "linux-image-cloud-amd64"]  # the first that apt knows; both name the latest of a kind
-MODULES = ["virtio_net", "nbd", "ext4"]
+MODULES = ["virtio_pci", "virtio_net", "nbd", "ext4"]
 TOOLS = ["busybox", "nbd-client", "mkfs.ext4", "e2fsck"]
 APPLETS = ["sh", "cat", "cp", "cut", "dd", "dmesg", "fstrim", "grep", "insmod", "ip", "ls", "mkdir",
            "mount", "mv", "poweroff", "rm", "seq", "sha256sum", "sleep", "stty", "sync", "tail", "touch", "tr",
