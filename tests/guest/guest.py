@@ -106,7 +106,7 @@ class Guest:
         """Runs a command in the background, with its output in a file; ended() tells its exit status."""
         output = output or f"/tmp/{name}.out"
         inner = f"{command} >{output} 2>&1; echo $? >/tmp/{name}.new; mv /tmp/{name}.new /tmp/{name}.status"
-        self.run(f"rm -f /tmp/{name}.status; sh -c {shlex.quote(inner)} >/dev/null 2>&1 &")
+        self.run(f"rm -f /tmp/{name}.status; : >{output}; sh -c {shlex.quote(inner)} >/dev/null 2>&1 &")
 
     def ended(self, name):
         """The exit status of what was begun, or None."""
