@@ -15,6 +15,7 @@
 #include "control/control_server.h"
 #include "control/node.h"
 #include "shell/loop/log.h"
+#include "shell/loop/passed_sockets.h"
 #include "shell/loop/sd_notify.h"
 #include "shell/loop/signals.h"
 
@@ -81,6 +82,7 @@ Arguments parse(int argc, char** argv) {
 int serve(const lockstep::NodeOptions& options) {
   using namespace lockstep;
   prepare_daemon();
+  adopt_passed_sockets();
   // A configuration that cannot be read is reported now; resources read it again when they are brought up.
   const config::Loaded loaded = config::load(options.config_path);
   if (!loaded.ok()) {

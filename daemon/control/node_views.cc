@@ -8,6 +8,7 @@
 #include "control/node.h"
 #include "control/status_json.h"
 #include "core/durable.h"
+#include "shell/resource/client_listening.h"
 
 namespace lockstep {
 
@@ -41,8 +42,15 @@ ResourceStatus Node::status_of(const Up& up, const ResourceView& view) const {
                              path.last_error});
     status.links.push_back(std::move(shown));
   }
-  for (const ClientPort::Traffic& of : view.volumes)
-    status.volumes.push_back({of.open, of.bytes_read / 1024, of.bytes_written / 1024});
+  const ResourceSettings& settings = up.resource->settings();
+  for (const ClientPort::Traffic& of : view.volumes) {
+    const size_t i = status.volumes.size();
+    status.volumes.push_back({of.open, of.bytes_read / 1024, of.bytes_written / 1024, {}});
+    if (i < view.snapshot.volumes.size()) {
+      status.volumes.back().nbd = nbd_uris(settings.nbd, settings.tls, settings.node,
+                                           fmt::format("{}/{}", settings.name, view.snapshot.volumes[i].number));
+    }
+  }
   status.digests = view.digests;
   status.disk_open = view.disk_open;
   status.rot_found_kib = view.wrong_blocks * kBlockBytes / 1024;

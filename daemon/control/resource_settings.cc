@@ -135,7 +135,8 @@ Result<ResourceSettings> settings_for(const config::Resource& resource, const co
   settings.id = resource.id;
   settings.core = core_config(resource, self);
   settings.links = link_settings(resource, self, secret.value());
-  for (const config::NbdListen& listen : self.nbd) settings.nbd.push_back({listen.unix_path, host_port(listen.tcp)});
+  for (const config::NbdListen& listen : self.nbd)
+    settings.nbd.push_back({listen.unix_path, host_port(listen.tcp), listen.systemd, listen.vsock_port});
   const config::Volume& volume = self.volumes.front();
   settings.disk = volume.disk;
   settings.volume = volume.number;

@@ -251,6 +251,8 @@ void resource_text(const ResourceStatus& status, std::string& out) {
     if (i < status.volumes.size() && status.volumes[i].open) out += " open:yes";
     if (!snapshot.quorum) out += " quorum:no";
     out += "\n";
+    if (snapshot.role != Role::primary || i >= status.volumes.size()) continue;
+    for (const std::string& uri : status.volumes[i].nbd) out += fmt::format("    nbd:{}\n", uri);
   }
   for (const PeerSnapshot& peer : snapshot.peers) peer_text(status, peer, out);
   for (const VoterSnapshot& voter : snapshot.without_seat) {

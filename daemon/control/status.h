@@ -49,6 +49,7 @@ struct VolumeStatus {  // what clients do with it, since up
   bool open = false;
   uint64_t read_kib = 0;
   uint64_t written_kib = 0;
+  std::vector<std::string> nbd;  // URIs under which clients find it while this node is Primary
 };
 
 struct ResourceStatus {

@@ -120,6 +120,7 @@ json device_json(const ResourceStatus& status, size_t volume) {
   out["disk-state"] = to_text(snapshot.disk);
   out["client"] = false;
   out["open"] = clients.open;
+  out["nbd"] = clients.nbd;
   out["quorum"] = snapshot.quorum;
   out["size"] = snapshot.volumes[volume].size_bytes / 1024;
   out["read"] = clients.read_kib;

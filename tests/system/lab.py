@@ -89,6 +89,7 @@ class Process:
     def __init__(self, name, argv, log, outlive=False, user=None):
         self.name, self.argv, self.log = name, [str(word) for word in argv], Path(log)
         self.outlive, self.user = outlive, user
+        self.closes = True  # descriptors of this process
         self.child = None
         self.paused = False
 
@@ -97,7 +98,7 @@ class Process:
         expect(shutil.which(self.argv[0]), f"{self.argv[0]} is missing")
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
-                self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, user=self.user,
+                self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, user=self.user, close_fds=self.closes,
                 group=self.user, extra_groups=[] if self.user else None, cwd="/",
                 preexec_fn=None if self.outlive else _die_with_parent)
         self.paused = False

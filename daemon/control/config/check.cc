@@ -92,10 +92,11 @@ void check_host(const ResourceDraft& resource, const HostDraft& host, SharedUse&
     use.port(host.name.value, {address, at});
   }
   for (const Placed<NbdListen>& listen : host.nbd) {
-    if (listen.value.unix_path.empty()) {
+    if (listen.value.is_tcp()) {
       use.port(host.name.value, {listen.value.tcp, listen.at});
     } else {
-      use.path(host.name.value, "socket", listen.value.unix_path, listen.at);
+      use.path(host.name.value, "socket", listen.value.unix_path.empty() ? listen.value.to_string() : listen.value.unix_path,
+               listen.at);
     }
   }
   check_volumes(resource, host, use);

@@ -42,8 +42,8 @@ void read_nbd(const Statement& statement, HostDraft& host, Complaints& complaint
     host.nbd.push_back({*listen, word->at});
     return;
   }
-  complaints.error(word->at, fmt::format("\"{}\" is not an address to listen on: unix:PATH (at most 107 bytes) or "
-                                         "HOST:PORT",
+  complaints.error(word->at, fmt::format("\"{}\" is not an address to listen on: unix:PATH (at most 107 bytes), HOST:PORT, "
+                                         "systemd:NAME or vsock:PORT",
                                          word->text));
 }
 

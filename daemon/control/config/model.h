@@ -31,9 +31,13 @@ struct Endpoint {
   friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
 };
 
+// One of: a unix socket, TCP, a socket of systemd by its FileDescriptorName, AF_VSOCK.
 struct NbdListen {
-  std::string unix_path;  // empty: `tcp` is meant
+  std::string unix_path;
   Endpoint tcp;
+  std::string systemd;
+  uint32_t vsock_port = 0;
+  bool is_tcp() const { return unix_path.empty() && systemd.empty() && vsock_port == 0; }
   std::string to_string() const;
   friend bool operator==(const NbdListen&, const NbdListen&) = default;
 };

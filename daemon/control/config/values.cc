@@ -117,15 +117,27 @@ std::optional<Endpoint> parse_endpoint(std::string_view text, bool any_host) {
 
 std::optional<NbdListen> parse_nbd(std::string_view text) {
   constexpr std::string_view kUnix = "unix:";
+  constexpr std::string_view kSystemd = "systemd:";
+  constexpr std::string_view kVsock = "vsock:";
   constexpr size_t kLongestSocketPath = 107;  // sun_path less its end
   if (text.substr(0, kUnix.size()) == kUnix) {
     text.remove_prefix(kUnix.size());
     if (text.empty() || text.size() > kLongestSocketPath) return std::nullopt;
-    return NbdListen{std::string(text), {}};
+    return NbdListen{std::string(text), {}, {}, 0};
+  }
+  if (text.starts_with(kSystemd)) {
+    const std::string_view name = text.substr(kSystemd.size());
+    if (!is_name(name)) return std::nullopt;
+    return NbdListen{"", {}, std::string(name), 0};
+  }
+  if (text.starts_with(kVsock)) {
+    const std::optional<int64_t> port = parse_number(text.substr(kVsock.size()));
+    if (!port || *port < 1 || *port >= UINT32_MAX) return std::nullopt;
+    return NbdListen{"", {}, {}, static_cast<uint32_t>(*port)};
   }
   std::optional<Endpoint> tcp = parse_endpoint(text, true);
   if (!tcp) return std::nullopt;
-  return NbdListen{"", *tcp};
+  return NbdListen{"", *tcp, {}, 0};
 }
 
 bool is_name(std::string_view text) {
@@ -165,6 +177,10 @@ std::string Endpoint::to_string() const {
   return fmt::format("{}:{}", host, port);
 }
 
-std::string NbdListen::to_string() const { return unix_path.empty() ? tcp.to_string() : "unix:" + unix_path; }
+std::string NbdListen::to_string() const {
+  if (!unix_path.empty()) return "unix:" + unix_path;
+  if (!systemd.empty()) return "systemd:" + systemd;
+  return vsock_port != 0 ? "vsock:" + std::to_string(vsock_port) : tcp.to_string();
+}
 
 }  // namespace lockstep::config

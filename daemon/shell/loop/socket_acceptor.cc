@@ -15,8 +15,8 @@ constexpr Duration kCrowdedPause = milliseconds(10);
 constexpr Duration kNoDescriptorsPause = milliseconds(100);
 }  // namespace
 
-SocketAcceptor::SocketAcceptor(EventLoop& loop, UniqueFd listening, Accepted accepted)
-    : loop_(loop), fd_(std::move(listening)), accepted_(std::move(accepted)) {
+SocketAcceptor::SocketAcceptor(EventLoop& loop, UniqueFd listening, Accepted accepted, Socket whose)
+    : loop_(loop), fd_(std::move(listening)), accepted_(std::move(accepted)), whose_(whose) {
   loop_.watch(fd_.get(), EPOLLIN, *this);
 }
 
@@ -24,7 +24,7 @@ SocketAcceptor::~SocketAcceptor() {
   if (rest_timer_.value != 0) loop_.cancel(rest_timer_);
   loop_.unwatch(fd_.get());
   // A ring lets go of the socket a moment after we do, and would keep it listening until then.
-  static_cast<void>(::shutdown(fd_.get(), SHUT_RDWR));
+  if (whose_ == Socket::ours) static_cast<void>(::shutdown(fd_.get(), SHUT_RDWR));
 }
 
 void SocketAcceptor::on_ready(uint32_t) {

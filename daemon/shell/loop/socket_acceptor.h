@@ -16,8 +16,10 @@ class SocketAcceptor final : public FdHandler {
   enum class Owner { has_room, crowded };
   using Accepted = std::function<Owner(UniqueFd)>;
 
+  // A socket of somebody else's goes on listening when this is gone.
+  enum class Socket { ours, of_another };
   // `loop` outlives it. `accepted` may not destroy it.
-  SocketAcceptor(EventLoop& loop, UniqueFd listening, Accepted accepted);
+  SocketAcceptor(EventLoop& loop, UniqueFd listening, Accepted accepted, Socket whose = Socket::ours);
   ~SocketAcceptor() override;
   SocketAcceptor(const SocketAcceptor&) = delete;
   SocketAcceptor& operator=(const SocketAcceptor&) = delete;
@@ -31,6 +33,7 @@ class SocketAcceptor final : public FdHandler {
   EventLoop& loop_;
   UniqueFd fd_;
   Accepted accepted_;
+  Socket whose_;
   TimerId rest_timer_;
 };
 

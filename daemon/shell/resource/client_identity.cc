@@ -4,6 +4,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <linux/vm_sockets.h>
+
 #include <array>
 
 #include <fmt/format.h>
@@ -33,6 +35,7 @@ std::string client_identity(int fd) {
   socklen_t size = sizeof where;
   if (::getpeername(fd, reinterpret_cast<sockaddr*>(&where), &size) != 0) return "unknown";
   if (where.ss_family == AF_INET || where.ss_family == AF_INET6) return address_of(where);
+  if (where.ss_family == AF_VSOCK) return fmt::format("vm {}", reinterpret_cast<const sockaddr_vm&>(where).svm_cid);
   ucred who{};
   size = sizeof who;
   if (where.ss_family != AF_UNIX || ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0) return "unknown";

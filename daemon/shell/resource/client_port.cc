@@ -1,55 +1,33 @@
 #include "shell/resource/client_port.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "shell/link/address.h"
 #include "shell/loop/log.h"
 #include "shell/resource/client_connection.h"
+#include "shell/resource/client_listening.h"
 
 namespace lockstep {
 
-namespace {
-
-// A socket that a dead daemon left is replaced; one that somebody listens on is not.
-Result<UniqueFd> listen_unix(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) return Error{ENAMETOOLONG, "bind"};
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd.ok()) return Error{errno, "socket"};
-  const auto* where = reinterpret_cast<const sockaddr*>(&address);
-  if (::connect(fd.get(), where, sizeof address) == 0) return Error{EADDRINUSE, "bind"};
-  fd = UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!fd.ok()) return Error{errno, "socket"};
-  struct stat what {};
-  if (::lstat(path.c_str(), &what) == 0 && S_ISSOCK(what.st_mode)) ::unlink(path.c_str());
-  if (::bind(fd.get(), where, sizeof address) != 0) return Error{errno, "bind"};
-  if (::chmod(path.c_str(), 0660) != 0) return Error{errno, "chmod"};
-  if (::listen(fd.get(), 1024) != 0) return Error{errno, "listen"};
-  return fd;
-}
-
-}  // namespace
-
 class ClientListener {
  public:
-  ClientListener(ClientPort& port, UniqueFd fd, std::string unix_path)
+  // `unix_path`: a socket file that is ours.
+  ClientListener(ClientPort& port, UniqueFd fd, std::string unix_path, SocketAcceptor::Socket whose)
       : unix_path_(std::move(unix_path)),
-        acceptor_(port.loop_, std::move(fd), [&port, tcp = unix_path_.empty()](UniqueFd client) {
-          if (tcp) set_no_delay(client.get());
-          if (tcp)
-            set_dead_peer_limits(client.get(), kIdleSeconds,
-                                 kGoneMilliseconds);  // or a client whose machine died would stay for ever
-          return port.accepted(std::move(client), !tcp);
-        }) {}
+        family_(local_address(fd.get()).storage.ss_family),
+        acceptor_(
+            port.loop_, std::move(fd),
+            [this, &port](UniqueFd client) {
+              if (family_ == AF_INET || family_ == AF_INET6) {
+                set_no_delay(client.get());
+                // Or a client whose machine died would stay for ever.
+                set_dead_peer_limits(client.get(), kIdleSeconds, kGoneMilliseconds);
+              }
+              return port.accepted(std::move(client), family_ == AF_UNIX);
+            },
+            whose) {}
   ~ClientListener() {
     if (!unix_path_.empty()) ::unlink(unix_path_.c_str());
   }
@@ -58,6 +36,7 @@ class ClientListener {
   static constexpr int kIdleSeconds = 15;
   static constexpr int kGoneMilliseconds = 60 * 1000;  // without a sign, or with replies that are not taken
   std::string unix_path_;
+  sa_family_t family_;
   SocketAcceptor acceptor_;
 };
 
@@ -88,13 +67,14 @@ ClientPort::~ClientPort() {
 Result<void> ClientPort::start() {
   listeners_.clear();
   for (const NbdAddress& address : settings_.nbd) {
-    const bool local = !address.unix_path.empty();
-    Result<UniqueFd> fd = local ? listen_unix(address.unix_path) : listen_on(address.tcp);
-    if (!fd) {
-      refused_address_ = local ? "unix:" + address.unix_path : address.tcp.host + ":" + address.tcp.port;
-      return fd.error();
+    auto sockets = listen_for_clients(address);
+    if (!sockets) {
+      refused_address_ = to_text(address);
+      return sockets.error();
     }
-    listeners_.push_back(std::make_unique<ClientListener>(*this, std::move(fd).value(), address.unix_path));
+    const auto whose = address.systemd.empty() ? SocketAcceptor::Socket::ours : SocketAcceptor::Socket::of_another;
+    for (UniqueFd& socket : sockets.value())
+      listeners_.push_back(std::make_unique<ClientListener>(*this, std::move(socket), address.unix_path, whose));
   }
   return {};
 }

@@ -15,9 +15,12 @@
 
 namespace lockstep {
 
+// One of: a unix socket, TCP, a socket of systemd by its FileDescriptorName, AF_VSOCK.
 struct NbdAddress {
-  std::string unix_path;  // empty: `tcp` is meant
+  std::string unix_path;
   HostPort tcp;
+  std::string systemd;
+  uint32_t vsock_port = 0;
 };
 
 struct ResourceSettings {
