@@ -44,7 +44,7 @@ class ClientPortTest : public testing::Test {
     ASSERT_NE(::mkdtemp(name.data()), nullptr);
     directory = name;
     settings.name = "r0";
-    settings.nbd = {{directory / "nbd.sock", {}}};
+    settings.nbd = {{directory / "nbd.sock", {}, {}, 0}};
     settings.client_look = milliseconds(2);
     settings.pool_bytes = 64 * 1024;
   }
