@@ -219,8 +219,9 @@ class FakeSink : public RequestSink {
 // A session with its surroundings, and the client's side of the connection.
 class Connection {
  public:
-  explicit Connection(SessionLimits limits = {}, size_t pool_bytes = 256u << 20)
-      : limits_(limits), pool(pool_bytes), session(std::make_unique<Session>(directory, sink, pool, limits)) {}
+  explicit Connection(SessionLimits limits = {}, size_t pool_bytes = 256u << 20, TlsPolicy tls = TlsPolicy::off)
+      : limits_(limits), pool(pool_bytes), session(std::make_unique<Session>(directory, sink, pool, limits, tls)) {}
+  explicit Connection(TlsPolicy tls) : Connection({}, 256u << 20, tls) {}
   ~Connection() {
     sink.requests.clear();
     session.reset();
