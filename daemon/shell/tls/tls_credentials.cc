@@ -16,6 +16,7 @@ std::optional<std::string> contents(const std::string& path, std::string& wrong)
   errno = 0;
   std::ifstream file(path, std::ios::binary);
   std::ostringstream text;
+  if (file && file.peek() == std::ifstream::traits_type::eof() && !file.bad()) return std::string();  // << calls it a failure
   if (file) text << file.rdbuf();
   if (file && !file.bad() && text.good()) return text.str();
   wrong = fmt::format("cannot read {}: {}", path, std::strerror(errno != 0 ? errno : EIO));
