@@ -91,6 +91,7 @@ void ClientConnection::on_ready(uint32_t events) {
 
 // The time that it may take is that of the negotiation.
 void ClientConnection::shake_hands() {
+  if (!session_.wants_tls()) return update_watch();  // it was shut down a moment ago
   switch (stream_.tls()->handshake()) {
     case TlsSession::Progress::done:
       return secured();
