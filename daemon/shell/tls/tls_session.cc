@@ -152,10 +152,13 @@ ssize_t TlsSession::receive_record(void* data, size_t size) {
 
 ssize_t TlsSession::receive(std::span<const iovec> parts) {
   size_t total = 0;
+  untold_ = false;
   for (const iovec& part : parts) {
     for (size_t at = 0; at < part.iov_len;) {
       const ssize_t n = receive_record(static_cast<std::byte*>(part.iov_base) + at, part.iov_len - at);
-      if (n <= 0) return total > 0 ? static_cast<ssize_t>(total) : n;
+      if (n <= 0 && total == 0) return n;
+      untold_ = n <= 0 && (ended_ || cut_off_);
+      if (n <= 0) return static_cast<ssize_t>(total);
       at += static_cast<size_t>(n);
       total += static_cast<size_t>(n);
     }

@@ -45,7 +45,7 @@ class TlsSession {
   ssize_t send(std::span<const iovec> parts);
   // Tells the other side that no more comes, if that can be said at once.
   void say_goodbye();
-  bool pending() const { return gnutls_record_check_pending(session_) > 0; }
+  bool pending() const { return gnutls_record_check_pending(session_) > 0 || untold_; }
   // More bytes of the stream than that have not been received: those in part of a record.
   size_t unread_in_part() const { return pulled_ + gnutls_record_check_pending(session_); }
 
@@ -78,6 +78,7 @@ class TlsSession {
   bool established_ = false;
   bool ended_ = false;
   bool cut_off_ = false;
+  bool untold_ = false;  // the end came behind bytes, and the next receive() gives it
   bool unsent_ = false;  // a record that the socket had no room for
   size_t pulled_ = 0;    // bytes since the last whole record
   std::string failure_;
