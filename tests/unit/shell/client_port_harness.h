@@ -69,6 +69,7 @@ class ClientPortTest : public testing::Test {
     upstream.list = [] { return std::vector<nbd::ExportListing>{{"r0/0", ""}}; };
     upstream.reads_wait = [this] { return reads_wait; };
     port = std::make_unique<ClientPort>(*loop, settings, std::move(upstream));
+    if (keys) port->secure_by(std::move(keys));
     ASSERT_TRUE(port->start().ok());
   }
 
@@ -155,6 +156,7 @@ class ClientPortTest : public testing::Test {
   ResourceSettings settings;
   std::unique_ptr<EventLoop> loop;
   std::unique_ptr<ClientPort> port;
+  std::unique_ptr<TlsStore> keys;  // for the port, where settings.tls is not off
   std::vector<std::pair<ClientRequest, BufferRef>> submitted;
   bool reads_wait = false;
   Bytes received;        // by the last receive()

@@ -232,6 +232,21 @@ TEST(TlsSession, WhoHasSaidGoodbyeMayStillBeAnswered) {
   EXPECT_EQ(came, data);
 }
 
+// No event tells of a goodbye that was in the socket with the bytes, while the socket stays open.
+TEST(TlsSession, AnEndBehindBytesIsPending) {
+  TlsPair pair;
+  ASSERT_NO_FATAL_FAILURE(pair.established());
+  const Bytes data = random_bytes(100, 9);
+  ASSERT_EQ(send(*pair.client, data), 100);
+  pair.client->say_goodbye();
+  Bytes came(1000);
+  ASSERT_EQ(receive(*pair.server, came), 100);
+  EXPECT_FALSE(readable(pair.fds.first.get()));
+  EXPECT_TRUE(pair.server->pending());
+  EXPECT_EQ(receive(*pair.server, came), 0);
+  EXPECT_FALSE(pair.server->pending()) << "it has been told";
+}
+
 TEST(TlsSession, AStreamThatJustEndsWasCutOff) {
   TlsPair pair;
   ASSERT_NO_FATAL_FAILURE(pair.established());
