@@ -200,6 +200,7 @@ TEST(StartTls, WhatWasAgreedInTheClearIsForgotten) {
     EXPECT_TRUE(is.context_export.empty());
     EXPECT_TRUE(is.no_zeroes);
     connection.send(request(Command::read, 5, 0, 512));
+    ASSERT_EQ(connection.sink.requests.size(), 1u);
     const Request read = connection.next();
     connection.session->complete(read.slot, 0, connection.data(512, 9));
     Reader in(connection.receive());

@@ -115,7 +115,7 @@ TEST_F(OldWritesUnderTls, AChangeThatHasBegunToArriveCounts) {
 // Behind more requests than a session takes at once: in a record that is decrypted in part, and in the socket.
 TEST_F(OldWritesUnderTls, AChangeThatWaitsInARecordOrInTheSocketCounts) {
   settings.core.max_client_ops = 200;
-  for (const size_t flushes : {size_t{400}, size_t{3000}}) {
+  for (const size_t flushes : {size_t{400}, size_t{5000}}) {
     SCOPED_TRACE(flushes);
     start();
     const SecretClient old = open_secret("alice");

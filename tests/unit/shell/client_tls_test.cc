@@ -97,8 +97,29 @@ TEST_F(ClientTlsTest, APipelineIsServedToTheEndWhileMemoryIsShort) {
   EXPECT_EQ(writes, kWrites + 1);
 }
 
-// All is in one record, and more than a session takes at once: 256 requests.
-TEST_F(ClientTlsTest, WhatIsLeftInARecordIsServedWithoutAnotherEvent) {
+// A request waits for memory, and the rest of it is in a record that is decrypted: the socket is empty, and no event comes any more.
+TEST_F(ClientTlsTest, WhatIsLeftInARecordGoesOnWhenThereIsMemory) {
+  settings.shared_writers = true;
+  start();
+  const UniqueFd hog = open_export();
+  send(hog, request(nbd::Command::write, 32 << 20, 32 * 1024, 32 * 1024));
+  send(hog, request(nbd::Command::write, 33 << 20, 16 * 1024, 16 * 1024));
+  ASSERT_TRUE(until([&] { return submitted.size() == 2; }));
+  const SecretClient client = open_secret("alice");
+  Bytes all = request(nbd::Command::write, 0, 16 * 1024, 16 * 1024);  // takes what memory is left
+  const Bytes second = request(nbd::Command::write, 1 << 20, 31 * 512, 31 * 512);
+  all.insert(all.end(), second.begin(), second.end());
+  ASSERT_LT(all.size(), 2u * 16384) << "the second ends where the second record does";
+  send(client, all);
+  ASSERT_TRUE(until([&] { return submitted.size() == 3; }));
+  looks(5);
+  ASSERT_EQ(submitted.size(), 3u);
+  answer_first();
+  EXPECT_TRUE(until([&] { return submitted.size() == 3; })) << "it was forgotten";
+}
+
+// More than a session takes at once (256 requests) is in one record.
+TEST_F(ClientTlsTest, MoreRequestsThanItTakesAtOnceAreServedOneAfterTheOther) {
   start();
   const SecretClient client = open_secret("alice");
   constexpr size_t kFlushes = 580;  // 16240 bytes
