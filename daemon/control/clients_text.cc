@@ -97,7 +97,7 @@ std::string clients_json_text(const std::string& resource, const std::vector<Cli
   shown["name"] = resource;
   shown["clients"] = nlohmann::ordered_json::array();
   for (const ClientView& is : all) shown["clients"].push_back(json_of(is));
-  return shown.dump(2) + "\n";
+  return shown.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";  // a client's name may be any bytes
 }
 
 }  // namespace lockstep
