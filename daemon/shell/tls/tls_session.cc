@@ -16,6 +16,7 @@ namespace lockstep {
 namespace {
 
 constexpr size_t kRecordBytes = 16384;
+constexpr unsigned kMostWarnings = 16;
 constexpr const char* kForNodes = "NORMAL:-VERS-ALL:+VERS-TLS1.3";
 constexpr const char* kForClients = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%NO_TICKETS";
 constexpr const char* kForClientsWithKeys = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%NO_TICKETS:+ECDHE-PSK:+DHE-PSK:+PSK";
@@ -141,8 +142,7 @@ ssize_t TlsSession::receive_record(void* data, size_t size) {
       errno = EAGAIN;
       return -1;
     }
-    const bool goes_on = n != GNUTLS_E_REHANDSHAKE && gnutls_error_is_fatal(static_cast<int>(n)) == 0;
-    if (goes_on) continue;
+    if (n == GNUTLS_E_INTERRUPTED || (n == GNUTLS_E_WARNING_ALERT_RECEIVED && ++warnings_ <= kMostWarnings)) continue;
     if (n == GNUTLS_E_FATAL_ALERT_RECEIVED) failure_ = why(static_cast<int>(n));
     cut_off_ = true;
     errno = ECONNRESET;

@@ -80,7 +80,8 @@ class TlsSession {
   bool cut_off_ = false;
   bool untold_ = false;  // the end came behind bytes, and the next receive() gives it
   bool unsent_ = false;  // a record that the socket had no room for
-  size_t pulled_ = 0;    // bytes since the last whole record
+  unsigned warnings_ = 0;
+  size_t pulled_ = 0;  // bytes since the last whole record
   std::string failure_;
   std::vector<std::byte> record_;  // small parts are sent together
 };

@@ -88,6 +88,20 @@ TEST_F(TlsLateTest, AWarningDoesNoHarm) {
   EXPECT_EQ(came, data);
 }
 
+// Nobody may keep the loop busy with them.
+TEST_F(TlsLateTest, WarningsWithoutEndDo) {
+  ASSERT_NO_FATAL_FAILURE(establish("+VERS-TLS1.2"));
+  Bytes came;
+  int end = EAGAIN;
+  int warnings = 0;
+  for (; warnings < 1000 && end == EAGAIN; ++warnings) {
+    gnutls_alert_send(client->session(), GNUTLS_AL_WARNING, GNUTLS_A_USER_CANCELED);
+    end = receive_until_dry(came);
+  }
+  EXPECT_EQ(end, ECONNRESET);
+  EXPECT_GT(warnings, 2);
+}
+
 // Known: a client asks for new keys while a record of ours is half sent.
 TEST_F(TlsLateTest, DISABLED_NewKeysMayBeAskedForWhileARecordIsHalfSent) {
   ASSERT_NO_FATAL_FAILURE(establish("+VERS-TLS1.3"));
