@@ -120,6 +120,19 @@ TEST_F(TlsPeersTest, NobodySpeaksLessThanTls12) {
   EXPECT_EQ(shake_hands(*server, old).first, Progress::failed);
 }
 
+// Half a second of the loop's time for a few bytes that cost the client nothing (CVE-2002-20001): finite fields are not offered.
+TEST_F(TlsPeersTest, NobodyMakesItCountInFiniteFields) {
+  for (const char* group : {":+GROUP-FFDHE2048", ":+GROUP-FFDHE8192"}) {
+    for (const Side side : {Side::server_for_clients, Side::server_for_nodes}) {
+      fds = narrow_pair();
+      serve(keys.files("server", ca.server(), ca.pem()), side);
+      PlainClient caller(fds.second.get(), std::string(kTls13) + ":-GROUP-ALL" + group);
+      caller.shows(keys.files("client", ca.client(), ""));
+      EXPECT_EQ(shake_hands(*server, caller).first, Progress::failed);
+    }
+  }
+}
+
 // --- servers' certificates -------------------------------------------------------------------------------
 
 TEST_F(TlsPeersTest, AServerOfAnotherAuthorityIsNotBelieved) {
