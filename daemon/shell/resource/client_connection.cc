@@ -140,7 +140,7 @@ void ClientConnection::read_some() {
       bytes_received_ += static_cast<uint64_t>(n);
       session_.received(static_cast<size_t>(n));
       // A short read has emptied the socket; asking again would cost a system call to hear so.
-      if (static_cast<size_t>(n) < to.size()) return note_backlog(0);
+      if (static_cast<size_t>(n) < to.size()) return note_rest();
       continue;
     }
     if (n == 0) {
@@ -149,10 +149,13 @@ void ClientConnection::read_some() {
     }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) close();
-    return note_backlog(0);
+    return note_rest();
   }
   note_backlog();
 }
+
+// After all that could be received: in the clear that was all. Of a TLS record part may have come.
+void ClientConnection::note_rest() { return stream_.tls() != nullptr ? note_backlog() : note_backlog(0); }
 
 void ClientConnection::note_backlog(uint64_t in_socket) {
   const uint64_t unjudged = session_.unjudged_bytes();

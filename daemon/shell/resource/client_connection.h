@@ -78,6 +78,7 @@ class ClientConnection final : public FdHandler, public nbd::RequestSink, public
   void refuse_change(const nbd::Request& request, int error_number, std::string_view why);
   void note_backlog(uint64_t in_socket);
   void note_backlog();
+  void note_rest();
   bool comes_late(const Range& range) const;
 
   ClientPort& port_;

@@ -28,7 +28,7 @@ class SocketStream {
   }
   TlsSession* tls() const { return tls_.get(); }  // null: in the clear
 
-  // As readv() and sendmsg(). A short count of receive() has emptied the socket, or there is an error that the next call gives.
+  // As readv() and sendmsg(). In the clear a short count of receive() has emptied the socket, or there is an error that the next call gives.
   ssize_t receive(std::span<const iovec> parts);
   ssize_t send(std::span<const iovec> parts);
   // Bytes are here that the event loop will not announce.

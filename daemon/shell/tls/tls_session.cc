@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/endian.h"
 #include "shell/tls/tls_names.h"
 
 namespace lockstep {
@@ -62,8 +63,20 @@ ssize_t TlsSession::pull(gnutls_transport_ptr_t self, void* data, size_t size) {
   auto* is = static_cast<TlsSession*>(self);
   const ssize_t n = ::recv(is->fd_, data, size, 0);
   if (n < 0) gnutls_transport_set_errno(is->session_, errno);
-  if (n > 0) is->pulled_ += static_cast<size_t>(n);
+  if (n > 0) is->count(std::span(static_cast<const std::byte*>(data), static_cast<size_t>(n)));
   return n;
+}
+
+// A record is a head of five bytes, the last two of which say how many follow.
+void TlsSession::count(std::span<const std::byte> pulled) {
+  while (!pulled.empty()) {
+    const size_t whole = pulled_ < head_.size() ? head_.size() : head_.size() + get_be<uint16_t>(head_.data() + 3);
+    const size_t now = std::min(pulled.size(), whole - pulled_);
+    if (pulled_ < head_.size()) std::copy_n(pulled.begin(), now, head_.begin() + static_cast<ptrdiff_t>(pulled_));
+    pulled_ += now;
+    pulled = pulled.subspan(now);
+    if (pulled_ >= head_.size() && pulled_ == head_.size() + get_be<uint16_t>(head_.data() + 3)) pulled_ = 0;
+  }
 }
 
 ssize_t TlsSession::push(gnutls_transport_ptr_t self, const giovec_t* parts, int count) {
@@ -86,7 +99,6 @@ TlsSession::Progress TlsSession::handshake() {
     if (result == GNUTLS_E_SUCCESS) {
       if (!is_expected()) return Progress::failed;
       established_ = true;
-      pulled_ = 0;
       return Progress::done;
     }
     if (result == GNUTLS_E_AGAIN) return wants_output() ? Progress::needs_output : Progress::needs_input;
@@ -131,13 +143,9 @@ ssize_t TlsSession::receive_record(void* data, size_t size) {
   if (ended_) return 0;
   for (;;) {
     const ssize_t n = cut_off_ ? GNUTLS_E_PREMATURE_TERMINATION : gnutls_record_recv(session_, data, size);
-    if (n > 0) {
-      if (gnutls_record_check_pending(session_) == 0) pulled_ = 0;
-      return n;
-    }
+    if (n > 0) return n;
     if (n == 0) {
       ended_ = true;
-      pulled_ = 0;
       return 0;
     }
     if (n == GNUTLS_E_AGAIN) {

@@ -38,15 +38,15 @@ class TlsSession {
   // when this side believes to be through.
   const std::string& failure() const { return failure_; }
 
-  // Once established. Bytes; 0 at an end that the other side has announced; -1 and errno, EAGAIN for later. A short count has taken all that
-  // is here. A stream that just ends was cut off: ECONNRESET.
+  // Once established. Bytes; 0 at an end that the other side has announced; -1 and errno, EAGAIN for later. After a short count, or
+  // EAGAIN, part of a record may be here, and behind a change of keys there may be more. A stream that just ends was cut off: ECONNRESET.
   ssize_t receive(std::span<const iovec> parts);
   // Takes some of it, or -1 and errno. After EAGAIN the next call has to begin with the same bytes.
   ssize_t send(std::span<const iovec> parts);
   // Tells the other side that no more comes, if that can be said at once.
   void say_goodbye();
   bool pending() const { return gnutls_record_check_pending(session_) > 0 || untold_; }
-  // More bytes of the stream than that have not been received: those in part of a record.
+  // Bytes that have been taken from the socket and have not been received: of a record that is not whole (with its head), or of one that is.
   size_t unread_in_part() const { return pulled_ + gnutls_record_check_pending(session_); }
 
   // Who the other side has proved to be: as the client list shows it, and as an allow list may name it.
@@ -63,6 +63,7 @@ class TlsSession {
  private:
   static ssize_t pull(gnutls_transport_ptr_t self, void* data, size_t size);
   static ssize_t push(gnutls_transport_ptr_t self, const giovec_t* parts, int count);
+  void count(std::span<const std::byte> pulled);
   static int wait(gnutls_transport_ptr_t self, unsigned milliseconds);
   bool set_up(Side side);
   bool is_expected();
@@ -81,7 +82,8 @@ class TlsSession {
   bool untold_ = false;  // the end came behind bytes, and the next receive() gives it
   bool unsent_ = false;  // a record that the socket had no room for
   unsigned warnings_ = 0;
-  size_t pulled_ = 0;  // bytes since the last whole record
+  size_t pulled_ = 0;                // bytes of a record that is not whole yet
+  std::array<std::byte, 5> head_{};  // the first of them
   std::string failure_;
   std::vector<std::byte> record_;  // small parts are sent together
 };
