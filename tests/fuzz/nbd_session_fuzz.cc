@@ -1,7 +1,7 @@
 // A whole NBD session under a hostile client and an owner that answers when and how it likes. The input is a
 // script: its first byte chooses how the session begins, then each step is an operation. Besides what the
-// sanitizers see, this checks that no bound is exceeded, that a request is answered once at most, and that
-// every session comes to its end.
+// sanitizers see, this checks that no bound is exceeded, that every session comes to its end, and by
+// ReplyReader that the client gets for each request its own answer, once.
 #include <fuzzer/FuzzedDataProvider.h>
 
 #include <algorithm>
@@ -15,6 +15,7 @@
 
 #include "base/endian.h"
 #include "nbd/session.h"
+#include "nbd_reply_reader.h"
 
 namespace {
 
@@ -141,9 +142,9 @@ class Run {
     }
     switch (input_.ConsumeIntegralInRange<int>(0, 15)) {
       case 0:
-        return session_.shutdown();
+        return shut_down();
       case 1:
-        return session_.abandon();
+        return abandon();
       case 2:
         return session_.peer_closed();
     }
@@ -209,6 +210,7 @@ class Run {
       if (target.empty()) return;
       const size_t count = std::min(target.size(), bytes.size() - sent);
       std::memcpy(target.data(), bytes.data() + sent, count);
+      reader_.sent(target.first(count));
       sent += count;
       session_.received(count);
     }
@@ -222,6 +224,19 @@ class Run {
     complete(request, input_.ConsumeBool() ? 0 : input_.ConsumeIntegral<uint8_t>());
   }
 
+  // What is unanswered fails now, and what the owner says of it later is told to nobody.
+  void shut_down() {
+    if (!given_up_) failed_ += owner_.requests.size();
+    given_up_ = true;
+    session_.shutdown();
+  }
+
+  void abandon() {
+    given_up_ = abandoned_ = true;
+    session_.abandon();
+    CHECK(session_.finished() && !session_.has_output());
+  }
+
   void complete(const Request& request, int error) {
     if (error == 0 && request.type == RequestType::block_status) {
       std::vector<ContextStatus> known;
@@ -232,8 +247,9 @@ class Run {
     if (error == 0 && request.type == RequestType::read) {
       data = pool_.allocate(request.length);
       if (!data) error = ENOMEM;
-      if (data) std::memset(data->data(), 0, request.length);
+      if (data) fill_from_volume(data->bytes().first(request.length), request.offset);
     }
+    if (error != 0 && !given_up_) ++failed_;
     session_.complete(request.slot, error, std::move(data));
   }
 
@@ -255,9 +271,7 @@ class Run {
       for (size_t i = 0; i < used && taken < most; ++i) {
         CHECK(vectors[i].iov_len > 0);
         const size_t part = std::min(most - taken, vectors[i].iov_len);
-        // Reads every byte, so that the sanitizer sees each of them.
-        const auto* bytes = static_cast<const uint8_t*>(vectors[i].iov_base);
-        for (size_t k = 0; k < part; ++k) checksum_ = checksum_ * 31u + bytes[k];
+        reader_.received({static_cast<const std::byte*>(vectors[i].iov_base), part});
         taken += part;
       }
       session_.consume(taken);
@@ -285,6 +299,11 @@ class Run {
       complete(request, EIO);
     }
     CHECK(session_.finished() && session_.outstanding() == 0);
+    if (abandoned_) return;
+    reader_.closed(!given_up_);
+    if (!reader_.sees()) return;
+    CHECK(reader_.answered() >= owner_.submitted);
+    CHECK(reader_.failed() >= failed_);
   }
 
   FuzzedDataProvider input_;
@@ -295,7 +314,10 @@ class Run {
   Session session_;
   bool extended_ = false;
   uint64_t next_cookie_ = 1;
-  volatile unsigned checksum_ = 0;
+  ReplyReader reader_{kVolumeBytes};
+  size_t failed_ = 0;  // requests that the client must have seen fail
+  bool given_up_ = false;
+  bool abandoned_ = false;
 };
 
 }  // namespace
