@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -55,44 +56,61 @@ class Owner : public RequestSink {
     CHECK((request.offset | request.length) % 512 == 0);
     CHECK((request.type == RequestType::write) == static_cast<bool>(request.payload));
     if (request.payload) CHECK(request.payload->size() == request.length);
-    requests.push_back(std::move(request));
     ++submitted;
+    if (answers_at_once) return at_once(request);
+    requests.push_back(std::move(request));
   }
+  bool answers_at_once = false;
+  std::function<void(const Request&)> at_once;
   std::vector<Request> requests;
   size_t submitted = 0;
   int was_opened = 0;
 };
 
-enum class Opening : uint8_t { plain = 1, structured = 2, extended = 3 };
+using Bytes = std::vector<std::byte>;
 
-std::vector<std::byte> opening(Opening how) {
-  std::vector<std::byte> out;
-  const auto be = [&out](auto value) {
-    out.resize(out.size() + sizeof(value));
-    put_be(out.data() + out.size() - sizeof(value), value);
-  };
-  const auto option = [&](Option code, uint32_t length) {
-    be(kMagicOption);
-    be(static_cast<uint32_t>(code));
-    be(length);
-  };
-  const auto text = [&](std::string_view what) {
-    be(static_cast<uint32_t>(what.size()));
-    for (char c : what) out.push_back(static_cast<std::byte>(c));
-  };
-  be(uint32_t{3});
-  if (how != Opening::plain) {
-    option(how == Opening::extended ? Option::extended_headers : Option::structured_reply, 0);
-    option(Option::set_meta_context, 45);
-    text("disk");
-    be(uint32_t{2});
-    text("base:allocation");
-    text("own:second");
+// Builds what a client sends.
+class Message {
+ public:
+  template <class T>
+  Message& be(T value) {
+    bytes_.resize(bytes_.size() + sizeof(value));
+    put_be(bytes_.data() + bytes_.size() - sizeof(value), value);
+    return *this;
   }
-  option(Option::go, 10);
-  text("disk");
-  be(uint16_t{0});
-  return out;
+  Message& raw(std::string_view text) {
+    const auto* data = reinterpret_cast<const std::byte*>(text.data());
+    bytes_.insert(bytes_.end(), data, data + text.size());
+    return *this;
+  }
+  Message& text(std::string_view text) { return be(static_cast<uint32_t>(text.size())).raw(text); }
+  Message& option(uint32_t code, const Bytes& data) {
+    be(kMagicOption).be(code).be(static_cast<uint32_t>(data.size()));
+    bytes_.insert(bytes_.end(), data.begin(), data.end());
+    return *this;
+  }
+  Message& option(Option code, const Bytes& data) { return option(static_cast<uint32_t>(code), data); }
+  const Bytes& bytes() const { return bytes_; }
+
+ private:
+  Bytes bytes_;
+};
+
+// How a session begins: what of the negotiation is done before the script.
+enum class Opening : uint8_t { nothing, plain, structured, extended, client_flags };
+constexpr uint8_t kOpenings = 5;
+
+Bytes opening(Opening how) {
+  Message out;
+  if (how == Opening::nothing) return {};
+  out.be(uint32_t{kFlagFixedNewstyle | kFlagNoZeroes});
+  if (how == Opening::client_flags) return out.bytes();
+  if (how != Opening::plain) {
+    out.option(how == Opening::extended ? Option::extended_headers : Option::structured_reply, {});
+    const Message contexts = Message().text("disk").be(uint32_t{2}).text("base:allocation").text("own:second");
+    out.option(Option::set_meta_context, contexts.bytes());
+  }
+  return out.option(Option::go, Message().text("disk").be(uint16_t{0}).bytes()).bytes();
 }
 
 class Run {
@@ -102,9 +120,8 @@ class Run {
   ~Run() { owner_.requests.clear(); }
 
   void go() {
-    const uint8_t begin = input_.ConsumeIntegral<uint8_t>();
-    extended_ = begin % 4 == 3;
-    if (begin % 4 != 0) send(opening(static_cast<Opening>(begin % 4)));
+    owner_.at_once = [this](const Request& request) { answer(request); };
+    send(opening(static_cast<Opening>(input_.ConsumeIntegral<uint8_t>() % kOpenings)));
     while (input_.remaining_bytes() > 0 && !session_.finished()) {
       step();
       check_bounds();
@@ -114,14 +131,14 @@ class Run {
 
  private:
   void step() {
-    switch (input_.ConsumeIntegralInRange<int>(0, 11)) {
+    switch (input_.ConsumeIntegralInRange<int>(0, 14)) {
       case 0:
         return send(to_bytes(input_.ConsumeRandomLengthString(600)));
       case 1:
-        return send(std::vector<std::byte>(input_.ConsumeIntegral<uint16_t>(), std::byte{0x42}));
+        return send(Bytes(input_.ConsumeIntegral<uint16_t>(), std::byte{0x42}));
       case 2:
       case 3:
-        return extended_ ? send_extended_request() : send_request();
+        return session_.negotiated().extended_headers ? send_extended_request() : send_request();
       case 4:
       case 5:
         return complete_one();
@@ -138,6 +155,12 @@ class Run {
         hog_ = hog_ ? BufferRef() : pool_.allocate(kPoolBytes / 2);
         return session_.resume();
       case 11:
+      case 12:
+        return send_good_option();
+      case 13:
+        owner_.answers_at_once = !owner_.answers_at_once;
+        return;
+      case 14:
         break;
     }
     switch (input_.ConsumeIntegralInRange<int>(0, 15)) {
@@ -150,60 +173,108 @@ class Run {
     }
   }
 
-  static std::vector<std::byte> to_bytes(const std::string& text) {
+  static Bytes to_bytes(const std::string& text) {
     const auto* begin = reinterpret_cast<const std::byte*>(text.data());
     return {begin, begin + text.size()};
   }
 
+  uint16_t some_flags() { return input_.ConsumeBool() ? input_.ConsumeIntegral<uint8_t>() & 0x3f : 0; }
+
+  // Most offsets and lengths are such that they are served, or just not.
+  uint64_t some_offset() {
+    if (input_.ConsumeIntegralInRange<int>(0, 7) == 0) return input_.ConsumeIntegral<uint64_t>();
+    return input_.ConsumeIntegralInRange<uint64_t>(0, kVolumeBytes / 512) * 512;
+  }
+
+  uint64_t some_length(uint64_t offset) {
+    switch (input_.ConsumeIntegralInRange<int>(0, 7)) {
+      case 0:
+        return input_.ConsumeIntegral<uint64_t>() >> (input_.ConsumeIntegral<uint8_t>() % 64);
+      case 1:
+        return kVolumeBytes - offset;
+      case 2:
+        return input_.ConsumeIntegral<uint32_t>() * uint64_t{512};
+    }
+    return input_.ConsumeIntegralInRange<uint64_t>(0, 257) * 512;
+  }
+
   void send_request() {
-    std::vector<std::byte> bytes(kRequestBytes);
-    put_be(bytes.data(), kMagicRequest);
-    put_be(bytes.data() + 4, static_cast<uint16_t>(input_.ConsumeIntegral<uint8_t>() & 0x1f));
-    put_be(bytes.data() + 6, static_cast<uint16_t>(input_.ConsumeIntegralInRange<int>(0, 8)));
-    put_be(bytes.data() + 8, next_cookie_++);
-    const uint64_t block = input_.ConsumeIntegral<uint32_t>();
-    put_be(bytes.data() + 16, block * (input_.ConsumeBool() ? 512 : 1));
-    const uint32_t length = input_.ConsumeIntegral<uint32_t>();
-    put_be(bytes.data() + 24, input_.ConsumeBool() ? length : (length % 128) * 512);
-    send(bytes);
+    Message message;
+    message.be(kMagicRequest).be(some_flags());
+    message.be(input_.ConsumeIntegralInRange<uint16_t>(0, 8)).be(next_cookie_++);
+    const uint64_t offset = some_offset();
+    send(message.be(offset).be(static_cast<uint32_t>(some_length(offset))).bytes());
   }
 
   void send_extended_request() {
-    std::vector<std::byte> bytes(kExtendedHeaderBytes);
-    const auto command = static_cast<uint16_t>(input_.ConsumeIntegralInRange<int>(0, 8));
-    put_be(bytes.data(), kMagicExtendedRequest);
-    put_be(bytes.data() + 4, static_cast<uint16_t>(input_.ConsumeIntegral<uint8_t>() & 0x3f));
-    put_be(bytes.data() + 6, command);
-    put_be(bytes.data() + 8, next_cookie_++);
-    put_be(bytes.data() + 16, uint64_t{input_.ConsumeIntegral<uint32_t>()} * 512);
-    const uint64_t length = input_.ConsumeIntegral<uint64_t>() >> (input_.ConsumeIntegral<uint8_t>() % 64);
-    const size_t contexts = input_.ConsumeIntegralInRange<size_t>(0, 4);
+    Message message;
+    message.be(kMagicExtendedRequest).be(some_flags());
+    const auto command = input_.ConsumeIntegralInRange<uint16_t>(0, 8);
+    const uint64_t offset = some_offset();
+    const uint64_t length = some_length(offset);
+    message.be(command).be(next_cookie_++).be(offset);
     const bool query = command == static_cast<uint16_t>(Command::block_status) && input_.ConsumeBool();
-    put_be(bytes.data() + 24, query ? sizeof(uint64_t) + contexts * sizeof(uint32_t) : length);
-    send(bytes);
-    if (query) send_query(length, contexts);
+    if (!query) return send(message.be(length).bytes());
+    const auto contexts = input_.ConsumeIntegralInRange<uint64_t>(0, 4);
+    message.be(sizeof(uint64_t) + contexts * sizeof(uint32_t)).be(length);
+    for (uint64_t i = 0; i < contexts; ++i) message.be(some_context_id());
+    send(message.bytes());
   }
 
-  void send_query(uint64_t length, size_t contexts) {
-    std::vector<std::byte> bytes(sizeof(uint64_t) + contexts * sizeof(uint32_t));
-    put_be(bytes.data(), length);
-    for (size_t i = 0; i < contexts; ++i)
-      put_be(bytes.data() + sizeof(uint64_t) + i * sizeof(uint32_t), input_.ConsumeIntegralInRange<uint32_t>(0, 40));
-    send(bytes);
+  uint32_t some_context_id() {
+    const auto id = input_.ConsumeIntegralInRange<uint32_t>(0, 5);
+    return id < 5 ? id : input_.ConsumeIntegralInRange<uint32_t>(5, 40);
   }
 
   void send_option() {
-    const std::vector<std::byte> data = to_bytes(input_.ConsumeRandomLengthString(200));
-    std::vector<std::byte> bytes(kOptionHeaderBytes);
-    put_be(bytes.data(), kMagicOption);
-    put_be(bytes.data() + 8, input_.ConsumeIntegralInRange<uint32_t>(0, 12));
-    put_be(bytes.data() + 12, static_cast<uint32_t>(data.size()));
-    bytes.insert(bytes.end(), data.begin(), data.end());
-    send(bytes);
+    const Bytes data = to_bytes(input_.ConsumeRandomLengthString(200));
+    send(Message().option(input_.ConsumeIntegralInRange<uint32_t>(0, 12), data).bytes());
+  }
+
+  // Well-formed: it would take the fuzzer long to find that.
+  void send_good_option() {
+    constexpr Option kOptions[] = {Option::export_name,
+                                   Option::list,
+                                   Option::info,
+                                   Option::go,
+                                   Option::structured_reply,
+                                   Option::list_meta_context,
+                                   Option::set_meta_context,
+                                   Option::extended_headers,
+                                   Option::abort};
+    const Option code = input_.PickValueInArray(kOptions);
+    send(Message().option(code, option_data(code)).bytes());
+  }
+
+  Bytes option_data(Option code) {
+    Message data;
+    if (code == Option::export_name) data.raw(some_name());
+    if (code == Option::info || code == Option::go) {
+      const auto count = input_.ConsumeIntegralInRange<uint16_t>(0, 4);
+      data.text(some_name()).be(count);
+      for (uint16_t i = 0; i < count; ++i) data.be(input_.ConsumeIntegralInRange<uint16_t>(0, 4));
+    }
+    if (code == Option::list_meta_context || code == Option::set_meta_context) {
+      const auto count = input_.ConsumeIntegralInRange<uint32_t>(0, 4);
+      data.text(some_name()).be(count);
+      for (uint32_t i = 0; i < count; ++i) data.text(some_context());
+    }
+    return data.bytes();
+  }
+
+  std::string some_name() {
+    constexpr const char* kNames[] = {"disk", "disk", "other", "policy", "none", ""};
+    const size_t which = input_.ConsumeIntegralInRange<size_t>(0, std::size(kNames));
+    return which < std::size(kNames) ? kNames[which] : std::string(input_.ConsumeIntegralInRange<size_t>(4090, 4100), 'x');
+  }
+
+  std::string some_context() {
+    constexpr const char* kContexts[] = {"base:allocation", "own:first", "own:second", "own:", "base:", "own:none", ""};
+    return input_.PickValueInArray(kContexts);
   }
 
   // What the session does not want now is lost: the stream need not make sense.
-  void send(const std::vector<std::byte>& bytes) {
+  void send(const Bytes& bytes) {
     size_t sent = 0;
     while (sent < bytes.size()) {
       const std::span<std::byte> target = session_.recv_target();
@@ -221,8 +292,10 @@ class Run {
     const size_t which = input_.ConsumeIntegralInRange<size_t>(0, owner_.requests.size() - 1);
     const Request request = std::move(owner_.requests[which]);
     owner_.requests.erase(owner_.requests.begin() + static_cast<ptrdiff_t>(which));
-    complete(request, input_.ConsumeBool() ? 0 : input_.ConsumeIntegral<uint8_t>());
+    answer(request);
   }
+
+  void answer(const Request& request) { complete(request, input_.ConsumeBool() ? 0 : input_.ConsumeIntegral<uint8_t>()); }
 
   // What is unanswered fails now, and what the owner says of it later is told to nobody.
   void shut_down() {
@@ -254,8 +327,9 @@ class Run {
   }
 
   std::vector<Extent> some_extents() {
+    if (input_.ConsumeIntegralInRange<int>(0, 3) == 0) return {{kVolumeBytes, 0}};
     std::vector<Extent> extents;
-    while (extents.size() < 5 && input_.ConsumeBool()) {
+    while (extents.size() < 5 && input_.ConsumeIntegralInRange<int>(0, 3) != 0) {
       const uint64_t length = input_.ConsumeIntegral<uint64_t>() >> (input_.ConsumeIntegral<uint8_t>() % 64);
       extents.push_back({length, input_.ConsumeIntegral<uint8_t>()});
     }
@@ -296,7 +370,7 @@ class Run {
       if (owner_.requests.empty()) continue;
       const Request request = std::move(owner_.requests.back());
       owner_.requests.pop_back();
-      complete(request, EIO);
+      answer(request);
     }
     CHECK(session_.finished() && session_.outstanding() == 0);
     if (abandoned_) return;
@@ -312,7 +386,6 @@ class Run {
   BufferPool pool_;
   BufferRef hog_;
   Session session_;
-  bool extended_ = false;
   uint64_t next_cookie_ = 1;
   ReplyReader reader_{kVolumeBytes};
   size_t failed_ = 0;  // requests that the client must have seen fail
