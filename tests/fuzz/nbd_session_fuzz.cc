@@ -29,9 +29,9 @@ constexpr size_t kPoolBytes = 256 * 1024;
 class Directory : public ExportDirectory {
  public:
   std::vector<ExportListing> list() override { return {{"disk", "one"}, {"other", ""}}; }
-  Lookup look_up(std::string_view name, Purpose purpose) override {
+  Lookup look_up(std::string_view name, Purpose) override {
     CHECK(!name.empty() && name.size() <= kMaxString);
-    if (deferred && purpose == Purpose::open) return Deferred{};
+    if (deferred) return Deferred{};
     if (name == "policy") return Refusal{Refusal::Kind::policy, "not Primary"};
     if (name != "disk" && name != "other") return Refusal{Refusal::Kind::unknown, "no export " + std::string(name)};
     ExportInfo info;
@@ -48,7 +48,10 @@ class Directory : public ExportDirectory {
 
 class Owner : public RequestSink {
  public:
-  void opened(const ExportInfo& info) override { CHECK(info.size == kVolumeBytes && !was_opened++); }
+  void opened(const ExportInfo& info) override {
+    CHECK(info.size == kVolumeBytes && !was_opened++);
+    read_only = info.read_only;
+  }
   void submit(Request request) override {
     const bool flush = request.type == RequestType::flush;
     CHECK(flush ? request.length == 0 : request.length > 0);
@@ -56,6 +59,7 @@ class Owner : public RequestSink {
     CHECK((request.offset | request.length) % 512 == 0);
     CHECK((request.type == RequestType::write) == static_cast<bool>(request.payload));
     if (request.payload) CHECK(request.payload->size() == request.length);
+    CHECK(!read_only || request.type == RequestType::read || request.type == RequestType::block_status || flush);
     ++submitted;
     if (answers_at_once) return at_once(request);
     requests.push_back(std::move(request));
@@ -65,6 +69,7 @@ class Owner : public RequestSink {
   std::vector<Request> requests;
   size_t submitted = 0;
   int was_opened = 0;
+  bool read_only = false;
 };
 
 using Bytes = std::vector<std::byte>;
