@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/endian.h"
@@ -175,6 +176,18 @@ class Run {
         return abandon();
       case 2:
         return session_.peer_closed();
+      case 3:
+        meanwhile_ = [this] { complete_one(); };
+        return;
+      case 4:
+        meanwhile_ = [this] { drain(SIZE_MAX); };
+        return;
+      case 5:
+        meanwhile_ = [this] { session_.resume(); };
+        return;
+      case 6:
+        meanwhile_ = [this] { shut_down(); };
+        return;
     }
   }
 
@@ -284,6 +297,7 @@ class Run {
     while (sent < bytes.size()) {
       const std::span<std::byte> target = session_.recv_target();
       if (target.empty()) return;
+      if (const auto what = std::exchange(meanwhile_, nullptr)) what();
       const size_t count = std::min(target.size(), bytes.size() - sent);
       std::memcpy(target.data(), bytes.data() + sent, count);
       reader_.sent(target.first(count));
@@ -391,6 +405,7 @@ class Run {
   BufferPool pool_;
   BufferRef hog_;
   Session session_;
+  std::function<void()> meanwhile_;  // happens once while bytes are being received: into memory that has to stay good
   uint64_t next_cookie_ = 1;
   ReplyReader reader_{kVolumeBytes};
   size_t failed_ = 0;  // requests that the client must have seen fail
