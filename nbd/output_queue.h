@@ -32,7 +32,8 @@ class OutputQueue {
   size_t bytes() const { return bytes_; }      // still to be sent
   size_t held_bytes() const { return held_; }  // memory of payloads that are not sent to their last byte
 
-  // Fills `out` from the front with pointers that hold until consume() or clear(). Returns how many it used.
+  // Fills `out` from the front with pointers that hold until the queue changes: a reply that is pushed may move the headers. Returns how many
+  // it used.
   size_t gather(std::span<iovec> out) const;
   // The first `bytes` of what gather() gives have been sent.
   Sent consume(size_t bytes);
