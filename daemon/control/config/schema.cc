@@ -29,7 +29,7 @@ const std::vector<OptionSpec> kOptions = {
   {options, "nbd-tls-key", text, "", 1, 4096, "", "", "", B::yes, "the file with that certificate's key"},
   {options, "nbd-tls-ca", text, "", 1, 4096, "", "", "", B::yes, "the file with the authorities that sign NBD clients' certificates; without it clients are not asked for one"},
   {options, "nbd-tls-psk", text, "", 1, 4096, "", "", "", B::yes, "the file with pre-shared keys of NBD clients, NAME:KEY a line"},
-  {options, "nbd-tls-allow", text, "", 1, 4096, "", "", "", B::yes, "the file with the names of those NBD clients that may open the exports, one a line; without it all who prove a name may"},
+  {options, "nbd-tls-allow", text, "", 1, 4096, "", "", "", B::yes, "the file with the names of those NBD clients that may open the exports, one a line, over TCP and by name alone; without it nobody is asked for more than nbd-tls says"},
   {options, "resource-uuid", uuid, "", 0, 0, "", "", "", B::yes, "the resource's id, in place of the one derived from names"},
   {options, "flight-recorder", place, "", 1, 3072, "on", "on|off", "", B::yes, "on (in the run-dir), off, or the directory for recordings of what happens"},
   {options, "flight-recorder-size", size, "bytes", int64_t{2} << 20, int64_t{64} << 30, "64M", "", "", B::yes, "of all recordings of the resource on a node"},

@@ -306,7 +306,9 @@ ClientView ClientConnection::show() const {
   return view;
 }
 
-std::vector<nbd::ExportListing> ClientConnection::list() { return port_.upstream_.list(); }
+std::vector<nbd::ExportListing> ClientConnection::list() {
+  return refused_by_name() ? std::vector<nbd::ExportListing>() : port_.upstream_.list();
+}
 nbd::Lookup ClientConnection::look_up(std::string_view name, Purpose) { return port_.look_up(name, *this); }
 
 }  // namespace lockstep

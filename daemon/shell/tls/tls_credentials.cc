@@ -8,6 +8,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "shell/tls/tls_session.h"
+
 namespace lockstep {
 
 namespace {
@@ -21,21 +23,6 @@ std::optional<std::string> contents(const std::string& path, std::string& wrong)
   if (file && !file.bad() && text.good()) return text.str();
   wrong = fmt::format("cannot read {}: {}", path, std::strerror(errno != 0 ? errno : EIO));
   return std::nullopt;
-}
-
-// GnuTLS looks a key up when a client names it, and would refuse every client of a file that it cannot read.
-bool is_key_list(const std::string& text) {
-  std::istringstream lines(text);
-  size_t keys = 0;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.empty() || line.front() == '#') continue;
-    const size_t colon = line.rfind(':');
-    const std::string key = colon == std::string::npos ? "" : line.substr(colon + 1);
-    const bool hex = key.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
-    if (colon == 0 || key.size() < 32 || key.size() % 2 != 0 || !hex) return false;
-    ++keys;
-  }
-  return keys > 0;
 }
 
 }  // namespace
@@ -81,15 +68,18 @@ bool TlsCredentials::load_x509(std::string& wrong) {
 bool TlsCredentials::load_psk(std::string& wrong) {
   const auto text = contents(files_.psk, wrong);
   if (!text) return false;
-  if (!is_key_list(*text)) {
-    wrong = fmt::format(
-        "pre-shared keys {}: each line is NAME:KEY, the key in at least 32 hexadecimal digits (psktool makes them)", files_.psk);
+  std::string line;
+  keys_ = KeyList::parse(*text, line);
+  if (!keys_) {
+    wrong = fmt::format("pre-shared keys {}: {}", files_.psk, line);
     return false;
   }
-  if (gnutls_psk_allocate_server_credentials(&psk_) == 0 && gnutls_psk_set_server_credentials_file(psk_, files_.psk.c_str()) == 0)
-    return true;
-  wrong = fmt::format("pre-shared keys {} cannot be used", files_.psk);
-  return false;
+  if (gnutls_psk_allocate_server_credentials(&psk_) != 0) {
+    wrong = "no memory for pre-shared keys";
+    return false;
+  }
+  gnutls_psk_set_server_credentials_function2(psk_, TlsSession::key_of);
+  return true;
 }
 
 bool TlsCredentials::load_allowed(std::string& wrong) {

@@ -7,9 +7,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "shell/tls/allow_list.h"
+#include "shell/tls/key_list.h"
 #include "shell/tls/tls_files.h"
 
 namespace lockstep {
@@ -25,6 +27,7 @@ class TlsCredentials {
   gnutls_certificate_credentials_t x509() const { return x509_; }    // null: none
   gnutls_psk_server_credentials_t psk() const { return psk_; }       // null: none
   bool asks_for_certificates() const { return !files_.ca.empty(); }  // of the other side
+  const std::vector<std::byte>* key_of(std::string_view name) const { return keys_ ? keys_->key_of(name) : nullptr; }
   // Whether somebody who has proved these names may come in.
   bool allows(const std::vector<std::string>& names) const { return !allowed_ || allowed_->has_any_of(names); }
   bool names_who_may() const { return allowed_.has_value(); }
@@ -38,6 +41,7 @@ class TlsCredentials {
   TlsFiles files_;
   gnutls_certificate_credentials_t x509_ = nullptr;
   gnutls_psk_server_credentials_t psk_ = nullptr;
+  std::optional<KeyList> keys_;
   std::optional<AllowList> allowed_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 
 #include <algorithm>
@@ -83,6 +84,14 @@ std::string printable(std::string_view text) {
     clean.push_back(byte < 0x20 || byte == 0x7f ? '?' : c);
   }
   return clean;
+}
+
+std::string distinct(std::string_view text) {
+  std::string shown = printable(text);
+  if (shown == text) return shown;
+  std::array<unsigned char, 32> digest{};
+  gnutls_hash_fast(GNUTLS_DIG_SHA256, text.data(), text.size(), digest.data());
+  return fmt::format("{} ({:02x})", shown, fmt::join(digest.begin(), digest.begin() + 8, ""));
 }
 
 }  // namespace lockstep

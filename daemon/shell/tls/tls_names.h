@@ -18,7 +18,9 @@ CertificateNames names_of_certificate(const gnutls_datum_t& der);
 // Whether it is for one of these names or addresses, as RFC 6125 compares them.
 bool is_certificate_for(const gnutls_datum_t& der, const std::vector<std::string>& names);
 
-// For logs and terminals: what a client may have put in to fool them is replaced.
+// For logs and terminals: what a client may have put in to fool them is replaced, and what is long is cut.
 std::string printable(std::string_view text);
+// The same, but different for different texts: to what was replaced or cut a digest is added.
+std::string distinct(std::string_view text);
 
 }  // namespace lockstep

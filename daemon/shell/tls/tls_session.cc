@@ -1,6 +1,7 @@
 #include "shell/tls/tls_session.h"
 
 #include <fmt/format.h>
+#include <gnutls/crypto.h>
 #include <gnutls/x509.h>
 #include <sys/socket.h>
 
@@ -20,9 +21,18 @@ constexpr size_t kRecordBytes = 16384;
 constexpr unsigned kMostWarnings = 16;
 // Without Diffie-Hellman in finite fields: who asks for 8192 bits makes a server count for half a second (CVE-2002-20001).
 constexpr const char* kForNodes = "NORMAL:-VERS-ALL:+VERS-TLS1.3:-GROUP-DH-ALL";
-constexpr const char* kForClients = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%NO_TICKETS:-GROUP-DH-ALL:-DHE-RSA";
+constexpr const char* kForClients = "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%NO_TICKETS:-GROUP-DH-ALL:-DHE-RSA:-RSA";
 constexpr const char* kForClientsWithKeys =
-    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%NO_TICKETS:-GROUP-DH-ALL:-DHE-RSA:+ECDHE-PSK:+PSK";
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%NO_TICKETS:-GROUP-DH-ALL:-DHE-RSA:-RSA:+ECDHE-PSK";
+
+std::string text_of_status(unsigned status) {
+  gnutls_datum_t text{};
+  if (gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) < 0) return "its certificate does not hold";
+  std::string told(reinterpret_cast<const char*>(text.data), text.size);
+  gnutls_free(text.data);
+  while (!told.empty() && (told.back() == ' ' || told.back() == '\0')) told.pop_back();
+  return told;
+}
 
 }  // namespace
 
@@ -46,11 +56,11 @@ bool TlsSession::set_up(Side side) {
     return false;
   if (keys && gnutls_credentials_set(session_, GNUTLS_CRD_PSK, credentials_->psk()) < 0) return false;
 
-  // A certificate has to be made for this use. It is looked at within the handshake.
   purpose_.type = GNUTLS_DT_KEY_PURPOSE_OID;
   purpose_.data =
       reinterpret_cast<unsigned char*>(const_cast<char*>(connects ? GNUTLS_KP_TLS_WWW_SERVER : GNUTLS_KP_TLS_WWW_CLIENT));
-  if (connects || credentials_->asks_for_certificates()) gnutls_session_set_verify_cert2(session_, &purpose_, 1, 0);
+  gnutls_session_set_ptr(session_, this);
+  if (connects || credentials_->asks_for_certificates()) gnutls_session_set_verify_function(session_, verify);
   if (!connects && credentials_->asks_for_certificates()) gnutls_certificate_server_set_request(session_, GNUTLS_CERT_REQUIRE);
   gnutls_transport_set_ptr(session_, this);
   gnutls_transport_set_pull_function(session_, pull);
@@ -79,14 +89,32 @@ void TlsSession::count(std::span<const std::byte> pulled) {
   }
 }
 
+// GnuTLS is never told that there is no room: with a record half sent it cannot answer a peer that wants new keys. What the socket does not take
+// is kept here, a record and an answer of TLS's own at most, and goes before anything else.
 ssize_t TlsSession::push(gnutls_transport_ptr_t self, const giovec_t* parts, int count) {
   auto* is = static_cast<TlsSession*>(self);
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(parts);
-  message.msg_iovlen = static_cast<size_t>(count);
-  const ssize_t n = ::sendmsg(is->fd_, &message, MSG_NOSIGNAL);
-  if (n < 0) gnutls_transport_set_errno(is->session_, errno);
-  return n;
+  size_t total = 0;
+  for (int i = 0; i < count; ++i) {
+    const auto* from = static_cast<const std::byte*>(parts[i].iov_base);
+    is->kept_.insert(is->kept_.end(), from, from + parts[i].iov_len);
+    total += parts[i].iov_len;
+  }
+  if (is->flush() || errno == EAGAIN) return static_cast<ssize_t>(total);
+  gnutls_transport_set_errno(is->session_, errno);
+  return -1;
+}
+
+// False, and errno: not all of it could be sent.
+bool TlsSession::flush() {
+  while (flushed_ < kept_.size()) {
+    const ssize_t n = ::send(fd_, kept_.data() + flushed_, kept_.size() - flushed_, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    flushed_ += static_cast<size_t>(n);
+  }
+  kept_.clear();
+  flushed_ = 0;
+  return true;
 }
 
 // The deadlines are its owner's. The event loop has said that there is something, or will.
@@ -95,15 +123,15 @@ int TlsSession::wait(gnutls_transport_ptr_t, unsigned) { return 1; }
 TlsSession::Progress TlsSession::handshake() {
   if (!failure_.empty()) return Progress::failed;
   for (;;) {
-    const int result = gnutls_handshake(session_);
-    if (result == GNUTLS_E_SUCCESS) {
-      if (!is_expected()) return Progress::failed;
-      established_ = true;
-      return Progress::done;
+    const int result = shaken_ ? GNUTLS_E_SUCCESS : gnutls_handshake(session_);
+    if (result == GNUTLS_E_SUCCESS || result == GNUTLS_E_AGAIN) {
+      shaken_ = result == GNUTLS_E_SUCCESS;
+      if (!flush() && errno == EAGAIN) return Progress::needs_output;  // another error shows when it is read
+      established_ = shaken_;
+      return shaken_ ? Progress::done : Progress::needs_input;
     }
-    if (result == GNUTLS_E_AGAIN) return wants_output() ? Progress::needs_output : Progress::needs_input;
     if (gnutls_error_is_fatal(result) == 0) continue;  // interrupted, or a warning
-    failure_ = why(result);
+    if (failure_.empty()) failure_ = why(result);
     const auto alert = gnutls_error_to_alert(result, nullptr);
     if (alert >= 0) gnutls_alert_send(session_, GNUTLS_AL_FATAL, static_cast<gnutls_alert_description_t>(alert));
     return Progress::failed;
@@ -116,25 +144,26 @@ bool TlsSession::is_certified_for(const std::vector<std::string>& names) const {
   return chain != nullptr && count > 0 && is_certificate_for(chain[0], names);
 }
 
-bool TlsSession::is_expected() {
-  if (expected_.empty() || is_certified_for(expected_)) return true;
-  failure_ = fmt::format("its certificate is not for {}", fmt::join(expected_, " or "));
-  gnutls_alert_send(session_, GNUTLS_AL_FATAL, GNUTLS_A_BAD_CERTIFICATE);
-  return false;
+// Within the handshake: a certificate that is signed, made for this use, and for whom was called. Otherwise the other side is told, and failure_
+// says why.
+int TlsSession::verify(gnutls_session_t session) {
+  auto* is = static_cast<TlsSession*>(gnutls_session_get_ptr(session));
+  unsigned status = 0;
+  if (gnutls_certificate_verify_peers(session, &is->purpose_, 1, &status) < 0) return -1;
+  if (status != 0) {
+    is->failure_ = text_of_status(status);
+    return -1;
+  }
+  if (is->expected_.empty() || is->is_certified_for(is->expected_)) return 0;
+  is->failure_ = fmt::format("its certificate is not for {}", fmt::join(is->expected_, " or "));
+  return -1;
 }
 
 std::string TlsSession::why(int error) const {
   if (error == GNUTLS_E_FATAL_ALERT_RECEIVED)
     return fmt::format("the other side says: {}", gnutls_alert_get_name(gnutls_alert_get(session_)));
   if (error == GNUTLS_E_PREMATURE_TERMINATION) return "the other side hung up, perhaps because it does not speak TLS";
-  if (error != GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR) return gnutls_strerror(error);
-  gnutls_datum_t text{};
-  const unsigned status = gnutls_session_get_verify_cert_status(session_);
-  if (gnutls_certificate_verification_status_print(status, GNUTLS_CRT_X509, &text, 0) < 0) return gnutls_strerror(error);
-  std::string told(reinterpret_cast<const char*>(text.data), text.size);
-  gnutls_free(text.data);
-  while (!told.empty() && (told.back() == ' ' || told.back() == '\0')) told.pop_back();
-  return told;
+  return gnutls_strerror(error);
 }
 
 // --- bytes -----------------------------------------------------------------------------------------------
@@ -176,36 +205,57 @@ ssize_t TlsSession::receive(std::span<const iovec> parts) {
   return static_cast<ssize_t>(total);
 }
 
+// A record counts as sent when the socket has taken all of it.
 ssize_t TlsSession::send(std::span<const iovec> parts) {
-  ssize_t n = 0;
-  if (unsent_) {
-    n = gnutls_record_send(session_, nullptr, 0);
-  } else if (!parts.empty() && parts.front().iov_len >= kRecordBytes) {
-    n = gnutls_record_send(session_, parts.front().iov_base, kRecordBytes);
-  } else {
-    record_.clear();
-    for (const iovec& part : parts) {
-      const auto* from = static_cast<const std::byte*>(part.iov_base);
-      record_.insert(record_.end(), from, from + std::min(part.iov_len, kRecordBytes - record_.size()));
-      if (record_.size() == kRecordBytes) break;
-    }
-    n = gnutls_record_send(session_, record_.data(), record_.size());
+  if (!flush()) return -1;
+  if (sending_ > 0) return static_cast<ssize_t>(std::exchange(sending_, 0));
+  const ssize_t n = send_record(parts);
+  if (n < 0) {
+    errno = n == GNUTLS_E_INTERRUPTED ? EINTR : ECONNRESET;
+    return -1;
   }
-  unsent_ = n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED;
-  if (n >= 0) return n;
-  errno = n == GNUTLS_E_AGAIN ? EAGAIN : n == GNUTLS_E_INTERRUPTED ? EINTR : ECONNRESET;
+  if (flush()) return n;
+  sending_ = static_cast<size_t>(n);
   return -1;
 }
 
+ssize_t TlsSession::send_record(std::span<const iovec> parts) {
+  if (!parts.empty() && parts.front().iov_len >= kRecordBytes)
+    return gnutls_record_send(session_, parts.front().iov_base, kRecordBytes);
+  record_.clear();
+  for (const iovec& part : parts) {
+    const auto* from = static_cast<const std::byte*>(part.iov_base);
+    record_.insert(record_.end(), from, from + std::min(part.iov_len, kRecordBytes - record_.size()));
+    if (record_.size() == kRecordBytes) break;
+  }
+  return gnutls_record_send(session_, record_.data(), record_.size());
+}
+
 void TlsSession::say_goodbye() {
-  if (established_ && !unsent_) gnutls_bye(session_, GNUTLS_SHUT_WR);
+  if (established_ && kept_.empty()) gnutls_bye(session_, GNUTLS_SHUT_WR);
 }
 
 // --- who -------------------------------------------------------------------------------------------------
 
+// GnuTLS asks within the handshake. A name that nobody has gets a key that nobody has: whoever tries names is not told which there are.
+int TlsSession::key_of(gnutls_session_t session, const gnutls_datum_t* name, gnutls_datum_t* key) {
+  const auto* is = static_cast<const TlsSession*>(gnutls_session_get_ptr(session));
+  const auto* found = is->credentials_->key_of(std::string_view(reinterpret_cast<const char*>(name->data), name->size));
+  const size_t size = found != nullptr ? found->size() : 32;
+  key->data = static_cast<unsigned char*>(gnutls_malloc(size));
+  if (key->data == nullptr) return -1;
+  key->size = static_cast<unsigned>(size);
+  if (found == nullptr) return gnutls_rnd(GNUTLS_RND_KEY, key->data, size);
+  std::memcpy(key->data, found->data(), size);
+  return 0;
+}
+
 TlsSession::Identity TlsSession::identity() const {
-  const char* key = gnutls_auth_client_get_type(session_) == GNUTLS_CRD_PSK ? gnutls_psk_server_get_username(session_) : nullptr;
-  if (key != nullptr) return {fmt::format("psk {}", printable(key)), {fmt::format("psk:{}", key)}};
+  gnutls_datum_t key{};
+  if (gnutls_auth_client_get_type(session_) == GNUTLS_CRD_PSK && gnutls_psk_server_get_username2(session_, &key) == 0) {
+    const std::string name(reinterpret_cast<const char*>(key.data), key.size);
+    return {"psk " + distinct(name), {"psk:" + name}};
+  }
   return from_certificate();
 }
 
@@ -224,7 +274,7 @@ TlsSession::Identity TlsSession::from_certificate() const {
   if (chain == nullptr || count == 0) return {};
   CertificateNames names = names_of_certificate(chain[0]);
   if (names.subject.empty()) return {};
-  return {fmt::format("certificate {}", printable(names.subject)), std::move(names.all)};
+  return {"certificate " + distinct(names.subject), std::move(names.all)};
 }
 
 }  // namespace lockstep

@@ -33,7 +33,7 @@ class TlsSession {
   // Goes on with the handshake as far as it can.
   Progress handshake();
   bool established() const { return established_; }
-  bool wants_output() const { return gnutls_record_get_direction(session_) == 1; }  // and not input, to go on with the handshake
+  bool wants_output() const { return !kept_.empty(); }  // and not input, to go on with the handshake
   // For people: of the handshake; later, of what the other side has said, which in TLS 1.3 may find fault with this side's certificate only
   // when this side believes to be through.
   const std::string& failure() const { return failure_; }
@@ -55,6 +55,8 @@ class TlsSession {
     std::vector<std::string> names;
   };
   Identity identity() const;
+  // For GnuTLS: the key of a name, of the session's credentials.
+  static int key_of(gnutls_session_t session, const gnutls_datum_t* name, gnutls_datum_t* key);
   // Whether the other side's certificate is for one of these names or addresses.
   bool is_certified_for(const std::vector<std::string>& names) const;
   // The same at both ends of this connection, and nowhere else [RFC 9266, tls-exporter].
@@ -66,7 +68,9 @@ class TlsSession {
   void count(std::span<const std::byte> pulled);
   static int wait(gnutls_transport_ptr_t self, unsigned milliseconds);
   bool set_up(Side side);
-  bool is_expected();
+  static int verify(gnutls_session_t session);
+  bool flush();
+  ssize_t send_record(std::span<const iovec> parts);
   ssize_t receive_record(void* data, size_t size);
   std::string why(int error) const;
   Identity from_certificate() const;
@@ -80,11 +84,14 @@ class TlsSession {
   bool ended_ = false;
   bool cut_off_ = false;
   bool untold_ = false;  // the end came behind bytes, and the next receive() gives it
-  bool unsent_ = false;  // a record that the socket had no room for
+  bool shaken_ = false;  // the handshake is over, but perhaps not all of it sent
   unsigned warnings_ = 0;
   size_t pulled_ = 0;                // bytes of a record that is not whole yet
   std::array<std::byte, 5> head_{};  // the first of them
   std::string failure_;
+  std::vector<std::byte> kept_;    // made by TLS, and not yet taken by the socket
+  size_t flushed_ = 0;             // of that, bytes that were
+  size_t sending_ = 0;             // bytes of the caller's that are in it
   std::vector<std::byte> record_;  // small parts are sent together
 };
 

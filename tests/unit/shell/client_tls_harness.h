@@ -60,7 +60,8 @@ class ClientTlsTest : public ClientPortTest {
     client.fd = about_to_begin();
     std::string wrong;
     auto shown = TlsCredentials::load(directory_of_keys.files(name, authority.client(name), authority.pem()), wrong);
-    client.tls = std::make_unique<TlsSession>(std::move(shown), TlsSession::Side::connecting, client.fd.get(), "localhost");
+    client.tls = std::make_unique<TlsSession>(std::move(shown), TlsSession::Side::connecting, client.fd.get(),
+                                              std::vector<std::string>{"localhost"});
     return client;
   }
   SecretClient secured(const std::string& name) {

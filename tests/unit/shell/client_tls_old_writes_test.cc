@@ -32,8 +32,8 @@ class OldWritesUnderTls : public ClientTlsTest {
     slow.far = UniqueFd(fds[1]);
     std::string wrong;
     auto shown = TlsCredentials::load(directory_of_keys.files(name, authority.client(name), authority.pem()), wrong);
-    slow.client.tls =
-        std::make_unique<TlsSession>(std::move(shown), TlsSession::Side::connecting, slow.client.fd.get(), "localhost");
+    slow.client.tls = std::make_unique<TlsSession>(std::move(shown), TlsSession::Side::connecting, slow.client.fd.get(),
+                                                   std::vector<std::string>{"localhost"});
     EXPECT_TRUE(until([&] {
       const bool done = slow.client.tls->handshake() == TlsSession::Progress::done;
       pass_all(slow.far, slow.port);

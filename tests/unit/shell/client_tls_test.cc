@@ -215,7 +215,7 @@ TEST_F(ClientTlsTest, WhoDoesNotGetThroughIsTurnedOut) {
   std::string wrong;
   stranger.tls = std::make_unique<TlsSession>(
       TlsCredentials::load(directory_of_keys.files("x", another.client("alice"), authority.pem()), wrong),
-      TlsSession::Side::connecting, stranger.fd.get(), "localhost");
+      TlsSession::Side::connecting, stranger.fd.get(), std::vector<std::string>{"localhost"});
   until([&] { return stranger.tls->handshake() != TlsSession::Progress::needs_input; });
   EXPECT_TRUE(until([&] { return port->connections() == 0; }));
 }

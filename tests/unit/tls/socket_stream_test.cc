@@ -14,7 +14,7 @@ class SocketStreamTest : public testing::Test {
   void secure() {
     stream.secure(loaded(keys.files("server", ca.server(), ca.pem())), Side::server_for_clients);
     client = std::make_unique<TlsSession>(loaded(keys.files("client", ca.client(), ca.pem())), Side::connecting, fds.second.get(),
-                                          "localhost");
+                                          std::vector<std::string>{"localhost"});
     ASSERT_EQ(shake_hands(*stream.tls(), *client), kBothDone);
   }
   ssize_t receive_into(std::span<std::byte> to) {

@@ -114,10 +114,10 @@ TEST_F(TlsCredentialsTest, KeysThatAreNoneAreNamed) {
        {std::string("alice"), std::string("alice:"), std::string(":") + kKey, std::string("alice:") + kKey + "0",
         std::string("alice:0011"), std::string("alice:") + kKey + " ", std::string("alice:zz") + kKey, std::string("# nobody")}) {
     const TlsFiles files = with_keys(line + "\n");
-    expect_named(complaint(files), files.psk, "NAME:KEY");
+    expect_named(complaint(files), files.psk, "psktool");
   }
   const TlsFiles second = with_keys(std::string("alice:") + kKey + "\nbob\n");
-  expect_named(complaint(second), second.psk, "NAME:KEY");
+  expect_named(complaint(second), second.psk, "line 2");
 }
 
 TEST_F(TlsCredentialsTest, AListSaysWhoMay) {

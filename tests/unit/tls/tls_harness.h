@@ -92,7 +92,7 @@ class TlsPair {
   explicit TlsPair(Side side = Side::server_for_clients) : fds(narrow_pair()) {
     server = std::make_unique<TlsSession>(loaded(keys.files("server", ca.server(), ca.pem())), side, fds.first.get());
     client = std::make_unique<TlsSession>(loaded(keys.files("client", ca.client(), ca.pem())), Side::connecting, fds.second.get(),
-                                          "localhost");
+                                          std::vector<std::string>{"localhost"});
   }
   void established() { ASSERT_EQ(shake_hands(*server, *client), kBothDone) << server->failure() << " / " << client->failure(); }
 

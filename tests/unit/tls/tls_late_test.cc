@@ -102,8 +102,8 @@ TEST_F(TlsLateTest, WarningsWithoutEndDo) {
   EXPECT_GT(warnings, 2);
 }
 
-// Known: a client asks for new keys while a record of ours is half sent.
-TEST_F(TlsLateTest, DISABLED_NewKeysMayBeAskedForWhileARecordIsHalfSent) {
+// GnuTLS cannot do that by itself with a record that it could not send.
+TEST_F(TlsLateTest, NewKeysMayBeAskedForWhileARecordIsHalfSent) {
   ASSERT_NO_FATAL_FAILURE(establish("+VERS-TLS1.3"));
   const Bytes data = random_bytes(16384, 3);
   ASSERT_LT(send(*server, data), 0);

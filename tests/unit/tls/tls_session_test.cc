@@ -32,7 +32,8 @@ TEST(TlsSession, AHandshakeThatHasNoRoomWantsOutput) {
   for (int i = 0; i < 300; ++i) wish.names.push_back({GNUTLS_SAN_DNSNAME, "another-name-" + std::to_string(i) + ".example"});
   const auto fds = narrow_pair();
   TlsSession server(loaded(keys.files("server", ca.issue(wish), ca.pem())), Side::server_for_clients, fds.first.get());
-  TlsSession client(loaded(keys.files("client", ca.client(), ca.pem())), Side::connecting, fds.second.get(), "localhost");
+  TlsSession client(loaded(keys.files("client", ca.client(), ca.pem())), Side::connecting, fds.second.get(),
+                    std::vector<std::string>{"localhost"});
   EXPECT_EQ(client.handshake(), Progress::needs_input);
   EXPECT_EQ(server.handshake(), Progress::needs_output);
   EXPECT_TRUE(server.wants_output());

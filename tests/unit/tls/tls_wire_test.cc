@@ -49,7 +49,7 @@ class TlsWireTest : public testing::Test {
     left = narrow_pair();
     right = narrow_pair();
     server = std::make_unique<TlsSession>(served, Side::server_for_clients, left.first.get());
-    client = std::make_unique<TlsSession>(called, Side::connecting, right.first.get(), "localhost");
+    client = std::make_unique<TlsSession>(called, Side::connecting, right.first.get(), std::vector<std::string>{"localhost"});
     there = std::make_unique<Wire>(right.second.get(), left.second.get());
     back = std::make_unique<Wire>(left.second.get(), right.second.get());
   }
