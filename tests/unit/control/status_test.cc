@@ -80,7 +80,7 @@ ResourceStatus of_two_volumes() {
   snapshot.volumes.push_back({3, 100 * 4096});
   snapshot.size_bytes = span_of(snapshot.volumes);
   snapshot.healed_blocks = 5;
-  status.volumes = {{false, 7, 8}, {true, 9, 10}};
+  status.volumes = {{false, 7, 8, {"nbd://a:1/r0/0"}}, {true, 9, 10, {"nbd://a:1/r0/3"}}};
   PeerSnapshot& peer = snapshot.peers[0];
   for (const uint64_t blocks : {75, 25}) peer.dirty_of.push_back(blocks);
   peer.verify.differing = 2;
@@ -101,6 +101,7 @@ TEST(Status, SeveralVolumesAreToldApart) {
   EXPECT_EQ(json["devices"][1]["size"], 400);
   EXPECT_EQ(json["devices"][1]["open"], true);
   EXPECT_EQ(json["devices"][1]["written"], 10);
+  EXPECT_EQ(json["devices"][1]["nbd"][0], "nbd://a:1/r0/3");
   EXPECT_EQ(json["devices"][1]["healed"], 0);
   const auto& peers = json["connections"][0]["peer_devices"];
   ASSERT_EQ(peers.size(), 2u);
@@ -112,7 +113,10 @@ TEST(Status, SeveralVolumesAreToldApart) {
   EXPECT_EQ(peers[1]["verify"]["differing"], 8);
   EXPECT_EQ(peers[1]["verify"]["extents"][0]["offset"], 0);
   const std::string text = status_text({status});
-  EXPECT_NE(text.find("  volume:0 disk:UpToDate\n  volume:3 disk:UpToDate open:yes\n"), std::string::npos) << text;
+  EXPECT_NE(
+      text.find("  volume:0 disk:UpToDate\n    nbd:nbd://a:1/r0/0\n  volume:3 disk:UpToDate open:yes\n    nbd:nbd://a:1/r0/3\n"),
+      std::string::npos)
+      << text;
   EXPECT_NE(explain_text(status, ExplainTopic::resync).find("r0/3: 0 to 409599"), std::string::npos);
   EventFeed feed(false);
   size_t devices = 0;
